@@ -1,0 +1,2 @@
+//! Local runs.
+fn main() {}
