@@ -10,7 +10,9 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 /// Everything that must not be guessed comes from here: `state`, `nonce`, the PKCE verifier, a
 /// session's secret, keys and nonces of sealed data.
 #[derive(Clone)]
-pub struct Random(Arc<dyn Fn(&mut [u8]) + Send + Sync>);
+pub struct Random(Arc<Fill>);
+
+type Fill = dyn Fn(&mut [u8]) + Send + Sync;
 
 impl Random {
     /// The operating system's generator, by way of aws-lc.

@@ -1,0 +1,183 @@
+//! Settings, read once at cold start from the environment.
+//!
+//! A function reads only what it uses. Every fault is collected, so that an operator mends them
+//! in one go, and no message repeats a value: a secret may have been pasted into the wrong variable.
+
+use std::{collections::BTreeMap, env, fmt, time::Duration};
+
+/// The variables of a process, and the faults found in them so far.
+///
+/// Each `read` of a section returns `None` where a fault was noted; [`Settings::finish`] turns all
+/// faults into one error.
+pub struct Settings {
+    values: BTreeMap<String, String>,
+    faults: Vec<Fault>,
+}
+
+/// One variable that cannot be used, and what it should look like.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+struct Fault {
+    variable: &'static str,
+    expected: String,
+}
+
+/// Every faulty variable, in one message.
+#[derive(Debug, thiserror::Error)]
+pub struct ConfigError(Vec<Fault>);
+
+impl Settings {
+    /// The variables of this process. An empty one counts as not set; one that is not UTF-8 too.
+    pub fn from_env() -> Self {
+        Self::from_values(env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        }))
+    }
+
+    /// The variables in `values`.
+    pub fn from_values(
+        values: impl IntoIterator<Item = (impl Into<String>, impl Into<String>)>,
+    ) -> Self {
+        let values =
+            values.into_iter().map(|(name, value)| (name.into(), value.into().trim().to_owned()));
+        Self { values: values.filter(|(_, value)| !value.is_empty()).collect(), faults: Vec::new() }
+    }
+
+    /// Whether this process runs inside Lambda itself.
+    ///
+    /// `AWS_LAMBDA_FUNCTION_NAME` does not tell: the emulator of `cargo lambda watch` sets it too.
+    pub fn inside_lambda(&self) -> bool {
+        ["AWS_LAMBDA_INITIALIZATION_TYPE", "LAMBDA_TASK_ROOT"]
+            .iter()
+            .any(|name| self.values.contains_key(*name))
+    }
+
+    /// Whether `variable` is set.
+    pub fn is_set(&self, variable: &str) -> bool {
+        self.values.contains_key(variable)
+    }
+
+    /// Sets `variable` unless the environment did.
+    pub fn assume(&mut self, variable: &str, value: impl Into<String>) {
+        self.values.entry(variable.to_owned()).or_insert_with(|| value.into());
+    }
+
+    /// Notes that `variable` cannot be used, and what it should be.
+    pub fn fault(&mut self, variable: &'static str, expected: impl fmt::Display) {
+        self.faults.push(Fault { variable, expected: expected.to_string() });
+    }
+
+    /// The value of `variable` as `parse` reads it. Outer `None`: a fault was noted. Inner `None`:
+    /// it is not set.
+    pub fn optional<T, E: fmt::Display>(
+        &mut self,
+        variable: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<Option<T>> {
+        let Some(value) = self.values.get(variable) else { return Some(None) };
+        match parse(value) {
+            Ok(parsed) => Some(Some(parsed)),
+            Err(expected) => {
+                self.fault(variable, expected);
+                None
+            }
+        }
+    }
+
+    /// The value of `variable` as `parse` reads it; a fault if it is not set.
+    pub fn required<T, E: fmt::Display>(
+        &mut self,
+        variable: &'static str,
+        what: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        let value = self.optional(variable, parse)?;
+        if value.is_none() {
+            self.fault(variable, format_args!("is not set: {what}"));
+        }
+        value
+    }
+
+    /// A yes or no, `default` if not set.
+    pub fn flag(&mut self, variable: &'static str, default: bool) -> Option<bool> {
+        let value = self.optional(variable, |text| match text.to_ascii_lowercase().as_str() {
+            "true" | "1" | "yes" | "on" => Ok(true),
+            "false" | "0" | "no" | "off" => Ok(false),
+            _ => Err("must be `true` or `false`"),
+        })?;
+        Some(value.unwrap_or(default))
+    }
+
+    /// A time span such as `12h` or `7d`, whole seconds, at least one; `default` if not set.
+    pub fn duration(&mut self, variable: &'static str, default: Duration) -> Option<Duration> {
+        let value = self.optional(variable, |text| match humantime::parse_duration(text) {
+            Ok(duration) if duration.as_secs() > 0 => Ok(Duration::from_secs(duration.as_secs())),
+            _ => Err("must be a time span such as `12h`, `30m` or `7d`"),
+        })?;
+        Some(value.unwrap_or(default))
+    }
+
+    /// Ends the reading.
+    ///
+    /// # Errors
+    ///
+    /// With every fault that was noted, if any.
+    pub fn finish(mut self) -> Result<(), ConfigError> {
+        self.faults.sort();
+        self.faults.dedup();
+        if self.faults.is_empty() { Ok(()) } else { Err(ConfigError(self.faults)) }
+    }
+}
+
+/// Names only: a value may be a secret.
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.values.keys()).finish()
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the configuration cannot be used:")?;
+        for Fault { variable, expected } in &self.0 {
+            write!(f, "\n  {variable} {expected}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fault_is_named_once_and_no_value_is_repeated() {
+        let mut settings =
+            Settings::from_values([("SHOW_KEY", "hunter2"), ("SESSION_IDLE", "soon")]);
+        settings.flag("SHOW_KEY", true);
+        settings.flag("SHOW_KEY", true);
+        settings.duration("SESSION_IDLE", Duration::from_secs(1));
+        settings.required("CLIENT_ID", "the application's client id", |text| {
+            Ok::<_, &str>(text.to_owned())
+        });
+        let message = settings.finish().unwrap_err().to_string();
+        assert_eq!(
+            message,
+            "the configuration cannot be used:\n  \
+             CLIENT_ID is not set: the application's client id\n  \
+             SESSION_IDLE must be a time span such as `12h`, `30m` or `7d`\n  \
+             SHOW_KEY must be `true` or `false`"
+        );
+    }
+
+    #[test]
+    fn an_empty_variable_is_not_set() {
+        let mut settings = Settings::from_values([("SHOW_KEY", " ")]);
+        assert_eq!(settings.flag("SHOW_KEY", true), Some(true));
+    }
+
+    #[test]
+    fn r179_debug_output_names_variables_and_no_value() {
+        let settings = Settings::from_values([("CLIENT_SECRET", "hunter2")]);
+        assert_eq!(format!("{settings:?}"), r#"{"CLIENT_SECRET"}"#);
+    }
+}

@@ -1,0 +1,172 @@
+//! The identity provider's name for itself.
+
+use std::{fmt, net::IpAddr};
+
+use serde::{Deserialize, Deserializer, de};
+use url::{Host, Url};
+
+/// An issuer identifier (OpenID Connect Core §2) as Auth0 writes it: an `https` origin with a
+/// trailing slash.
+///
+/// `http` is accepted for a loopback host only, where the development provider listens; anywhere
+/// else whoever sits on the path could answer in the provider's name.
+#[derive(Clone, Eq, PartialEq)]
+pub struct Issuer(Url);
+
+/// Why a text names no issuer. The text itself is left out: a secret may have been pasted there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum InvalidIssuer {
+    /// Credentials, a path, a query or a fragment.
+    #[error("must be a host or an origin alone, without path, query or user name")]
+    MoreThanOrigin,
+    /// `http` for a host that is not this machine, or another scheme.
+    #[error("must use https (http is for a loopback host only)")]
+    NotHttps,
+    /// No host can be read from it.
+    #[error("must be a host such as `tenant.eu.auth0.com`, or an https URL")]
+    NotUrl,
+}
+
+impl Issuer {
+    /// Reads `AUTH_HOST`: a bare host (`tenant.eu.auth0.com`) or a URL.
+    ///
+    /// # Errors
+    ///
+    /// When the text is neither, or a connection to it could be read on the way.
+    pub fn parse(text: &str) -> Result<Self, InvalidIssuer> {
+        let url = if text.contains("://") {
+            Url::parse(text)
+        } else {
+            Url::parse(&format!("https://{text}"))
+        };
+        let url = url.map_err(|_| InvalidIssuer::NotUrl)?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(InvalidIssuer::NotHttps);
+        }
+        if url.path() != "/"
+            || url.query().is_some()
+            || url.fragment().is_some()
+            || !url.username().is_empty()
+            || url.password().is_some()
+        {
+            return Err(InvalidIssuer::MoreThanOrigin);
+        }
+        match url.host() {
+            None => Err(InvalidIssuer::NotUrl),
+            Some(_) if url.scheme() == "http" && !is_loopback(&url) => Err(InvalidIssuer::NotHttps),
+            Some(_) => Ok(Self(url)),
+        }
+    }
+
+    /// The identifier as it stands in an `iss` claim, trailing slash included.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// The identifier as a URL, to which a path can be joined.
+    pub const fn url(&self) -> &Url {
+        &self.0
+    }
+
+    /// The origin in ASCII, without a trailing slash, as a Content-Security-Policy takes it.
+    pub fn origin(&self) -> String {
+        self.0.origin().ascii_serialization()
+    }
+
+    /// Whether the provider runs on this very machine, so that `http` may be spoken with it.
+    pub fn is_loopback(&self) -> bool {
+        is_loopback(&self.0)
+    }
+
+    /// Whether `url` may be asked in this provider's name: same scheme, host and port.
+    ///
+    /// A discovery document that names another host would have us send a client secret there, or
+    /// make us a client inside the operator's network.
+    pub fn owns(&self, url: &Url) -> bool {
+        self.0.origin() == url.origin() && url.username().is_empty() && url.password().is_none()
+    }
+}
+
+impl fmt::Debug for Issuer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for Issuer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Issuer {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
+/// Whether `url` names this machine: `localhost`, 127.0.0.0/8 or `[::1]`.
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(domain)) => domain == "localhost",
+        Some(Host::Ipv4(address)) => IpAddr::from(address).is_loopback(),
+        Some(Host::Ipv6(address)) => IpAddr::from(address).is_loopback(),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_host_and_a_url_name_the_same_issuer_with_a_trailing_slash() {
+        for text in [
+            "tenant.eu.auth0.com",
+            "https://tenant.eu.auth0.com",
+            "https://tenant.eu.auth0.com/",
+            "TENANT.eu.auth0.com",
+        ] {
+            assert_eq!(Issuer::parse(text).unwrap().as_str(), "https://tenant.eu.auth0.com/");
+        }
+    }
+
+    /// R177.
+    #[test]
+    fn r177_http_is_for_loopback_only() {
+        for text in ["http://localhost:9100", "http://127.0.0.1:9100/", "http://[::1]:9100"] {
+            assert!(Issuer::parse(text).unwrap().is_loopback(), "{text}");
+        }
+        for text in ["http://tenant.auth0.com", "http://localhost.evil", "ftp://tenant.auth0.com"] {
+            assert_eq!(Issuer::parse(text), Err(InvalidIssuer::NotHttps), "{text}");
+        }
+    }
+
+    #[test]
+    fn r177_nothing_but_an_origin_is_an_issuer() {
+        for text in [
+            "https://tenant.auth0.com/path",
+            "https://user@tenant.auth0.com",
+            "tenant.auth0.com?x",
+            "tenant.auth0.com#x",
+        ] {
+            assert_eq!(Issuer::parse(text), Err(InvalidIssuer::MoreThanOrigin), "{text}");
+        }
+        for text in ["", "https://", "https:///", "not a host"] {
+            assert_eq!(Issuer::parse(text), Err(InvalidIssuer::NotUrl), "{text}");
+        }
+    }
+
+    /// R71.
+    #[test]
+    fn r071_only_the_same_origin_is_the_providers_own() {
+        let issuer = Issuer::parse("tenant.auth0.com").unwrap();
+        let owns = |url: &str| issuer.owns(&Url::parse(url).unwrap());
+        assert!(owns("https://tenant.auth0.com/oauth/token"));
+        assert!(!owns("http://tenant.auth0.com/oauth/token"));
+        assert!(!owns("https://tenant.auth0.com:8443/oauth/token"));
+        assert!(!owns("https://tenant.auth0.com.evil/oauth/token"));
+        assert!(!owns("https://169.254.169.254/oauth/token"));
+        assert!(!owns("https://us:er@tenant.auth0.com/oauth/token"));
+    }
+}

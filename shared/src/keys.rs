@@ -1,0 +1,1 @@
+//! The provider's signing keys and metadata, cached.
