@@ -1,5 +1,6 @@
 //! What two functions need, or what is a seam: the session store and the identity provider.
 
+pub mod base_url;
 pub mod clock;
 pub mod config;
 pub mod issuer;
@@ -8,4 +9,7 @@ pub mod keys;
 pub mod provider;
 pub mod random;
 pub mod request;
+pub mod return_to;
+pub mod seal;
+pub mod secret;
 pub mod view;

@@ -1,0 +1,211 @@
+//! Where a browser goes after signing in.
+
+use std::fmt;
+
+use percent_encoding::percent_decode_str;
+use serde::{Deserialize, Deserializer, Serialize};
+use url::Url;
+
+/// A path on our own origin, with its query.
+///
+/// No other value can be held, so a redirect to it cannot leave the site (R155). Anything doubtful
+/// becomes [`ReturnTo::default`], the key page: a return target is a courtesy, not a right.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct ReturnTo(String);
+
+impl ReturnTo {
+    /// Reads a return target; the default if it is not plainly a path of ours.
+    pub fn parse(text: &str) -> Self {
+        if is_own_path(text) { Self(text.to_owned()) } else { Self::default() }
+    }
+
+    /// The target as a `Location` or a link.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it is just the key page.
+    pub fn is_default(&self) -> bool {
+        self.0 == "/"
+    }
+
+    /// The link that starts a login which ends here, with `parameters` beside.
+    pub fn login_link(&self, parameters: &[(&str, &str)]) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(parameters);
+        if !self.is_default() {
+            query.append_pair("return_to", &self.0);
+        }
+        let query = query.finish();
+        if query.is_empty() { "/login".to_owned() } else { format!("/login?{query}") }
+    }
+}
+
+impl Default for ReturnTo {
+    fn default() -> Self {
+        Self("/".to_owned())
+    }
+}
+
+impl fmt::Display for ReturnTo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Parses again: what was sealed by an older release must still hold what this one promises (R157).
+impl<'de> Deserialize<'de> for ReturnTo {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self::parse(&String::deserialize(deserializer)?))
+    }
+}
+
+const MAXIMUM_LENGTH: usize = 2_048;
+
+/// Paths that would start over, end or refuse what has just succeeded (R156).
+const LOOPS: [&str; 5] = ["/login", "/callback", "/logout", "/signed-out", "/backchannel-logout"];
+
+fn is_own_path(text: &str) -> bool {
+    let is_ascii = text.bytes().all(|byte| byte.is_ascii_graphic());
+    if text.len() > MAXIMUM_LENGTH || !is_ascii || !is_plain_path(text) {
+        return false;
+    }
+    // Decoding may uncover a second slash or a backslash; so may decoding twice, somewhere behind.
+    let path = text.split(['?', '#']).next().unwrap_or_default();
+    let mut decoded = path.to_owned();
+    for _ in 0..3 {
+        let Ok(next) = percent_decode_str(&decoded).decode_utf8() else { return false };
+        let next = next.into_owned();
+        if !is_plain_path(&next) {
+            return false;
+        }
+        decoded = next;
+    }
+    // What a browser makes of it: dot segments may vanish and leave `//host` behind.
+    let Ok(base) = Url::parse("https://us.invalid/") else { return false };
+    let Ok(resolved) = base.join(text) else { return false };
+    let Ok(resolved_decoded) = base.join(&decoded) else { return false };
+    [&resolved, &resolved_decoded].iter().all(|url| {
+        url.origin() == base.origin()
+            && !url.path().starts_with("//")
+            && !LOOPS.contains(&url.path().trim_end_matches('/').to_ascii_lowercase().as_str())
+    })
+}
+
+/// One leading slash, and nothing that some browser reads as another one or drops.
+fn is_plain_path(text: &str) -> bool {
+    let is_plain = |character: char| {
+        character.is_alphanumeric()
+            || character == ' '
+            || character.is_ascii_graphic() && character != '\\'
+    };
+    text.starts_with('/')
+        && !["//", "/.", "/ "].iter().any(|start| text.starts_with(start))
+        && text.chars().all(is_plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_path_of_ours_is_kept_with_its_query() {
+        for text in [
+            "/",
+            "/reports",
+            "/reports/7?page=2&sort=%2Fname",
+            "/a//b",
+            "/search?q=https://elsewhere.example/",
+            "/caf%C3%A9s%20",
+        ] {
+            assert_eq!(ReturnTo::parse(text).as_str(), text);
+        }
+    }
+
+    #[test]
+    fn r155_whatever_could_leave_the_site_becomes_the_default() {
+        for text in [
+            "",
+            "evil",
+            "//evil",
+            "///evil",
+            "/\\evil",
+            "\\\\evil",
+            "/\\/evil",
+            "/%2f/evil",
+            "/%2fevil",
+            "/%5cevil",
+            "/%09/evil",
+            "/\t/evil",
+            "/ /evil",
+            "/.//evil",
+            "/..//evil",
+            "/%2e//evil",
+            "/%252f/evil",
+            "/%25252fevil",
+            "/x/..//evil",
+            "https:evil",
+            "https:/evil",
+            "https://us@evil",
+            "https://us.evil",
+            "http://us",
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "/x%0d%0aSet-Cookie:x=1",
+            "/x\r\nSet-Cookie: x=1",
+            "/\0",
+            "/%00",
+            "/\u{3002}evil",
+            "/\u{ff0f}evil",
+            "/%ef%bc%8fevil",
+            &format!("/{}", "a".repeat(MAXIMUM_LENGTH)),
+        ] {
+            assert!(ReturnTo::parse(text).is_default(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn r156_a_target_that_would_loop_becomes_the_default() {
+        for text in [
+            "/login",
+            "/login?x=1",
+            "/LOGIN",
+            "/logout/",
+            "/callback#x",
+            "/%6cogin",
+            "/a/../login",
+            "/signed-out",
+        ] {
+            assert!(ReturnTo::parse(text).is_default(), "{text}");
+        }
+        assert_eq!(ReturnTo::parse("/login-history").as_str(), "/login-history");
+    }
+
+    #[test]
+    fn r157_a_sealed_target_is_parsed_again() {
+        let target: ReturnTo = serde_json::from_str(r#""//evil""#).unwrap();
+        assert!(target.is_default());
+    }
+
+    #[test]
+    fn r158_a_targets_query_stays_inside_the_target() {
+        let target = ReturnTo::parse("/x?scope=admin&audience=other");
+        assert_eq!(
+            target.login_link(&[("connection", "a b")]),
+            "/login?connection=a+b&return_to=%2Fx%3Fscope%3Dadmin%26audience%3Dother"
+        );
+        assert_eq!(ReturnTo::default().login_link(&[]), "/login");
+    }
+
+    proptest! {
+        #[test]
+        fn r155_no_text_at_all_leads_off_the_site(text in "[/\\\\.%a-z0-9:@?#\t\r\n ]{0,40}") {
+            let base = Url::parse("https://us.example/").unwrap();
+            let target = ReturnTo::parse(&text);
+            prop_assert_eq!(base.join(target.as_str()).unwrap().origin(), base.origin());
+        }
+    }
+}
