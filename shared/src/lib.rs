@@ -3,13 +3,16 @@
 pub mod base_url;
 pub mod clock;
 pub mod config;
+pub mod cookie;
 pub mod issuer;
 pub mod jwt;
 pub mod keys;
+pub mod login_attempt;
 pub mod provider;
 pub mod random;
 pub mod request;
 pub mod return_to;
 pub mod seal;
 pub mod secret;
+pub mod store;
 pub mod view;

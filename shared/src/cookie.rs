@@ -1,0 +1,246 @@
+//! The cookies: one for the session, one for each login under way.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use cookie::{Cookie, SameSite};
+use http::{HeaderMap, HeaderValue, header};
+
+use crate::{base_url::BaseUrl, secret::SessionSecret};
+
+/// The names and attributes of the bundle's cookies.
+///
+/// Served by https they have the `__Host-` prefix: a browser takes such a cookie from this very
+/// host alone, so neither a sibling domain nor a network attacker can plant one (R88, R89). On a
+/// plain-http loopback address they have neither the prefix nor `Secure`, since Safari would drop
+/// them there.
+#[derive(Clone, Copy, Debug)]
+pub struct CookieJar {
+    is_secure: bool,
+}
+
+/// The cookies of one request, by name, and only those that came once.
+#[derive(Clone, Debug, Default)]
+pub struct RequestCookies(BTreeMap<String, Option<String>>);
+
+/// What a request says of the session.
+#[derive(Clone, Debug)]
+pub enum SessionCookie {
+    /// No cookie of that name.
+    Absent,
+    /// A cookie that we never set: malformed, or sent twice.
+    Malformed,
+    /// A secret that may open a session.
+    Present(SessionSecret),
+}
+
+impl CookieJar {
+    /// The cookies for a bundle reached at `base_url`.
+    pub fn new(base_url: &BaseUrl) -> Self {
+        Self { is_secure: base_url.is_https() }
+    }
+
+    /// The session cookie of `request`.
+    pub fn session(&self, request: &RequestCookies) -> SessionCookie {
+        match request.0.get(&self.name(SESSION)) {
+            None => SessionCookie::Absent,
+            Some(value) => value
+                .as_deref()
+                .and_then(SessionSecret::parse)
+                .map_or(SessionCookie::Malformed, SessionCookie::Present),
+        }
+    }
+
+    /// A `Set-Cookie` that hands out a session.
+    pub fn set_session(&self, secret: &SessionSecret, max_age: Duration) -> HeaderValue {
+        self.build(SESSION, &secret.expose(), max_age)
+    }
+
+    /// A `Set-Cookie` that takes the session away, with the attributes it was set with (R105).
+    pub fn clear_session(&self) -> HeaderValue {
+        self.build(SESSION, "", Duration::ZERO)
+    }
+
+    /// The sealed login attempt kept under `flow`, if there is exactly one.
+    pub fn login<'a>(&self, request: &'a RequestCookies, flow: &str) -> Option<&'a str> {
+        request.0.get(&self.name(&format!("{LOGIN}{flow}")))?.as_deref()
+    }
+
+    /// Every login cookie of `request`: the flow, and the sealed attempt unless it came twice.
+    pub fn logins<'a>(&self, request: &'a RequestCookies) -> Vec<(&'a str, Option<&'a str>)> {
+        let prefix = self.name(LOGIN);
+        let flow_of = |name: &'a String| name.strip_prefix(&prefix).filter(|flow| is_flow(flow));
+        request
+            .0
+            .iter()
+            .filter_map(|(name, value)| Some((flow_of(name)?, value.as_deref())))
+            .collect()
+    }
+
+    /// A `Set-Cookie` that keeps a sealed login attempt under `flow`.
+    pub fn set_login(&self, flow: &str, sealed: &str, max_age: Duration) -> HeaderValue {
+        self.build(&format!("{LOGIN}{flow}"), sealed, max_age)
+    }
+
+    /// A `Set-Cookie` that drops the login attempt kept under `flow`.
+    pub fn clear_login(&self, flow: &str) -> HeaderValue {
+        self.build(&format!("{LOGIN}{flow}"), "", Duration::ZERO)
+    }
+
+    fn name(&self, bare: &str) -> String {
+        if self.is_secure { format!("__Host-{bare}") } else { bare.to_owned() }
+    }
+
+    /// `Lax`, not `Strict`: the provider's redirect to `/callback` is a cross-site navigation, and
+    /// a `Strict` login cookie would not come along (R8).
+    #[expect(clippy::expect_used, reason = "names are ours, values base64url: both fit a header")]
+    fn build(&self, bare: &str, value: &str, max_age: Duration) -> HeaderValue {
+        let max_age =
+            cookie::time::Duration::seconds(i64::try_from(max_age.as_secs()).unwrap_or(i64::MAX));
+        let cookie = Cookie::build((self.name(bare), value))
+            .path("/")
+            .http_only(true)
+            .same_site(SameSite::Lax)
+            .max_age(max_age)
+            .secure(self.is_secure)
+            .build();
+        HeaderValue::from_str(&cookie.to_string()).expect("a cookie of ours is a header value")
+    }
+}
+
+impl RequestCookies {
+    /// Reads the `Cookie` headers. A name that comes twice has no value at all: which of the two
+    /// a browser sends first is for whoever planted the second to choose (R89).
+    pub fn of(headers: &HeaderMap) -> Self {
+        let mut cookies = BTreeMap::new();
+        let texts = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+        for cookie in texts.flat_map(Cookie::split_parse).filter_map(Result::ok) {
+            let value = Some(cookie.value().to_owned());
+            cookies
+                .entry(cookie.name().to_owned())
+                .and_modify(|value| *value = None)
+                .or_insert(value);
+        }
+        Self(cookies)
+    }
+}
+
+const SESSION: &str = "session";
+const LOGIN: &str = "login.";
+
+/// Whether a cookie's suffix is one that we could have made, and may be written back.
+fn is_flow(text: &str) -> bool {
+    (1..=16).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::random::Random;
+
+    fn https() -> CookieJar {
+        CookieJar::new(&BaseUrl::Gateway)
+    }
+
+    fn cookies(header: &str) -> RequestCookies {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::COOKIE, HeaderValue::from_bytes(header.as_bytes()).unwrap());
+        RequestCookies::of(&headers)
+    }
+
+    #[test]
+    fn r088_the_session_cookie_is_bound_to_this_host_and_hidden_from_scripts() {
+        let secret = SessionSecret::parse(&"A".repeat(43)).unwrap();
+        assert_eq!(
+            https().set_session(&secret, Duration::from_secs(60)),
+            format!(
+                "__Host-session={}; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=60",
+                "A".repeat(43)
+            )
+        );
+    }
+
+    #[test]
+    fn r105_a_cookie_is_cleared_with_the_attributes_it_was_set_with() {
+        assert_eq!(
+            https().clear_session(),
+            "__Host-session=; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=0"
+        );
+    }
+
+    #[test]
+    fn r088_on_a_loopback_address_the_names_have_no_prefix() {
+        let jar = CookieJar::new(&BaseUrl::Fixed("http://localhost:9000".to_owned()));
+        assert_eq!(jar.clear_login("x"), "login.x=; HttpOnly; SameSite=Lax; Path=/; Max-Age=0");
+    }
+
+    #[test]
+    fn a_session_cookie_is_read_back() {
+        let secret = SessionSecret::generate(&Random::system());
+        let request = cookies(&format!("theme=dark; __Host-session={}", secret.expose()));
+        let SessionCookie::Present(read) = https().session(&request) else { panic!("no session") };
+        assert_eq!(read.digest(), secret.digest());
+    }
+
+    #[test]
+    fn r089_neither_a_twin_nor_an_unprefixed_name_nor_a_dressed_up_value_is_believed() {
+        let value = "A".repeat(43);
+        for header in [
+            format!("__Host-session={value}; __Host-session={value}"),
+            format!("__Host-session=\"{value}\""),
+            format!("__Host-session={value}, x"),
+            "__Host-session=".to_owned(),
+        ] {
+            assert!(
+                matches!(https().session(&cookies(&header)), SessionCookie::Malformed),
+                "{header}"
+            );
+        }
+        for header in [
+            format!("session={value}"),
+            format!("__host-session={value}"),
+            format!("$Version=1; =__Host-session={value}"),
+            format!("x=1,__Host-session={value}"),
+            String::new(),
+        ] {
+            assert!(
+                matches!(https().session(&cookies(&header)), SessionCookie::Absent),
+                "{header}"
+            );
+        }
+    }
+
+    #[test]
+    fn r089_a_twin_in_a_second_header_counts_as_well() {
+        let mut headers = HeaderMap::new();
+        for _ in 0..2 {
+            let value = format!("__Host-session={}", "A".repeat(43));
+            headers.append(header::COOKIE, value.parse().unwrap());
+        }
+        assert!(matches!(https().session(&RequestCookies::of(&headers)), SessionCookie::Malformed));
+    }
+
+    #[test]
+    fn login_cookies_are_listed_by_flow() {
+        let request = cookies(
+            "__Host-login.a=1; __Host-login.b=2; __Host-login.b=3; __Host-login.%41=4; login.c=5",
+        );
+        assert_eq!(https().logins(&request), [("a", Some("1")), ("b", None)]);
+        assert_eq!(https().login(&request, "a"), Some("1"));
+    }
+
+    proptest! {
+        #[test]
+        fn r180_no_cookie_header_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok(value) = HeaderValue::from_bytes(&bytes) {
+                let mut headers = HeaderMap::new();
+                headers.insert(header::COOKIE, value);
+                let cookies = RequestCookies::of(&headers);
+                https().logins(&cookies);
+                https().session(&cookies);
+            }
+        }
+    }
+}

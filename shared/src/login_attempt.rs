@@ -1,0 +1,300 @@
+//! A login under way, as the browser keeps it for us.
+
+use std::time::Duration;
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use http::HeaderValue;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    clock::Timestamp,
+    config::Settings,
+    cookie::{CookieJar, RequestCookies},
+    random::Random,
+    return_to::ReturnTo,
+    seal::SealingKeys,
+    secret::{self, Digest, SecretText},
+};
+
+/// How long a person may take between `/login` and `/callback`.
+pub const LIFETIME: Duration = Duration::from_secs(600);
+
+/// Everything that the callback must know of the request that started the login.
+///
+/// It lies sealed in a cookie of the browser that started it, so that an anonymous flood writes no
+/// row (R182) and an answer that another browser obtained fits nowhere (R15).
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct LoginAttempt {
+    /// `state` (RFC 6749 §10.12), which the provider hands back.
+    pub state: SecretText,
+    /// `nonce` (OpenID Connect Core §3.1.2.1), which the ID token must repeat.
+    pub nonce: SecretText,
+    /// `code_verifier` (RFC 7636 §4.1), which proves that the code is ours to redeem.
+    pub code_verifier: SecretText,
+    /// Where the browser goes afterwards.
+    pub return_to: ReturnTo,
+    /// When the login was started.
+    pub started_at: Timestamp,
+    /// The organization asked for, which the ID token must then name (R183).
+    pub organization: Option<String>,
+    /// Whether the person had to sign in anew (`prompt=login`), which `auth_time` must prove (R65).
+    pub sign_in_anew: bool,
+}
+
+/// The cookies in which login attempts are kept, and the keys that seal them.
+#[derive(Clone, Debug)]
+pub struct LoginCookies {
+    keys: SealingKeys,
+    jar: CookieJar,
+}
+
+impl LoginAttempt {
+    /// A fresh attempt that returns to `return_to`.
+    pub fn start(return_to: ReturnTo, random: &Random, now: Timestamp) -> Self {
+        Self {
+            state: SecretText::from(random.token()),
+            nonce: SecretText::from(random.token()),
+            code_verifier: SecretText::from(random.token()),
+            return_to,
+            started_at: now,
+            organization: None,
+            sign_in_anew: false,
+        }
+    }
+
+    /// The `code_challenge` of method `S256` (RFC 7636 §4.2).
+    pub fn code_challenge(&self) -> String {
+        Digest::of(self.code_verifier.expose()).to_string()
+    }
+
+    /// Under which name the store remembers that this attempt was used.
+    pub fn mark(&self) -> Digest {
+        Digest::of(self.state.expose())
+    }
+
+    /// Until when that must be remembered: past the attempt's own end, or it could be used twice.
+    pub fn mark_expires_at(&self) -> Timestamp {
+        self.started_at + LIFETIME + LIFETIME
+    }
+
+    /// An attempt from the future is as little ours as one from the past (R19).
+    fn is_fresh(&self, now: Timestamp) -> bool {
+        self.started_at <= now && now.since(self.started_at) < LIFETIME
+    }
+}
+
+impl LoginCookies {
+    /// Reads `SECRET_KEY`.
+    pub fn from_settings(settings: &mut Settings, jar: CookieJar) -> Option<Self> {
+        Some(Self { keys: SealingKeys::from_settings(settings, "login attempt")?, jar })
+    }
+
+    /// The `Set-Cookie` headers that keep `attempt`, and drop the oldest of those there are when
+    /// they would become more than five or more than 4 kB (R7, R102).
+    pub fn keep(
+        &self,
+        attempt: &LoginAttempt,
+        request: &RequestCookies,
+        random: &Random,
+        now: Timestamp,
+    ) -> Vec<HeaderValue> {
+        let flow = flow_of(attempt.state.expose());
+        let sealed = self.seal(attempt, &flow, random);
+        let mut budget = MAXIMUM_BYTES.saturating_sub(sealed.len());
+        let mut kept = MAXIMUM_COUNT - 1;
+        let mut headers = vec![self.jar.set_login(&flow, &sealed, LIFETIME)];
+        let mut others: Vec<_> =
+            self.jar.logins(request).into_iter().filter(|(other, _)| *other != flow).collect();
+        let started_at = |flow: &str, sealed: Option<&str>| {
+            Some(self.open(sealed?, flow)?)
+                .filter(|attempt| attempt.is_fresh(now))
+                .map(|attempt| attempt.started_at)
+        };
+        others.sort_by_cached_key(|(flow, sealed)| std::cmp::Reverse(started_at(flow, *sealed)));
+        for (other, sealed) in others {
+            let length = sealed.map_or(0, str::len);
+            if kept == 0 || length > budget || started_at(other, sealed).is_none() {
+                headers.push(self.jar.clear_login(other));
+            } else {
+                kept -= 1;
+                budget -= length;
+            }
+        }
+        headers
+    }
+
+    /// The attempt that `state` belongs to, if this browser started it and it is still fresh.
+    pub fn find(
+        &self,
+        state: &str,
+        request: &RequestCookies,
+        now: Timestamp,
+    ) -> Option<LoginAttempt> {
+        let flow = flow_of(state);
+        let attempt = self.open(self.jar.login(request, &flow)?, &flow)?;
+        (secret::equal(attempt.state.expose(), state) && attempt.is_fresh(now)).then_some(attempt)
+    }
+
+    /// The `Set-Cookie` that drops the attempt that `state` belongs to.
+    pub fn drop(&self, state: &str) -> HeaderValue {
+        self.jar.clear_login(&flow_of(state))
+    }
+
+    #[expect(clippy::expect_used, reason = "an attempt is texts and numbers, which are JSON")]
+    fn seal(&self, attempt: &LoginAttempt, flow: &str, random: &Random) -> String {
+        let plaintext = serde_json::to_vec(attempt).expect("an attempt is JSON");
+        BASE64_URL_SAFE_NO_PAD.encode(self.keys.seal(&plaintext, flow.as_bytes(), random))
+    }
+
+    /// A cookie opens under its own flow alone, so that moving its value to another name fails.
+    fn open(&self, sealed: &str, flow: &str) -> Option<LoginAttempt> {
+        let sealed = BASE64_URL_SAFE_NO_PAD.decode(sealed).ok()?;
+        serde_json::from_slice(&self.keys.open(&sealed, flow.as_bytes())?).ok()
+    }
+}
+
+const MAXIMUM_COUNT: usize = 5;
+const MAXIMUM_BYTES: usize = 3_500;
+
+/// The name of a flow, made from its `state` so that tabs that start at once do not collide. It is
+/// a digest, so a cookie's name gives nothing of the `state` away.
+fn flow_of(state: &str) -> String {
+    let mut flow = Digest::of(state).to_string();
+    flow.truncate(8);
+    flow
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, header};
+
+    use super::*;
+    use crate::base_url::BaseUrl;
+
+    const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
+
+    fn login_cookies() -> LoginCookies {
+        let mut settings = Settings::from_values([("SECRET_KEY", Random::system().token())]);
+        LoginCookies::from_settings(&mut settings, CookieJar::new(&BaseUrl::Gateway)).unwrap()
+    }
+
+    /// What a browser sends after it was answered with `set_cookies`.
+    fn sent_back(set_cookies: &[HeaderValue]) -> RequestCookies {
+        let mut headers = HeaderMap::new();
+        for set_cookie in set_cookies {
+            let pair = set_cookie.to_str().unwrap().split(';').next().unwrap();
+            headers.append(header::COOKIE, pair.parse().unwrap());
+        }
+        RequestCookies::of(&headers)
+    }
+
+    fn kept(cookies: &LoginCookies, attempt: &LoginAttempt) -> RequestCookies {
+        sent_back(&cookies.keep(attempt, &RequestCookies::default(), &Random::system(), NOW))
+    }
+
+    #[test]
+    fn an_attempt_is_found_by_its_state() {
+        let cookies = login_cookies();
+        let attempt = LoginAttempt::start(ReturnTo::parse("/reports"), &Random::system(), NOW);
+        let found = cookies.find(attempt.state.expose(), &kept(&cookies, &attempt), NOW).unwrap();
+        assert_eq!(found.return_to.as_str(), "/reports");
+        assert_eq!(found.code_verifier.expose(), attempt.code_verifier.expose());
+    }
+
+    #[test]
+    fn r001_two_attempts_share_no_secret_and_each_is_256_bits() {
+        let random = Random::system();
+        let [one, two] = [(); 2].map(|()| LoginAttempt::start(ReturnTo::default(), &random, NOW));
+        let secrets = [
+            &one.state,
+            &one.nonce,
+            &one.code_verifier,
+            &two.state,
+            &two.nonce,
+            &two.code_verifier,
+        ];
+        let mut texts: Vec<_> = secrets.iter().map(|secret| secret.expose()).collect();
+        assert!(texts.iter().all(|text| text.len() == 43));
+        texts.sort_unstable();
+        texts.dedup();
+        assert_eq!(texts.len(), 6);
+    }
+
+    #[test]
+    fn the_challenge_is_the_one_of_rfc_7636_appendix_b() {
+        let mut attempt = LoginAttempt::start(ReturnTo::default(), &Random::system(), NOW);
+        attempt.code_verifier =
+            SecretText::from("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk".to_owned());
+        assert_eq!(attempt.code_challenge(), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
+    }
+
+    #[test]
+    fn r016_the_state_of_one_tab_does_not_fit_the_cookie_of_another() {
+        let cookies = login_cookies();
+        let [one, two] =
+            [(); 2].map(|()| LoginAttempt::start(ReturnTo::default(), &Random::system(), NOW));
+        assert!(cookies.find(one.state.expose(), &kept(&cookies, &two), NOW).is_none());
+    }
+
+    #[test]
+    fn r019_an_attempt_is_fresh_for_ten_minutes_and_never_before_it_began() {
+        let cookies = login_cookies();
+        let attempt = LoginAttempt::start(ReturnTo::default(), &Random::system(), NOW);
+        let request = kept(&cookies, &attempt);
+        let find = |now| cookies.find(attempt.state.expose(), &request, now);
+        assert!(find(NOW + LIFETIME - Duration::from_secs(1)).is_some());
+        assert!(find(NOW + LIFETIME).is_none());
+        assert!(find(NOW - Duration::from_secs(1)).is_none());
+    }
+
+    #[test]
+    fn r020_another_bundles_cookie_does_not_open() {
+        let attempt = LoginAttempt::start(ReturnTo::default(), &Random::system(), NOW);
+        let request = kept(&login_cookies(), &attempt);
+        assert!(login_cookies().find(attempt.state.expose(), &request, NOW).is_none());
+    }
+
+    #[test]
+    fn r007_the_oldest_attempts_give_way_to_the_sixth() {
+        let cookies = login_cookies();
+        let random = Random::system();
+        let mut browser: Vec<(String, String)> = Vec::new();
+        for second in 0..50 {
+            let now = NOW + Duration::from_secs(second);
+            let pairs: Vec<_> = browser
+                .iter()
+                .map(|(name, value)| HeaderValue::from_str(&format!("{name}={value}")).unwrap())
+                .collect();
+            let attempt = LoginAttempt::start(ReturnTo::default(), &random, now);
+            for header in cookies.keep(&attempt, &sent_back(&pairs), &random, now) {
+                let (name, value) =
+                    header.to_str().unwrap().split(';').next().unwrap().split_once('=').unwrap();
+                browser.retain(|(kept, _)| kept != name);
+                if !value.is_empty() {
+                    browser.push((name.to_owned(), value.to_owned()));
+                }
+            }
+            assert!(browser.len() <= 5);
+            assert!(
+                browser.iter().map(|(name, value)| name.len() + value.len() + 3).sum::<usize>()
+                    < 4_096
+            );
+            let newest = format!("__Host-login.{}", flow_of(attempt.state.expose()));
+            assert_eq!(browser.last().unwrap().0, newest);
+        }
+        assert_eq!(browser.len(), 5);
+    }
+
+    #[test]
+    fn r102_long_return_targets_make_fewer_attempts_rather_than_longer_headers() {
+        let cookies = login_cookies();
+        let random = Random::system();
+        let long = ReturnTo::parse(&format!("/{}", "a".repeat(2_000)));
+        let one = LoginAttempt::start(long.clone(), &random, NOW);
+        let two = LoginAttempt::start(long, &random, NOW);
+        let first = cookies.keep(&one, &RequestCookies::default(), &random, NOW);
+        let second = cookies.keep(&two, &sent_back(&first), &random, NOW);
+        assert!(first[0].len() < 4_096);
+        assert!(second[1].to_str().unwrap().contains("Max-Age=0"));
+    }
+}

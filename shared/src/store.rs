@@ -1,0 +1,146 @@
+//! The session store, as a seam.
+//!
+//! A store is small and dumb: it keeps rows under digests and knows nothing of cookies, tokens or
+//! keys. What makes a session safe lives above it, once, in [`crate::session`].
+//!
+//! # The laws
+//!
+//! Every store obeys them; `store::contract` proves it for each.
+//!
+//! 1. A row whose `expires_at` has come is as if it were not there, though it may still lie there:
+//!    DynamoDB deletes such rows days later (R92).
+//! 2. [`create`](SessionStore::create) writes both rows or neither, and never over a row that is
+//!    there (R95).
+//! 3. A read sees every write that ended before it began (R93).
+//! 4. [`slide`](SessionStore::slide) changes a row that is there; it never makes one. What has been
+//!    ended stays ended, whatever was in flight (R94).
+//! 5. [`claim`](SessionStore::claim) says yes to one caller, however many ask at once (R17, R18).
+
+use std::{error::Error, fmt};
+
+use async_trait::async_trait;
+
+use crate::{clock::Timestamp, secret::Digest};
+
+#[cfg(feature = "contract")]
+pub mod contract;
+pub mod memory;
+
+/// Where sessions are kept.
+#[async_trait]
+pub trait SessionStore: fmt::Debug + Send + Sync {
+    /// Creates a session together with the pointer from its token.
+    ///
+    /// # Errors
+    ///
+    /// [`CreateError::Exists`] if either key is taken; then nothing was written.
+    async fn create(
+        &self,
+        session: SessionRow,
+        pointer: PointerRow,
+        now: Timestamp,
+    ) -> Result<(), CreateError>;
+
+    /// The session under `key`.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot answer. That is not the same as "no session" (R96).
+    async fn session(&self, key: Digest, now: Timestamp) -> Result<Option<SessionRow>, StoreError>;
+
+    /// The pointer under `key`.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot answer.
+    async fn pointer(&self, key: Digest, now: Timestamp) -> Result<Option<PointerRow>, StoreError>;
+
+    /// Records that the session under `key` was used at `now`, and lets it live until
+    /// `expires_at`. Answers whether the session was there.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot answer.
+    async fn slide(
+        &self,
+        key: Digest,
+        expires_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
+
+    /// Ends the session under `key`. Answers whether there was one.
+    ///
+    /// Its pointer stays until it expires: a pointer without a session is how a token whose
+    /// session was ended is told from one that never had any.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot answer; the session may then still live.
+    async fn end(&self, key: Digest, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// Claims `mark` until `expires_at`. Answers whether it was free.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot answer; the mark may then be claimed all the same.
+    async fn claim(
+        &self,
+        mark: Digest,
+        expires_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
+}
+
+/// A session, as the store sees it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SessionRow {
+    /// The digest of the cookie's secret.
+    pub key: Digest,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it was last seen to be used.
+    pub used_at: Timestamp,
+    /// When it ends, however much it is used.
+    pub ends_at: Timestamp,
+    /// When it ends unless it is used before; never later than `ends_at`.
+    pub expires_at: Timestamp,
+    /// The key to `sealed`, itself sealed for whoever has the cookie.
+    pub cookie_key: Vec<u8>,
+    /// Claims and tokens.
+    pub sealed: Vec<u8>,
+}
+
+/// The way from a token to its session. It is written once and never changed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PointerRow {
+    /// The digest of the token.
+    pub key: Digest,
+    /// The key of the session's row.
+    pub session: Digest,
+    /// The key to the session's `sealed`, itself sealed for whoever has the token.
+    pub token_key: Vec<u8>,
+    /// When the token expires.
+    pub expires_at: Timestamp,
+}
+
+/// Why a session was not created.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    /// One of the keys is taken.
+    #[error("a row with this key exists")]
+    Exists,
+    /// The store cannot answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The store cannot answer. The request is answered with 503, never with "signed out".
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is no room for another row.
+    #[error("the session store is full")]
+    Full,
+    /// It was not reached, or refused.
+    #[error("the session store is unavailable")]
+    Unavailable(#[source] Box<dyn Error + Send + Sync>),
+}

@@ -1,0 +1,267 @@
+//! The laws of [`SessionStore`], as a suite that every store must pass.
+//!
+//! A store's own tests call [`store_contract!`](crate::store_contract) with a way to make an empty
+//! one. Time is passed in, so a law about expiry needs no waiting.
+//!
+//! A broken law panics: this is a test suite, kept here so that every store can be held to it.
+#![expect(clippy::expect_used, reason = "a test suite: what it expects, it asserts")]
+
+use std::{sync::Arc, time::Duration};
+
+use super::{CreateError, PointerRow, SessionRow, SessionStore};
+use crate::{clock::Timestamp, secret::Digest};
+
+/// Makes a test of every law, for the store that the given async function makes.
+#[macro_export]
+macro_rules! store_contract {
+    ($new_store:expr) => {
+        $crate::store_contract! { @laws $new_store;
+            a_session_and_its_pointer_are_found
+            r095_create_refuses_a_key_that_is_taken
+            r095_create_writes_both_rows_or_neither
+            a_key_whose_row_has_expired_is_free
+            r092_an_expired_session_is_not_there
+            r092_an_expired_pointer_is_not_there
+            slide_moves_the_expiry
+            r094_slide_never_brings_an_ended_session_back
+            r092_slide_does_not_revive_an_expired_session
+            end_says_whether_there_was_a_session
+            an_ended_session_leaves_its_pointer
+            end_ends_one_session_alone
+            r017_a_mark_is_claimed_once
+            a_mark_is_free_again_when_it_has_expired
+            r018_of_many_claims_at_once_one_succeeds
+            r095_of_many_creates_at_once_one_succeeds
+            r094_end_wins_over_slides_in_flight
+        }
+    };
+    (@laws $new_store:expr; $($law:ident)*) => {
+        $(
+            #[tokio::test]
+            async fn $law() {
+                $crate::store::contract::$law(($new_store)().await).await;
+            }
+        )*
+    };
+}
+
+/// What was created is read back whole.
+pub async fn a_session_and_its_pointer_are_found(store: Arc<dyn SessionStore>) {
+    create(&*store, "token", "one").await;
+    assert_eq!(live_session(&*store, "one", NOW).await, Some(session("one")));
+    assert_eq!(live_pointer(&*store, "token", NOW).await, Some(pointer("token", "one")));
+    assert_eq!(live_session(&*store, "token", NOW).await, None);
+    assert_eq!(live_pointer(&*store, "one", NOW).await, None);
+}
+
+/// Law 2: an existing session is not written over.
+pub async fn r095_create_refuses_a_key_that_is_taken(store: Arc<dyn SessionStore>) {
+    create(&*store, "token", "one").await;
+    let twin = SessionRow { sealed: b"other".to_vec(), ..session("one") };
+    let refused = store.create(twin, pointer("other token", "one"), NOW).await;
+    assert!(matches!(refused, Err(CreateError::Exists)));
+    assert_eq!(live_session(&*store, "one", NOW).await, Some(session("one")));
+}
+
+/// Law 2: a taken pointer leaves no session behind, nor the other way round.
+pub async fn r095_create_writes_both_rows_or_neither(store: Arc<dyn SessionStore>) {
+    create(&*store, "token", "one").await;
+    let refused = store.create(session("two"), pointer("token", "two"), NOW).await;
+    assert!(matches!(refused, Err(CreateError::Exists)));
+    assert_eq!(live_session(&*store, "two", NOW).await, None);
+    let refused = store.create(session("one"), pointer("second token", "one"), NOW).await;
+    assert!(matches!(refused, Err(CreateError::Exists)));
+    assert_eq!(live_pointer(&*store, "second token", NOW).await, None);
+}
+
+/// Law 1: a row past its time does not take up its key.
+pub async fn a_key_whose_row_has_expired_is_free(store: Arc<dyn SessionStore>) {
+    create(&*store, "token", "one").await;
+    let later = SessionRow { created_at: after(500), expires_at: after(600), ..session("one") };
+    let pointer = PointerRow { expires_at: after(900), ..pointer("token", "one") };
+    store.create(later.clone(), pointer, after(500)).await.expect("both rows have expired");
+    assert_eq!(live_session(&*store, "one", after(501)).await, Some(later));
+}
+
+/// Law 1, at the very second.
+pub async fn r092_an_expired_session_is_not_there(store: Arc<dyn SessionStore>) {
+    create(&*store, "token", "one").await;
+    assert!(live_session(&*store, "one", after(99)).await.is_some());
+    assert!(live_session(&*store, "one", after(100)).await.is_none());
+}
+
+/// Law 1, at the very second.
+pub async fn r092_an_expired_pointer_is_not_there(store: Arc<dyn SessionStore>) {
+    create(&*store, "token", "one").await;
+    assert!(live_pointer(&*store, "token", after(499)).await.is_some());
+    assert!(live_pointer(&*store, "token", after(500)).await.is_none());
+}
+
+/// A session that is used lives on, and nothing else of it changes.
+pub async fn slide_moves_the_expiry(store: Arc<dyn SessionStore>) {
+    create(&*store, "token", "one").await;
+    assert!(slide(&*store, "one", 150, 50).await);
+    let expected = SessionRow { used_at: after(50), expires_at: after(150), ..session("one") };
+    assert_eq!(live_session(&*store, "one", after(149)).await, Some(expected));
+    assert!(live_session(&*store, "one", after(150)).await.is_none());
+}
+
+/// Law 4.
+pub async fn r094_slide_never_brings_an_ended_session_back(store: Arc<dyn SessionStore>) {
+    create(&*store, "token", "one").await;
+    assert!(end(&*store, "one", 10).await);
+    assert!(!slide(&*store, "one", 150, 20).await);
+    assert!(!slide(&*store, "never was", 150, 20).await);
+    assert!(live_session(&*store, "one", after(20)).await.is_none());
+    assert!(live_session(&*store, "never was", after(20)).await.is_none());
+}
+
+/// Laws 1 and 4.
+pub async fn r092_slide_does_not_revive_an_expired_session(store: Arc<dyn SessionStore>) {
+    create(&*store, "token", "one").await;
+    assert!(!slide(&*store, "one", 200, 100).await);
+    assert!(live_session(&*store, "one", after(100)).await.is_none());
+}
+
+/// A second end is no error, and an expired session was not there to end.
+pub async fn end_says_whether_there_was_a_session(store: Arc<dyn SessionStore>) {
+    create(&*store, "token", "one").await;
+    create(&*store, "other token", "two").await;
+    assert!(end(&*store, "one", 10).await);
+    assert!(!end(&*store, "one", 10).await);
+    assert!(!end(&*store, "two", 100).await);
+    assert!(!end(&*store, "never was", 10).await);
+    assert!(live_session(&*store, "one", after(10)).await.is_none());
+}
+
+/// So a token whose session was ended can be told from one that never had a session.
+pub async fn an_ended_session_leaves_its_pointer(store: Arc<dyn SessionStore>) {
+    create(&*store, "token", "one").await;
+    assert!(end(&*store, "one", 10).await);
+    assert_eq!(live_pointer(&*store, "token", after(10)).await, Some(pointer("token", "one")));
+}
+
+/// Others go on.
+pub async fn end_ends_one_session_alone(store: Arc<dyn SessionStore>) {
+    create(&*store, "token", "one").await;
+    create(&*store, "other token", "two").await;
+    assert!(end(&*store, "one", 10).await);
+    assert_eq!(live_session(&*store, "two", after(10)).await, Some(session("two")));
+}
+
+/// Law 5.
+pub async fn r017_a_mark_is_claimed_once(store: Arc<dyn SessionStore>) {
+    assert!(claim(&*store, "state", 100, 0).await);
+    assert!(!claim(&*store, "state", 100, 1).await);
+    assert!(!claim(&*store, "state", 500, 99).await);
+    assert!(claim(&*store, "other state", 100, 1).await);
+}
+
+/// Law 1, for marks. Whoever claims one chooses an expiry after which it no longer matters.
+pub async fn a_mark_is_free_again_when_it_has_expired(store: Arc<dyn SessionStore>) {
+    assert!(claim(&*store, "state", 100, 0).await);
+    assert!(!claim(&*store, "state", 200, 99).await);
+    assert!(claim(&*store, "state", 200, 100).await);
+}
+
+/// Law 5, under contention.
+pub async fn r018_of_many_claims_at_once_one_succeeds(store: Arc<dyn SessionStore>) {
+    let claims: Vec<_> = (0..20)
+        .map(|_| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move { claim(&*store, "state", 100, 0).await })
+        })
+        .collect();
+    let mut winners = 0;
+    for claim in claims {
+        winners += usize::from(claim.await.expect("the claim ends"));
+    }
+    assert_eq!(winners, 1);
+}
+
+/// Law 2, under contention.
+pub async fn r095_of_many_creates_at_once_one_succeeds(store: Arc<dyn SessionStore>) {
+    let creates: Vec<_> = (0..20)
+        .map(|index| {
+            let store = Arc::clone(&store);
+            let pointer = pointer(&format!("token {index}"), "one");
+            tokio::spawn(async move { store.create(session("one"), pointer, NOW).await })
+        })
+        .collect();
+    let mut winners = 0;
+    for create in creates {
+        match create.await.expect("the create ends") {
+            Ok(()) => winners += 1,
+            Err(error) => assert!(matches!(error, CreateError::Exists), "{error}"),
+        }
+    }
+    assert_eq!(winners, 1);
+}
+
+/// Law 4, under contention: a logout is not undone by requests that were under way.
+pub async fn r094_end_wins_over_slides_in_flight(store: Arc<dyn SessionStore>) {
+    create(&*store, "token", "one").await;
+    let slides: Vec<_> = (0..20)
+        .map(|_| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move { slide(&*store, "one", 200, 50).await })
+        })
+        .collect();
+    assert!(end(&*store, "one", 50).await);
+    assert!(live_session(&*store, "one", after(50)).await.is_none());
+    for slide in slides {
+        slide.await.expect("the slide ends");
+    }
+    assert!(live_session(&*store, "one", after(50)).await.is_none());
+}
+
+const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
+
+fn after(seconds: u64) -> Timestamp {
+    NOW + Duration::from_secs(seconds)
+}
+
+fn session(name: &str) -> SessionRow {
+    SessionRow {
+        key: Digest::of(name),
+        created_at: NOW,
+        used_at: NOW,
+        ends_at: after(1_000),
+        expires_at: after(100),
+        cookie_key: b"wrapped for the cookie".to_vec(),
+        sealed: vec![0, 255, 1, 254],
+    }
+}
+
+fn pointer(token: &str, name: &str) -> PointerRow {
+    PointerRow {
+        key: Digest::of(token),
+        session: Digest::of(name),
+        token_key: b"wrapped for the token".to_vec(),
+        expires_at: after(500),
+    }
+}
+
+async fn create(store: &dyn SessionStore, token: &str, name: &str) {
+    store.create(session(name), pointer(token, name), NOW).await.expect("the keys are free");
+}
+
+async fn live_session(store: &dyn SessionStore, name: &str, now: Timestamp) -> Option<SessionRow> {
+    store.session(Digest::of(name), now).await.expect("the store answers")
+}
+
+async fn live_pointer(store: &dyn SessionStore, token: &str, now: Timestamp) -> Option<PointerRow> {
+    store.pointer(Digest::of(token), now).await.expect("the store answers")
+}
+
+async fn slide(store: &dyn SessionStore, name: &str, to: u64, now: u64) -> bool {
+    store.slide(Digest::of(name), after(to), after(now)).await.expect("the store answers")
+}
+
+async fn end(store: &dyn SessionStore, name: &str, now: u64) -> bool {
+    store.end(Digest::of(name), after(now)).await.expect("the store answers")
+}
+
+async fn claim(store: &dyn SessionStore, mark: &str, expires_at: u64, now: u64) -> bool {
+    store.claim(Digest::of(mark), after(expires_at), after(now)).await.expect("the store answers")
+}

@@ -1,0 +1,202 @@
+//! Sessions in this process's memory, for local runs and tests.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{PoisonError, RwLock, RwLockWriteGuard},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+
+use super::{CreateError, PointerRow, SessionRow, SessionStore, StoreError};
+use crate::{clock::Timestamp, secret::Digest};
+
+/// A store that forgets everything when its process ends.
+///
+/// Its memory is bounded: expired rows are dropped as it goes, and past `capacity` rows it refuses
+/// new ones rather than grow.
+pub struct MemoryStore {
+    rows: RwLock<Rows>,
+    capacity: usize,
+}
+
+#[derive(Default)]
+struct Rows {
+    sessions: HashMap<Digest, SessionRow>,
+    pointers: HashMap<Digest, PointerRow>,
+    marks: HashMap<Digest, Timestamp>,
+    next_sweep: Option<Timestamp>,
+}
+
+impl MemoryStore {
+    /// An empty store of at most `capacity` rows.
+    pub fn new(capacity: usize) -> Self {
+        Self { rows: RwLock::default(), capacity }
+    }
+
+    fn write(&self, now: Timestamp) -> RwLockWriteGuard<'_, Rows> {
+        let mut rows = self.rows.write().unwrap_or_else(PoisonError::into_inner);
+        if rows.next_sweep.is_none_or(|next_sweep| next_sweep <= now) || rows.len() >= self.capacity
+        {
+            rows.drop_expired(now);
+        }
+        rows
+    }
+
+    fn read<T>(&self, look: impl FnOnce(&Rows) -> T) -> T {
+        look(&self.rows.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Default for MemoryStore {
+    /// Room for some 30,000 sessions: about 100 MB.
+    fn default() -> Self {
+        Self::new(100_000)
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore")
+            .field("rows", &self.read(Rows::len))
+            .field("capacity", &self.capacity)
+            .finish()
+    }
+}
+
+#[async_trait]
+impl SessionStore for MemoryStore {
+    async fn create(
+        &self,
+        session: SessionRow,
+        pointer: PointerRow,
+        now: Timestamp,
+    ) -> Result<(), CreateError> {
+        let mut rows = self.write(now);
+        let is_taken =
+            rows.session(session.key, now).is_some() || rows.pointer(pointer.key, now).is_some();
+        if is_taken {
+            return Err(CreateError::Exists);
+        }
+        if rows.len() + 2 > self.capacity {
+            return Err(StoreError::Full.into());
+        }
+        rows.sessions.insert(session.key, session);
+        rows.pointers.insert(pointer.key, pointer);
+        Ok(())
+    }
+
+    async fn session(&self, key: Digest, now: Timestamp) -> Result<Option<SessionRow>, StoreError> {
+        Ok(self.read(|rows| rows.session(key, now).cloned()))
+    }
+
+    async fn pointer(&self, key: Digest, now: Timestamp) -> Result<Option<PointerRow>, StoreError> {
+        Ok(self.read(|rows| rows.pointer(key, now).cloned()))
+    }
+
+    async fn slide(
+        &self,
+        key: Digest,
+        expires_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut rows = self.write(now);
+        let Some(session) = rows.sessions.get_mut(&key).filter(|session| now < session.expires_at)
+        else {
+            return Ok(false);
+        };
+        session.used_at = now;
+        session.expires_at = expires_at;
+        Ok(true)
+    }
+
+    async fn end(&self, key: Digest, now: Timestamp) -> Result<bool, StoreError> {
+        Ok(self.write(now).sessions.remove(&key).is_some_and(|session| now < session.expires_at))
+    }
+
+    async fn claim(
+        &self,
+        mark: Digest,
+        expires_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut rows = self.write(now);
+        if rows.marks.get(&mark).is_some_and(|expires_at| now < *expires_at) {
+            return Ok(false);
+        }
+        if rows.len() >= self.capacity {
+            return Err(StoreError::Full);
+        }
+        rows.marks.insert(mark, expires_at);
+        Ok(true)
+    }
+}
+
+impl Rows {
+    fn session(&self, key: Digest, now: Timestamp) -> Option<&SessionRow> {
+        self.sessions.get(&key).filter(|session| now < session.expires_at)
+    }
+
+    fn pointer(&self, key: Digest, now: Timestamp) -> Option<&PointerRow> {
+        self.pointers.get(&key).filter(|pointer| now < pointer.expires_at)
+    }
+
+    fn len(&self) -> usize {
+        self.sessions.len() + self.pointers.len() + self.marks.len()
+    }
+
+    fn drop_expired(&mut self, now: Timestamp) {
+        self.sessions.retain(|_, session| now < session.expires_at);
+        self.pointers.retain(|_, pointer| now < pointer.expires_at);
+        self.marks.retain(|_, expires_at| now < *expires_at);
+        self.next_sweep = Some(now + SWEEP_EVERY);
+    }
+}
+
+/// Dropping expired rows walks over all of them, so it is done once in a while.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
+
+    fn after(seconds: u64) -> Timestamp {
+        NOW + Duration::from_secs(seconds)
+    }
+
+    #[tokio::test]
+    async fn expired_rows_are_dropped_as_it_goes() {
+        let store = MemoryStore::new(1_000);
+        for index in 0..100_u64 {
+            assert!(store.claim(Digest::of(index.to_be_bytes()), after(10), NOW).await.unwrap());
+        }
+        assert_eq!(store.read(Rows::len), 100);
+        store.claim(Digest::of("later"), after(1_000), after(60)).await.unwrap();
+        assert_eq!(store.read(Rows::len), 1);
+    }
+
+    #[tokio::test]
+    async fn a_full_store_refuses_and_recovers_when_rows_expire() {
+        let store = MemoryStore::new(2);
+        for mark in ["one", "two"] {
+            assert!(store.claim(Digest::of(mark), after(10), NOW).await.unwrap());
+        }
+        assert!(matches!(
+            store.claim(Digest::of("three"), after(20), after(9)).await,
+            Err(StoreError::Full)
+        ));
+        assert!(store.claim(Digest::of("three"), after(20), after(10)).await.unwrap());
+    }
+}
+
+#[cfg(all(test, feature = "contract"))]
+mod contract {
+    use std::sync::Arc;
+
+    use super::MemoryStore;
+
+    crate::store_contract!(async || Arc::new(MemoryStore::default()));
+}
