@@ -14,5 +14,6 @@ pub mod request;
 pub mod return_to;
 pub mod seal;
 pub mod secret;
+pub mod session;
 pub mod store;
 pub mod view;

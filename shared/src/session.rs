@@ -1,0 +1,432 @@
+//! Sessions: begun by a login, found by a credential, ended by a logout.
+//!
+//! A credential is the session cookie's secret or the token shown as API key. The store sees the
+//! SHA-256 of either, and contents sealed under a random key; that key is wrapped once for the
+//! cookie (in the session's row) and once for the token (in the pointer's), each under a key
+//! derived from the credential itself. So whoever reads the store learns no token, no cookie and
+//! no e-mail address, and there is no key to manage (R86, R98).
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{
+    clock::Timestamp,
+    config::Settings,
+    random::Random,
+    seal::SealingKey,
+    secret::{Digest, SecretText, SessionSecret},
+    store::{CreateError, PointerRow, SessionRow, SessionStore, StoreError},
+};
+
+/// How long a session may live. Both are upper bounds.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionLimits {
+    /// Without being used.
+    pub idle: Duration,
+    /// However much it is used.
+    pub lifetime: Duration,
+}
+
+impl SessionLimits {
+    /// Reads `SESSION_IDLE` and `SESSION_LIFETIME`.
+    pub fn from_settings(settings: &mut Settings) -> Option<Self> {
+        let idle = settings.duration("SESSION_IDLE", Duration::from_secs(12 * 3_600));
+        let lifetime = settings.duration("SESSION_LIFETIME", Duration::from_secs(7 * 86_400));
+        Some(Self { idle: idle?, lifetime: lifetime? })
+    }
+}
+
+/// What a login has proven, and the tokens it brought.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct SessionContents {
+    /// The user's claims, without those that serve the protocol.
+    pub user: Map<String, Value>,
+    /// The ID token, which names the provider's session at logout.
+    pub id_token: SecretText,
+    /// The token shown as API key.
+    pub api_key: SecretText,
+    /// When that token expires. The session ends with it.
+    pub api_key_expires_at: Timestamp,
+    /// The provider's own session, `sid` (OpenID Connect Back-Channel Logout §2.1).
+    pub provider_session: Option<String>,
+    /// What the user granted: scopes, and permissions where the provider names them.
+    pub scopes: Vec<String>,
+}
+
+/// A session that lives.
+#[derive(Clone)]
+pub struct Session {
+    /// The digest by which the store knows it; safe to log.
+    pub id: Digest,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it ends, however much it is used.
+    pub ends_at: Timestamp,
+    /// What it holds.
+    pub contents: SessionContents,
+}
+
+/// What the store knows of a token.
+#[derive(Clone, Debug)]
+pub enum TokenSession {
+    /// Its session lives.
+    Live(Box<Session>),
+    /// It had a session, which has ended.
+    Ended,
+    /// No session here ever showed it.
+    Unknown,
+}
+
+/// Sessions in a store.
+#[derive(Clone, Debug)]
+pub struct Sessions {
+    store: Arc<dyn SessionStore>,
+    limits: SessionLimits,
+    random: Random,
+}
+
+impl Sessions {
+    /// Sessions in `store`, within `limits`.
+    pub fn new(store: Arc<dyn SessionStore>, limits: SessionLimits, random: Random) -> Self {
+        Self { store, limits, random }
+    }
+
+    /// Begins a session under a fresh secret, whatever cookie the browser came with (R85). It ends
+    /// with its token, at its lifetime's end or at `ends_by`, whichever is first (R99).
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot answer.
+    pub async fn begin(
+        &self,
+        contents: &SessionContents,
+        ends_by: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(SessionSecret, Timestamp), CreateError> {
+        let lifetime_end = now + self.limits.lifetime;
+        let ends_at =
+            lifetime_end.min(contents.api_key_expires_at).min(ends_by.unwrap_or(lifetime_end));
+        let mut tries = 0;
+        loop {
+            let secret = SessionSecret::generate(&self.random);
+            let (session, pointer) = self.seal(&secret, contents, ends_at, now);
+            match self.store.create(session, pointer, now).await {
+                Ok(()) => return Ok((secret, ends_at)),
+                // Another secret may be free (R95); another pointer to the same token is not.
+                Err(CreateError::Exists) if tries < 2 => tries += 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The session that a cookie opens.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot answer.
+    pub async fn by_cookie(
+        &self,
+        secret: &SessionSecret,
+        now: Timestamp,
+    ) -> Result<Option<Session>, StoreError> {
+        let Some(row) = self.store.session(secret.digest(), now).await? else { return Ok(None) };
+        let data_key = cookie_key(secret).open(&row.cookie_key, row.key.as_bytes());
+        self.open(row, data_key, now).await
+    }
+
+    /// The session of a token. Its signature and claims are for the caller to verify.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot answer.
+    pub async fn by_token(&self, token: &str, now: Timestamp) -> Result<TokenSession, StoreError> {
+        let Some(pointer) = self.store.pointer(Digest::of(token), now).await? else {
+            return Ok(TokenSession::Unknown);
+        };
+        let Some(row) = self.store.session(pointer.session, now).await? else {
+            return Ok(TokenSession::Ended);
+        };
+        let data_key = token_key(token).open(&pointer.token_key, &pointer_identity(&pointer));
+        let session = self.open(row, data_key, now).await?;
+        Ok(session.map_or(TokenSession::Ended, |session| TokenSession::Live(Box::new(session))))
+    }
+
+    /// Ends a session. Answers whether it lived.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot answer; the session may then still live.
+    pub async fn end(&self, id: Digest, now: Timestamp) -> Result<bool, StoreError> {
+        self.store.end(id, now).await
+    }
+
+    /// Opens a row, and slides its idle expiry if that is due.
+    async fn open(
+        &self,
+        row: SessionRow,
+        data_key: Option<Vec<u8>>,
+        now: Timestamp,
+    ) -> Result<Option<Session>, StoreError> {
+        let contents = data_key
+            .and_then(|key| contents_key(key).open(&row.sealed, row.key.as_bytes()))
+            .and_then(|opened| serde_json::from_slice(&opened).ok());
+        let Some(contents) = contents else {
+            tracing::warn!(event = "session.unreadable", session = %row.key, "a session's row does not open");
+            return Ok(None);
+        };
+        if now.since(row.used_at) >= self.limits.idle / SLIDES_PER_IDLE {
+            let expires_at = row.ends_at.min(now + self.limits.idle);
+            if !self.store.slide(row.key, expires_at, now).await? {
+                return Ok(None);
+            }
+        }
+        Ok(Some(Session {
+            id: row.key,
+            created_at: row.created_at,
+            ends_at: row.ends_at,
+            contents,
+        }))
+    }
+
+    #[expect(
+        clippy::expect_used,
+        reason = "the contents are texts, numbers and JSON, which are JSON"
+    )]
+    fn seal(
+        &self,
+        secret: &SessionSecret,
+        contents: &SessionContents,
+        ends_at: Timestamp,
+        now: Timestamp,
+    ) -> (SessionRow, PointerRow) {
+        let token = contents.api_key.expose();
+        let data_key: [u8; 32] = self.random.bytes();
+        let plaintext = serde_json::to_vec(contents).expect("contents are JSON");
+        let key = secret.digest();
+        let session = SessionRow {
+            key,
+            created_at: now,
+            used_at: now,
+            ends_at,
+            expires_at: ends_at.min(now + self.limits.idle),
+            cookie_key: cookie_key(secret).seal(&data_key, key.as_bytes(), &self.random),
+            sealed: contents_key(data_key).seal(&plaintext, key.as_bytes(), &self.random),
+        };
+        let mut pointer = PointerRow {
+            key: Digest::of(token),
+            session: key,
+            token_key: Vec::new(),
+            expires_at: contents.api_key_expires_at,
+        };
+        pointer.token_key =
+            token_key(token).seal(&data_key, &pointer_identity(&pointer), &self.random);
+        (session, pointer)
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("id", &self.id)
+            .field("ends_at", &self.ends_at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The idle expiry is written at most this often per idle span, so that polling is not writing.
+const SLIDES_PER_IDLE: u32 = 10;
+
+fn cookie_key(secret: &SessionSecret) -> SealingKey {
+    SealingKey::new(*secret.as_bytes(), "session key, for the cookie")
+}
+
+fn token_key(token: &str) -> SealingKey {
+    SealingKey::new(token, "session key, for the token")
+}
+
+fn contents_key(data_key: impl Into<Vec<u8>>) -> SealingKey {
+    SealingKey::new(data_key, "session contents")
+}
+
+/// A pointer's sealed key opens in this pointer, to this session, and nowhere else.
+fn pointer_identity(pointer: &PointerRow) -> Vec<u8> {
+    [*pointer.key.as_bytes(), *pointer.session.as_bytes()].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::store::memory::MemoryStore;
+
+    const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
+    const LIMITS: SessionLimits =
+        SessionLimits { idle: Duration::from_secs(1_000), lifetime: Duration::from_secs(5_000) };
+
+    fn after(seconds: u64) -> Timestamp {
+        NOW + Duration::from_secs(seconds)
+    }
+
+    fn sessions() -> (Sessions, Arc<MemoryStore>) {
+        let store = Arc::new(MemoryStore::default());
+        (Sessions::new(Arc::<MemoryStore>::clone(&store), LIMITS, Random::system()), store)
+    }
+
+    fn contents(api_key: &str) -> SessionContents {
+        let user =
+            json!({ "sub": "auth0|ada", "email": "ada@example.com", "name": "Ada Lovelace" });
+        SessionContents {
+            user: user.as_object().unwrap().clone(),
+            id_token: format!("id token beside {api_key}").into(),
+            api_key: api_key.to_owned().into(),
+            api_key_expires_at: after(100_000),
+            provider_session: Some("provider session".to_owned()),
+            scopes: vec!["openid".to_owned()],
+        }
+    }
+
+    #[tokio::test]
+    async fn a_session_is_found_by_its_cookie_and_by_its_token() {
+        let (sessions, _) = sessions();
+        let (secret, _) = sessions.begin(&contents("token"), None, NOW).await.unwrap();
+        let by_cookie = sessions.by_cookie(&secret, NOW).await.unwrap().unwrap();
+        assert_eq!(by_cookie.contents.user["email"], "ada@example.com");
+        let TokenSession::Live(by_token) = sessions.by_token("token", NOW).await.unwrap() else {
+            panic!("not live")
+        };
+        assert_eq!(by_token.id, by_cookie.id);
+        assert_eq!(by_token.contents.id_token.expose(), "id token beside token");
+    }
+
+    #[tokio::test]
+    async fn an_ended_session_is_dead_at_once_for_both() {
+        let (sessions, _) = sessions();
+        let (secret, _) = sessions.begin(&contents("token"), None, NOW).await.unwrap();
+        assert!(sessions.end(secret.digest(), NOW).await.unwrap());
+        assert!(sessions.by_cookie(&secret, NOW).await.unwrap().is_none());
+        assert!(matches!(sessions.by_token("token", NOW).await.unwrap(), TokenSession::Ended));
+        assert!(matches!(sessions.by_token("another", NOW).await.unwrap(), TokenSession::Unknown));
+    }
+
+    #[tokio::test]
+    async fn r091_an_unused_session_ends_when_its_idle_time_is_over() {
+        let (sessions, _) = sessions();
+        let (secret, _) = sessions.begin(&contents("token"), None, NOW).await.unwrap();
+        assert!(sessions.by_cookie(&secret, after(999)).await.unwrap().is_some());
+        assert!(sessions.by_cookie(&secret, after(1_999)).await.unwrap().is_none());
+        let (secret, _) = sessions.begin(&contents("second"), None, NOW).await.unwrap();
+        assert!(sessions.by_cookie(&secret, after(1_000)).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn r091_a_used_session_still_ends_when_its_lifetime_is_over() {
+        let (sessions, _) = sessions();
+        let (secret, ends_at) = sessions.begin(&contents("token"), None, NOW).await.unwrap();
+        assert_eq!(ends_at, after(5_000));
+        for seconds in (0..5_000).step_by(500) {
+            assert!(
+                sessions.by_cookie(&secret, after(seconds)).await.unwrap().is_some(),
+                "{seconds}"
+            );
+        }
+        assert!(sessions.by_cookie(&secret, after(4_999)).await.unwrap().is_some());
+        assert!(sessions.by_cookie(&secret, after(5_000)).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn r099_a_session_ends_with_its_token_or_when_the_provider_says() {
+        let (sessions, _) = sessions();
+        let short = SessionContents { api_key_expires_at: after(300), ..contents("short") };
+        assert_eq!(sessions.begin(&short, None, NOW).await.unwrap().1, after(300));
+        let (secret, ends_at) =
+            sessions.begin(&contents("token"), Some(after(200)), NOW).await.unwrap();
+        assert_eq!(ends_at, after(200));
+        assert!(sessions.by_cookie(&secret, after(200)).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn the_idle_time_is_written_at_most_once_per_tenth_of_it() {
+        let (sessions, store) = sessions();
+        let (secret, _) = sessions.begin(&contents("token"), None, NOW).await.unwrap();
+        let used_at = async |now| {
+            sessions.by_cookie(&secret, now).await.unwrap().unwrap();
+            store.session(secret.digest(), now).await.unwrap().unwrap().used_at
+        };
+        assert_eq!(used_at(after(99)).await, NOW);
+        assert_eq!(used_at(after(100)).await, after(100));
+        assert_eq!(used_at(after(199)).await, after(100));
+        assert_eq!(used_at(after(200)).await, after(200));
+    }
+
+    /// R86, R98: what the store holds is useless to whoever reads it.
+    #[tokio::test]
+    async fn r098_neither_credential_nor_claim_can_be_read_from_the_rows() {
+        let (sessions, store) = sessions();
+        let (secret, _) = sessions.begin(&contents("the.api.key"), None, NOW).await.unwrap();
+        let row = store.session(secret.digest(), NOW).await.unwrap().unwrap();
+        let pointer = store.pointer(Digest::of("the.api.key"), NOW).await.unwrap().unwrap();
+        let dump = [&row.sealed[..], &row.cookie_key, &pointer.token_key].concat();
+        for needle in
+            ["the.api.key", "ada@example.com", "Ada", "auth0|ada", "provider session", "id token"]
+        {
+            assert!(
+                !dump.windows(needle.len()).any(|window| window == needle.as_bytes()),
+                "{needle}"
+            );
+        }
+        assert!(!dump.windows(32).any(|window| window == secret.as_bytes()));
+    }
+
+    #[tokio::test]
+    async fn r098_rows_whose_contents_were_swapped_open_for_nobody() {
+        let (sessions, store) = sessions();
+        let (ada, _) = sessions.begin(&contents("ada"), None, NOW).await.unwrap();
+        let (eve, _) = sessions.begin(&contents("eve"), None, NOW).await.unwrap();
+        let of_ada = store.session(ada.digest(), NOW).await.unwrap().unwrap();
+        let of_eve = store.session(eve.digest(), NOW).await.unwrap().unwrap();
+        let swapped = SessionRow { cookie_key: of_ada.cookie_key, sealed: of_ada.sealed, ..of_eve };
+        let (other, other_store) = self::sessions();
+        other_store
+            .create(swapped, store.pointer(Digest::of("eve"), NOW).await.unwrap().unwrap(), NOW)
+            .await
+            .unwrap();
+        assert!(other.by_cookie(&eve, NOW).await.unwrap().is_none());
+        assert!(matches!(other.by_token("eve", NOW).await.unwrap(), TokenSession::Ended));
+    }
+
+    #[tokio::test]
+    async fn r097_a_row_of_another_schema_opens_for_nobody() {
+        let (sessions, store) = sessions();
+        let secret = SessionSecret::generate(&Random::system());
+        let (mut session, pointer) = sessions.seal(&secret, &contents("token"), after(100), NOW);
+        session.sealed = contents_key([1; 32]).seal(
+            b"{\"older\": true}",
+            session.key.as_bytes(),
+            &Random::system(),
+        );
+        session.cookie_key =
+            cookie_key(&secret).seal(&[1; 32], session.key.as_bytes(), &Random::system());
+        store.create(session, pointer, NOW).await.unwrap();
+        assert!(sessions.by_cookie(&secret, NOW).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn r095_a_secret_that_is_taken_is_drawn_again() {
+        let store = Arc::new(MemoryStore::default());
+        let draws = std::sync::atomic::AtomicU8::new(0);
+        // The first two sessions draw the same secret; whatever else is drawn differs each time.
+        let random = Random::from_fn(move |bytes| {
+            let draw = draws.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            bytes.fill(if draw == 5 { 0 } else { draw });
+        });
+        let sessions = Sessions::new(store, LIMITS, random);
+        let (first, _) = sessions.begin(&contents("one"), None, NOW).await.unwrap();
+        let (second, _) = sessions.begin(&contents("two"), None, NOW).await.unwrap();
+        assert_ne!(first.digest(), second.digest());
+        assert!(sessions.by_cookie(&first, NOW).await.unwrap().is_some());
+        assert!(sessions.by_cookie(&second, NOW).await.unwrap().is_some());
+    }
+}
