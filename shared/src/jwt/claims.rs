@@ -1,0 +1,297 @@
+//! What a verified token says.
+
+use aws_lc_rs::digest;
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use serde_json::{Map, Value};
+
+use crate::clock::Timestamp;
+
+use super::{Algorithm, Kind, LEEWAY, MAX_AGE, MAX_LOGIN_AGE, TokenError};
+
+/// The last second of the year 9999. A larger `NumericDate` is a mistake or an attempt to overflow.
+const LAST_MOMENT: u64 = 253_402_300_799;
+
+/// The longest `sub` (OpenID Connect Core §2).
+const MAX_SUBJECT_LENGTH: usize = 255;
+
+/// Claims about the token rather than about the user.
+const PROTOCOL_CLAIMS: [&str; 25] = [
+    "acr",
+    "amr",
+    "at_hash",
+    "aud",
+    "auth_time",
+    "azp",
+    "c_hash",
+    "client_id",
+    "cnf",
+    "exp",
+    "gty",
+    "iat",
+    "iss",
+    "jti",
+    "nbf",
+    "nonce",
+    "permissions",
+    "s_hash",
+    "scope",
+    "session_expiry",
+    "sid",
+    "sub_jwk",
+    "trace_id",
+    "typ",
+    "ver",
+];
+
+/// What a verified token says. It is personal: `Debug` shows the subject's token times alone.
+#[derive(Clone)]
+pub struct Claims {
+    /// `iss`.
+    pub issuer: String,
+    /// `sub`: the user, unique within the issuer. Not empty, at most 255 printable ASCII characters.
+    pub subject: String,
+    /// `aud`: the expected audience; for an access token perhaps others beside it.
+    pub audience: Vec<String>,
+    /// `exp`.
+    pub expires_at: Timestamp,
+    /// `iat`.
+    pub issued_at: Timestamp,
+    /// `azp`: the application it was issued to.
+    pub authorized_party: Option<String>,
+    /// `sid`: the user's session at the provider.
+    pub session_id: Option<String>,
+    /// `nonce`.
+    pub nonce: Option<String>,
+    /// `auth_time`: when the user last proved who they are.
+    pub auth_time: Option<Timestamp>,
+    /// `session_expiry`: no session of ours may outlive it.
+    pub session_expiry: Option<Timestamp>,
+    all: Map<String, Value>,
+}
+
+impl Claims {
+    /// The claim `name`, whatever its type.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.all.get(name)
+    }
+
+    /// The claim `name` if it is a string.
+    pub fn string(&self, name: &str) -> Option<&str> {
+        self.get(name)?.as_str()
+    }
+
+    /// The granted scopes (RFC 8693 §4.2): `scope` is one string, separated by spaces. An array
+    /// grants nothing.
+    pub fn scopes(&self) -> impl Iterator<Item = &str> {
+        self.string("scope").unwrap_or_default().split(' ').filter(|scope| !scope.is_empty())
+    }
+
+    /// The granted permissions, where the API has role-based access control. Whatever is not an
+    /// array of strings grants nothing.
+    pub fn permissions(&self) -> impl Iterator<Item = &str> {
+        self.get("permissions")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+    }
+
+    /// Whether the provider says that the e-mail address is the user's. A string that reads
+    /// `"true"` says nothing.
+    pub fn email_verified(&self) -> bool {
+        self.get("email_verified") == Some(&Value::Bool(true))
+    }
+
+    /// Every claim of the token.
+    pub const fn all(&self) -> &Map<String, Value> {
+        &self.all
+    }
+
+    /// The claims about the user, without those about the token. `email_verified` is among them
+    /// only if it is a boolean, so that nobody takes the string `"false"` for true.
+    pub fn user(&self) -> Map<String, Value> {
+        let about_user = |name: &str, value: &Value| match name {
+            "email_verified" => value.is_boolean(),
+            _ => !PROTOCOL_CLAIMS.contains(&name),
+        };
+        self.all
+            .iter()
+            .filter(|(name, value)| about_user(name, value))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
+    }
+}
+
+impl std::fmt::Debug for Claims {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Claims")
+            .field("issuer", &self.issuer)
+            .field("audience", &self.audience)
+            .field("expires_at", &self.expires_at)
+            .field("issued_at", &self.issued_at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Steps 5 to 8 of the parent module's list, over a payload whose signature and issuer are right.
+pub(super) fn check(
+    payload: Map<String, Value>,
+    algorithm: Algorithm,
+    kind: &Kind<'_>,
+    now: Timestamp,
+) -> Result<Claims, TokenError> {
+    check_kind(&payload, kind)?;
+
+    let expires_at = required("exp", moment(&payload, "exp")?)?;
+    let issued_at = required("iat", moment(&payload, "iat")?)?;
+    let not_before = moment(&payload, "nbf")?;
+    check_times(kind, expires_at, issued_at, not_before, now)?;
+
+    let claims = Claims {
+        issuer: required("iss", text(&payload, "iss")?)?,
+        subject: subject(&payload)?,
+        audience: audience(&payload)?,
+        expires_at,
+        issued_at,
+        authorized_party: text(&payload, "azp")?,
+        session_id: text(&payload, "sid")?,
+        nonce: text(&payload, "nonce")?,
+        auth_time: moment(&payload, "auth_time")?,
+        session_expiry: moment(&payload, "session_expiry")?,
+        all: payload,
+    };
+    match *kind {
+        Kind::AccessToken { audience } => {
+            if !claims.audience.iter().any(|entry| entry == audience) {
+                return Err(TokenError::InvalidAudience);
+            }
+        }
+        Kind::ApiKey { client_id } => check_application(&claims, client_id)?,
+        Kind::IdToken { client_id, nonce, access_token, max_age, authenticated_after } => {
+            check_application(&claims, client_id)?;
+            if let Some(nonce) = nonce
+                && required("nonce", claims.nonce.as_deref())? != nonce
+            {
+                return Err(TokenError::NonceMismatch);
+            }
+            if let Some(access_token) = access_token
+                && let Some(hash) = text(&claims.all, "at_hash")?
+                && hash != half_hash(access_token, algorithm)
+            {
+                return Err(TokenError::AccessTokenHashMismatch);
+            }
+            let earliest =
+                max_age.map(|age| now - age).into_iter().chain(authenticated_after).max();
+            if let Some(earliest) = earliest
+                && required("auth_time", claims.auth_time)? + LEEWAY < earliest
+            {
+                return Err(TokenError::AuthenticationTooOld);
+            }
+        }
+    }
+    Ok(claims)
+}
+
+/// Tokens of one issuer are signed with the same keys, so only their claims tell them apart.
+fn check_kind(payload: &Map<String, Value>, kind: &Kind<'_>) -> Result<(), TokenError> {
+    if payload.contains_key("events") {
+        return Err(TokenError::WrongKind);
+    }
+    match kind {
+        Kind::AccessToken { .. } if payload.contains_key("nonce") => Err(TokenError::WrongKind),
+        Kind::AccessToken { .. } | Kind::ApiKey { .. } if payload.contains_key("cnf") => {
+            Err(TokenError::BoundToKey)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_times(
+    kind: &Kind<'_>,
+    expires_at: Timestamp,
+    issued_at: Timestamp,
+    not_before: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<(), TokenError> {
+    let max_age = match kind {
+        Kind::AccessToken { .. } | Kind::ApiKey { .. } => MAX_AGE,
+        Kind::IdToken { .. } => MAX_LOGIN_AGE,
+    };
+    if now >= expires_at + LEEWAY {
+        Err(TokenError::Expired)
+    } else if not_before.is_some_and(|not_before| now + LEEWAY < not_before) {
+        Err(TokenError::NotYetValid)
+    } else if now + LEEWAY < issued_at {
+        Err(TokenError::IssuedInFuture)
+    } else if now > issued_at + max_age + LEEWAY {
+        Err(TokenError::IssuedTooLongAgo)
+    } else {
+        Ok(())
+    }
+}
+
+/// An ID token has one audience. A second one could show it here in the user's name.
+fn check_application(claims: &Claims, client_id: &str) -> Result<(), TokenError> {
+    if claims.audience != [client_id] {
+        return Err(TokenError::InvalidAudience);
+    }
+    if claims.authorized_party.as_deref().is_some_and(|party| party != client_id) {
+        return Err(TokenError::InvalidAuthorizedParty);
+    }
+    Ok(())
+}
+
+fn subject(payload: &Map<String, Value>) -> Result<String, TokenError> {
+    let subject = required("sub", text(payload, "sub")?)?;
+    let printable = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
+    if subject.is_empty() || subject.len() > MAX_SUBJECT_LENGTH || !subject.bytes().all(printable) {
+        return Err(TokenError::MistypedClaim("sub"));
+    }
+    Ok(subject)
+}
+
+/// One string or an array of strings (RFC 7519 §4.1.3).
+fn audience(payload: &Map<String, Value>) -> Result<Vec<String>, TokenError> {
+    let entry = |value: &Value| value.as_str().map(str::to_owned);
+    let audience = match required("aud", payload.get("aud"))? {
+        Value::Array(entries) => entries.iter().map(entry).collect(),
+        value => entry(value).map(|entry| vec![entry]),
+    };
+    audience.ok_or(TokenError::MistypedClaim("aud"))
+}
+
+fn text(payload: &Map<String, Value>, name: &'static str) -> Result<Option<String>, TokenError> {
+    match payload.get(name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(TokenError::MistypedClaim(name)),
+    }
+}
+
+/// A whole number of seconds. RFC 7519 §2 would allow fractions; no provider writes them, and 1e300
+/// is one.
+fn moment(
+    payload: &Map<String, Value>,
+    name: &'static str,
+) -> Result<Option<Timestamp>, TokenError> {
+    let Some(value) = payload.get(name) else { return Ok(None) };
+    match value.as_u64() {
+        Some(seconds) if seconds <= LAST_MOMENT => Ok(Some(Timestamp::from_unix(seconds))),
+        _ => Err(TokenError::MistypedClaim(name)),
+    }
+}
+
+fn required<T>(name: &'static str, value: Option<T>) -> Result<T, TokenError> {
+    value.ok_or(TokenError::MissingClaim(name))
+}
+
+/// What `at_hash` must be: the left half of the token's hash under the hash function of the ID
+/// token's own algorithm (OpenID Connect Core §3.1.3.6).
+pub(super) fn half_hash(token: &str, algorithm: Algorithm) -> String {
+    let function = match algorithm {
+        Algorithm::Es256 | Algorithm::Ps256 | Algorithm::Rs256 => &digest::SHA256,
+        Algorithm::EdDsa => &digest::SHA512,
+    };
+    let hash = digest::digest(function, token.as_bytes());
+    BASE64_URL_SAFE_NO_PAD.encode(&hash.as_ref()[..hash.as_ref().len() / 2])
+}

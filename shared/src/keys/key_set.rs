@@ -1,0 +1,241 @@
+//! Public keys from a JWKS document.
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use jsonwebtoken::{
+    DecodingKey,
+    jwk::{
+        AlgorithmParameters, EllipticCurve, EllipticCurveKeyParameters, Jwk, KeyAlgorithm,
+        KeyOperations, OctetKeyPairParameters, PublicKeyUse, RSAKeyParameters,
+    },
+};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::jwt::Algorithm;
+
+/// The RSA key sizes that are used, in bits: below, forging is within reach (RFC 7518 §3.3); above,
+/// each verification costs too much.
+const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
+
+/// How many keys of a set are used. Auth0 publishes two; a token without `kid` tries them all.
+const MAX_KEYS: usize = 32;
+
+/// One key that can verify signatures.
+#[derive(Clone, Debug)]
+pub struct Key {
+    key_id: Option<String>,
+    /// What it may be used with: never more than its type allows, and only what its `alg` says.
+    algorithms: &'static [Algorithm],
+    public_key: DecodingKey,
+}
+
+/// The usable keys of a JWKS document (RFC 7517 §5).
+#[derive(Clone, Debug)]
+pub struct KeySet(Vec<Key>);
+
+/// The document is no JWK set.
+#[derive(Debug, thiserror::Error)]
+#[error("the key set is not valid")]
+pub struct MalformedKeySet(#[source] serde_json::Error);
+
+impl Key {
+    /// The key in `jwk`, or `None` if no signature can be verified with it.
+    fn from_jwk(jwk: Value) -> Option<Self> {
+        let jwk = Jwk::deserialize(jwk).ok()?;
+        if !matches!(jwk.common.public_key_use, None | Some(PublicKeyUse::Signature)) {
+            return None;
+        }
+        if jwk.common.key_operations.is_some_and(|names| !names.contains(&KeyOperations::Verify)) {
+            return None;
+        }
+        // A symmetric key is refused for good: it would let anyone who reads it sign.
+        let (public_key, of_type): (_, &'static [Algorithm]) = match &jwk.algorithm {
+            AlgorithmParameters::RSA(parameters) => {
+                (rsa(parameters)?, &[Algorithm::Rs256, Algorithm::Ps256])
+            }
+            AlgorithmParameters::EllipticCurve(parameters) => {
+                (p256(parameters)?, &[Algorithm::Es256])
+            }
+            AlgorithmParameters::OctetKeyPair(parameters) => {
+                (ed25519(parameters)?, &[Algorithm::EdDsa])
+            }
+            _ => return None,
+        };
+        let algorithms: &'static [Algorithm] = match jwk.common.key_algorithm {
+            None => of_type,
+            Some(KeyAlgorithm::RS256) => &[Algorithm::Rs256],
+            Some(KeyAlgorithm::PS256) => &[Algorithm::Ps256],
+            Some(KeyAlgorithm::ES256) => &[Algorithm::Es256],
+            Some(KeyAlgorithm::EdDSA) => &[Algorithm::EdDsa],
+            Some(_) => return None,
+        };
+        if !algorithms.iter().all(|algorithm| of_type.contains(algorithm)) {
+            return None;
+        }
+        Some(Self { key_id: jwk.common.key_id, algorithms, public_key })
+    }
+
+    /// Its name, `kid`.
+    pub fn key_id(&self) -> Option<&str> {
+        self.key_id.as_deref()
+    }
+
+    /// Whether it may verify a signature made with `algorithm`.
+    pub fn fits(&self, algorithm: Algorithm) -> bool {
+        self.algorithms.contains(&algorithm)
+    }
+
+    pub(crate) const fn public_key(&self) -> &DecodingKey {
+        &self.public_key
+    }
+}
+
+impl KeySet {
+    /// Reads a JWKS document. Keys that cannot be used here are left out, one by one (RFC 7517 §5).
+    ///
+    /// # Errors
+    ///
+    /// When `bytes` are no JSON object with an array `keys`.
+    pub fn parse(bytes: &[u8]) -> Result<Self, MalformedKeySet> {
+        #[derive(Deserialize)]
+        struct Document {
+            keys: Vec<Value>,
+        }
+        let document: Document = serde_json::from_slice(bytes).map_err(MalformedKeySet)?;
+        Ok(Self(document.keys.into_iter().filter_map(Key::from_jwk).take(MAX_KEYS).collect()))
+    }
+
+    /// Whether no key is usable.
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether a key is named `key_id`.
+    pub fn contains(&self, key_id: &str) -> bool {
+        self.0.iter().any(|key| key.key_id() == Some(key_id))
+    }
+
+    /// The keys that may have made a signature with `algorithm`: those named `key_id`, all if the
+    /// token names none.
+    pub fn candidates(&self, key_id: Option<&str>, algorithm: Algorithm) -> Vec<&Key> {
+        self.0
+            .iter()
+            .filter(|key| key.fits(algorithm))
+            .filter(|key| key_id.is_none() || key.key_id() == key_id)
+            .collect()
+    }
+}
+
+fn rsa(parameters: &RSAKeyParameters) -> Option<DecodingKey> {
+    let modulus = decode(&parameters.n)?;
+    let exponent = decode(&parameters.e)?;
+    let modulus = modulus.strip_prefix(&[0]).unwrap_or(&modulus);
+    let bits = modulus.len() * 8 - modulus.first()?.leading_zeros() as usize;
+    let odd = exponent.last()? & 1 == 1;
+    (RSA_BITS.contains(&bits) && odd && exponent != [1])
+        .then(|| DecodingKey::from_rsa_raw_components(modulus, &exponent))
+}
+
+fn p256(parameters: &EllipticCurveKeyParameters) -> Option<DecodingKey> {
+    let whole = decode(&parameters.x)?.len() == 32 && decode(&parameters.y)?.len() == 32;
+    if parameters.curve != EllipticCurve::P256 || !whole {
+        return None;
+    }
+    DecodingKey::from_ec_components(&parameters.x, &parameters.y).ok()
+}
+
+fn ed25519(parameters: &OctetKeyPairParameters) -> Option<DecodingKey> {
+    if parameters.curve != EllipticCurve::Ed25519 || decode(&parameters.x)?.len() != 32 {
+        return None;
+    }
+    DecodingKey::from_ed_components(&parameters.x).ok()
+}
+
+fn decode(text: &str) -> Option<Vec<u8>> {
+    BASE64_URL_SAFE_NO_PAD.decode(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::jwt::testing::{TEST_KEY, TestKey};
+
+    use super::*;
+
+    /// R78: each of them unusable, in one set with a good key.
+    #[test]
+    fn r078_unusable_keys_are_left_out_and_the_good_one_is_used() {
+        let good = TEST_KEY.jwk();
+        let with = |name: &str, value: Value| {
+            let mut jwk = TEST_KEY.jwk();
+            jwk[name] = value;
+            jwk
+        };
+        let mut p384 = TestKey::p256("p384").jwk();
+        p384["crv"] = "P-384".into();
+        let document = json!({ "keys": [
+            { "kty": "oct", "k": "c2VjcmV0", "kid": "test", "alg": "HS256" },
+            with("use", json!("enc")),
+            with("key_ops", json!(["encrypt"])),
+            with("alg", json!("RS512")),
+            with("alg", json!("ES256")),
+            with("alg", json!("RSA-OAEP")),
+            with("n", json!(BASE64_URL_SAFE_NO_PAD.encode([0xff; 128]))),
+            with("n", json!("")),
+            with("n", json!("not base64url!")),
+            with("e", json!("AQ")),
+            with("kid", json!(7)),
+            p384,
+            "a string", null, 7, [], {},
+            good,
+        ]});
+        let keys = KeySet::parse(document.to_string().as_bytes()).unwrap();
+        assert_eq!(keys.0.len(), 1);
+        assert_eq!(keys.candidates(Some("test"), Algorithm::Rs256).len(), 1);
+    }
+
+    /// R78: a key that is one bit short of 2048.
+    #[test]
+    fn r078_an_rsa_key_of_2047_bits_is_too_short_and_one_of_2048_is_not() {
+        let with_first_byte = |first: u8| {
+            let mut modulus = vec![0xff; 256];
+            modulus[0] = first;
+            let jwk = json!({
+                "kty": "RSA", "e": "AQAB", "n": BASE64_URL_SAFE_NO_PAD.encode(modulus),
+            });
+            Key::from_jwk(jwk).is_some()
+        };
+        assert!(!with_first_byte(0x7f));
+        assert!(with_first_byte(0x80));
+    }
+
+    /// R78.
+    #[test]
+    fn r078_keys_with_the_same_name_are_all_candidates() {
+        let document = json!({ "keys": [TEST_KEY.jwk(), TestKey::rsa("test").jwk()] });
+        let keys = KeySet::parse(document.to_string().as_bytes()).unwrap();
+        assert_eq!(keys.candidates(Some("test"), Algorithm::Rs256).len(), 2);
+    }
+
+    /// R79.
+    #[test]
+    fn r079_a_key_serves_only_what_its_type_and_its_alg_allow() {
+        let mut jwk = TEST_KEY.jwk();
+        let without_alg = Key::from_jwk(jwk.clone()).unwrap();
+        assert!(without_alg.fits(Algorithm::Rs256) && without_alg.fits(Algorithm::Ps256));
+        assert!(!without_alg.fits(Algorithm::Es256) && !without_alg.fits(Algorithm::EdDsa));
+        jwk["alg"] = "RS256".into();
+        let with_alg = Key::from_jwk(jwk).unwrap();
+        assert!(with_alg.fits(Algorithm::Rs256) && !with_alg.fits(Algorithm::Ps256));
+    }
+
+    /// R77.
+    #[test]
+    fn r077_what_is_no_key_set_is_an_error() {
+        for text in ["", "<html>", "[]", "{}", r#"{"keys":{}}"#, r#"{"keys":null}"#, "null"] {
+            assert!(KeySet::parse(text.as_bytes()).is_err(), "{text}");
+        }
+        assert!(KeySet::parse(br#"{"keys":[]}"#).unwrap().is_empty());
+    }
+}
