@@ -111,14 +111,21 @@ pub struct Action<'a> {
 
 /// Renders a template. Only a `Display` that fails could make it fail, and none here does; should
 /// it happen all the same, the visitor is told, and half a page is not sent.
+///
+/// NUL is the one character that HTML cannot hold, not even escaped (HTML §13.2.3.5); it becomes
+/// U+FFFD here, as it would in some places of a browser's parser but not in all.
 fn html(template: &impl Template) -> String {
-    template.render().unwrap_or_else(|error| {
-        tracing::error!(%error, "a page could not be rendered");
-        String::from(
-            "<!doctype html><html lang=\"en\"><title>Problem</title>\
-             <h1>This page cannot be shown</h1></html>",
-        )
-    })
+    match template.render() {
+        Ok(page) if page.contains('\0') => page.replace('\0', "\u{fffd}"),
+        Ok(page) => page,
+        Err(error) => {
+            tracing::error!(%error, "a page could not be rendered");
+            String::from(
+                "<!doctype html><html lang=\"en\"><title>Problem</title>\
+                 <h1>This page cannot be shown</h1></html>",
+            )
+        }
+    }
 }
 
 #[cfg(test)]
