@@ -1,0 +1,140 @@
+//! The page of somebody who is logged in.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use askama::Template;
+
+use super::Nonce;
+use crate::clock::Timestamp;
+
+/// Shows who is logged in, the API key, and what the API answers to it, second by second.
+///
+/// The one page that a token may stand on (R101); hence no `Debug`.
+#[derive(Template)]
+#[template(path = "key.html")]
+pub struct KeyPage<'a> {
+    /// Of this answer's Content-Security-Policy.
+    pub nonce: &'a Nonce,
+    /// The token. `None` where keys are not shown: the page then asks with its cookie.
+    pub key: Option<Key<'a>>,
+    /// Whose session it is.
+    pub user: User<'a>,
+    /// The absolute address of `/protected`, for the `curl` line.
+    pub protected_url: &'a str,
+    /// When the session ends if nothing ends it sooner.
+    pub session_ends_at: Timestamp,
+    /// When the page is made: what the time left on the token is counted from.
+    pub now: Timestamp,
+}
+
+/// The signed token that opens the API, and what it says.
+#[derive(Clone, Copy)]
+pub struct Key<'a> {
+    /// The token in JWS compact serialization (RFC 7515 §7.1).
+    pub token: &'a str,
+    /// Its JOSE header as indented JSON.
+    pub header: &'a str,
+    /// Its claims as indented JSON.
+    pub claims: &'a str,
+    /// Its `exp`.
+    pub expires_at: Timestamp,
+}
+
+/// The user as the identity provider describes them. Nothing here is to be trusted as text.
+#[derive(Clone, Copy)]
+pub struct User<'a> {
+    /// The claim `sub`.
+    pub subject: &'a str,
+    /// The claim `name`.
+    pub name: Option<&'a str>,
+    /// The claim `email`.
+    pub email: Option<&'a str>,
+    /// The claim `email_verified`; without it an address is not verified.
+    pub email_verified: bool,
+    /// The claim `picture`, if the caller has found it to be an `https` URL (R171). Initials stand
+    /// in for it when it is absent or does not load.
+    pub picture: Option<&'a str>,
+}
+
+impl KeyPage<'_> {
+    /// The page as HTML.
+    pub fn render(&self) -> String {
+        super::html(self)
+    }
+
+    fn heading(&self) -> &'static str {
+        if self.key.is_some() { "Your API key" } else { "Your session" }
+    }
+
+    fn seconds_left(&self, key: &Key<'_>) -> u64 {
+        key.expires_at.since(self.now).as_secs()
+    }
+
+    /// What the script counts down from: the same words, for as long as it has not run.
+    fn time_left(&self, key: &Key<'_>) -> String {
+        let left = self.seconds_left(key);
+        let (days, hours, minutes) = (left / 86_400, left / 3_600 % 24, left / 60 % 60);
+        match left {
+            0 => String::from("Expired"),
+            1..60 => format!("{left} s left"),
+            60..3_600 => format!("{minutes} min {} s left", left % 60),
+            3_600..86_400 => format!("{hours} h {minutes} min {} s left", left % 60),
+            _ => format!("{days} d {hours} h {minutes} min left"),
+        }
+    }
+
+    fn curl(&self, key: &Key<'_>) -> String {
+        let header = format!("Authorization: Bearer {}", key.token);
+        format!("curl -H {} {}", shell_word(&header), shell_word(self.protected_url))
+    }
+}
+
+impl User<'_> {
+    fn display_name(&self) -> &str {
+        [self.name, self.email]
+            .into_iter()
+            .flatten()
+            .find(|text| !text.trim().is_empty())
+            .unwrap_or(self.subject)
+    }
+
+    /// The first letters of the first and the last word of the name, or one of the e-mail.
+    fn initials(&self) -> String {
+        let name = self.display_name();
+        let words = if name.contains('@') { name.split('@').next() } else { Some(name) };
+        let mut letters = words
+            .into_iter()
+            .flat_map(str::split_whitespace)
+            .filter_map(|word| word.chars().find(|letter| letter.is_alphanumeric()));
+        let first = letters.next().unwrap_or('?');
+        [Some(first), letters.next_back()]
+            .into_iter()
+            .flatten()
+            .flat_map(char::to_uppercase)
+            .collect()
+    }
+}
+
+/// One word for a POSIX shell. What is not plainly harmless is quoted, so that pasting the line
+/// runs `curl` and nothing else, whatever the address contains.
+fn shell_word(word: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/@%+,=".contains(&byte);
+    if !word.is_empty() && word.bytes().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+/// A moment as machines read it (RFC 3339).
+fn rfc3339(moment: Timestamp) -> String {
+    // The last second that RFC 3339 can write; beyond it the formatter fails.
+    const LAST: u64 = 253_402_300_799;
+    let seconds = Duration::from_secs(moment.as_unix().min(LAST));
+    humantime::format_rfc3339_seconds(UNIX_EPOCH + seconds).to_string()
+}
+
+/// A moment as people read it.
+fn utc(moment: Timestamp) -> String {
+    rfc3339(moment).replace('T', " ").replace('Z', " UTC")
+}
