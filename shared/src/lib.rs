@@ -1,16 +1,21 @@
 //! What two functions need, or what is a seam: the session store and the identity provider.
 
+pub mod application;
 pub mod base_url;
 pub mod clock;
 pub mod config;
 pub mod cookie;
+pub mod error;
 pub mod issuer;
 pub mod jwt;
 pub mod keys;
 pub mod login_attempt;
+pub mod origin;
 pub mod provider;
+pub mod query;
 pub mod random;
 pub mod request;
+pub mod respond;
 pub mod return_to;
 pub mod seal;
 pub mod secret;

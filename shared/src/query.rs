@@ -1,0 +1,64 @@
+//! A query string, read without guessing.
+
+use http::Uri;
+
+/// The parameters of a query string, decoded, in order, duplicates and all.
+#[derive(Clone, Debug, Default)]
+pub struct Query(Vec<(String, String)>);
+
+/// A parameter came more than once. Which of the two counts is for nobody to guess: another
+/// reader of the same URL may choose the other one (RFC 6749 §3.1).
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("a parameter came more than once")]
+pub struct Duplicate;
+
+impl Query {
+    /// The parameters of `uri`.
+    pub fn of(uri: &Uri) -> Self {
+        Self(
+            form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
+                .into_owned()
+                .collect(),
+        )
+    }
+
+    /// The one value of `name`, if it came.
+    ///
+    /// # Errors
+    ///
+    /// When it came more than once.
+    pub fn once(&self, name: &str) -> Result<Option<&str>, Duplicate> {
+        let mut values =
+            self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        let value = values.next();
+        if values.next().is_some() { Err(Duplicate) } else { Ok(value) }
+    }
+
+    /// Whether `name` came at all.
+    pub fn contains(&self, name: &str) -> bool {
+        self.0.iter().any(|(key, _)| key == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn query(text: &str) -> Query {
+        Query::of(&format!("/path?{text}").parse().unwrap())
+    }
+
+    #[test]
+    fn values_are_decoded_once() {
+        assert_eq!(query("a=1%202&b=x%2520y").once("a"), Ok(Some("1 2")));
+        assert_eq!(query("a=1&b=x%2520y").once("b"), Ok(Some("x%20y")));
+        assert_eq!(query("a").once("a"), Ok(Some("")));
+        assert_eq!(query("a=1").once("b"), Ok(None));
+    }
+
+    #[test]
+    fn r022_a_parameter_that_comes_twice_has_no_value() {
+        assert_eq!(query("state=a&state=b").once("state"), Err(Duplicate));
+        assert_eq!(query("state=a&%73tate=a").once("state"), Err(Duplicate));
+    }
+}
