@@ -5,6 +5,7 @@ pub mod config;
 pub mod issuer;
 pub mod jwt;
 pub mod keys;
+pub mod login_methods;
 pub mod provider;
 pub mod random;
 pub mod request;
