@@ -41,7 +41,9 @@ impl Metadata {
         if document.issuer != issuer.as_str() {
             return Err(ProviderError::WrongIssuer);
         }
-        let own = |name: &'static str, url: Url| {
+        let own = |name: &'static str, url: String| {
+            let url = Url::parse(&url)
+                .map_err(|_| ProviderError::Malformed(format!("metadata: `{name}` is no URL")))?;
             if issuer.owns(&url) { Ok(url) } else { Err(ProviderError::ForeignEndpoint(name)) }
         };
         let mut algorithms = vec![Algorithm::Rs256];
@@ -71,11 +73,11 @@ impl Metadata {
 #[derive(Deserialize)]
 struct Document {
     issuer: String,
-    authorization_endpoint: Url,
-    token_endpoint: Url,
-    jwks_uri: Url,
+    authorization_endpoint: String,
+    token_endpoint: String,
+    jwks_uri: String,
     #[serde(default)]
-    end_session_endpoint: Option<Url>,
+    end_session_endpoint: Option<String>,
     #[serde(default)]
     id_token_signing_alg_values_supported: Vec<String>,
     #[serde(default)]
