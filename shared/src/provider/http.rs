@@ -1,6 +1,11 @@
 //! The real provider, over HTTP.
 
-use std::{error::Error, fmt, sync::Arc, sync::OnceLock, time::Duration};
+use std::{
+    error::Error,
+    fmt,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use http::{StatusCode, header};
@@ -40,8 +45,8 @@ const MAX_RETRY_AFTER: u64 = 3600;
 ///
 /// - No redirect is followed: one would take a client secret, or us, wherever it says.
 /// - `https` unless the issuer is on this very machine; certificates by the bundled web PKI roots.
-/// - No proxy from the environment: `HTTP_PROXY` can be set by whoever sets a header in a CGI
-///   setting, and Lambda needs none.
+/// - No proxy from the environment: a variable meant for another program must not send a client
+///   secret elsewhere, and Lambda needs none.
 /// - No idle connection is kept: one that Lambda froze is dead when it thaws, and a code sent down
 ///   a dead connection cannot be sent again.
 pub struct HttpProvider {

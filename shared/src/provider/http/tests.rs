@@ -323,8 +323,9 @@ async fn serve_raw<F: Future<Output = ()> + Send + 'static>(
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let mut request = [0; 4096];
-            stream.read(&mut request).await.ok();
-            tokio::spawn(answer(stream));
+            if stream.read(&mut request).await.is_ok_and(|length| length > 0) {
+                tokio::spawn(answer(stream));
+            }
         }
     });
     issuer
