@@ -1,1 +1,148 @@
 //! The identity provider, as a seam.
+//!
+//! [`HttpProvider`] asks the real one; a test may put anything else in its place. Whoever
+//! implements the trait answers for what comes through: a metadata document that is the issuer's
+//! own, a body that is bounded, an answer within seconds.
+
+mod http;
+mod metadata;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+mod token_response;
+
+use std::{fmt, time::Duration};
+
+use async_trait::async_trait;
+use secrecy::SecretString;
+use url::Url;
+
+use crate::{
+    keys::{KeySet, MalformedKeySet},
+    login_methods::LoginMethod,
+};
+
+pub use self::{http::HttpProvider, metadata::Metadata, token_response::TokenResponse};
+
+/// What is asked of the identity provider.
+#[async_trait]
+pub trait IdentityProvider: fmt::Debug + Send + Sync {
+    /// The discovery document (OpenID Connect Discovery §4), checked: it is the issuer's own and
+    /// names no endpoint elsewhere.
+    async fn metadata(&self) -> Result<Metadata, ProviderError>;
+
+    /// The signing keys at `jwks_uri`, at least one.
+    async fn key_set(&self, jwks_uri: &Url) -> Result<KeySet, ProviderError>;
+
+    /// Redeems an authorization code (RFC 6749 §4.1.3). Never asks twice: a provider that sees a
+    /// code again takes it for stolen.
+    async fn redeem(
+        &self,
+        token_endpoint: &Url,
+        grant: AuthorizationCodeGrant<'_>,
+    ) -> Result<TokenResponse, RedeemError>;
+
+    /// The login methods of an application, as the provider publishes them for its own widget.
+    async fn login_methods(&self, client_id: &str) -> Result<Vec<LoginMethod>, ProviderError>;
+}
+
+/// What proves this application to the provider.
+#[derive(Clone, Debug)]
+pub struct ClientCredentials {
+    /// The application's public name.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: SecretString,
+}
+
+/// An authorization code and what proves that it is ours.
+#[derive(Clone, Copy)]
+pub struct AuthorizationCodeGrant<'a> {
+    /// The code from the callback's query.
+    pub code: &'a str,
+    /// The same redirect URI as at the authorization endpoint.
+    pub redirect_uri: &'a str,
+    /// The PKCE verifier (RFC 7636 §4.5).
+    pub code_verifier: &'a str,
+    /// Sent in the body, `client_secret_post`.
+    pub credentials: &'a ClientCredentials,
+}
+
+/// Why the provider's document, keys or login methods cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum ProviderError {
+    /// The HTTP client cannot be built; nothing was sent.
+    #[error("the HTTP client cannot be built")]
+    Client(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// An endpoint is not the issuer's own: the answer may be forged, and would make us a client
+    /// of whatever it names.
+    #[error("the endpoint `{0}` is not on the issuer's host")]
+    ForeignEndpoint(&'static str),
+    /// No JSON where JSON is due, or not of the right shape.
+    #[error("the answer is malformed: {0}")]
+    Malformed(String),
+    /// No JWK set.
+    #[error(transparent)]
+    MalformedKeys(#[from] MalformedKeySet),
+    /// The key set holds nothing to verify with.
+    #[error("the key set holds no usable key")]
+    NoUsableKey,
+    /// A redirect, which is never followed.
+    #[error("the answer is a redirect")]
+    Redirected,
+    /// Another status than 200.
+    #[error("the answer has status {0}")]
+    Status(u16),
+    /// No answer in time.
+    #[error("no answer in time")]
+    TimedOut,
+    /// The body is too long.
+    #[error("the answer is longer than {0} bytes")]
+    TooLarge(usize),
+    /// No connection, or it broke.
+    #[error("the provider cannot be reached")]
+    Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The document is another issuer's.
+    #[error("the metadata belongs to another issuer")]
+    WrongIssuer,
+}
+
+/// Why a code was not redeemed.
+#[derive(Debug, thiserror::Error)]
+pub enum RedeemError {
+    /// The token endpoint is not the issuer's own; the secret was not sent.
+    #[error("the token endpoint is not on the issuer's host")]
+    ForeignEndpoint,
+    /// An answer that is none of RFC 6749 §5.
+    #[error("the token response is malformed: {0}")]
+    Malformed(String),
+    /// No ID token: `openid` was not granted.
+    #[error("the token response has no ID token")]
+    MissingIdToken,
+    /// A redirect, which would have carried the secret elsewhere.
+    #[error("the token endpoint answered with a redirect")]
+    Redirected,
+    /// The provider said no (RFC 6749 §5.2).
+    #[error("the provider refused the code: {error}")]
+    Refused {
+        /// Its `error` code: lower-case letters and underscores, `unknown` if it is anything else.
+        error: String,
+    },
+    /// The provider cannot answer now.
+    #[error("the provider is unavailable")]
+    Unavailable {
+        /// How long it asks to wait.
+        retry_after: Option<Duration>,
+        /// Why, if no answer came at all.
+        #[source]
+        source: Option<ProviderError>,
+    },
+}
+
+/// Shows no code and no verifier.
+impl fmt::Debug for AuthorizationCodeGrant<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthorizationCodeGrant")
+            .field("redirect_uri", &self.redirect_uri)
+            .finish_non_exhaustive()
+    }
+}

@@ -43,7 +43,7 @@ const PROTOCOL_CLAIMS: [&str; 25] = [
     "ver",
 ];
 
-/// What a verified token says. It is personal: `Debug` shows the subject's token times alone.
+/// What a verified token says. It is personal: `Debug` shows issuer, audience and times alone.
 #[derive(Clone)]
 pub struct Claims {
     /// `iss`.

@@ -1,0 +1,267 @@
+//! The real provider, over HTTP.
+
+use std::{
+    error::Error,
+    fmt,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use http::{StatusCode, header};
+use reqwest::{Client, RequestBuilder, Response, redirect, retry};
+use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
+use secrecy::ExposeSecret;
+use url::{Host, Url};
+
+use crate::{
+    issuer::Issuer,
+    keys::KeySet,
+    login_methods::{LoginMethod, parse_script},
+};
+
+use super::{
+    AuthorizationCodeGrant, IdentityProvider, Metadata, ProviderError, RedeemError, TokenResponse,
+    token_response,
+};
+
+/// How long an answer may take, from the connection to the last byte: well within a function's
+/// own time.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long the list of login methods may take; a person waits for the page meanwhile.
+const SCRIPT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The longest answer that is read, in bytes.
+const MAX_BODY: usize = 1_000_000;
+
+/// The longest script of login methods that is read, in bytes.
+const MAX_SCRIPT: usize = 256_000;
+
+/// The longest wait that the provider may ask for.
+const MAX_RETRY_AFTER: u64 = 3600;
+
+/// Asks the issuer itself.
+///
+/// - No redirect is followed: one would take a client secret, or us, wherever it says.
+/// - `https` unless the issuer is on this very machine; certificates by the bundled web PKI roots.
+/// - No proxy from the environment: a variable meant for another program must not send a client
+///   secret elsewhere, and Lambda needs none.
+/// - No idle connection is kept: one that Lambda froze is dead when it thaws, and a code sent down
+///   a dead connection cannot be sent again.
+pub struct HttpProvider {
+    issuer: Issuer,
+    /// Built when first used: most requests need no client.
+    client: OnceLock<Client>,
+}
+
+impl HttpProvider {
+    /// The provider that `issuer` names. Nothing is asked yet.
+    pub const fn new(issuer: Issuer) -> Self {
+        Self { issuer, client: OnceLock::new() }
+    }
+
+    fn client(&self) -> Result<&Client, ProviderError> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let client = build_client(&self.issuer).map_err(ProviderError::Client)?;
+        Ok(self.client.get_or_init(|| client))
+    }
+
+    async fn json(&self, url: Url) -> Result<Vec<u8>, ProviderError> {
+        let response =
+            send(self.client()?.get(url).header(header::ACCEPT, "application/json")).await?;
+        expect_ok(&response)?;
+        expect_json(&response)?;
+        body(response, MAX_BODY).await
+    }
+
+    fn endpoint(&self, path: &str) -> Result<Url, ProviderError> {
+        self.issuer.url().join(path).map_err(|error| ProviderError::Malformed(error.to_string()))
+    }
+}
+
+#[async_trait]
+impl IdentityProvider for HttpProvider {
+    async fn metadata(&self) -> Result<Metadata, ProviderError> {
+        let url = self.endpoint(".well-known/openid-configuration")?;
+        Metadata::parse(&self.json(url).await?, &self.issuer)
+    }
+
+    async fn key_set(&self, jwks_uri: &Url) -> Result<KeySet, ProviderError> {
+        if !self.issuer.owns(jwks_uri) {
+            return Err(ProviderError::ForeignEndpoint("jwks_uri"));
+        }
+        let keys = KeySet::parse(&self.json(jwks_uri.clone()).await?)?;
+        if keys.is_empty() { Err(ProviderError::NoUsableKey) } else { Ok(keys) }
+    }
+
+    async fn redeem(
+        &self,
+        token_endpoint: &Url,
+        grant: AuthorizationCodeGrant<'_>,
+    ) -> Result<TokenResponse, RedeemError> {
+        if !self.issuer.owns(token_endpoint) {
+            return Err(RedeemError::ForeignEndpoint);
+        }
+        let form = [
+            ("grant_type", "authorization_code"),
+            ("code", grant.code),
+            ("redirect_uri", grant.redirect_uri),
+            ("code_verifier", grant.code_verifier),
+            ("client_id", &grant.credentials.client_id),
+            ("client_secret", grant.credentials.client_secret.expose_secret()),
+        ];
+        let request = self
+            .client()
+            .map_err(unavailable)?
+            .post(token_endpoint.clone())
+            .header(header::ACCEPT, "application/json")
+            .form(&form);
+        let response = send(request).await.map_err(unavailable)?;
+        let status = response.status();
+        if status.is_redirection() {
+            return Err(RedeemError::Redirected);
+        }
+        if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
+            return Err(RedeemError::Unavailable {
+                retry_after: retry_after(&response),
+                source: None,
+            });
+        }
+        if status == StatusCode::OK {
+            expect_json(&response).map_err(|error| RedeemError::Malformed(error.to_string()))?;
+        }
+        let body = match body(response, MAX_BODY).await {
+            Ok(body) => body,
+            Err(error @ (ProviderError::TimedOut | ProviderError::Unreachable(_))) => {
+                return Err(unavailable(error));
+            }
+            Err(error) => return Err(RedeemError::Malformed(error.to_string())),
+        };
+        if status == StatusCode::OK {
+            TokenResponse::parse(&body)
+        } else if status.is_client_error() {
+            Err(RedeemError::Refused { error: token_response::error_code(&body) })
+        } else {
+            Err(RedeemError::Malformed(format!("status {}", status.as_u16())))
+        }
+    }
+
+    async fn login_methods(&self, client_id: &str) -> Result<Vec<LoginMethod>, ProviderError> {
+        let url = script_url(&self.issuer, client_id)?;
+        let response = send(self.client()?.get(url).timeout(SCRIPT_TIMEOUT)).await?;
+        expect_ok(&response)?;
+        let script = body(response, MAX_SCRIPT).await?;
+        parse_script(&script)
+            .ok_or_else(|| ProviderError::Malformed("no list of login methods".to_owned()))
+    }
+}
+
+impl fmt::Debug for HttpProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("HttpProvider").field(&self.issuer).finish()
+    }
+}
+
+fn build_client(issuer: &Issuer) -> Result<Client, Box<dyn Error + Send + Sync>> {
+    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let client = Client::builder()
+        .tls_backend_preconfigured(tls)
+        .https_only(issuer.url().scheme() == "https")
+        .redirect(redirect::Policy::none())
+        .retry(retry::never())
+        .referer(false)
+        .no_proxy()
+        .pool_max_idle_per_host(0)
+        .connect_timeout(TIMEOUT)
+        .timeout(TIMEOUT)
+        .user_agent(concat!("auth0-lambda/", env!("CARGO_PKG_VERSION")))
+        .build()?;
+    Ok(client)
+}
+
+/// Where Auth0 publishes an application's login methods: on its CDN for the region of the tenant,
+/// on the domain itself for a custom domain.
+fn script_url(issuer: &Issuer, client_id: &str) -> Result<Url, ProviderError> {
+    let mut url = match issuer.url().host() {
+        Some(Host::Domain(domain)) if domain.ends_with(".auth0.com") => {
+            let labels: Vec<_> = domain.split('.').collect();
+            let cdn = match labels[..] {
+                [.., _, region, "auth0", "com"] => format!("https://cdn.{region}.auth0.com/"),
+                _ => "https://cdn.auth0.com/".to_owned(),
+            };
+            Url::parse(&cdn).map_err(|error| ProviderError::Malformed(error.to_string()))?
+        }
+        _ => issuer.url().clone(),
+    };
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.clear().push("client").push(&format!("{client_id}.js"));
+    }
+    Ok(url)
+}
+
+async fn send(request: RequestBuilder) -> Result<Response, ProviderError> {
+    request.send().await.map_err(transport)
+}
+
+/// The URL is left out of the error: it may name the application.
+fn transport(error: reqwest::Error) -> ProviderError {
+    if error.is_timeout() {
+        ProviderError::TimedOut
+    } else {
+        ProviderError::Unreachable(Box::new(error.without_url()))
+    }
+}
+
+const fn unavailable(source: ProviderError) -> RedeemError {
+    RedeemError::Unavailable { retry_after: None, source: Some(source) }
+}
+
+fn expect_ok(response: &Response) -> Result<(), ProviderError> {
+    match response.status() {
+        StatusCode::OK => Ok(()),
+        status if status.is_redirection() => Err(ProviderError::Redirected),
+        status => Err(ProviderError::Status(status.as_u16())),
+    }
+}
+
+/// `application/json`, or a type built on it such as `application/jwk-set+json`.
+fn expect_json(response: &Response) -> Result<(), ProviderError> {
+    let named = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let name = named.unwrap_or_default().split(';').next().unwrap_or_default();
+    let name = name.trim().to_ascii_lowercase();
+    let json =
+        name == "application/json" || (name.starts_with("application/") && name.ends_with("+json"));
+    if json { Ok(()) } else { Err(ProviderError::Malformed("not JSON by its type".to_owned())) }
+}
+
+/// Stops at `limit` while reading, whatever the length that was announced.
+async fn body(mut response: Response, limit: usize) -> Result<Vec<u8>, ProviderError> {
+    if response.content_length().is_some_and(|length| length > limit as u64) {
+        return Err(ProviderError::TooLarge(limit));
+    }
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(transport)? {
+        if bytes.len() + chunk.len() > limit {
+            return Err(ProviderError::TooLarge(limit));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+/// The header's number of seconds (RFC 9110 §10.2.3); a date is not read.
+fn retry_after(response: &Response) -> Option<Duration> {
+    let seconds =
+        response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.parse::<u64>().ok()?;
+    Some(Duration::from_secs(seconds.min(MAX_RETRY_AFTER)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,172 @@
+//! The discovery document.
+
+use serde::Deserialize;
+use url::Url;
+
+use crate::{issuer::Issuer, jwt::Algorithm};
+
+use super::ProviderError;
+
+/// What the provider says about itself (OpenID Connect Discovery §3), as far as it is used.
+#[derive(Clone, Debug)]
+pub struct Metadata {
+    /// Whose document it is.
+    pub issuer: Issuer,
+    /// Where a browser is sent to log in.
+    pub authorization_endpoint: Url,
+    /// Where a code is redeemed.
+    pub token_endpoint: Url,
+    /// Where the signing keys are.
+    pub jwks_uri: Url,
+    /// Where a browser is sent to log out (RP-Initiated Logout §2.1). Auth0 names it for tenants
+    /// since November 2023 only.
+    pub end_session_endpoint: Option<Url>,
+    /// The algorithms its tokens may be signed with: RS256 always (Discovery §3), and what it
+    /// advertises of ours.
+    pub algorithms: Vec<Algorithm>,
+    /// Whether every authorization response carries `iss` (RFC 9207 §3), so that one without is
+    /// another provider's.
+    pub authorization_response_iss_parameter_supported: bool,
+}
+
+impl Metadata {
+    /// Reads a discovery document that was fetched in the name of `issuer`.
+    ///
+    /// # Errors
+    ///
+    /// When it is not one, is another issuer's, or names an endpoint on another origin.
+    pub fn parse(bytes: &[u8], issuer: &Issuer) -> Result<Self, ProviderError> {
+        let document: Document = serde_json::from_slice(bytes)
+            .map_err(|error| ProviderError::Malformed(format!("metadata: {error}")))?;
+        if document.issuer != issuer.as_str() {
+            return Err(ProviderError::WrongIssuer);
+        }
+        let own = |name: &'static str, url: String| {
+            let url = Url::parse(&url)
+                .map_err(|_| ProviderError::Malformed(format!("metadata: `{name}` is no URL")))?;
+            if issuer.owns(&url) { Ok(url) } else { Err(ProviderError::ForeignEndpoint(name)) }
+        };
+        let mut algorithms = vec![Algorithm::Rs256];
+        for name in &document.id_token_signing_alg_values_supported {
+            if let Some(algorithm) = Algorithm::from_name(name)
+                && !algorithms.contains(&algorithm)
+            {
+                algorithms.push(algorithm);
+            }
+        }
+        Ok(Self {
+            issuer: issuer.clone(),
+            authorization_endpoint: own("authorization_endpoint", document.authorization_endpoint)?,
+            token_endpoint: own("token_endpoint", document.token_endpoint)?,
+            jwks_uri: own("jwks_uri", document.jwks_uri)?,
+            end_session_endpoint: document
+                .end_session_endpoint
+                .map(|url| own("end_session_endpoint", url))
+                .transpose()?,
+            algorithms,
+            authorization_response_iss_parameter_supported: document
+                .authorization_response_iss_parameter_supported,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct Document {
+    issuer: String,
+    authorization_endpoint: String,
+    token_endpoint: String,
+    jwks_uri: String,
+    #[serde(default)]
+    end_session_endpoint: Option<String>,
+    #[serde(default)]
+    id_token_signing_alg_values_supported: Vec<String>,
+    #[serde(default)]
+    authorization_response_iss_parameter_supported: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn a_document_is_read_and_only_our_algorithms_are_kept() {
+        let mut document = document();
+        document["id_token_signing_alg_values_supported"] =
+            json!(["HS256", "PS256", "none", "RS256"]);
+        let metadata = parse(&document).unwrap();
+        assert_eq!(metadata.algorithms, [Algorithm::Rs256, Algorithm::Ps256]);
+        assert_eq!(metadata.jwks_uri.as_str(), "https://tenant.auth0.com/.well-known/jwks.json");
+        assert_eq!(metadata.end_session_endpoint, None);
+        assert!(!metadata.authorization_response_iss_parameter_supported);
+    }
+
+    /// R70.
+    #[test]
+    fn r070_a_document_of_another_issuer_is_refused() {
+        for issuer in ["https://tenant.auth0.com", "https://evil/", "https://TENANT.auth0.com/", ""]
+        {
+            let mut document = document();
+            document["issuer"] = issuer.into();
+            assert!(matches!(parse(&document), Err(ProviderError::WrongIssuer)), "{issuer}");
+        }
+    }
+
+    /// R71.
+    #[test]
+    fn r071_an_endpoint_elsewhere_is_refused() {
+        let endpoints =
+            ["authorization_endpoint", "token_endpoint", "jwks_uri", "end_session_endpoint"];
+        for name in endpoints {
+            for url in [
+                "http://tenant.auth0.com/x",
+                "https://evil/x",
+                "https://169.254.169.254/x",
+                "https://localhost/x",
+                "https://tenant.auth0.com:8443/x",
+                "https://user@tenant.auth0.com/x",
+                "file:///etc/passwd",
+            ] {
+                let mut document = document();
+                document[name] = url.into();
+                let refused = parse(&document).unwrap_err();
+                let named =
+                    matches!(refused, ProviderError::ForeignEndpoint(found) if found == name);
+                assert!(named, "{name} {url}");
+            }
+        }
+    }
+
+    /// R39.
+    #[test]
+    fn r039_what_is_no_document_is_malformed() {
+        let mut wrong_type = document();
+        wrong_type["jwks_uri"] = json!(7);
+        let mut missing = document();
+        missing.as_object_mut().unwrap().remove("token_endpoint");
+        for text in
+            ["".into(), "<html>".into(), "[]".into(), wrong_type.to_string(), missing.to_string()]
+        {
+            let refused = Metadata::parse(String::as_bytes(&text), &issuer()).unwrap_err();
+            assert!(matches!(refused, ProviderError::Malformed(_)), "{text}");
+        }
+    }
+
+    fn issuer() -> Issuer {
+        Issuer::parse("tenant.auth0.com").unwrap()
+    }
+
+    fn parse(document: &Value) -> Result<Metadata, ProviderError> {
+        Metadata::parse(document.to_string().as_bytes(), &issuer())
+    }
+
+    fn document() -> Value {
+        json!({
+            "issuer": "https://tenant.auth0.com/",
+            "authorization_endpoint": "https://tenant.auth0.com/authorize",
+            "token_endpoint": "https://tenant.auth0.com/oauth/token",
+            "jwks_uri": "https://tenant.auth0.com/.well-known/jwks.json",
+        })
+    }
+}

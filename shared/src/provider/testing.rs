@@ -1,0 +1,164 @@
+//! A provider for tests that answers what it is told, and counts what it is asked.
+
+use std::{
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tokio::time::sleep;
+use url::Url;
+
+use crate::{issuer::Issuer, jwt::Algorithm, keys::KeySet, login_methods::LoginMethod};
+
+use super::{
+    AuthorizationCodeGrant, IdentityProvider, Metadata, ProviderError, RedeemError, TokenResponse,
+};
+
+/// A provider without a network. What it has not been given, it fails to answer.
+#[derive(Debug)]
+pub struct FakeProvider {
+    issuer: Issuer,
+    answers: Mutex<Answers>,
+    key_set_fetches: AtomicUsize,
+    login_method_fetches: AtomicUsize,
+    metadata_fetches: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Answers {
+    algorithms: Vec<Algorithm>,
+    delay: Duration,
+    key_set: Option<KeySet>,
+    login_methods: Option<Vec<LoginMethod>>,
+    metadata_available: bool,
+    token_response: Option<TokenResponse>,
+}
+
+impl FakeProvider {
+    /// A provider that has metadata and nothing else yet.
+    pub const fn new(issuer: Issuer) -> Self {
+        Self {
+            issuer,
+            answers: Mutex::new(Answers {
+                algorithms: Vec::new(),
+                delay: Duration::ZERO,
+                key_set: None,
+                login_methods: None,
+                metadata_available: true,
+                token_response: None,
+            }),
+            key_set_fetches: AtomicUsize::new(0),
+            login_method_fetches: AtomicUsize::new(0),
+            metadata_fetches: AtomicUsize::new(0),
+        }
+    }
+
+    /// Advertises `algorithms` beside RS256.
+    pub fn set_algorithms(&self, algorithms: Vec<Algorithm>) {
+        self.answers().algorithms = algorithms;
+    }
+
+    /// Takes so long for each answer.
+    pub fn set_delay(&self, delay: Duration) {
+        self.answers().delay = delay;
+    }
+
+    /// Publishes `key_set`; `None` makes its endpoint fail.
+    pub fn set_key_set(&self, key_set: Option<KeySet>) {
+        self.answers().key_set = key_set;
+    }
+
+    /// Publishes `login_methods`; `None` makes the script fail.
+    pub fn set_login_methods(&self, login_methods: Option<Vec<LoginMethod>>) {
+        self.answers().login_methods = login_methods;
+    }
+
+    /// Whether the discovery document can be had.
+    pub fn set_metadata_available(&self, available: bool) {
+        self.answers().metadata_available = available;
+    }
+
+    /// Answers the next code with `response`, and refuses those after it.
+    pub fn set_token_response(&self, response: Option<TokenResponse>) {
+        self.answers().token_response = response;
+    }
+
+    /// How often the key set was asked for.
+    pub fn key_set_fetches(&self) -> usize {
+        self.key_set_fetches.load(Ordering::SeqCst)
+    }
+
+    /// How often the login methods were asked for.
+    pub fn login_method_fetches(&self) -> usize {
+        self.login_method_fetches.load(Ordering::SeqCst)
+    }
+
+    /// How often the metadata was asked for.
+    pub fn metadata_fetches(&self) -> usize {
+        self.metadata_fetches.load(Ordering::SeqCst)
+    }
+
+    fn answers(&self) -> MutexGuard<'_, Answers> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn wait(&self) {
+        let delay = self.answers().delay;
+        if !delay.is_zero() {
+            sleep(delay).await;
+        }
+    }
+
+    fn endpoint(&self, path: &str) -> Result<Url, ProviderError> {
+        self.issuer.url().join(path).map_err(|error| ProviderError::Malformed(error.to_string()))
+    }
+}
+
+#[async_trait]
+impl IdentityProvider for FakeProvider {
+    async fn metadata(&self) -> Result<Metadata, ProviderError> {
+        self.metadata_fetches.fetch_add(1, Ordering::SeqCst);
+        self.wait().await;
+        let answers = self.answers();
+        if !answers.metadata_available {
+            return Err(ProviderError::Status(500));
+        }
+        let mut algorithms = vec![Algorithm::Rs256];
+        algorithms.extend(&answers.algorithms);
+        Ok(Metadata {
+            issuer: self.issuer.clone(),
+            authorization_endpoint: self.endpoint("authorize")?,
+            token_endpoint: self.endpoint("oauth/token")?,
+            jwks_uri: self.endpoint(".well-known/jwks.json")?,
+            end_session_endpoint: Some(self.endpoint("oidc/logout")?),
+            algorithms,
+            authorization_response_iss_parameter_supported: false,
+        })
+    }
+
+    async fn key_set(&self, _jwks_uri: &Url) -> Result<KeySet, ProviderError> {
+        self.key_set_fetches.fetch_add(1, Ordering::SeqCst);
+        self.wait().await;
+        self.answers().key_set.clone().ok_or(ProviderError::Status(500))
+    }
+
+    async fn redeem(
+        &self,
+        _token_endpoint: &Url,
+        _grant: AuthorizationCodeGrant<'_>,
+    ) -> Result<TokenResponse, RedeemError> {
+        self.wait().await;
+        let response = self.answers().token_response.take();
+        response.ok_or_else(|| RedeemError::Refused { error: "invalid_grant".to_owned() })
+    }
+
+    async fn login_methods(&self, _client_id: &str) -> Result<Vec<LoginMethod>, ProviderError> {
+        self.login_method_fetches.fetch_add(1, Ordering::SeqCst);
+        self.wait().await;
+        self.answers().login_methods.clone().ok_or(ProviderError::Status(500))
+    }
+}

@@ -1,0 +1,163 @@
+//! The token endpoint's answers.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::RedeemError;
+
+/// The longest lifetime that is believed, in seconds: one year.
+const MAX_LIFETIME: u64 = 365 * 24 * 60 * 60;
+
+/// A successful answer (RFC 6749 §5.1, OpenID Connect Core §3.1.3.3). Nothing in it is verified.
+#[derive(Clone, Debug)]
+pub struct TokenResponse {
+    /// For the API, or opaque and for the provider's own user info.
+    pub access_token: SecretString,
+    /// Who logged in, to be verified.
+    pub id_token: SecretString,
+    /// How long the access token lives, if the provider said anything sensible.
+    pub expires_in: Option<Duration>,
+    /// For new tokens without a new login.
+    pub refresh_token: Option<SecretString>,
+    /// What was granted, if it differs from what was asked.
+    pub scope: Option<String>,
+}
+
+impl TokenResponse {
+    /// Reads the body of a 200.
+    ///
+    /// # Errors
+    ///
+    /// When a token is missing, or it is no bearer token.
+    pub fn parse(bytes: &[u8]) -> Result<Self, RedeemError> {
+        // The error's own text could quote a token.
+        let body: Body = serde_json::from_slice(bytes)
+            .map_err(|_| RedeemError::Malformed("not the JSON of a token response".to_owned()))?;
+        let malformed = |what: &str| RedeemError::Malformed(what.to_owned());
+        let present = |token: Option<String>| token.filter(|token| !token.is_empty());
+        if !body.token_type.is_some_and(|name| name.eq_ignore_ascii_case("bearer")) {
+            return Err(malformed("token_type is not Bearer"));
+        }
+        Ok(Self {
+            access_token: present(body.access_token)
+                .ok_or_else(|| malformed("access_token is missing"))?
+                .into(),
+            id_token: present(body.id_token).ok_or(RedeemError::MissingIdToken)?.into(),
+            expires_in: body.expires_in.as_ref().and_then(lifetime),
+            refresh_token: present(body.refresh_token).map(Into::into),
+            scope: body.scope,
+        })
+    }
+}
+
+/// The `error` of an error response (RFC 6749 §5.2), fit for a log line and a comparison.
+pub(super) fn error_code(bytes: &[u8]) -> String {
+    #[derive(Deserialize)]
+    struct Refusal {
+        error: String,
+    }
+    let code = serde_json::from_slice(bytes).map(|Refusal { error }| error);
+    let fit = |code: &String| {
+        (1..=64).contains(&code.len())
+            && code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+    };
+    code.ok().filter(fit).unwrap_or_else(|| "unknown".to_owned())
+}
+
+#[derive(Deserialize)]
+struct Body {
+    access_token: Option<String>,
+    id_token: Option<String>,
+    token_type: Option<String>,
+    expires_in: Option<Value>,
+    refresh_token: Option<String>,
+    scope: Option<String>,
+}
+
+/// Some providers write the number as a string; what is no number of seconds is as good as absent.
+fn lifetime(value: &Value) -> Option<Duration> {
+    let seconds = match value {
+        Value::Number(number) => number.as_u64()?,
+        Value::String(text) => text.parse().ok()?,
+        _ => return None,
+    };
+    Some(Duration::from_secs(seconds.min(MAX_LIFETIME)))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn body() -> Value {
+        json!({ "access_token": "at", "id_token": "it", "token_type": "Bearer", "expires_in": 60 })
+    }
+
+    fn parse_with(name: &str, value: Value) -> Result<TokenResponse, RedeemError> {
+        let mut body = body();
+        body[name] = value;
+        TokenResponse::parse(body.to_string().as_bytes())
+    }
+
+    /// R40.
+    #[test]
+    fn r040_the_token_type_is_bearer_in_any_case() {
+        for name in ["bearer", "BEARER", "Bearer"] {
+            assert!(parse_with("token_type", json!(name)).is_ok());
+        }
+        for name in [json!("DPoP"), json!(""), json!(null), json!(7)] {
+            let refused = parse_with("token_type", name).unwrap_err();
+            assert!(matches!(refused, RedeemError::Malformed(_)));
+        }
+    }
+
+    /// R41.
+    #[test]
+    fn r041_a_lifetime_is_a_sensible_number_or_unknown() {
+        let lifetime = |value: Value| parse_with("expires_in", value).unwrap().expires_in;
+        assert_eq!(lifetime(json!(3600)), Some(Duration::from_secs(3600)));
+        assert_eq!(lifetime(json!("3600")), Some(Duration::from_secs(3600)));
+        assert_eq!(lifetime(json!(u64::MAX)), Some(Duration::from_secs(MAX_LIFETIME)));
+        for value in [json!(null), json!(-1), json!("soon"), json!(1e300), json!({})] {
+            assert_eq!(lifetime(value), None);
+        }
+        let mut body = body();
+        body.as_object_mut().unwrap().remove("expires_in");
+        assert_eq!(TokenResponse::parse(body.to_string().as_bytes()).unwrap().expires_in, None);
+    }
+
+    /// R43.
+    #[test]
+    fn r043_a_response_without_an_id_token_is_refused() {
+        for value in [json!(null), json!("")] {
+            let refused = parse_with("id_token", value).unwrap_err();
+            assert!(matches!(refused, RedeemError::MissingIdToken));
+        }
+    }
+
+    #[test]
+    fn r042_an_error_code_is_passed_on_only_if_it_is_one() {
+        assert_eq!(error_code(br#"{"error":"invalid_grant"}"#), "invalid_grant");
+        for body in ["", "<html>", "{}", r#"{"error":7}"#, r#"{"error":"a\nb"}"#, r#"{"error":""}"#]
+        {
+            assert_eq!(error_code(body.as_bytes()), "unknown");
+        }
+    }
+
+    /// R179.
+    #[test]
+    fn r179_no_token_shows_in_debug_output_nor_in_an_error() {
+        let mut body = body();
+        body["access_token"] = "hunter2".into();
+        body["refresh_token"] = "hunter2".into();
+        let response = TokenResponse::parse(body.to_string().as_bytes()).unwrap();
+        assert!(!format!("{response:?}").contains("hunter2"));
+        body["scope"] = json!(["hunter2"]);
+        let error = TokenResponse::parse(body.to_string().as_bytes()).unwrap_err();
+        assert!(!format!("{error:?}{error}").contains("hunter2"));
+    }
+}
