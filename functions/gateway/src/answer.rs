@@ -15,8 +15,8 @@ pub fn render(response: Response, method: &Method) -> ApiGatewayV2httpResponse {
     answer.status_code = i64::from(parts.status.as_u16());
     answer.cookies = texts(&parts.headers, &header::SET_COOKIE).map(str::to_owned).collect();
     for name in parts.headers.keys().filter(|name| *name != header::SET_COOKIE) {
-        let joined = texts(&parts.headers, name).collect::<Vec<_>>().join(", ");
-        if let Ok(value) = HeaderValue::try_from(joined) {
+        let values: Vec<_> = texts(&parts.headers, name).collect();
+        if let (false, Ok(value)) = (values.is_empty(), HeaderValue::try_from(values.join(", "))) {
             answer.headers.insert(name, value);
         }
     }
@@ -130,7 +130,7 @@ mod tests {
             .header("x-name", HeaderValue::from_bytes(b"\xff").unwrap())
             .header("set-cookie", HeaderValue::from_bytes(b"a=\xff").unwrap());
         let answer = rendered(&Method::GET, builder, b"");
-        assert_eq!(answer["headers"]["x-name"], "");
+        assert_eq!(answer["headers"], json!({}));
         assert_eq!(answer["cookies"], json!([]));
     }
 }
