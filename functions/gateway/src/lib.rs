@@ -1,1 +1,78 @@
-//! gateway
+//! What stands between API Gateway (an HTTP API, payload format 2.0) and a handler written in plain
+//! `http` types: events in, answers out, logs, deadline.
+//!
+//! ```no_run
+//! # use shared::{clock::Timestamp, config::Settings, request::{Request, Response}};
+//! #[tokio::main(flavor = "current_thread")]
+//! async fn main() -> std::process::ExitCode {
+//!     gateway::run(|settings: &mut Settings| {
+//!         let greet = settings.flag("GREET", true)?;
+//!         Some(move |_: Request, _: Timestamp| async move {
+//!             Response::new(if greet { "hello".into() } else { "".into() })
+//!         })
+//!     })
+//!     .await
+//! }
+//! ```
+
+pub mod answer;
+pub mod event;
+pub mod logging;
+pub mod refusal;
+mod service;
+
+use std::{any, future::Future, io, process::ExitCode};
+
+use shared::{
+    clock::{Clock, Timestamp},
+    config::Settings,
+    request::{Request, Response},
+};
+
+pub use service::{DEADLINE_MARGIN, Gateway, service};
+
+/// What the Lambda runtime client cannot start without; it panics where one is missing.
+const RUNTIME_VARIABLES: [&str; 4] = [
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+    "AWS_LAMBDA_FUNCTION_NAME",
+    "AWS_LAMBDA_FUNCTION_VERSION",
+    "AWS_LAMBDA_RUNTIME_API",
+];
+
+/// Runs a function: logging, then the handler that `build` makes of the settings, then requests.
+///
+/// Settings that cannot be used end the process with one message on stderr, which Lambda reports as
+/// a failed initialisation. The message names variables and never a value.
+pub async fn run<B, H, F>(build: B) -> ExitCode
+where
+    B: FnOnce(&mut Settings) -> Option<H>,
+    H: Fn(Request, Timestamp) -> F,
+    F: Future<Output = Response>,
+{
+    let mut settings = Settings::from_env();
+    let debug_by_default = !settings.inside_lambda();
+    let debug = settings.flag("DEBUG", debug_by_default).unwrap_or(debug_by_default);
+    logging::start(logging::subscriber(debug, any::type_name::<B>(), io::stdout));
+
+    let handler = build(&mut settings);
+    let runnable = RUNTIME_VARIABLES.iter().all(|name| settings.is_set(name));
+    if let Err(error) = settings.finish() {
+        eprintln!("{error}");
+        return ExitCode::FAILURE;
+    }
+    let Some(handler) = handler else {
+        eprintln!("the handler could not be built, and no setting was named as the reason");
+        return ExitCode::FAILURE;
+    };
+    if !runnable {
+        eprintln!("this program serves Lambda; start it by `cargo lambda watch`");
+        return ExitCode::FAILURE;
+    }
+    match lambda_runtime::run(service(handler, Clock::system())).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "the Lambda runtime cannot be reached");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! One invocation: event, request, handler, answer, and the line in the log.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use http::{HeaderMap, Method};
+use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
+use lambda_runtime::{Context, LambdaEvent, Service, service_fn};
+use serde_json::value::RawValue;
+use shared::{
+    clock::{Clock, Timestamp},
+    request::{Request, Response},
+};
+use tokio::time::{Instant, timeout};
+use tracing::Instrument;
+
+use crate::{
+    answer,
+    event::{Event, EventError},
+    refusal::OUT_OF_TIME,
+};
+
+/// How long before Lambda would kill the invocation the handler is given up (R166).
+pub const DEADLINE_MARGIN: Duration = Duration::from_millis(500);
+
+/// The longest that Lambda lets an invocation run.
+const LONGEST_INVOCATION: Duration = Duration::from_secs(15 * 60);
+
+/// A handler behind the gateway.
+pub struct Gateway<H> {
+    handler: H,
+    clock: Clock,
+}
+
+/// What the Lambda runtime polls: `handler` behind the gateway. It never fails.
+pub fn service<H, F>(
+    handler: H,
+    clock: Clock,
+) -> impl Service<
+    LambdaEvent<Box<RawValue>>,
+    Response = ApiGatewayV2httpResponse,
+    Error = Infallible,
+    Future = impl Future<Output = Result<ApiGatewayV2httpResponse, Infallible>>,
+>
+where
+    H: Fn(Request, Timestamp) -> F,
+    F: Future<Output = Response>,
+{
+    let gateway = Arc::new(Gateway::new(handler, clock));
+    service_fn(move |LambdaEvent { payload, context, .. }: LambdaEvent<Box<RawValue>>| {
+        let gateway = Arc::clone(&gateway);
+        async move { Ok(gateway.answer(payload.get().as_bytes(), &context).await) }
+    })
+}
+
+impl<H, F> Gateway<H>
+where
+    H: Fn(Request, Timestamp) -> F,
+    F: Future<Output = Response>,
+{
+    /// `handler`, told the time by `clock`.
+    pub const fn new(handler: H, clock: Clock) -> Self {
+        Self { handler, clock }
+    }
+
+    /// The answer to the event `json`, whatever it is (R163), with one line in the log.
+    pub async fn answer(&self, json: &[u8], context: &Context) -> ApiGatewayV2httpResponse {
+        let started = Instant::now();
+        let event = Event::read(json);
+        let (method, route, request_id) = match &event {
+            Ok(event) => {
+                (event.method().clone(), route(event.path()), event.request_id(&context.request_id))
+            }
+            Err(_) => (Method::GET, "other", context.request_id.as_str()),
+        };
+        let (route, request_id) = (route.to_owned(), request_id.to_owned());
+        let label = if event.is_ok() { method_label(&method) } else { "other" };
+
+        let span = tracing::info_span!("request", request_id);
+        async {
+            let response = self.respond(event, &request_id, context).await;
+            tracing::info!(
+                method = label,
+                route,
+                status = response.status().as_u16(),
+                duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+                request_id,
+                "request"
+            );
+            answer::render(response, &method)
+        }
+        .instrument(span)
+        .await
+    }
+
+    async fn respond(
+        &self,
+        event: Result<Event<'_>, EventError>,
+        request_id: &str,
+        context: &Context,
+    ) -> Response {
+        let event = match event {
+            Ok(event) => event,
+            Err(error) => return refuse(error, &HeaderMap::new(), request_id),
+        };
+        let headers = event.headers().clone();
+        let request = match event.into_request(request_id) {
+            Ok(request) => request,
+            Err(error) => return refuse(error, &headers, request_id),
+        };
+        let out_of_time = || {
+            tracing::error!("the handler ran out of time");
+            OUT_OF_TIME.response(&headers, request_id)
+        };
+        match time_left(context.deadline(), wall_clock()) {
+            Some(Duration::ZERO) => out_of_time(),
+            Some(time_left) => {
+                let handling = (self.handler)(request, self.clock.now());
+                timeout(time_left, handling).await.unwrap_or_else(|_| out_of_time())
+            }
+            None => (self.handler)(request, self.clock.now()).await,
+        }
+    }
+}
+
+fn refuse(error: EventError, headers: &HeaderMap, request_id: &str) -> Response {
+    match error {
+        // A client can bring these about, and no client may set off an alarm.
+        EventError::BodyTooLarge | EventError::UriTooLong => tracing::warn!(%error, "refused"),
+        EventError::BodyNotBase64 | EventError::Malformed { .. } | EventError::NotPayloadV2 => {
+            tracing::error!(%error, "an event that cannot be served");
+        }
+    }
+    error.refusal().response(headers, request_id)
+}
+
+/// How long the handler may take. `None`: as long as it likes, for `deadline` is so long past that
+/// it cannot belong to this invocation. The emulator of cargo-lambda 1 names a moment in 1970.
+fn time_left(deadline: SystemTime, now: SystemTime) -> Option<Duration> {
+    match deadline.duration_since(now) {
+        Ok(time) => Some(time.saturating_sub(DEADLINE_MARGIN)),
+        Err(past) if past.duration() > LONGEST_INVOCATION => None,
+        Err(_) => Some(Duration::ZERO),
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "Lambda's deadline is a wall-clock time in milliseconds; a Timestamp is too coarse"
+)]
+fn wall_clock() -> SystemTime {
+    SystemTime::now()
+}
+
+/// A path can hold whatever a client typed; only what looks like a route is logged.
+fn route(path: &str) -> &str {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/_-.".contains(&byte);
+    if path.len() <= 100 && path.bytes().all(is_plain) { path } else { "other" }
+}
+
+/// A method can be any word, of any length.
+fn method_label(method: &Method) -> &str {
+    match *method {
+        Method::CONNECT
+        | Method::DELETE
+        | Method::GET
+        | Method::HEAD
+        | Method::OPTIONS
+        | Method::PATCH
+        | Method::POST
+        | Method::PUT
+        | Method::TRACE => method.as_str(),
+        _ => "other",
+    }
+}
