@@ -165,7 +165,12 @@ impl Guard {
     /// # Errors
     ///
     /// With the one reason why nobody is believed.
-    pub async fn authenticate(&self, request: &Request, rules: &Rules, now: Timestamp) -> Result<Principal, Refusal> {
+    pub async fn authenticate(
+        &self,
+        request: &Request,
+        rules: &Rules,
+        now: Timestamp,
+    ) -> Result<Principal, Refusal> {
         let principal = match self.credential(request)? {
             Credential::Bearer(token) => self.by_token(token, now).await?,
             Credential::Cookie(secret) => self.by_cookie(request, &secret, now).await?,
@@ -200,8 +205,13 @@ impl Guard {
     /// # Errors
     ///
     /// When the token is not good, or the keys or the store cannot be had.
-    pub async fn verify(&self, token: &str, now: Timestamp) -> Result<(Claims, TokenSession), Refusal> {
-        let claims = self.keys.verify(token, &self.config.application.expected_api_key(), now).await?;
+    pub async fn verify(
+        &self,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<(Claims, TokenSession), Refusal> {
+        let claims =
+            self.keys.verify(token, &self.config.application.expected_api_key(), now).await?;
         Ok((claims, self.sessions.by_token(token, now).await?))
     }
 
@@ -209,27 +219,47 @@ impl Guard {
         let (claims, session) = self.verify(token, now).await?;
         let scopes = claims.scopes().chain(claims.permissions()).map(str::to_owned).collect();
         match session {
-            TokenSession::Live(session) => Ok(Principal { user: session.contents.user.clone(), scopes, session: Some(*session) }),
-            TokenSession::Unknown if !self.config.require_session => Ok(Principal { user: claims.user(), scopes, session: None }),
+            TokenSession::Live(session) => Ok(Principal {
+                user: session.contents.user.clone(),
+                scopes,
+                session: Some(*session),
+            }),
+            TokenSession::Unknown if !self.config.require_session => {
+                Ok(Principal { user: claims.user(), scopes, session: None })
+            }
             TokenSession::Ended | TokenSession::Unknown => Err(Refusal::SessionEnded),
         }
     }
 
-    async fn by_cookie(&self, request: &Request, secret: &SessionSecret, now: Timestamp) -> Result<Principal, Refusal> {
+    async fn by_cookie(
+        &self,
+        request: &Request,
+        secret: &SessionSecret,
+        now: Timestamp,
+    ) -> Result<Principal, Refusal> {
         let is_cross_site = !respond::is_safe(request.method())
             && !self.config.origins.vouch_for(request, &self.config.base_url.resolve(request)?);
         if is_cross_site {
             return Err(Refusal::CrossSite);
         }
-        let session = self.sessions.by_cookie(secret, now).await?.ok_or(Refusal::CookieWithoutSession)?;
-        Ok(Principal { user: session.contents.user.clone(), scopes: session.contents.scopes.clone(), session: Some(session) })
+        let session =
+            self.sessions.by_cookie(secret, now).await?.ok_or(Refusal::CookieWithoutSession)?;
+        Ok(Principal {
+            user: session.contents.user.clone(),
+            scopes: session.contents.scopes.clone(),
+            session: Some(session),
+        })
     }
 }
 
 impl Rules {
     /// Compares whole words: `read` is not granted by `read:all` (R148).
     fn check(&self, principal: &Principal) -> Result<(), Refusal> {
-        let is_machine = principal.user.get("sub").and_then(Value::as_str).is_some_and(|subject| subject.ends_with("@clients"));
+        let is_machine = principal
+            .user
+            .get("sub")
+            .and_then(Value::as_str)
+            .is_some_and(|subject| subject.ends_with("@clients"));
         if self.person && is_machine {
             return Err(Refusal::NotPerson);
         }
@@ -237,7 +267,9 @@ impl Rules {
         if !self.scopes.iter().all(is_granted) {
             return Err(Refusal::MissingScope(self.scopes));
         }
-        let is_met = |(name, value): &&(&str, &str)| principal.user.get(*name).and_then(Value::as_str) == Some(value);
+        let is_met = |(name, value): &&(&str, &str)| {
+            principal.user.get(*name).and_then(Value::as_str) == Some(value)
+        };
         match self.claims.iter().find(|claim| !is_met(claim)) {
             Some((name, _)) => Err(Refusal::ClaimNotAllowed(name)),
             None => Ok(()),
@@ -277,22 +309,62 @@ impl Refusal {
     fn refused(&self) -> Public {
         use StatusCode as Status;
         let (status, code, description) = match self {
-            Self::ClaimNotAllowed(_) => (Status::FORBIDDEN, "claim_not_allowed", "A claim is not what is needed here."),
-            Self::CrossSite => (Status::FORBIDDEN, "cross_site_request", "The request came from another site."),
-            Self::CookieWithoutSession => (Status::UNAUTHORIZED, "session_ended", "The session has ended. Log in again."),
-            Self::MalformedHeader => (Status::BAD_REQUEST, "invalid_header", "The Authorization header must be `Bearer`, a space and one token."),
-            Self::MissingCredential => (Status::UNAUTHORIZED, "authorization_header_missing", "An Authorization header is expected."),
-            Self::MissingScope(_) => (Status::FORBIDDEN, "insufficient_scope", "The token was not granted what is needed here."),
-            Self::NotPerson => (Status::FORBIDDEN, "person_required", "The token is a machine's; a person's is needed here."),
-            Self::OtherScheme => (Status::UNAUTHORIZED, "invalid_header", "The Authorization header must start with Bearer."),
-            Self::SessionEnded => (Status::UNAUTHORIZED, "session_ended", "The token is valid, but its session has ended. Log in again."),
+            Self::ClaimNotAllowed(_) => {
+                (Status::FORBIDDEN, "claim_not_allowed", "A claim is not what is needed here.")
+            }
+            Self::CrossSite => {
+                (Status::FORBIDDEN, "cross_site_request", "The request came from another site.")
+            }
+            Self::CookieWithoutSession => {
+                (Status::UNAUTHORIZED, "session_ended", "The session has ended. Log in again.")
+            }
+            Self::MalformedHeader => (
+                Status::BAD_REQUEST,
+                "invalid_header",
+                "The Authorization header must be `Bearer`, a space and one token.",
+            ),
+            Self::MissingCredential => (
+                Status::UNAUTHORIZED,
+                "authorization_header_missing",
+                "An Authorization header is expected.",
+            ),
+            Self::MissingScope(_) => (
+                Status::FORBIDDEN,
+                "insufficient_scope",
+                "The token was not granted what is needed here.",
+            ),
+            Self::NotPerson => (
+                Status::FORBIDDEN,
+                "person_required",
+                "The token is a machine's; a person's is needed here.",
+            ),
+            Self::OtherScheme => (
+                Status::UNAUTHORIZED,
+                "invalid_header",
+                "The Authorization header must start with Bearer.",
+            ),
+            Self::SessionEnded => (
+                Status::UNAUTHORIZED,
+                "session_ended",
+                "The token is valid, but its session has ended. Log in again.",
+            ),
             Self::Token(error) => (Status::UNAUTHORIZED, error.code(), error.description()),
-            Self::TwoTokens => (Status::BAD_REQUEST, "invalid_request", "The token must come once, in the Authorization header."),
-            Self::Keys(_) | Self::Store(_) | Self::UnknownBaseUrl(_) => return Public::misconfigured(),
+            Self::TwoTokens => (
+                Status::BAD_REQUEST,
+                "invalid_request",
+                "The token must come once, in the Authorization header.",
+            ),
+            Self::Keys(_) | Self::Store(_) | Self::UnknownBaseUrl(_) => {
+                return Public::misconfigured();
+            }
         };
         let message = matches!(self, Self::SessionEnded).then_some("Good token, bad session");
         let headers = vec![(header::WWW_AUTHENTICATE, self.challenge(status, description))];
-        Public { message, headers, ..Public::new(status, code, "You are not logged in", description) }
+        Public {
+            message,
+            headers,
+            ..Public::new(status, code, "You are not logged in", description)
+        }
     }
 
     /// The challenge of RFC 6750 §3. Whoever sent no credential is told no error (§3.1).
@@ -361,10 +433,22 @@ mod tests {
 
     #[test]
     fn r141_anything_but_one_token_is_malformed() {
-        for value in ["Bearer", "Bearer ", "Bearer  a", "Bearer a b", "Bearer a,b", "Bearer a, Bearer b", "Bearer a;b", "Bearer \"a\""] {
+        for value in [
+            "Bearer",
+            "Bearer ",
+            "Bearer  a",
+            "Bearer a b",
+            "Bearer a,b",
+            "Bearer a, Bearer b",
+            "Bearer a;b",
+            "Bearer \"a\"",
+        ] {
             assert!(matches!(bearer(&headers(&[value])), Err(Refusal::MalformedHeader)), "{value}");
         }
-        assert!(matches!(bearer(&headers(&["Bearer a", "Bearer a"])), Err(Refusal::MalformedHeader)));
+        assert!(matches!(
+            bearer(&headers(&["Bearer a", "Bearer a"])),
+            Err(Refusal::MalformedHeader)
+        ));
         for value in ["Basic dXNlcg==", "Bearerx y", "DPoP x.y.z", ""] {
             assert!(matches!(bearer(&headers(&[value])), Err(Refusal::OtherScheme)), "{value}");
         }
@@ -385,7 +469,11 @@ mod tests {
         let public = Refusal::MissingScope(&["read", "write"]).public();
         assert_eq!(public.status, StatusCode::FORBIDDEN);
         let challenge = public.headers[0].1.to_str().unwrap();
-        assert!(challenge.contains(r#"error="insufficient_scope""#) && challenge.ends_with(r#"scope="read write""#), "{challenge}");
+        assert!(
+            challenge.contains(r#"error="insufficient_scope""#)
+                && challenge.ends_with(r#"scope="read write""#),
+            "{challenge}"
+        );
     }
 
     #[test]
@@ -406,8 +494,16 @@ mod tests {
     fn r150_a_claim_must_have_the_one_value_that_the_rule_names() {
         let rules = Rules { claims: &[("org_id", "org_ours")], ..Rules::default() };
         assert!(rules.check(&principal(&json!({ "org_id": "org_ours" }), &[])).is_ok());
-        for user in [json!({}), json!({ "org_id": "org_theirs" }), json!({ "org_id": ["org_ours"] })] {
-            assert!(matches!(rules.check(&principal(&user, &[])), Err(Refusal::ClaimNotAllowed("org_id"))), "{user}");
+        for user in
+            [json!({}), json!({ "org_id": "org_theirs" }), json!({ "org_id": ["org_ours"] })]
+        {
+            assert!(
+                matches!(
+                    rules.check(&principal(&user, &[])),
+                    Err(Refusal::ClaimNotAllowed("org_id"))
+                ),
+                "{user}"
+            );
         }
     }
 }

@@ -40,9 +40,13 @@ impl Seams {
 /// would end them in one instance alone (R178).
 fn store(settings: &mut Settings) -> Option<Arc<dyn SessionStore>> {
     let inside_lambda = settings.inside_lambda();
-    settings.required("SESSION_STORE", "must be `memory`, which is for local runs", |text| match text {
-        "memory" if inside_lambda => Err("must not be `memory` inside Lambda: instances share no memory"),
-        "memory" => Ok(Arc::new(MemoryStore::default()) as Arc<dyn SessionStore>),
-        _ => Err("must be `memory`"),
+    settings.required("SESSION_STORE", "must be `memory`, which is for local runs", |text| {
+        match text {
+            "memory" if inside_lambda => {
+                Err("must not be `memory` inside Lambda: instances share no memory")
+            }
+            "memory" => Ok(Arc::new(MemoryStore::default()) as Arc<dyn SessionStore>),
+            _ => Err("must be `memory`"),
+        }
     })
 }
