@@ -146,6 +146,7 @@ function settle({ state, words, why, retry, stop }) {
   if (stop) {
     stopped = true;
     element("again").hidden = false;
+    element("session-end").hidden = true;
     document.title = "Logged out";
   }
   failures = retry === undefined ? 0 : failures + 1;
