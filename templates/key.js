@@ -87,7 +87,7 @@ async function ask() {
     const text = await response.text();
     answers += 1;
     reachable = true;
-    last = `${new Date().toLocaleTimeString()}, after ${Date.now() - asked} ms`;
+    last = `Answer ${answers} came at ${new Date().toLocaleTimeString()} after ${Date.now() - asked} ms.`;
     say("http-status", `HTTP ${response.status}`);
     verdict = judge(response, show(text));
   } catch {
@@ -146,6 +146,7 @@ function settle({ state, words, why, retry, stop }) {
   if (stop) {
     stopped = true;
     element("again").hidden = false;
+    element("session-end").hidden = true;
     document.title = "Logged out";
   }
   failures = retry === undefined ? 0 : failures + 1;
@@ -156,11 +157,11 @@ function settle({ state, words, why, retry, stop }) {
 }
 
 function tellPace() {
-  const said = last && `Last answer at ${last}. `;
-  if (stopped) say("pace", `${said}Stopped asking.`);
-  else if (document.hidden) say("pace", `${said}Paused while this tab is hidden.`);
-  else if (failures && !asking) say("pace", `${said}Next try in ${seconds(due - Date.now())} s.`);
-  else say("pace", said && `${said}${answers} so far.`);
+  let next = "";
+  if (stopped) next = "Stopped asking.";
+  else if (document.hidden) next = "Paused while this tab is hidden.";
+  else if (failures && !asking) next = `Next try in ${seconds(due - Date.now())} s.`;
+  say("pace", `${last} ${next}`.trim());
 }
 
 function resume() {

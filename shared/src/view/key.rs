@@ -82,20 +82,19 @@ impl KeyPage<'_> {
             _ => format!("{days} d {hours} h {minutes} min left"),
         }
     }
-
-    fn curl(&self, key: &Key<'_>) -> String {
-        let header = format!("Authorization: Bearer {}", key.token);
-        format!("curl -H {} {}", shell_word(&header), shell_word(self.protected_url))
-    }
 }
 
 impl User<'_> {
     fn display_name(&self) -> &str {
-        [self.name, self.email]
-            .into_iter()
-            .flatten()
-            .find(|text| !text.trim().is_empty())
-            .unwrap_or(self.subject)
+        self.given_name().or(self.email).unwrap_or(self.subject)
+    }
+
+    fn given_name(&self) -> Option<&str> {
+        self.name.filter(|name| !name.trim().is_empty())
+    }
+
+    fn has_unverified_email(&self) -> bool {
+        self.email.is_some() && !self.email_verified
     }
 
     /// The first letters of the first and the last word of the name, or one of the e-mail.
@@ -122,8 +121,13 @@ fn shell_word(word: &str) -> String {
     if !word.is_empty() && word.bytes().all(plain) {
         word.to_owned()
     } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
+        format!("'{}'", within_quotes(word))
     }
+}
+
+/// What may stand between a POSIX shell's single quotes.
+fn within_quotes(text: &str) -> String {
+    text.replace('\'', r"'\''")
 }
 
 /// A moment as machines read it (RFC 3339).

@@ -271,6 +271,13 @@ fn a_user_is_called_by_the_best_name_there_is() {
 }
 
 #[test]
+fn an_address_that_stands_in_for_a_name_is_not_shown_twice() {
+    let lines = |name| Page::parse(&key_page_of(User { name, ..user() })).all(".who bdi").len();
+    assert_eq!(lines(Some("Ada Lovelace")), 2);
+    assert_eq!(lines(None), 1);
+}
+
+#[test]
 fn an_address_that_is_not_verified_says_so() {
     let badges = |email, email_verified| {
         Page::parse(&key_page_of(User { email, email_verified, ..user() })).all(".badge").len()
