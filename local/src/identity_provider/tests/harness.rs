@@ -233,7 +233,7 @@ impl Browser {
     }
 
     pub(super) async fn get(&mut self, url: &str) -> Answer {
-        let url = url.replace("localhost", "127.0.0.1");
+        let url = url.replacen("http://localhost", "http://127.0.0.1", 1);
         self.send(http_client().get(url)).await
     }
 
