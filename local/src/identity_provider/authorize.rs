@@ -18,6 +18,9 @@ use super::{
     state::{AuthorizationRequest, ProviderState, Session},
 };
 
+/// Longest query in bytes. Requests are kept while a form stands open, so their size is bounded.
+const QUERY_LIMIT: usize = 8 * 1024;
+
 /// Why there is no code. The client is to blame unless it says otherwise.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum AuthorizeError {
@@ -68,7 +71,12 @@ pub(super) async fn authorize(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let parameters = Parameters::parse(query.unwrap_or_default().as_bytes());
+    let query = query.unwrap_or_default();
+    if query.len() > QUERY_LIMIT {
+        return AuthorizeError::Unanswerable("The request is too long.")
+            .into_response(StatusCode::FOUND);
+    }
+    let parameters = Parameters::parse(query.as_bytes());
     match decide(&provider, &parameters, session_cookie(&headers).as_deref()) {
         Ok(location) => redirect(StatusCode::FOUND, &location),
         Err(error) => error.into_response(StatusCode::FOUND),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Path, State},
+    extract::{Path, State, rejection::PathRejection},
     response::{IntoResponse, Response},
 };
 use http::header;
@@ -72,11 +72,12 @@ pub(super) fn find(name: &str) -> Option<&'static Connection> {
 /// application's login methods.
 pub(super) async fn client_script(
     State(provider): State<Arc<Provider>>,
-    Path(script): Path<String>,
+    script: Result<Path<String>, PathRejection>,
 ) -> Response {
     let options = &provider.options;
-    if script.strip_suffix(".js") != Some(&options.client_id) {
-        return pages::not_found().await;
+    match script {
+        Ok(Path(script)) if script.strip_suffix(".js") == Some(&options.client_id) => {}
+        _ => return pages::not_found().await,
     }
     let client = Client {
         id: &options.client_id,

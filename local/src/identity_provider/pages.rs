@@ -5,11 +5,7 @@ use axum::response::{Html, IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use url::Url;
 
-use super::{
-    connections::Connection,
-    state::Session,
-    users::{SVG, SampleUser},
-};
+use super::{connections::Connection, state::Session, users::SampleUser};
 
 /// The login form.
 #[derive(Template)]
@@ -118,7 +114,14 @@ pub(super) fn internal_error() -> Response {
 
 /// An SVG image.
 pub(super) fn image(svg: &'static str) -> Response {
-    ([SVG, (header::CACHE_CONTROL, "public, max-age=3600")], svg).into_response()
+    (
+        [
+            (header::CONTENT_TYPE, "image/svg+xml"),
+            (header::CACHE_CONTROL, "public, max-age=3600"),
+        ],
+        svg,
+    )
+        .into_response()
 }
 
 pub(super) async fn icon() -> Response {

@@ -2,10 +2,9 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use axum::{
-    extract::Path,
-    response::{IntoResponse, Response},
+    extract::{Path, rejection::PathRejection},
+    response::Response,
 };
-use http::header;
 use serde_json::{Map, Value};
 use shared::clock::Timestamp;
 
@@ -127,12 +126,14 @@ impl User {
 }
 
 /// `GET /pictures/{picture}`: a sample user's avatar.
-pub(super) async fn picture(Path(picture): Path<String>) -> Response {
-    match SAMPLE_USERS.iter().find(|user| user.picture == picture) {
+pub(super) async fn picture(picture: Result<Path<String>, PathRejection>) -> Response {
+    let known = picture
+        .ok()
+        .and_then(|Path(name)| SAMPLE_USERS.iter().find(|user| user.picture == name));
+    match known {
         Some(user) => pages::image(user.image),
         None => pages::not_found().await,
     }
-    .into_response()
 }
 
 fn parse_email(text: &str) -> Option<String> {
@@ -177,9 +178,6 @@ fn date_and_time(moment: Timestamp) -> String {
     let elapsed = std::time::Duration::from_secs(moment.as_unix().min(LAST));
     humantime::format_rfc3339_millis(std::time::UNIX_EPOCH + elapsed).to_string()
 }
-
-/// The media type of the avatars.
-pub(super) const SVG: (header::HeaderName, &str) = (header::CONTENT_TYPE, "image/svg+xml");
 
 #[cfg(test)]
 mod tests {

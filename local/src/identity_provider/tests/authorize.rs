@@ -42,6 +42,7 @@ async fn an_unknown_client_or_redirect_uri_gets_a_page_and_never_a_redirect() {
         gets_a_page(&tenant.authorize_url(&[(name, value)])).await;
     }
     let good = tenant.authorize_url(&[]);
+    gets_a_page(&format!("{good}&x={}", "x".repeat(8 * 1024))).await;
     gets_a_page(&format!("{good}&client_id={CLIENT_ID}")).await;
     gets_a_page(&format!("{good}&redirect_uri=https%3A%2F%2Fevil.example")).await;
 }

@@ -215,7 +215,11 @@ async fn a_foreign_host_name_is_refused() {
 #[tokio::test]
 async fn what_is_not_there_and_what_is_asked_wrongly_gets_a_page() {
     let tenant = Tenant::start().await;
-    assert_eq!(tenant.get("nothing").await.status, 404);
+    for path in ["nothing", "client/%FF", "pictures/%FF"] {
+        let answer = tenant.get(path).await;
+        assert_eq!(answer.status, 404, "{path}");
+        assert!(answer.body.contains("<h1>"), "{path}");
+    }
     let answer = send(http_client().post(tenant.url("authorize"))).await;
     assert_eq!((answer.status, answer.header("allow")), (405, "GET,HEAD"));
     assert!(answer.body.contains("<h1>"));
