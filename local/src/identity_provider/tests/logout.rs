@@ -186,6 +186,30 @@ async fn a_hint_that_is_not_our_id_token_is_refused() {
 }
 
 #[tokio::test]
+async fn the_session_id_is_a_hint_too_and_a_form_is_as_good_as_a_link() {
+    let tenant = Tenant::start().await;
+    let (mut browser, id_token) = signed_in(&tenant).await;
+    let claims = tenant.verify(&id_token).await;
+    let form = [
+        ("client_id", CLIENT_ID),
+        ("logout_hint", claims["sid"].as_str().unwrap()),
+        ("post_logout_redirect_uri", SIGNED_OUT),
+    ];
+    let json = http_client().post(tenant.url("oidc/logout"));
+    let json = json.header("content-type", "application/json").body("{}");
+    assert_eq!(browser.send(json).await.status, 400);
+    assert!(is_signed_in(&mut browser, &tenant).await);
+    let answer = browser
+        .send(http_client().post(tenant.url("oidc/logout")).form(&form))
+        .await;
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (303, SIGNED_OUT)
+    );
+    assert!(!is_signed_in(&mut browser, &tenant).await);
+}
+
+#[tokio::test]
 async fn the_older_logout_signs_out_and_returns() {
     let tenant = Tenant::start().await;
     let (mut browser, _) = signed_in(&tenant).await;

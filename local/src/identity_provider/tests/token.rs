@@ -340,6 +340,35 @@ async fn a_revoked_refresh_token_is_dead_and_an_unknown_one_is_answered_alike() 
 }
 
 #[tokio::test]
+async fn the_secret_may_stand_in_the_header_but_not_in_two_places() {
+    let tenant = Tenant::start().await;
+    let tokens = tenant
+        .tokens(&[("scope", Some("openid offline_access"))])
+        .await;
+    let token = tokens["refresh_token"].as_str().unwrap();
+    let encoded = SECRET.replace(' ', "+");
+    let post = |path: &str, form: &[(&str, &str)]| {
+        let request = http_client()
+            .post(tenant.url(path))
+            .basic_auth(CLIENT_ID, Some(&encoded));
+        send(request.form(form))
+    };
+    let form = [("grant_type", "refresh_token"), ("refresh_token", token)];
+    let twice = [
+        form[0],
+        form[1],
+        ("client_id", CLIENT_ID),
+        ("client_secret", SECRET),
+    ];
+    let refusal = post("oauth/token", &twice).await;
+    assert_eq!(refusal.error(), (400, "invalid_request".to_owned()));
+    let heir = post("oauth/token", &form).await.json();
+    let heir = heir["refresh_token"].as_str().unwrap();
+    assert_eq!(post("oauth/revoke", &[("token", heir)]).await.status, 200);
+    assert_eq!(tenant.refresh(heir).await.error(), refused("invalid_grant"));
+}
+
+#[tokio::test]
 async fn userinfo_takes_a_token_from_the_header_only() {
     let tenant = Tenant::start().await;
     let tokens = tenant.tokens(&[]).await;
