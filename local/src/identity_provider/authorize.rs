@@ -1,0 +1,342 @@
+//! `GET /authorize` (RFC 6749 §4.1.1, OIDC Core §3.1.2, RFC 7636 §4.3).
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    extract::{RawQuery, State},
+    response::Response,
+};
+use http::{HeaderMap, StatusCode};
+use shared::clock::Timestamp;
+
+use super::{
+    Options, Provider,
+    browser::{redirect, session_cookie},
+    connections, pages,
+    parameters::{Parameters, with_query},
+    scope::Scope,
+    state::{AuthorizationRequest, ProviderState, Session},
+};
+
+/// Longest query in bytes. Requests are kept while a form stands open, so their size is bounded.
+const QUERY_LIMIT: usize = 8 * 1024;
+
+/// Why there is no code. The client is to blame unless it says otherwise.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum AuthorizeError {
+    /// Nobody knows where the answer should go, so a person gets it. A redirect to an address
+    /// that was not checked would hand codes to strangers (RFC 6749 §3.1.2.4).
+    #[error("{0}")]
+    Unanswerable(&'static str),
+    /// The answer goes to the client.
+    #[error("{error}: {description}")]
+    Answer {
+        redirect_uri: String,
+        state: Option<String>,
+        /// One of RFC 6749 §4.1.2.1 or OIDC Core §3.1.2.6.
+        error: &'static str,
+        description: String,
+    },
+}
+
+impl AuthorizeError {
+    pub(super) fn into_response(self, status: StatusCode) -> Response {
+        match self {
+            Self::Unanswerable(reason) => {
+                tracing::warn!(reason, "authorization request refused");
+                pages::error(
+                    StatusCode::BAD_REQUEST,
+                    "The application made a mistake",
+                    reason,
+                )
+            }
+            Self::Answer {
+                redirect_uri,
+                state,
+                error,
+                description,
+            } => {
+                tracing::info!(error, "authorization request answered with an error");
+                let mut answer = vec![("error", error), ("error_description", &description)];
+                answer.extend(state.as_deref().map(|state| ("state", state)));
+                redirect(status, &with_query(&redirect_uri, &answer))
+            }
+        }
+    }
+}
+
+/// Signs in silently where a session allows it, and shows the login form otherwise.
+pub(super) async fn authorize(
+    State(provider): State<Arc<Provider>>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let query = query.unwrap_or_default();
+    if query.len() > QUERY_LIMIT {
+        return AuthorizeError::Unanswerable("The request is too long.")
+            .into_response(StatusCode::FOUND);
+    }
+    let parameters = Parameters::parse(query.as_bytes());
+    match decide(&provider, &parameters, session_cookie(&headers).as_deref()) {
+        Ok(location) => redirect(StatusCode::FOUND, &location),
+        Err(error) => error.into_response(StatusCode::FOUND),
+    }
+}
+
+/// The client's URL with a code for what `request` asks.
+pub(super) fn answer_with_code(
+    provider: &Provider,
+    state: &mut ProviderState,
+    request: &AuthorizationRequest,
+    session: &Session,
+) -> String {
+    let code = state.issue_code(request, session, &provider.random, provider.now());
+    let mut answer = vec![("code", code.as_str())];
+    answer.extend(request.state.as_deref().map(|state| ("state", state)));
+    with_query(&request.redirect_uri, &answer)
+}
+
+/// Where to send the browser.
+fn decide(
+    provider: &Provider,
+    parameters: &Parameters,
+    cookie: Option<&str>,
+) -> Result<String, AuthorizeError> {
+    let answerable = Answerable::check(&provider.options, parameters)?;
+    let Demand {
+        request,
+        prompt,
+        max_age,
+    } = answerable.demand(&provider.options)?;
+
+    let now = provider.now();
+    let mut state = provider.state.lock();
+    let session = cookie
+        .and_then(|cookie| state.use_session(cookie, now))
+        .filter(|session| suffices(session, &request, max_age, now));
+    match (prompt, session) {
+        (Prompt::None, None) => Err(answerable.error("login_required", "Login required")),
+        (Prompt::None | Prompt::Unspecified, Some(session)) => {
+            Ok(answer_with_code(provider, &mut state, &request, &session))
+        }
+        (Prompt::Login, _) | (Prompt::Unspecified, None) => {
+            let login = state.begin_login(request, &provider.random, now);
+            Ok(with_query(
+                &provider.endpoint("u/login"),
+                &[("state", &login)],
+            ))
+        }
+    }
+}
+
+/// Whether the session answers the request, or credentials are needed all the same.
+fn suffices(
+    session: &Session,
+    request: &AuthorizationRequest,
+    max_age: Option<Duration>,
+    now: Timestamp,
+) -> bool {
+    let fresh = max_age
+        .is_none_or(|max_age| !max_age.is_zero() && now.since(session.authenticated_at) <= max_age);
+    fresh
+        && request
+            .connection
+            .is_none_or(|wanted| wanted.name == session.user.connection)
+}
+
+/// What the request demands of the provider.
+struct Demand {
+    request: AuthorizationRequest,
+    prompt: Prompt,
+    max_age: Option<Duration>,
+}
+
+#[derive(Clone, Copy)]
+enum Prompt {
+    /// No user interface at all.
+    None,
+    /// Credentials, whatever the session.
+    Login,
+    Unspecified,
+}
+
+/// A request whose client and redirect URI are known good: from here on errors go to the client.
+struct Answerable<'a> {
+    parameters: &'a Parameters,
+    redirect_uri: &'a str,
+}
+
+impl<'a> Answerable<'a> {
+    fn check(options: &Options, parameters: &'a Parameters) -> Result<Self, AuthorizeError> {
+        use AuthorizeError::Unanswerable;
+
+        if parameters.is_repeated("client_id") || parameters.is_repeated("redirect_uri") {
+            return Err(Unanswerable(
+                "client_id and redirect_uri must be given once each.",
+            ));
+        }
+        if parameters.find("client_id") != Some(&options.client_id) {
+            return Err(Unanswerable(
+                "The client_id is not that of a known application.",
+            ));
+        }
+        // To the letter: every pattern that was ever allowed here has leaked codes (RFC 9700 §4.1).
+        match parameters.find("redirect_uri") {
+            Some(uri) if options.redirect_uris.iter().any(|allowed| allowed == uri) => Ok(Self {
+                parameters,
+                redirect_uri: uri,
+            }),
+            _ => Err(Unanswerable(
+                "Callback URL mismatch: the redirect_uri is not in the list of allowed callback \
+                 URLs, to the letter.",
+            )),
+        }
+    }
+
+    fn demand(&self, options: &Options) -> Result<Demand, AuthorizeError> {
+        let parameters = self.parameters;
+        if parameters.has_repetition() {
+            return Err(self.invalid("a parameter is given more than once"));
+        }
+        if parameters.find("request").is_some() {
+            return Err(self.error("request_not_supported", "request objects are not supported"));
+        }
+        if parameters.find("request_uri").is_some() {
+            return Err(self.error("request_uri_not_supported", "request_uri is not supported"));
+        }
+        match parameters.find("response_type") {
+            Some("code") => {}
+            Some(_) => {
+                return Err(self.error("unsupported_response_type", "response_type must be code"));
+            }
+            None => return Err(self.invalid("Missing required parameter: response_type")),
+        }
+        if !matches!(parameters.find("response_mode"), None | Some("query")) {
+            return Err(self.invalid("response_mode must be query"));
+        }
+        let audience = self.audience(options)?;
+        let (prompt, max_age) = (self.prompt()?, self.max_age()?);
+        let request = AuthorizationRequest {
+            redirect_uri: self.redirect_uri.to_owned(),
+            state: parameters.find("state").map(str::to_owned),
+            nonce: parameters.find("nonce").map(str::to_owned),
+            code_challenge: self.code_challenge()?,
+            scope: self.scope()?.granted(audience.is_some()),
+            audience,
+            connection: self.connection()?,
+            login_hint: parameters.find("login_hint").map(str::to_owned),
+            sign_up: parameters.find("screen_hint") == Some("signup"),
+            wants_auth_time: max_age.is_some() || matches!(prompt, Prompt::Login),
+        };
+        Ok(Demand {
+            request,
+            prompt,
+            max_age,
+        })
+    }
+
+    fn scope(&self) -> Result<Scope, AuthorizeError> {
+        self.parameters
+            .find("scope")
+            .and_then(Scope::parse)
+            .filter(|scope| scope.contains("openid"))
+            .ok_or_else(|| self.error("invalid_scope", "scope must contain openid"))
+    }
+
+    /// The S256 challenge: 43 characters of base64url. `plain` would show the verifier to whoever
+    /// sees this URL.
+    fn code_challenge(&self) -> Result<String, AuthorizeError> {
+        if self.parameters.find("code_challenge_method") != Some("S256") {
+            return Err(self.invalid("code_challenge_method must be S256"));
+        }
+        let challenge = self
+            .parameters
+            .find("code_challenge")
+            .ok_or_else(|| self.invalid("Missing required parameter: code_challenge"))?;
+        let well_formed = challenge.len() == 43
+            && challenge
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+        if !well_formed {
+            return Err(self.invalid("code_challenge must be a SHA-256 digest in base64url"));
+        }
+        Ok(challenge.to_owned())
+    }
+
+    fn audience(&self, options: &Options) -> Result<Option<String>, AuthorizeError> {
+        match self.parameters.find("audience") {
+            None => Ok(None),
+            Some(audience) if options.audiences.iter().any(|known| known == audience) => {
+                Ok(Some(audience.to_owned()))
+            }
+            Some(audience) => {
+                let shown: String = audience
+                    .chars()
+                    .filter(char::is_ascii_graphic)
+                    .take(100)
+                    .collect();
+                Err(self.error("access_denied", format!("Service not found: {shown}")))
+            }
+        }
+    }
+
+    fn connection(&self) -> Result<Option<&'static connections::Connection>, AuthorizeError> {
+        if self.parameters.find("organization").is_some() {
+            return Err(self.invalid("parameter organization is not allowed for this client"));
+        }
+        match self.parameters.find("connection") {
+            None => Ok(None),
+            Some(name) => connections::find(name)
+                .map(Some)
+                .ok_or_else(|| self.invalid("the connection was not found")),
+        }
+    }
+
+    fn prompt(&self) -> Result<Prompt, AuthorizeError> {
+        let mut prompt = Prompt::Unspecified;
+        let values = self.parameters.find("prompt").unwrap_or_default();
+        for value in values.split(' ').filter(|value| !value.is_empty()) {
+            match value {
+                "none" if values == "none" => return Ok(Prompt::None),
+                "login" | "select_account" => prompt = Prompt::Login,
+                // The one client is the developer's own: there is nothing to consent to.
+                "consent" => {}
+                _ => {
+                    return Err(
+                        self.invalid("prompt must be none, or of login, consent, select_account")
+                    );
+                }
+            }
+        }
+        Ok(prompt)
+    }
+
+    fn max_age(&self) -> Result<Option<Duration>, AuthorizeError> {
+        self.parameters
+            .find("max_age")
+            .map(|seconds| {
+                seconds
+                    .parse()
+                    .map(Duration::from_secs)
+                    .map_err(|_| self.invalid("max_age must be a number of seconds"))
+            })
+            .transpose()
+    }
+
+    fn invalid(&self, description: &str) -> AuthorizeError {
+        self.error("invalid_request", description)
+    }
+
+    fn error(&self, error: &'static str, description: impl Into<String>) -> AuthorizeError {
+        // Of two states neither is the client's for sure.
+        let state = Some("state").filter(|name| !self.parameters.is_repeated(name));
+        AuthorizeError::Answer {
+            redirect_uri: self.redirect_uri.to_owned(),
+            state: state
+                .and_then(|name| self.parameters.find(name))
+                .map(str::to_owned),
+            error,
+            description: description.into(),
+        }
+    }
+}

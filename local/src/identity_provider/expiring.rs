@@ -1,0 +1,133 @@
+//! A map that forgets.
+
+use std::collections::HashMap;
+
+use shared::clock::Timestamp;
+
+/// Values under unguessable keys, each with an end.
+///
+/// An entry is gone at its expiry, whether or not it was swept yet. When full, the entry that
+/// would end first makes room, so strangers can make the map forget but never make it grow.
+#[derive(Debug)]
+pub(super) struct Expiring<V> {
+    entries: HashMap<String, Entry<V>>,
+    capacity: usize,
+}
+
+#[derive(Debug)]
+struct Entry<V> {
+    value: V,
+    expires_at: Timestamp,
+}
+
+impl<V> Expiring<V> {
+    pub(super) fn with_capacity(capacity: usize) -> Self {
+        Self {
+            entries: HashMap::new(),
+            capacity,
+        }
+    }
+
+    pub(super) fn insert(&mut self, key: String, value: V, expires_at: Timestamp, now: Timestamp) {
+        self.entries.retain(|_, entry| entry.expires_at > now);
+        if self.entries.len() >= self.capacity {
+            let first = self
+                .entries
+                .iter()
+                .min_by_key(|(_, entry)| entry.expires_at)
+                .map(|(key, _)| key);
+            if let Some(first) = first.cloned() {
+                self.entries.remove(&first);
+            }
+        }
+        self.entries.insert(key, Entry { value, expires_at });
+    }
+
+    pub(super) fn find(&self, key: &str, now: Timestamp) -> Option<&V> {
+        self.entries
+            .get(key)
+            .filter(|entry| entry.expires_at > now)
+            .map(|entry| &entry.value)
+    }
+
+    pub(super) fn find_mut(&mut self, key: &str, now: Timestamp) -> Option<&mut V> {
+        self.entries
+            .get_mut(key)
+            .filter(|entry| entry.expires_at > now)
+            .map(|entry| &mut entry.value)
+    }
+
+    /// Takes the value out: of two calls with one key, one gets it.
+    pub(super) fn take(&mut self, key: &str, now: Timestamp) -> Option<V> {
+        self.entries
+            .remove(key)
+            .filter(|entry| entry.expires_at > now)
+            .map(|entry| entry.value)
+    }
+
+    /// Takes out every live value that `wanted` picks.
+    pub(super) fn take_where(&mut self, now: Timestamp, wanted: impl Fn(&V) -> bool) -> Vec<V> {
+        self.entries
+            .extract_if(|_, entry| wanted(&entry.value))
+            .filter(|(_, entry)| entry.expires_at > now)
+            .map(|(_, entry)| entry.value)
+            .collect()
+    }
+
+    pub(super) fn set_expiry(&mut self, key: &str, expires_at: Timestamp) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.expires_at = expires_at;
+        }
+    }
+
+    pub(super) fn values(&self, now: Timestamp) -> impl Iterator<Item = &V> {
+        self.entries
+            .values()
+            .filter(move |entry| entry.expires_at > now)
+            .map(|entry| &entry.value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_unix(seconds)
+    }
+
+    #[test]
+    fn an_entry_is_gone_at_its_expiry_and_not_a_second_sooner() {
+        let mut map = Expiring::with_capacity(2);
+        map.insert("key".into(), 1, at(10), at(0));
+        assert_eq!(map.find("key", at(9)), Some(&1));
+        assert_eq!(map.find("key", at(10)), None);
+        assert_eq!(map.take("key", at(10)), None);
+    }
+
+    #[test]
+    fn a_full_map_forgets_what_would_end_first() {
+        let mut map = Expiring::with_capacity(2);
+        map.insert("short".into(), 1, at(10), at(0));
+        map.insert("long".into(), 2, at(20), at(0));
+        map.insert("new".into(), 3, at(15), at(0));
+        assert_eq!(map.find("short", at(1)), None);
+        assert_eq!(map.values(at(1)).count(), 2);
+    }
+
+    #[test]
+    fn expired_entries_are_dropped_as_it_goes() {
+        let mut map = Expiring::with_capacity(100);
+        map.insert("old".into(), 1, at(10), at(0));
+        map.insert("new".into(), 2, at(30), at(20));
+        assert_eq!(map.entries.len(), 1);
+    }
+
+    #[test]
+    fn a_value_is_taken_once() {
+        let mut map = Expiring::with_capacity(2);
+        map.insert("key".into(), 1, at(10), at(0));
+        assert_eq!(map.take("key", at(1)), Some(1));
+        assert_eq!(map.take("key", at(1)), None);
+    }
+}

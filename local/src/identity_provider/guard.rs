@@ -1,0 +1,132 @@
+//! Who may speak to the provider at all.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::Response,
+};
+use http::{HeaderMap, HeaderValue, StatusCode, header, uri::Authority};
+
+use super::{Provider, pages};
+
+/// What a page without content of its own may load: nothing.
+const NOTHING: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+
+/// Answers only to localhost's names. Otherwise a website could point its own name at 127.0.0.1
+/// and read the answers as its own (DNS rebinding).
+pub(super) async fn own_name_only(
+    State(provider): State<Arc<Provider>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let host = hosts.next().and_then(|host| host.to_str().ok());
+    match host {
+        Some(host) if hosts.next().is_none() && is_own_host(host, provider.port) => {
+            next.run(request).await
+        }
+        _ => pages::error(
+            StatusCode::MISDIRECTED_REQUEST,
+            "Not this host",
+            "The development identity provider answers to localhost only.",
+        ),
+    }
+}
+
+/// Puts on every response what none may lack.
+pub(super) async fn protective_headers(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    // Not `no-referrer`: browsers would then send `Origin: null` with our own forms.
+    headers.insert(
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("same-origin"),
+    );
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert(NOTHING);
+    response
+}
+
+/// Whether a form may come from where it says it comes. Browsers name the origin of every POST; a
+/// request that names none is no browser's, so no page has forged it.
+pub(super) fn is_same_origin(headers: &HeaderMap, port: u16) -> bool {
+    if let Some(site) = headers.get("sec-fetch-site")
+        && site != "same-origin"
+        && site != "none"
+    {
+        return false;
+    }
+    match headers.get(header::ORIGIN) {
+        None => true,
+        Some(origin) => origin
+            .to_str()
+            .ok()
+            .and_then(|origin| origin.strip_prefix("http://"))
+            .is_some_and(|host| is_own_host(host, port)),
+    }
+}
+
+fn is_own_host(host: &str, port: u16) -> bool {
+    host.parse::<Authority>().is_ok_and(|authority| {
+        matches!(authority.host(), "localhost" | "127.0.0.1" | "[::1]")
+            && authority.port_u16().unwrap_or(80) == port
+            && !host.contains('@')
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_localhost_at_the_own_port_is_its_own_name() {
+        for host in ["localhost:9001", "127.0.0.1:9001", "[::1]:9001"] {
+            assert!(is_own_host(host, 9001), "{host}");
+        }
+        for host in [
+            "localhost",
+            "localhost:9002",
+            "localhost.evil.example:9001",
+            "evil.example:9001",
+            "a@localhost:9001",
+            "",
+        ] {
+            assert!(!is_own_host(host, 9001), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_form_from_another_site_is_refused() {
+        let headers = |name: &'static str, value: &'static str| {
+            HeaderMap::from_iter([(name.parse().unwrap(), HeaderValue::from_static(value))])
+        };
+        assert!(is_same_origin(
+            &headers("origin", "http://localhost:9001"),
+            9001
+        ));
+        assert!(is_same_origin(&HeaderMap::new(), 9001));
+        assert!(!is_same_origin(
+            &headers("origin", "http://localhost:9000"),
+            9001
+        ));
+        assert!(!is_same_origin(&headers("origin", "null"), 9001));
+        assert!(!is_same_origin(
+            &headers("sec-fetch-site", "same-site"),
+            9001
+        ));
+        assert!(!is_same_origin(
+            &headers("sec-fetch-site", "cross-site"),
+            9001
+        ));
+    }
+}

@@ -1,0 +1,128 @@
+//! What the token endpoint gives out.
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use shared::clock::Timestamp;
+
+use super::{
+    Provider,
+    scope::Scope,
+    state::{Grant, ProviderState},
+};
+
+/// A successful token response (RFC 6749 §5.1, OIDC Core §3.1.3.3).
+///
+/// It has no `Debug`: all of it is secret.
+#[derive(Serialize)]
+pub(super) struct Tokens {
+    access_token: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_token: Option<String>,
+    scope: Scope,
+    expires_in: u64,
+    token_type: &'static str,
+}
+
+/// How a client came to its tokens.
+pub(super) enum Occasion<'a> {
+    /// By a code from a login.
+    Login {
+        session_id: &'a str,
+        nonce: Option<&'a str>,
+    },
+    /// By a refresh token. Its ID tokens have no `sid` and no `nonce`, as at Auth0: the session
+    /// may have ended long ago.
+    Refresh,
+}
+
+/// Issues tokens for `scope`, which is the grant's or a part of it.
+pub(super) fn issue(
+    provider: &Provider,
+    state: &mut ProviderState,
+    (grant_id, grant): (&str, &Grant),
+    scope: Scope,
+    occasion: &Occasion<'_>,
+    now: Timestamp,
+) -> Result<Tokens, jsonwebtoken::errors::Error> {
+    let lifetime = provider.options.access_token_lifetime();
+    let access_token = match &grant.audience {
+        // Good for `/userinfo` only, and nothing that a client should look into.
+        None => provider.random.token(),
+        Some(audience) => provider
+            .keys
+            .sign(&access_token_claims(provider, grant, audience, &scope, now))?,
+    };
+    let id_token = match scope.contains("openid") {
+        true => Some(
+            provider
+                .keys
+                .sign(&id_token_claims(provider, grant, &scope, occasion, now))?,
+        ),
+        false => None,
+    };
+    state.record_access_token(
+        access_token.clone(),
+        grant_id,
+        scope.clone(),
+        now + lifetime,
+        now,
+    );
+    let refresh_token = grant
+        .scope
+        .contains("offline_access")
+        .then(|| state.issue_refresh_token(grant_id, &provider.random, now));
+    Ok(Tokens {
+        access_token,
+        refresh_token,
+        id_token,
+        scope,
+        expires_in: lifetime.as_secs(),
+        token_type: "Bearer",
+    })
+}
+
+fn id_token_claims(
+    provider: &Provider,
+    grant: &Grant,
+    scope: &Scope,
+    occasion: &Occasion<'_>,
+    now: Timestamp,
+) -> Map<String, Value> {
+    let mut claims = grant.user.id_token_claims(scope, grant.authenticated_at);
+    claims.insert("iss".into(), provider.issuer.as_str().into());
+    claims.insert("aud".into(), provider.options.client_id.as_str().into());
+    claims.insert("iat".into(), now.as_unix().into());
+    let expires_at = now + provider.options.id_token_lifetime();
+    claims.insert("exp".into(), expires_at.as_unix().into());
+    if let Occasion::Login { session_id, nonce } = occasion {
+        claims.insert("sid".into(), (*session_id).into());
+        if let Some(nonce) = nonce {
+            claims.insert("nonce".into(), (*nonce).into());
+        }
+    }
+    if grant.wants_auth_time {
+        claims.insert("auth_time".into(), grant.authenticated_at.as_unix().into());
+    }
+    claims
+}
+
+/// Auth0's own profile, not RFC 9068: `typ` is `JWT` and the client is in `azp`.
+fn access_token_claims(
+    provider: &Provider,
+    grant: &Grant,
+    audience: &str,
+    scope: &Scope,
+    now: Timestamp,
+) -> Value {
+    json!({
+        "iss": provider.issuer,
+        "sub": grant.user.subject,
+        "aud": [audience, provider.endpoint("userinfo")],
+        "iat": now.as_unix(),
+        "exp": (now + provider.options.access_token_lifetime()).as_unix(),
+        "azp": provider.options.client_id,
+        "scope": scope,
+    })
+}

@@ -1,0 +1,288 @@
+//! `/oidc/logout` (OpenID Connect RP-Initiated Logout 1.0) and `/v2/logout` (Auth0's older one).
+
+use std::sync::Arc;
+
+use axum::{
+    body::Bytes,
+    extract::{RawQuery, State, rejection::BytesRejection},
+    response::Response,
+};
+use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+
+use super::{
+    Provider,
+    browser::{redirect, session_cookie, without_session_cookie},
+    guard::is_same_origin,
+    pages::{self, SignOutPage},
+    parameters::{Parameters, with_query},
+    state::SignOut,
+    token::media_type,
+};
+
+/// Why nothing was signed out. A person gets to read it: the URL to return to is not trusted.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LogoutError {
+    #[error("A parameter is given more than once.")]
+    Repetition,
+    #[error("The body must be a form.")]
+    NotAForm,
+    #[error("The id_token_hint is not an ID token that this provider issued to an application.")]
+    InvalidHint,
+    #[error("The id_token_hint and the logout_hint are of different sessions.")]
+    HintsDiffer,
+    #[error("The client_id is not that of a known application, or not that of the id_token_hint.")]
+    UnknownClient,
+    /// Otherwise logging out would lead anywhere an attacker likes.
+    #[error(
+        "The URL to return to is not in the list of allowed logout URLs, to the letter, or nothing \
+         says whose list to look at."
+    )]
+    DestinationNotAllowed,
+    #[error("The form was sent by another site.")]
+    ForeignForm,
+    #[error("This question was answered, or it waited too long.")]
+    Expired,
+}
+
+impl LogoutError {
+    fn into_response(self) -> Response {
+        tracing::warn!(reason = %self, "logout refused");
+        pages::error(
+            StatusCode::BAD_REQUEST,
+            "You were not signed out",
+            &self.to_string(),
+        )
+    }
+}
+
+/// `GET /oidc/logout`.
+pub(super) async fn oidc_get(
+    State(provider): State<Arc<Provider>>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let parameters = Parameters::parse(query.unwrap_or_default().as_bytes());
+    oidc_logout(&provider, &headers, &parameters, StatusCode::FOUND)
+        .unwrap_or_else(LogoutError::into_response)
+}
+
+/// `POST /oidc/logout`.
+pub(super) async fn oidc_post(
+    State(provider): State<Arc<Provider>>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let parameters = match body {
+        Ok(body) if media_type(&headers) == Some("application/x-www-form-urlencoded") => {
+            Parameters::parse(&body)
+        }
+        _ => return LogoutError::NotAForm.into_response(),
+    };
+    oidc_logout(&provider, &headers, &parameters, StatusCode::SEE_OTHER)
+        .unwrap_or_else(LogoutError::into_response)
+}
+
+/// `POST /oidc/logout/confirm`: the answer to the question whether to sign out.
+pub(super) async fn confirm(
+    State(provider): State<Arc<Provider>>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    if !is_same_origin(&headers, provider.port) {
+        return LogoutError::ForeignForm.into_response();
+    }
+    let parameters = Parameters::parse(&body.unwrap_or_default());
+    let id = parameters.find("sign_out").unwrap_or_default();
+    let taken = provider.state.lock().take_sign_out(id, provider.now());
+    let Some(SignOut {
+        session_id,
+        destination,
+    }) = taken
+    else {
+        return LogoutError::Expired.into_response();
+    };
+    let cookie = session_cookie(&headers);
+    // Someone else may have signed in since the question was asked.
+    let asked_about = cookie.as_deref().is_some_and(|cookie| {
+        let state = provider.state.lock();
+        state
+            .find_session(cookie, provider.now())
+            .is_some_and(|session| session.id == session_id)
+    });
+    if !asked_about {
+        return LogoutError::Expired.into_response();
+    }
+    end_session(
+        &provider,
+        cookie.as_deref(),
+        destination.as_deref(),
+        StatusCode::SEE_OTHER,
+    )
+}
+
+/// `GET /v2/logout`: signs out without asking, as Auth0 does there.
+pub(super) async fn v2(
+    State(provider): State<Arc<Provider>>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let parameters = Parameters::parse(query.unwrap_or_default().as_bytes());
+    match v2_destination(&provider, &parameters) {
+        Ok(destination) => {
+            let cookie = session_cookie(&headers);
+            end_session(
+                &provider,
+                cookie.as_deref(),
+                destination.as_deref(),
+                StatusCode::FOUND,
+            )
+        }
+        Err(error) => error.into_response(),
+    }
+}
+
+/// What a hint says. Its expiry does not matter (§2).
+#[derive(Clone, Deserialize)]
+struct IdTokenHint {
+    iss: String,
+    aud: String,
+    sid: Option<String>,
+}
+
+fn oidc_logout(
+    provider: &Arc<Provider>,
+    headers: &HeaderMap,
+    parameters: &Parameters,
+    status: StatusCode,
+) -> Result<Response, LogoutError> {
+    if parameters.has_repetition() {
+        return Err(LogoutError::Repetition);
+    }
+    let hint = parameters
+        .find("id_token_hint")
+        .map(|token| verify_hint(provider, token))
+        .transpose()?;
+    let known_client = known_client(provider, parameters, hint.is_some())?;
+    let destination = destination(
+        provider,
+        parameters.find("post_logout_redirect_uri"),
+        known_client,
+    )?
+    .map(|uri| match parameters.find("state") {
+        Some(state) => with_query(&uri, &[("state", state)]),
+        None => uri,
+    });
+    let hinted_session = hinted_session(hint, parameters.find("logout_hint"))?;
+
+    let cookie = session_cookie(headers);
+    let now = provider.now();
+    let session = cookie
+        .as_deref()
+        .and_then(|cookie| provider.state.lock().find_session(cookie, now).cloned());
+    match session {
+        // Without proof that the client means this very session, any site could sign people out.
+        Some(session) if hinted_session.as_deref() != Some(&session.id) => {
+            let question = SignOut {
+                session_id: session.id,
+                destination: destination.clone(),
+            };
+            let id = provider
+                .state
+                .lock()
+                .begin_sign_out(question, &provider.random, now);
+            let page = SignOutPage {
+                sign_out: &id,
+                name: &session.user.name,
+            };
+            Ok(pages::page(StatusCode::OK, &page, destination.as_deref()))
+        }
+        _ => Ok(end_session(
+            provider,
+            cookie.as_deref(),
+            destination.as_deref(),
+            status,
+        )),
+    }
+}
+
+/// Ends the session of the browser with `cookie`, if there is one, and goes where the client wants.
+fn end_session(
+    provider: &Arc<Provider>,
+    cookie: Option<&str>,
+    destination: Option<&str>,
+    status: StatusCode,
+) -> Response {
+    let ended = cookie.and_then(|cookie| provider.state.lock().end_session(cookie, provider.now()));
+    if let Some(session) = ended {
+        tracing::info!("signed out");
+        provider.announce_end(session);
+    }
+    without_session_cookie(match destination {
+        Some(destination) => redirect(status, destination),
+        None => pages::message("Signed out", "You are signed out of the identity provider."),
+    })
+}
+
+fn verify_hint(provider: &Provider, token: &str) -> Result<IdTokenHint, LogoutError> {
+    provider
+        .keys
+        .verify_signature::<IdTokenHint>(token)
+        // An access token has several audiences, a logout token is nobody's hint.
+        .filter(|hint| hint.iss == provider.issuer && hint.aud == provider.options.client_id)
+        .ok_or(LogoutError::InvalidHint)
+}
+
+fn known_client(
+    provider: &Provider,
+    parameters: &Parameters,
+    by_hint: bool,
+) -> Result<bool, LogoutError> {
+    match parameters.find("client_id") {
+        Some(id) if id != provider.options.client_id => Err(LogoutError::UnknownClient),
+        Some(_) => Ok(true),
+        None => Ok(by_hint),
+    }
+}
+
+/// The session that the client means: by `sid`, which a refreshed ID token lacks.
+fn hinted_session(
+    hint: Option<IdTokenHint>,
+    logout_hint: Option<&str>,
+) -> Result<Option<String>, LogoutError> {
+    match (hint.and_then(|hint| hint.sid), logout_hint) {
+        (Some(sid), Some(other)) if sid != other => Err(LogoutError::HintsDiffer),
+        (Some(sid), _) => Ok(Some(sid)),
+        (None, sid) => Ok(sid.map(str::to_owned)),
+    }
+}
+
+fn v2_destination(
+    provider: &Provider,
+    parameters: &Parameters,
+) -> Result<Option<String>, LogoutError> {
+    if parameters.has_repetition() {
+        return Err(LogoutError::Repetition);
+    }
+    let known_client = known_client(provider, parameters, false)?;
+    destination(provider, parameters.find("returnTo"), known_client)
+}
+
+/// The URL asked for, if the application's list has it to the letter. Who names an application and
+/// no URL goes to the first in its list. The tenant's own list, for who names no application, is
+/// empty here.
+fn destination(
+    provider: &Provider,
+    asked: Option<&str>,
+    known_client: bool,
+) -> Result<Option<String>, LogoutError> {
+    let allowed = &provider.options.logout_uris;
+    match asked {
+        None if known_client => Ok(allowed.first().cloned()),
+        None => Ok(None),
+        Some(uri) if known_client && allowed.iter().any(|known| known == uri) => {
+            Ok(Some(uri.to_owned()))
+        }
+        Some(_) => Err(LogoutError::DestinationNotAllowed),
+    }
+}

@@ -1,0 +1,278 @@
+//! The development identity provider: an Auth0 tenant that fits on a developer's machine.
+//!
+//! It speaks Auth0's dialect of OAuth 2.0 and OpenID Connect and is strict: PKCE, the client
+//! secret and exact redirect URIs are demanded, a code works once and for a minute, refresh tokens
+//! rotate. A client that works against it works against Auth0; a sloppy one fails here first.
+//!
+//! It has no passwords. Whoever reaches it can sign in as anyone, so it listens on loopback only,
+//! answers to no other name than localhost's, and refuses to start inside Lambda.
+//!
+//! | path | file |
+//! |---|---|
+//! | `/.well-known/openid-configuration`, `/.well-known/jwks.json` | `discovery` |
+//! | `/authorize` | `authorize` |
+//! | `/u/login` | `login` |
+//! | `/oauth/token` | `token` |
+//! | `/oauth/revoke` | `revoke` |
+//! | `/userinfo` | `userinfo` |
+//! | `/oidc/logout`, `/v2/logout` | `logout` |
+//! | `/client/{client_id}.js` | `connections` |
+//! | `/pictures/{name}` | `users` |
+//! | `/`, `/sessions/end` | `home` |
+
+mod authorize;
+mod backchannel;
+mod browser;
+mod client_authentication;
+mod connections;
+mod discovery;
+mod expiring;
+mod guard;
+mod home;
+mod issuance;
+mod keys;
+mod login;
+mod logout;
+mod options;
+mod pages;
+mod parameters;
+mod revoke;
+mod scope;
+mod state;
+#[cfg(test)]
+mod tests;
+mod token;
+mod userinfo;
+mod users;
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware,
+    routing::{get, post},
+};
+use shared::{
+    clock::{Clock, Timestamp},
+    random::Random,
+};
+use tokio::net::TcpListener;
+
+pub use self::options::{InvalidUrl, Options, Surroundings};
+use self::{
+    backchannel::BackchannelClient,
+    keys::SigningKeys,
+    state::{Session, SharedState},
+};
+
+/// Largest request body in bytes. The largest honest one is a token request of under 2 kB.
+const BODY_LIMIT: usize = 64 * 1024;
+
+/// Why the provider did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// It knows no passwords, so nobody but this machine may reach it.
+    #[error("the development identity provider listens on loopback only, not on {0}")]
+    NotLoopback(SocketAddr),
+    /// In the cloud it would let everybody in as anybody.
+    #[error("the development identity provider refuses to run inside AWS Lambda; set AUTH_HOST")]
+    InsideLambda,
+    /// A configured URL could never be used.
+    #[error(transparent)]
+    InvalidUrl(#[from] InvalidUrl),
+    /// The port is taken, or may not be listened on.
+    #[error("the development identity provider cannot listen on {address}: {source}")]
+    Bind {
+        /// Where it tried to listen.
+        address: SocketAddr,
+        /// What the operating system answered.
+        source: io::Error,
+    },
+    /// No signing key could be made.
+    #[error("the development identity provider cannot make a signing key: {0}")]
+    SigningKey(#[from] KeyError),
+    /// The client that delivers logout tokens could not be built.
+    #[error("the development identity provider cannot build its HTTP client: {0}")]
+    HttpClient(#[from] backchannel::ClientError),
+}
+
+pub use self::{backchannel::ClientError, keys::KeyError};
+
+/// A provider that holds its port and is ready to serve.
+#[derive(Debug)]
+pub struct IdentityProvider {
+    listener: TcpListener,
+    provider: Arc<Provider>,
+}
+
+impl IdentityProvider {
+    /// Takes the port and makes the signing key. Port 0 takes any free one; see [`Self::issuer`].
+    ///
+    /// # Errors
+    ///
+    /// Refuses an address that is not loopback, and [`Surroundings::Lambda`].
+    pub async fn bind(
+        address: SocketAddr,
+        options: Options,
+        surroundings: Surroundings,
+        clock: Clock,
+        random: Random,
+    ) -> Result<Self, StartError> {
+        if surroundings == Surroundings::Lambda {
+            return Err(StartError::InsideLambda);
+        }
+        if !address.ip().is_loopback() {
+            return Err(StartError::NotLoopback(address));
+        }
+        options.check()?;
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|source| StartError::Bind { address, source })?;
+        let port = listener
+            .local_addr()
+            .map_err(|source| StartError::Bind { address, source })?
+            .port();
+        let provider = Provider {
+            issuer: format!("http://localhost:{port}/"),
+            port,
+            keys: SigningKeys::generate(&random)?,
+            backchannel: BackchannelClient::new()?,
+            state: SharedState::default(),
+            options,
+            clock,
+            random,
+        };
+        Ok(Self {
+            listener,
+            provider: Arc::new(provider),
+        })
+    }
+
+    /// `http://localhost:PORT/`, with the trailing slash that Auth0's issuers have.
+    pub fn issuer(&self) -> &str {
+        &self.provider.issuer
+    }
+
+    /// What a test or a menu may do to the provider while it serves.
+    pub fn handle(&self) -> Handle {
+        Handle {
+            provider: Arc::clone(&self.provider),
+        }
+    }
+
+    /// Answers requests until the future is dropped.
+    ///
+    /// # Errors
+    ///
+    /// When the listener fails.
+    pub async fn serve(self) -> io::Result<()> {
+        axum::serve(self.listener, router(self.provider)).await
+    }
+}
+
+/// Does to a serving provider what an administrator does to a tenant.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    provider: Arc<Provider>,
+}
+
+impl Handle {
+    /// Signs with a new key from now on. The previous ones stay published, as at Auth0, so tokens
+    /// signed with them stay valid.
+    ///
+    /// # Errors
+    ///
+    /// When no key could be made; the current one stays.
+    pub fn rotate_signing_key(&self) -> Result<(), KeyError> {
+        self.provider.keys.rotate(&self.provider.random)
+    }
+
+    /// Publishes the current key only, so tokens signed with the others are worthless.
+    pub fn revoke_previous_signing_keys(&self) {
+        self.provider.keys.revoke_previous();
+    }
+
+    /// Ends every session of the user with this `sub` and tells the client by back-channel, as
+    /// when an administrator revokes them. Tokens already issued stay valid, as at Auth0. Returns
+    /// how many sessions there were, once the client has been told.
+    pub async fn end_sessions_of(&self, subject: &str) -> usize {
+        let ended = self
+            .provider
+            .state
+            .lock()
+            .end_sessions_of(subject, self.provider.now());
+        for session in &ended {
+            self.provider.deliver_logout_token(session).await;
+        }
+        ended.len()
+    }
+}
+
+/// What every endpoint shares.
+#[derive(Debug)]
+struct Provider {
+    issuer: String,
+    port: u16,
+    options: Options,
+    keys: SigningKeys,
+    backchannel: BackchannelClient,
+    state: SharedState,
+    clock: Clock,
+    random: Random,
+}
+
+impl Provider {
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The URL of one of its own endpoints, `path` without a leading slash.
+    fn endpoint(&self, path: &str) -> String {
+        format!("{}{path}", self.issuer)
+    }
+
+    /// Tells the client that `session` has ended, in the background: Auth0 queues it too, and a
+    /// slow client must not hold up somebody's logout.
+    fn announce_end(self: &Arc<Self>, session: Session) {
+        if self.options.backchannel_logout_uri.is_some() {
+            let provider = Arc::clone(self);
+            tokio::spawn(async move { provider.deliver_logout_token(&session).await });
+        }
+    }
+}
+
+fn router(provider: Arc<Provider>) -> Router {
+    Router::new()
+        .route("/", get(home::show))
+        .route("/sessions/end", post(home::end_session))
+        .route(
+            "/.well-known/openid-configuration",
+            get(discovery::metadata),
+        )
+        .route("/.well-known/jwks.json", get(discovery::key_set))
+        .route("/authorize", get(authorize::authorize))
+        .route("/u/login", get(login::show).post(login::submit))
+        .route("/oauth/token", post(token::token))
+        .route("/oauth/revoke", post(revoke::revoke))
+        .route("/userinfo", get(userinfo::userinfo))
+        .route(
+            "/oidc/logout",
+            get(logout::oidc_get).post(logout::oidc_post),
+        )
+        .route("/oidc/logout/confirm", post(logout::confirm))
+        .route("/v2/logout", get(logout::v2))
+        .route("/client/{script}", get(connections::client_script))
+        .route("/pictures/{picture}", get(users::picture))
+        .route("/style.css", get(pages::stylesheet))
+        .route("/icon.svg", get(pages::icon))
+        .fallback(pages::not_found)
+        .method_not_allowed_fallback(pages::method_not_allowed)
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&provider),
+            guard::own_name_only,
+        ))
+        .layer(middleware::map_response(guard::protective_headers))
+        .with_state(provider)
+}

@@ -1,0 +1,133 @@
+//! What an administrator sets in Auth0's dashboard.
+
+use std::{env, net::IpAddr, time::Duration};
+
+use secrecy::SecretString;
+use url::{Host, Url};
+
+/// The application's settings, and some of the tenant's.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The one client it knows.
+    pub client_id: String,
+    /// That client's secret.
+    pub client_secret: SecretString,
+    /// "Allowed Callback URLs": compared to the letter.
+    pub redirect_uris: Vec<String>,
+    /// "Allowed Logout URLs": compared to the letter, query included.
+    pub logout_uris: Vec<String>,
+    /// How long ID and access tokens live. `None`: as at Auth0, 10 and 24 hours.
+    pub token_lifetime: Option<Duration>,
+    /// The APIs that an access token may be asked for.
+    pub audiences: Vec<String>,
+    /// Where logout tokens are POSTed: an `http` URL on loopback, since this is a plain-text
+    /// rehearsal of what Auth0 does over TLS.
+    pub backchannel_logout_uri: Option<String>,
+    /// Whether discovery names `end_session_endpoint`. Auth0 tenants made before 14 November 2023
+    /// leave it out.
+    pub advertise_end_session_endpoint: bool,
+}
+
+impl Options {
+    /// An application with these credentials and nothing allowed yet.
+    pub fn new(client_id: impl Into<String>, client_secret: SecretString) -> Self {
+        Self {
+            client_id: client_id.into(),
+            client_secret,
+            redirect_uris: Vec::new(),
+            logout_uris: Vec::new(),
+            token_lifetime: None,
+            audiences: Vec::new(),
+            backchannel_logout_uri: None,
+            advertise_end_session_endpoint: true,
+        }
+    }
+
+    /// Lifetime of ID tokens.
+    pub(super) fn id_token_lifetime(&self) -> Duration {
+        self.token_lifetime.unwrap_or(Duration::from_secs(36_000))
+    }
+
+    /// Lifetime of access tokens.
+    pub(super) fn access_token_lifetime(&self) -> Duration {
+        self.token_lifetime.unwrap_or(Duration::from_secs(86_400))
+    }
+
+    pub(super) fn check(&self) -> Result<(), InvalidUrl> {
+        for uri in &self.redirect_uris {
+            check_redirect_target("redirect_uris", uri)?;
+        }
+        for uri in &self.logout_uris {
+            check_redirect_target("logout_uris", uri)?;
+        }
+        match &self.backchannel_logout_uri {
+            Some(uri) if !is_plain_loopback(uri) => Err(InvalidUrl {
+                option: "backchannel_logout_uri",
+                url: uri.clone(),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// An option holds a URL that could never be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{option}: {url:?} is not a URL that can be used there")]
+pub struct InvalidUrl {
+    /// The field of [`Options`].
+    pub option: &'static str,
+    /// What it holds.
+    pub url: String,
+}
+
+/// Where the process runs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Surroundings {
+    /// Anywhere but in Lambda.
+    Machine,
+    /// In AWS Lambda, where the provider must not run.
+    Lambda,
+}
+
+impl Surroundings {
+    /// Asks the environment of this process.
+    pub fn from_environment() -> Self {
+        Self::from_variables(|name| env::var_os(name).is_some())
+    }
+
+    /// Asks `is_set` about environment variables.
+    ///
+    /// `AWS_LAMBDA_FUNCTION_NAME` is no evidence, because cargo-lambda's emulator sets it too.
+    pub fn from_variables(is_set: impl Fn(&str) -> bool) -> Self {
+        if is_set("AWS_LAMBDA_INITIALIZATION_TYPE") || is_set("LAMBDA_TASK_ROOT") {
+            Self::Lambda
+        } else {
+            Self::Machine
+        }
+    }
+}
+
+/// Answers go to `uri` in a `Location` header with parameters appended: it must be absolute,
+/// printable ASCII, and without a fragment (RFC 6749 §3.1.2).
+fn check_redirect_target(option: &'static str, uri: &str) -> Result<(), InvalidUrl> {
+    let printable = uri.bytes().all(|byte| byte.is_ascii_graphic());
+    match Url::parse(uri) {
+        Ok(url) if printable && url.has_host() && url.fragment().is_none() => Ok(()),
+        _ => Err(InvalidUrl {
+            option,
+            url: uri.to_owned(),
+        }),
+    }
+}
+
+fn is_plain_loopback(uri: &str) -> bool {
+    Url::parse(uri).is_ok_and(|url| {
+        let loopback = match url.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
+            Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
+            None => false,
+        };
+        url.scheme() == "http" && loopback
+    })
+}

@@ -1,0 +1,75 @@
+//! What was asked for, and what of it is granted.
+
+use serde::{Serialize, Serializer};
+
+/// Scopes that every tenant knows.
+pub(super) const STANDARD: [&str; 4] = ["openid", "profile", "email", "offline_access"];
+
+/// A set of scope tokens (RFC 6749 §3.3) in the order in which they were asked for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Scope(Vec<String>);
+
+impl Scope {
+    /// `None` if a token has a character that a scope may not have.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let mut tokens: Vec<String> = Vec::new();
+        for token in text.split(' ').filter(|token| !token.is_empty()) {
+            if !token
+                .bytes()
+                .all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
+            {
+                return None;
+            }
+            if !tokens.iter().any(|known| known == token) {
+                tokens.push(token.to_owned());
+            }
+        }
+        Some(Self(tokens))
+    }
+
+    pub(super) fn contains(&self, token: &str) -> bool {
+        self.0.iter().any(|own| own == token)
+    }
+
+    pub(super) fn is_subset_of(&self, other: &Self) -> bool {
+        self.0.iter().all(|token| other.contains(token))
+    }
+
+    /// What is granted. An API's scopes exist only where an API was asked for; there, every user
+    /// of this provider holds all of them.
+    pub(super) fn granted(self, with_audience: bool) -> Self {
+        Self(
+            self.0
+                .into_iter()
+                .filter(|token| with_audience || STANDARD.contains(&token.as_str()))
+                .collect(),
+        )
+    }
+}
+
+impl Serialize for Scope {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0.join(" "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quote_or_a_control_character_is_no_scope() {
+        assert_eq!(Scope::parse("openid em\"ail"), None);
+        assert_eq!(Scope::parse("openid\temail"), None);
+    }
+
+    #[test]
+    fn without_an_api_only_the_standard_scopes_are_granted() {
+        let asked = Scope::parse("openid email read:notes email").unwrap();
+        assert_eq!(
+            asked.clone().granted(true),
+            Scope::parse("openid email read:notes").unwrap()
+        );
+        assert_eq!(asked.granted(false), Scope::parse("openid email").unwrap());
+    }
+}

@@ -1,0 +1,247 @@
+//! `POST /oauth/token` (RFC 6749 §4.1.3 and §6, RFC 7636 §4.5).
+
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{State, rejection::BytesRejection},
+    response::{IntoResponse, Response},
+};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde::Serialize;
+
+use super::{
+    Provider,
+    client_authentication::{ClientAuthenticationError, authenticate, equal_in_constant_time},
+    issuance::{Occasion, Tokens, issue},
+    parameters::Parameters,
+    scope::Scope,
+    state::{CodeError, RefreshError},
+};
+
+/// Why there are no tokens.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TokenError {
+    #[error("the request body is too large or broken off")]
+    Body,
+    #[error("the body must be application/x-www-form-urlencoded")]
+    NotAForm,
+    #[error("a parameter is given more than once")]
+    Repetition,
+    #[error("Missing required parameter: {0}")]
+    Missing(&'static str),
+    #[error("{0}")]
+    Client(#[from] ClientAuthenticationError),
+    #[error("the grant type is not supported")]
+    UnsupportedGrantType,
+    #[error("{0}")]
+    Code(#[from] CodeError),
+    #[error("The redirect URI is wrong: it is not the one of the authorization request")]
+    RedirectUri,
+    #[error("Failed to verify code verifier")]
+    CodeVerifier,
+    #[error("{0}")]
+    RefreshToken(#[from] RefreshError),
+    #[error("the scope is malformed or goes beyond what was granted")]
+    Scope,
+    #[error("signing failed")]
+    Signing(#[from] jsonwebtoken::errors::Error),
+}
+
+/// Exchanges a code or a refresh token.
+pub(super) async fn token(
+    State(provider): State<Arc<Provider>>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let mut response = match exchange(&provider, &headers, body) {
+        Ok(tokens) => Json(tokens).into_response(),
+        Err(error) => error.into_response(),
+    };
+    // RFC 6749 §5.1 demands both.
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
+    response
+}
+
+fn exchange(
+    provider: &Provider,
+    headers: &HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Tokens, TokenError> {
+    let body = body.map_err(|_| TokenError::Body)?;
+    if media_type(headers) != Some("application/x-www-form-urlencoded") {
+        return Err(TokenError::NotAForm);
+    }
+    let parameters = Parameters::parse(&body);
+    if parameters.has_repetition() {
+        return Err(TokenError::Repetition);
+    }
+    let grant_type = required(&parameters, "grant_type")?;
+    authenticate(
+        &provider.options,
+        headers,
+        parameters.find("client_id"),
+        parameters.find("client_secret"),
+    )?;
+    match grant_type {
+        "authorization_code" => redeem_code(provider, &parameters),
+        "refresh_token" => refresh(provider, &parameters),
+        _ => Err(TokenError::UnsupportedGrantType),
+    }
+}
+
+fn redeem_code(provider: &Provider, parameters: &Parameters) -> Result<Tokens, TokenError> {
+    let code = required(parameters, "code")?;
+    let now = provider.now();
+    let mut state = provider.state.lock();
+    // Used up before anything is compared: who fails once does not get to guess on.
+    let code = state.use_code(code, now)?;
+    if required(parameters, "redirect_uri")? != code.redirect_uri {
+        return Err(TokenError::RedirectUri);
+    }
+    let verifier = required(parameters, "code_verifier")?;
+    if !equal_in_constant_time(&s256_challenge(verifier), &code.code_challenge) {
+        return Err(TokenError::CodeVerifier);
+    }
+    let (grant, nonce, session_id) = (
+        code.grant.clone(),
+        code.nonce.clone(),
+        code.session_id.clone(),
+    );
+    let grant_id = state.create_grant(code, now);
+    let occasion = Occasion::Login {
+        session_id: &session_id,
+        nonce: nonce.as_deref(),
+    };
+    let scope = grant.scope.clone();
+    Ok(issue(
+        provider,
+        &mut state,
+        (&grant_id, &grant),
+        scope,
+        &occasion,
+        now,
+    )?)
+}
+
+fn refresh(provider: &Provider, parameters: &Parameters) -> Result<Tokens, TokenError> {
+    let token = required(parameters, "refresh_token")?;
+    let now = provider.now();
+    let mut state = provider.state.lock();
+    let (grant_id, grant) = state.find_refresh_token(token, now)?;
+    let scope = match parameters.find("scope") {
+        None => grant.scope.clone(),
+        Some(asked) => Scope::parse(asked)
+            .filter(|asked| asked.is_subset_of(&grant.scope))
+            .ok_or(TokenError::Scope)?,
+    };
+    state.rotate_refresh_token(token, now);
+    Ok(issue(
+        provider,
+        &mut state,
+        (&grant_id, &grant),
+        scope,
+        &Occasion::Refresh,
+        now,
+    )?)
+}
+
+impl TokenError {
+    /// Status and code as Auth0 answers them: 403 where RFC 6749 §5.2 says 400, and
+    /// `access_denied` for a wrong secret.
+    fn status_and_code(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::Body
+            | Self::NotAForm
+            | Self::Repetition
+            | Self::Missing(_)
+            | Self::Client(ClientAuthenticationError::TwoWays) => {
+                (StatusCode::BAD_REQUEST, "invalid_request")
+            }
+            Self::Client(ClientAuthenticationError::Refused) => {
+                (StatusCode::UNAUTHORIZED, "access_denied")
+            }
+            Self::Client(_) => (StatusCode::UNAUTHORIZED, "invalid_client"),
+            Self::UnsupportedGrantType => (StatusCode::FORBIDDEN, "unsupported_grant_type"),
+            Self::Code(_) | Self::RedirectUri | Self::CodeVerifier | Self::RefreshToken(_) => {
+                (StatusCode::FORBIDDEN, "invalid_grant")
+            }
+            Self::Scope => (StatusCode::FORBIDDEN, "invalid_scope"),
+            Self::Signing(_) => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
+        }
+    }
+}
+
+impl IntoResponse for TokenError {
+    fn into_response(self) -> Response {
+        let (status, error) = self.status_and_code();
+        let description = self.to_string();
+        tracing::warn!(error, %description, "token request refused");
+        oauth_error(status, error, &description)
+    }
+}
+
+/// An OAuth error (RFC 6749 §5.2). Who failed to authenticate is told how to.
+pub(super) fn oauth_error(status: StatusCode, error: &str, description: &str) -> Response {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        error: &'a str,
+        error_description: &'a str,
+    }
+
+    let mut response = (
+        status,
+        Json(Body {
+            error,
+            error_description: description,
+        }),
+    )
+        .into_response();
+    if status == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(
+            header::WWW_AUTHENTICATE,
+            HeaderValue::from_static("Basic realm=\"identity provider\""),
+        );
+    }
+    response
+}
+
+/// The media type of the body, without parameters.
+pub(super) fn media_type(headers: &HeaderMap) -> Option<&str> {
+    headers
+        .get(header::CONTENT_TYPE)?
+        .to_str()
+        .ok()?
+        .split(';')
+        .next()
+        .map(str::trim)
+}
+
+fn required<'a>(parameters: &'a Parameters, name: &'static str) -> Result<&'a str, TokenError> {
+    parameters.find(name).ok_or(TokenError::Missing(name))
+}
+
+fn s256_challenge(verifier: &str) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_challenge_is_that_of_rfc_7636_appendix_b() {
+        assert_eq!(
+            s256_challenge("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"),
+            "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+        );
+    }
+}
