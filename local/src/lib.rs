@@ -1,3 +1,5 @@
-//! Local runs: every handler in one process, and an identity provider to sign in with.
+//! Local runs: every handler in one process, and an identity provider to log in with.
 
+pub mod bundle;
 pub mod identity_provider;
+pub mod settings;

@@ -23,12 +23,18 @@ pub struct Responder {
     issuer: Issuer,
     base_url: BaseUrl,
     random: Random,
+    json_only: bool,
 }
 
 impl Responder {
     /// Answers of the bundle at `base_url`, whose logins happen at `issuer`.
     pub fn new(issuer: Issuer, base_url: BaseUrl, random: Random) -> Self {
-        Self { issuer, base_url, random }
+        Self { issuer, base_url, random, json_only: false }
+    }
+
+    /// The same, for an address that answers even a navigation by JSON.
+    pub fn json_only(self) -> Self {
+        Self { json_only: true, ..self }
     }
 
     /// A page, and the Content-Security-Policy that ties it to its nonce.
@@ -75,7 +81,11 @@ impl Responder {
 
     /// Logs `failure`, once, and answers with what of it is public.
     pub fn failure(&self, request: &Request, failure: &dyn Failure) -> Response {
-        let public = failure.public();
+        self.refuse(request, failure, &failure.public())
+    }
+
+    /// As [`failure`](Self::failure), where the caller knows more of what may be said.
+    pub fn refuse(&self, request: &Request, failure: &dyn Failure, public: &Public) -> Response {
         let (event, code, status) = (failure.event(), public.code, public.status.as_u16());
         let error = error::chain(failure);
         if public.status.is_server_error() {
@@ -83,7 +93,7 @@ impl Responder {
         } else {
             tracing::warn!(event, code, status, error, "the request was refused");
         }
-        self.public(request, &public)
+        self.public(request, public)
     }
 
     /// 404, as a page or as JSON.
@@ -108,7 +118,7 @@ impl Responder {
     fn public(&self, request: &Request, public: &Public) -> Response {
         let request_id = RequestContext::of(request).request_id;
         let request_id = Some(request_id.as_str()).filter(|request_id| !request_id.is_empty());
-        let mut response = if wants_page(request) {
+        let mut response = if wants_page(request) && !self.json_only {
             let action = public.action.as_ref().map(|(label, href)| Action { label, href });
             self.page(public.status, |nonce| {
                 MessagePage {

@@ -19,7 +19,7 @@ use crate::random::Random;
 
 pub use self::{
     key::{Key, KeyPage, User},
-    login::{LoginMethodKind, LoginMethodLink, LoginPage},
+    login::{LoginMethodLink, LoginPage},
 };
 
 /// What ties a page's own `<style>` and `<script>` to its Content-Security-Policy (CSP3 §6.1).

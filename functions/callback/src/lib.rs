@@ -1,1 +1,280 @@
-//! callback
+//! `GET /callback`: the end of a login (OpenID Connect Core §3.1.2.5 to §3.1.3.7).
+//!
+//! The order is the defence: what costs nothing comes first, the `state` is used up before anything
+//! is asked of the provider, and the session begins when nothing is left to doubt.
+
+mod answer;
+mod error;
+
+use std::sync::Arc;
+
+use http::{Method, header};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+use shared::{
+    application::Application,
+    base_url::BaseUrl,
+    clock::Timestamp,
+    config::Settings,
+    cookie::{CookieJar, RequestCookies, SessionCookie},
+    error::{Failure, Public},
+    jwt::{Claims, Expected, Kind},
+    keys::Keys,
+    login_attempt::{LoginAttempt, LoginCookies},
+    provider::{AuthorizationCodeGrant, ClientCredentials, IdentityProvider, TokenResponse},
+    query::Query,
+    request::{Request, Response},
+    respond::Responder,
+    seams::Seams,
+    session::{SessionContents, SessionLimits, Sessions},
+    store::SessionStore,
+};
+
+use answer::{Answer, Outcome};
+
+pub use answer::ProviderAnswer;
+pub use error::CallbackError;
+
+/// The path that this function serves.
+pub const PATHS: [&str; 1] = ["/callback"];
+
+/// The function.
+#[derive(Debug)]
+pub struct Callback {
+    config: CallbackConfig,
+    cookies: CookieJar,
+    keys: Arc<Keys>,
+    provider: Arc<dyn IdentityProvider>,
+    responder: Responder,
+    sessions: Sessions,
+    store: Arc<dyn SessionStore>,
+}
+
+/// What the callback function uses.
+#[derive(Debug)]
+pub struct CallbackConfig {
+    /// Who logs people in.
+    pub application: Application,
+    /// Where the bundle is reached.
+    pub base_url: BaseUrl,
+    /// What proves this application to the provider.
+    pub credentials: ClientCredentials,
+    /// How long sessions live.
+    pub limits: SessionLimits,
+    /// Where login attempts are kept.
+    pub login_cookies: LoginCookies,
+}
+
+impl CallbackConfig {
+    /// Reads what the callback function uses.
+    pub fn from_settings(settings: &mut Settings) -> Option<Self> {
+        let application = Application::from_settings(settings);
+        let base_url = BaseUrl::from_settings(settings);
+        let limits = SessionLimits::from_settings(settings);
+        let client_secret =
+            settings.required("CLIENT_SECRET", "the application's client secret", |text| {
+                Ok::<_, &str>(SecretString::from(text))
+            });
+        // Faults in SECRET_KEY are to be found even where BASE_URL has one too.
+        let jar = CookieJar::new(base_url.as_ref().unwrap_or(&BaseUrl::Gateway));
+        let login_cookies = LoginCookies::from_settings(settings, jar);
+        let application = application?;
+        let credentials = ClientCredentials {
+            client_id: application.client_id.clone(),
+            client_secret: client_secret?,
+        };
+        Some(Self {
+            application,
+            base_url: base_url?,
+            credentials,
+            limits: limits?,
+            login_cookies: login_cookies?,
+        })
+    }
+}
+
+impl Callback {
+    /// The function with `config`, plugged into `seams`.
+    pub fn new(config: CallbackConfig, seams: &Seams) -> Self {
+        Self {
+            cookies: CookieJar::new(&config.base_url),
+            keys: Arc::clone(&seams.keys),
+            provider: Arc::clone(&seams.provider),
+            responder: Responder::new(
+                config.application.issuer.clone(),
+                config.base_url.clone(),
+                seams.random.clone(),
+            ),
+            sessions: Sessions::new(Arc::clone(&seams.store), config.limits, seams.random.clone()),
+            store: Arc::clone(&seams.store),
+            config,
+        }
+    }
+
+    /// Answers `request`, whatever it is. `HEAD` is none of the methods: a link scanner must not
+    /// use the code up (R34).
+    pub async fn handle(&self, request: Request, now: Timestamp) -> Response {
+        match (request.uri().path(), request.method()) {
+            ("/callback", &Method::GET) => self.finish(&request, now).await,
+            ("/callback", _) => self.responder.method_not_allowed(&request, "GET"),
+            _ => self.responder.not_found(&request),
+        }
+    }
+
+    async fn finish(&self, request: &Request, now: Timestamp) -> Response {
+        let cookies = RequestCookies::of(request.headers());
+        let (answer, attempt) = match self.take(request, &cookies, now).await {
+            Ok(taken) => taken,
+            Err(error) => return self.responder.failure(request, &error),
+        };
+        let result = self.complete(request, &cookies, &answer, &attempt, now).await;
+        let mut response = match result {
+            Ok(response) => response,
+            Err(CallbackError::NotLoggedIn) => {
+                self.responder.see_other(&error::login_page_link(&attempt.return_to))
+            }
+            Err(error) => {
+                let action = Some(("Start again", error::login_page_link(&attempt.return_to)));
+                self.responder.refuse(request, &error, &Public { action, ..error.public() })
+            }
+        };
+        response
+            .headers_mut()
+            .append(header::SET_COOKIE, self.config.login_cookies.drop(attempt.state.expose()));
+        response
+    }
+
+    /// The provider's answer, and the attempt that it answers, which is used up by this.
+    ///
+    /// An attempt is claimed in the store rather than only dropped from the browser: whoever kept
+    /// the cookie could replay the answer (R17).
+    async fn take(
+        &self,
+        request: &Request,
+        cookies: &RequestCookies,
+        now: Timestamp,
+    ) -> Result<(Answer, LoginAttempt), CallbackError> {
+        let answer = Answer::parse(&Query::of(request.uri()))?;
+        let attempt = self
+            .config
+            .login_cookies
+            .find(&answer.state, cookies, now)
+            .ok_or(CallbackError::UnknownState)?;
+        if !self.store.claim(attempt.mark(), attempt.mark_expires_at(), now).await? {
+            return Err(CallbackError::Replayed);
+        }
+        Ok((answer, attempt))
+    }
+
+    async fn complete(
+        &self,
+        request: &Request,
+        cookies: &RequestCookies,
+        answer: &Answer,
+        attempt: &LoginAttempt,
+        now: Timestamp,
+    ) -> Result<Response, CallbackError> {
+        let issuer = &self.config.application.issuer;
+        if answer.issuer.as_ref().is_some_and(|named| named != issuer.as_str()) {
+            return Err(CallbackError::OtherIssuer);
+        }
+        let code = match &answer.outcome {
+            Outcome::Code(code) => code,
+            Outcome::Error(error) if error.is_silence() => return Err(CallbackError::NotLoggedIn),
+            Outcome::Error(error) => return Err(CallbackError::Refused(*error)),
+        };
+        let metadata = self.keys.metadata(now).await?;
+        if metadata.authorization_response_iss_parameter_supported && answer.issuer.is_none() {
+            return Err(CallbackError::OtherIssuer);
+        }
+
+        let redirect_uri = format!("{}/callback", self.config.base_url.resolve(request)?);
+        let grant = AuthorizationCodeGrant {
+            code,
+            redirect_uri: &redirect_uri,
+            code_verifier: attempt.code_verifier.expose(),
+            credentials: &self.config.credentials,
+        };
+        let tokens = self.provider.redeem(&metadata.token_endpoint, grant).await?;
+        let claims = self.verify_id_token(&tokens, attempt, now).await?;
+        let contents = self.contents(&tokens, &claims, now).await?;
+
+        let (secret, ends_at) = self.sessions.begin(&contents, claims.session_expiry, now).await?;
+        // Whoever was logged in with this browser is not any more (R36).
+        if let SessionCookie::Present(previous) = self.cookies.session(cookies) {
+            self.sessions.end(previous.digest(), now).await?;
+        }
+        tracing::info!(event = "login.succeeded", session = %secret.digest(), "a session began");
+        let mut response = self.responder.see_other(attempt.return_to.as_str());
+        response
+            .headers_mut()
+            .append(header::SET_COOKIE, self.cookies.set_session(&secret, ends_at.since(now)));
+        Ok(response)
+    }
+
+    async fn verify_id_token(
+        &self,
+        tokens: &TokenResponse,
+        attempt: &LoginAttempt,
+        now: Timestamp,
+    ) -> Result<Claims, CallbackError> {
+        let kind = Kind::IdToken {
+            client_id: &self.config.application.client_id,
+            nonce: Some(attempt.nonce.expose()),
+            access_token: Some(tokens.access_token.expose_secret()),
+            max_age: None,
+            authenticated_after: attempt.sign_in_anew.then_some(attempt.started_at),
+        };
+        let expected = Expected { issuer: &self.config.application.issuer, kind };
+        let claims = self.keys.verify(tokens.id_token.expose_secret(), &expected, now).await?;
+        match &attempt.organization {
+            Some(organization) if !is_of_organization(&claims, organization) => {
+                Err(CallbackError::OtherOrganization)
+            }
+            _ => Ok(claims),
+        }
+    }
+
+    /// What the session will hold. The token to be shown as API key is verified as `/protected`
+    /// will verify it, so that nobody is handed a key that opens nothing.
+    async fn contents(
+        &self,
+        tokens: &TokenResponse,
+        claims: &Claims,
+        now: Timestamp,
+    ) -> Result<SessionContents, CallbackError> {
+        let api_key = match self.config.application.audience {
+            Some(_) => &tokens.access_token,
+            None => &tokens.id_token,
+        };
+        let key_claims = self
+            .keys
+            .verify(api_key.expose_secret(), &self.config.application.expected_api_key(), now)
+            .await;
+        let key_claims = key_claims.map_err(CallbackError::ApiKey)?;
+        if key_claims.subject != claims.subject {
+            return Err(CallbackError::OtherSubject);
+        }
+        let granted =
+            key_claims.scopes().chain(key_claims.permissions()).map(str::to_owned).collect();
+        Ok(SessionContents {
+            user: claims.user(),
+            id_token: tokens.id_token.expose_secret().to_owned().into(),
+            api_key: api_key.expose_secret().to_owned().into(),
+            api_key_expires_at: key_claims.expires_at,
+            provider_session: claims.session_id.clone(),
+            scopes: granted,
+        })
+    }
+}
+
+/// Whether the token is for the organization that was asked for: by id exactly, by name in any case
+/// (R183).
+fn is_of_organization(claims: &Claims, organization: &str) -> bool {
+    let text = |name| claims.get(name).and_then(Value::as_str);
+    if organization.starts_with("org_") {
+        text("org_id") == Some(organization)
+    } else {
+        text("org_name").is_some_and(|name| name.eq_ignore_ascii_case(organization))
+    }
+}

@@ -5,7 +5,7 @@
 //! # use shared::{clock::Timestamp, config::Settings, request::{Request, Response}};
 //! #[tokio::main(flavor = "current_thread")]
 //! async fn main() -> std::process::ExitCode {
-//!     gateway::run(|settings: &mut Settings| {
+//!     gateway::run(async |settings: &mut Settings| {
 //!         let greet = settings.flag("GREET", true)?;
 //!         Some(move |_: Request, _: Timestamp| async move {
 //!             Response::new(if greet { "hello".into() } else { "".into() })
@@ -45,7 +45,7 @@ const RUNTIME_VARIABLES: [&str; 4] = [
 /// a failed initialisation. The message names variables and never a value.
 pub async fn run<B, H, F>(build: B) -> ExitCode
 where
-    B: FnOnce(&mut Settings) -> Option<H>,
+    B: AsyncFnOnce(&mut Settings) -> Option<H>,
     H: Fn(Request, Timestamp) -> F,
     F: Future<Output = Response>,
 {
@@ -54,7 +54,7 @@ where
     let debug = settings.flag("DEBUG", debug_by_default).unwrap_or(debug_by_default);
     logging::start(logging::subscriber(debug, any::type_name::<B>(), io::stdout));
 
-    let handler = build(&mut settings);
+    let handler = build(&mut settings).await;
     let runnable = RUNTIME_VARIABLES.iter().all(|name| settings.is_set(name));
     if let Err(error) = settings.finish() {
         eprintln!("{error}");

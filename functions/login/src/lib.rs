@@ -1,1 +1,69 @@
-//! login
+//! `GET /`: the login page, or the key page of whoever is logged in. `GET /login`: the start of a
+//! login, a redirect to the provider (OpenID Connect Core §3.1.2.1).
+
+mod config;
+mod home;
+mod start;
+
+use std::sync::Arc;
+
+use http::Method;
+use shared::{
+    clock::Timestamp,
+    cookie::CookieJar,
+    keys::Keys,
+    login_methods::LoginMethods,
+    random::Random,
+    request::{Request, Response},
+    respond::Responder,
+    seams::Seams,
+    session::Sessions,
+};
+
+pub use config::{Connections, LoginConfig};
+
+/// The paths that this function serves.
+pub const PATHS: [&str; 2] = ["/", "/login"];
+
+/// The function.
+#[derive(Debug)]
+pub struct Login {
+    config: LoginConfig,
+    cookies: CookieJar,
+    keys: Arc<Keys>,
+    methods: LoginMethods,
+    random: Random,
+    responder: Responder,
+    sessions: Sessions,
+}
+
+impl Login {
+    /// The function with `config`, plugged into `seams`.
+    pub fn new(config: LoginConfig, seams: &Seams) -> Self {
+        let application = &config.application;
+        Self {
+            cookies: CookieJar::new(&config.base_url),
+            keys: Arc::clone(&seams.keys),
+            methods: LoginMethods::new(Arc::clone(&seams.provider), application.client_id.clone()),
+            random: seams.random.clone(),
+            responder: Responder::new(
+                application.issuer.clone(),
+                config.base_url.clone(),
+                seams.random.clone(),
+            ),
+            sessions: Sessions::new(Arc::clone(&seams.store), config.limits, seams.random.clone()),
+            config,
+        }
+    }
+
+    /// Answers `request`, whatever it is.
+    pub async fn handle(&self, request: Request, now: Timestamp) -> Response {
+        match (request.uri().path(), request.method()) {
+            ("/", &Method::GET | &Method::HEAD) => self.home(&request, now).await,
+            ("/", _) => self.responder.method_not_allowed(&request, "GET, HEAD"),
+            ("/login", &Method::GET) => self.start(&request, now).await,
+            ("/login", _) => self.responder.method_not_allowed(&request, "GET"),
+            _ => self.responder.not_found(&request),
+        }
+    }
+}

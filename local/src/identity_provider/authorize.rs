@@ -44,18 +44,9 @@ impl AuthorizeError {
         match self {
             Self::Unanswerable(reason) => {
                 tracing::warn!(reason, "authorization request refused");
-                pages::error(
-                    StatusCode::BAD_REQUEST,
-                    "The application made a mistake",
-                    reason,
-                )
+                pages::error(StatusCode::BAD_REQUEST, "The application made a mistake", reason)
             }
-            Self::Answer {
-                redirect_uri,
-                state,
-                error,
-                description,
-            } => {
+            Self::Answer { redirect_uri, state, error, description } => {
                 tracing::info!(error, "authorization request answered with an error");
                 let mut answer = vec![("error", error), ("error_description", &description)];
                 answer.extend(state.as_deref().map(|state| ("state", state)));
@@ -103,11 +94,7 @@ fn decide(
     cookie: Option<&str>,
 ) -> Result<String, AuthorizeError> {
     let answerable = Answerable::check(&provider.options, parameters)?;
-    let Demand {
-        request,
-        prompt,
-        max_age,
-    } = answerable.demand(&provider.options)?;
+    let Demand { request, prompt, max_age } = answerable.demand(&provider.options)?;
 
     let now = provider.now();
     let mut state = provider.state.lock();
@@ -121,10 +108,7 @@ fn decide(
         }
         (Prompt::Login, _) | (Prompt::Unspecified, None) => {
             let login = state.begin_login(request, &provider.random, now);
-            Ok(with_query(
-                &provider.endpoint("u/login"),
-                &[("state", &login)],
-            ))
+            Ok(with_query(&provider.endpoint("u/login"), &[("state", &login)]))
         }
     }
 }
@@ -138,10 +122,7 @@ fn suffices(
 ) -> bool {
     let fresh = max_age
         .is_none_or(|max_age| !max_age.is_zero() && now.since(session.authenticated_at) <= max_age);
-    fresh
-        && request
-            .connection
-            .is_none_or(|wanted| wanted.name == session.user.connection)
+    fresh && request.connection.is_none_or(|wanted| wanted.name == session.user.connection)
 }
 
 /// What the request demands of the provider.
@@ -171,21 +152,16 @@ impl<'a> Answerable<'a> {
         use AuthorizeError::Unanswerable;
 
         if parameters.is_repeated("client_id") || parameters.is_repeated("redirect_uri") {
-            return Err(Unanswerable(
-                "client_id and redirect_uri must be given once each.",
-            ));
+            return Err(Unanswerable("client_id and redirect_uri must be given once each."));
         }
         if parameters.find("client_id") != Some(&options.client_id) {
-            return Err(Unanswerable(
-                "The client_id is not that of a known application.",
-            ));
+            return Err(Unanswerable("The client_id is not that of a known application."));
         }
         // To the letter: every pattern that was ever allowed here has leaked codes (RFC 9700 §4.1).
         match parameters.find("redirect_uri") {
-            Some(uri) if options.redirect_uris.iter().any(|allowed| allowed == uri) => Ok(Self {
-                parameters,
-                redirect_uri: uri,
-            }),
+            Some(uri) if options.redirect_uris.iter().any(|allowed| allowed == uri) => {
+                Ok(Self { parameters, redirect_uri: uri })
+            }
             _ => Err(Unanswerable(
                 "Callback URL mismatch: the redirect_uri is not in the list of allowed callback \
                  URLs, to the letter.",
@@ -228,11 +204,7 @@ impl<'a> Answerable<'a> {
             sign_up: parameters.find("screen_hint") == Some("signup"),
             wants_auth_time: max_age.is_some() || matches!(prompt, Prompt::Login),
         };
-        Ok(Demand {
-            request,
-            prompt,
-            max_age,
-        })
+        Ok(Demand { request, prompt, max_age })
     }
 
     fn scope(&self) -> Result<Scope, AuthorizeError> {
@@ -254,9 +226,7 @@ impl<'a> Answerable<'a> {
             .find("code_challenge")
             .ok_or_else(|| self.invalid("Missing required parameter: code_challenge"))?;
         let well_formed = challenge.len() == 43
-            && challenge
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+            && challenge.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
         if !well_formed {
             return Err(self.invalid("code_challenge must be a SHA-256 digest in base64url"));
         }
@@ -270,11 +240,8 @@ impl<'a> Answerable<'a> {
                 Ok(Some(audience.to_owned()))
             }
             Some(audience) => {
-                let shown: String = audience
-                    .chars()
-                    .filter(char::is_ascii_graphic)
-                    .take(100)
-                    .collect();
+                let shown: String =
+                    audience.chars().filter(char::is_ascii_graphic).take(100).collect();
                 Err(self.error("access_denied", format!("Service not found: {shown}")))
             }
         }
@@ -332,9 +299,7 @@ impl<'a> Answerable<'a> {
         let state = Some("state").filter(|name| !self.parameters.is_repeated(name));
         AuthorizeError::Answer {
             redirect_uri: self.redirect_uri.to_owned(),
-            state: state
-                .and_then(|name| self.parameters.find(name))
-                .map(str::to_owned),
+            state: state.and_then(|name| self.parameters.find(name)).map(str::to_owned),
             error,
             description: description.into(),
         }

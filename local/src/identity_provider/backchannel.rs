@@ -69,14 +69,7 @@ impl Provider {
             tracing::error!("signing a logout token failed");
             return;
         };
-        match self
-            .backchannel
-            .0
-            .post(uri)
-            .form(&[("logout_token", token)])
-            .send()
-            .await
-        {
+        match self.backchannel.0.post(uri).form(&[("logout_token", token)]).send().await {
             Ok(response) if response.status() == reqwest::StatusCode::OK => {
                 tracing::info!("logout token delivered");
             }

@@ -30,10 +30,7 @@ pub(super) fn with_session_cookie(response: Response, value: String) -> Response
 
 /// Takes the session from the browser.
 pub(super) fn without_session_cookie(response: Response) -> Response {
-    with_cookie(
-        response,
-        Cookie::build((COOKIE, "")).max_age(cookie::time::Duration::ZERO),
-    )
+    with_cookie(response, Cookie::build((COOKIE, "")).max_age(cookie::time::Duration::ZERO))
 }
 
 /// A redirect to a URL that was checked before; one that cannot stand in a header is an error.
@@ -47,11 +44,7 @@ pub(super) fn redirect(status: StatusCode, location: &str) -> Response {
 /// Not `Secure`: this is plain HTTP, and Safari keeps no Secure cookie there. No domain: it is
 /// this host's alone.
 fn with_cookie(mut response: Response, cookie: cookie::CookieBuilder<'_>) -> Response {
-    let cookie = cookie
-        .path("/")
-        .http_only(true)
-        .same_site(SameSite::Lax)
-        .build();
+    let cookie = cookie.path("/").http_only(true).same_site(SameSite::Lax).build();
     if let Ok(value) = HeaderValue::try_from(cookie.to_string()) {
         response.headers_mut().append(header::SET_COOKIE, value);
     }

@@ -44,11 +44,8 @@ pub(super) fn authenticate(
             if authorizations.next().is_some() {
                 return Err(TwoWays);
             }
-            let (id, secret) = authorization
-                .to_str()
-                .ok()
-                .and_then(parse_basic)
-                .ok_or(Malformed)?;
+            let (id, secret) =
+                authorization.to_str().ok().and_then(parse_basic).ok_or(Malformed)?;
             if body_id.is_some_and(|body_id| body_id != id) {
                 return Err(Refused);
             }
@@ -59,11 +56,7 @@ pub(super) fn authenticate(
     };
     let known_id = equal_in_constant_time(&id, &options.client_id);
     let known_secret = equal_in_constant_time(&secret, options.client_secret.expose_secret());
-    if known_id & known_secret {
-        Ok(())
-    } else {
-        Err(Refused)
-    }
+    if known_id & known_secret { Ok(()) } else { Err(Refused) }
 }
 
 /// Compares digests, so that the time taken tells neither where the texts part nor how long the
@@ -113,10 +106,7 @@ mod tests {
     #[test]
     fn a_secret_in_the_header_is_form_encoded() {
         assert_eq!(outcome(&basic("client:se%3Acr+et%25"), None, None), Ok(()));
-        assert_eq!(
-            outcome(&basic("client:se%3Acr+et%25"), Some("client"), None),
-            Ok(())
-        );
+        assert_eq!(outcome(&basic("client:se%3Acr+et%25"), Some("client"), None), Ok(()));
     }
 
     #[test]
@@ -128,15 +118,9 @@ mod tests {
         assert_eq!(outcome(&none, None, None), Err(Missing));
         assert_eq!(outcome(&none, Some("client"), None), Err(Missing));
         assert_eq!(outcome(&none, Some("client"), Some("wrong")), Err(Refused));
-        assert_eq!(
-            outcome(&none, Some("other"), Some("se:cr et%")),
-            Err(Refused)
-        );
+        assert_eq!(outcome(&none, Some("other"), Some("se:cr et%")), Err(Refused));
         let good = basic("client:se%3Acr+et%25");
-        assert_eq!(
-            outcome(&good, Some("client"), Some("se:cr et%")),
-            Err(TwoWays)
-        );
+        assert_eq!(outcome(&good, Some("client"), Some("se:cr et%")), Err(TwoWays));
         assert_eq!(outcome(&good, Some("other"), None), Err(Refused));
         assert_eq!(outcome(&basic("client"), None, None), Err(Malformed));
         let bearer =

@@ -63,9 +63,7 @@ pub(super) static CONNECTIONS: [Connection; 4] = [
 
 /// The connection of that name.
 pub(super) fn find(name: &str) -> Option<&'static Connection> {
-    CONNECTIONS
-        .iter()
-        .find(|connection| connection.name == name)
+    CONNECTIONS.iter().find(|connection| connection.name == name)
 }
 
 /// `GET /client/{client_id}.js`: the script from which Auth0's own login widget learns an
@@ -85,18 +83,12 @@ pub(super) async fn client_script(
         callback: options.redirect_uris.first().map_or("", String::as_str),
         strategies: CONNECTIONS
             .iter()
-            .map(|connection| Strategy {
-                name: connection.strategy,
-                connections: [connection],
-            })
+            .map(|connection| Strategy { name: connection.strategy, connections: [connection] })
             .collect(),
     };
     match serde_json::to_string(&client) {
         Ok(json) => (
-            [(
-                header::CONTENT_TYPE,
-                "application/javascript; charset=utf-8",
-            )],
+            [(header::CONTENT_TYPE, "application/javascript; charset=utf-8")],
             format!("Auth0.setClient({json});"),
         )
             .into_response(),

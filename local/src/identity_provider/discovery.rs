@@ -48,9 +48,6 @@ pub(super) async fn metadata(State(provider): State<Arc<Provider>>) -> Response 
 
 /// `GET /.well-known/jwks.json`.
 pub(super) async fn key_set(State(provider): State<Arc<Provider>>) -> Response {
-    (
-        [(header::CACHE_CONTROL, "public, max-age=15")],
-        Json(provider.keys.published()),
-    )
+    ([(header::CACHE_CONTROL, "public, max-age=15")], Json(provider.keys.published()))
         .into_response()
 }

@@ -22,20 +22,14 @@ struct Entry<V> {
 
 impl<V> Expiring<V> {
     pub(super) fn with_capacity(capacity: usize) -> Self {
-        Self {
-            entries: HashMap::new(),
-            capacity,
-        }
+        Self { entries: HashMap::new(), capacity }
     }
 
     pub(super) fn insert(&mut self, key: String, value: V, expires_at: Timestamp, now: Timestamp) {
         self.entries.retain(|_, entry| entry.expires_at > now);
         if self.entries.len() >= self.capacity {
-            let first = self
-                .entries
-                .iter()
-                .min_by_key(|(_, entry)| entry.expires_at)
-                .map(|(key, _)| key);
+            let first =
+                self.entries.iter().min_by_key(|(_, entry)| entry.expires_at).map(|(key, _)| key);
             if let Some(first) = first.cloned() {
                 self.entries.remove(&first);
             }
@@ -44,10 +38,7 @@ impl<V> Expiring<V> {
     }
 
     pub(super) fn find(&self, key: &str, now: Timestamp) -> Option<&V> {
-        self.entries
-            .get(key)
-            .filter(|entry| entry.expires_at > now)
-            .map(|entry| &entry.value)
+        self.entries.get(key).filter(|entry| entry.expires_at > now).map(|entry| &entry.value)
     }
 
     pub(super) fn find_mut(&mut self, key: &str, now: Timestamp) -> Option<&mut V> {
@@ -59,10 +50,7 @@ impl<V> Expiring<V> {
 
     /// Takes the value out: of two calls with one key, one gets it.
     pub(super) fn take(&mut self, key: &str, now: Timestamp) -> Option<V> {
-        self.entries
-            .remove(key)
-            .filter(|entry| entry.expires_at > now)
-            .map(|entry| entry.value)
+        self.entries.remove(key).filter(|entry| entry.expires_at > now).map(|entry| entry.value)
     }
 
     /// Takes out every live value that `wanted` picks.
@@ -81,10 +69,7 @@ impl<V> Expiring<V> {
     }
 
     pub(super) fn values(&self, now: Timestamp) -> impl Iterator<Item = &V> {
-        self.entries
-            .values()
-            .filter(move |entry| entry.expires_at > now)
-            .map(|entry| &entry.value)
+        self.entries.values().filter(move |entry| entry.expires_at > now).map(|entry| &entry.value)
     }
 }
 

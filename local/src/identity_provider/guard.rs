@@ -38,22 +38,12 @@ pub(super) async fn own_name_only(
 /// Puts on every response what none may lack.
 pub(super) async fn protective_headers(mut response: Response) -> Response {
     let headers = response.headers_mut();
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     // Not `no-referrer`: browsers would then send `Origin: null` with our own forms.
-    headers.insert(
-        header::REFERRER_POLICY,
-        HeaderValue::from_static("same-origin"),
-    );
-    headers
-        .entry(header::CACHE_CONTROL)
-        .or_insert(HeaderValue::from_static("no-store"));
-    headers
-        .entry(header::CONTENT_SECURITY_POLICY)
-        .or_insert(NOTHING);
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(NOTHING);
     response
 }
 
@@ -110,23 +100,11 @@ mod tests {
         let headers = |name: &'static str, value: &'static str| {
             HeaderMap::from_iter([(name.parse().unwrap(), HeaderValue::from_static(value))])
         };
-        assert!(is_same_origin(
-            &headers("origin", "http://localhost:9001"),
-            9001
-        ));
+        assert!(is_same_origin(&headers("origin", "http://localhost:9001"), 9001));
         assert!(is_same_origin(&HeaderMap::new(), 9001));
-        assert!(!is_same_origin(
-            &headers("origin", "http://localhost:9000"),
-            9001
-        ));
+        assert!(!is_same_origin(&headers("origin", "http://localhost:9000"), 9001));
         assert!(!is_same_origin(&headers("origin", "null"), 9001));
-        assert!(!is_same_origin(
-            &headers("sec-fetch-site", "same-site"),
-            9001
-        ));
-        assert!(!is_same_origin(
-            &headers("sec-fetch-site", "cross-site"),
-            9001
-        ));
+        assert!(!is_same_origin(&headers("sec-fetch-site", "same-site"), 9001));
+        assert!(!is_same_origin(&headers("sec-fetch-site", "cross-site"), 9001));
     }
 }

@@ -47,10 +47,7 @@ pub(super) async fn end_session(
     }
     let parameters = Parameters::parse(&body.unwrap_or_default());
     let subject = parameters.find("subject").unwrap_or_default();
-    let ended = provider
-        .state
-        .lock()
-        .end_sessions_of(subject, provider.now());
+    let ended = provider.state.lock().end_sessions_of(subject, provider.now());
     for session in ended {
         provider.announce_end(session);
     }

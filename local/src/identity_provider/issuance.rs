@@ -28,10 +28,7 @@ pub(super) struct Tokens {
 /// How a client came to its tokens.
 pub(super) enum Occasion<'a> {
     /// By a code from a login.
-    Login {
-        session_id: &'a str,
-        nonce: Option<&'a str>,
-    },
+    Login { session_id: &'a str, nonce: Option<&'a str> },
     /// By a refresh token. Its ID tokens have no `sid` and no `nonce`, as at Auth0: the session
     /// may have ended long ago.
     Refresh,
@@ -50,25 +47,15 @@ pub(super) fn issue(
     let access_token = match &grant.audience {
         // Good for `/userinfo` only, and nothing that a client should look into.
         None => provider.random.token(),
-        Some(audience) => provider
-            .keys
-            .sign(&access_token_claims(provider, grant, audience, &scope, now))?,
+        Some(audience) => {
+            provider.keys.sign(&access_token_claims(provider, grant, audience, &scope, now))?
+        }
     };
     let id_token = match scope.contains("openid") {
-        true => Some(
-            provider
-                .keys
-                .sign(&id_token_claims(provider, grant, &scope, occasion, now))?,
-        ),
+        true => Some(provider.keys.sign(&id_token_claims(provider, grant, &scope, occasion, now))?),
         false => None,
     };
-    state.record_access_token(
-        access_token.clone(),
-        grant_id,
-        scope.clone(),
-        now + lifetime,
-        now,
-    );
+    state.record_access_token(access_token.clone(), grant_id, scope.clone(), now + lifetime, now);
     let refresh_token = grant
         .scope
         .contains("offline_access")

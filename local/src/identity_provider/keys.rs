@@ -41,17 +41,13 @@ struct SigningKey {
 
 impl std::fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SigningKey")
-            .field("kid", &self.public.common.key_id)
-            .finish()
+        f.debug_struct("SigningKey").field("kid", &self.public.common.key_id).finish()
     }
 }
 
 impl SigningKeys {
     pub(super) fn generate(random: &Random) -> Result<Self, KeyError> {
-        Ok(Self(RwLock::new(vec![Arc::new(SigningKey::generate(
-            random,
-        )?)])))
+        Ok(Self(RwLock::new(vec![Arc::new(SigningKey::generate(random)?)])))
     }
 
     /// Puts a new key first.
@@ -64,18 +60,13 @@ impl SigningKeys {
     }
 
     pub(super) fn revoke_previous(&self) {
-        self.0
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .truncate(1);
+        self.0.write().unwrap_or_else(PoisonError::into_inner).truncate(1);
     }
 
     /// What is published (RFC 7517 §5).
     pub(super) fn published(&self) -> JwkSet {
         let keys = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        JwkSet {
-            keys: keys.iter().map(|key| key.public.clone()).collect(),
-        }
+        JwkSet { keys: keys.iter().map(|key| key.public.clone()).collect() }
     }
 
     /// A JWT of `claims`, signed with the current key.
@@ -105,11 +96,7 @@ impl SigningKeys {
         signature_only.required_spec_claims.clear();
         signature_only.validate_exp = false;
         signature_only.validate_aud = false;
-        Some(
-            jsonwebtoken::decode(token, &key, &signature_only)
-                .ok()?
-                .claims,
-        )
+        Some(jsonwebtoken::decode(token, &key, &signature_only).ok()?.claims)
     }
 }
 
@@ -164,10 +151,7 @@ mod tests {
         let token = keys.sign(&json!({"sub": "ada", "exp": 1})).unwrap();
         keys.rotate(&random).unwrap();
         assert_eq!(keys.published().keys.len(), 2);
-        assert_eq!(
-            keys.verify_signature(&token),
-            Some(json!({"sub": "ada", "exp": 1}))
-        );
+        assert_eq!(keys.verify_signature(&token), Some(json!({"sub": "ada", "exp": 1})));
         keys.revoke_previous();
         assert_eq!(keys.verify_signature::<Value>(&token), None);
     }
@@ -189,9 +173,6 @@ mod tests {
     #[test]
     fn only_the_one_form_of_private_key_is_taken_apart() {
         assert!(matches!(pkcs1_in(b""), Err(KeyError::Encoding)));
-        assert!(matches!(
-            pkcs1_in(&[0x30, 0x82, 0, 0, 2, 1, 0]),
-            Err(KeyError::Encoding)
-        ));
+        assert!(matches!(pkcs1_in(&[0x30, 0x82, 0, 0, 2, 1, 0]), Err(KeyError::Encoding)));
     }
 }

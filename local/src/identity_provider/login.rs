@@ -28,11 +28,7 @@ pub(super) async fn show(
 ) -> Response {
     let parameters = Parameters::parse(query.unwrap_or_default().as_bytes());
     let login = parameters.find("state").unwrap_or_default();
-    let request = provider
-        .state
-        .lock()
-        .find_login(login, provider.now())
-        .cloned();
+    let request = provider.state.lock().find_login(login, provider.now()).cloned();
     match request {
         Some(request) => form(login, &request, &parameters, None),
         None => expired(),
@@ -106,25 +102,16 @@ fn form(
     let connection = chosen_connection(request, parameters);
     let others = match request.connection {
         Some(_) => Vec::new(),
-        None => CONNECTIONS
-            .iter()
-            .filter(|other| other.name != connection.name)
-            .collect(),
+        None => CONNECTIONS.iter().filter(|other| other.name != connection.name).collect(),
     };
-    let status = if refused_email.is_some() {
-        StatusCode::BAD_REQUEST
-    } else {
-        StatusCode::OK
-    };
+    let status = if refused_email.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     let page = LoginPage {
         login,
         sign_up: request.sign_up,
         connection,
         others,
         sample_users: &SAMPLE_USERS,
-        email: refused_email
-            .or(request.login_hint.as_deref())
-            .unwrap_or_default(),
+        email: refused_email.or(request.login_hint.as_deref()).unwrap_or_default(),
         invalid: refused_email.is_some(),
     };
     pages::page(status, &page, Some(&request.redirect_uri))

@@ -48,11 +48,7 @@ pub(super) enum LogoutError {
 impl LogoutError {
     fn into_response(self) -> Response {
         tracing::warn!(reason = %self, "logout refused");
-        pages::error(
-            StatusCode::BAD_REQUEST,
-            "You were not signed out",
-            &self.to_string(),
-        )
+        pages::error(StatusCode::BAD_REQUEST, "You were not signed out", &self.to_string())
     }
 }
 
@@ -95,30 +91,19 @@ pub(super) async fn confirm(
     let parameters = Parameters::parse(&body.unwrap_or_default());
     let id = parameters.find("sign_out").unwrap_or_default();
     let taken = provider.state.lock().take_sign_out(id, provider.now());
-    let Some(SignOut {
-        session_id,
-        destination,
-    }) = taken
-    else {
+    let Some(SignOut { session_id, destination }) = taken else {
         return LogoutError::Expired.into_response();
     };
     let cookie = session_cookie(&headers);
     // Someone else may have signed in since the question was asked.
     let asked_about = cookie.as_deref().is_some_and(|cookie| {
         let state = provider.state.lock();
-        state
-            .find_session(cookie, provider.now())
-            .is_some_and(|session| session.id == session_id)
+        state.find_session(cookie, provider.now()).is_some_and(|session| session.id == session_id)
     });
     if !asked_about {
         return LogoutError::Expired.into_response();
     }
-    end_session(
-        &provider,
-        cookie.as_deref(),
-        destination.as_deref(),
-        StatusCode::SEE_OTHER,
-    )
+    end_session(&provider, cookie.as_deref(), destination.as_deref(), StatusCode::SEE_OTHER)
 }
 
 /// `GET /v2/logout`: signs out without asking, as Auth0 does there.
@@ -131,12 +116,7 @@ pub(super) async fn v2(
     match v2_destination(&provider, &parameters) {
         Ok(destination) => {
             let cookie = session_cookie(&headers);
-            end_session(
-                &provider,
-                cookie.as_deref(),
-                destination.as_deref(),
-                StatusCode::FOUND,
-            )
+            end_session(&provider, cookie.as_deref(), destination.as_deref(), StatusCode::FOUND)
         }
         Err(error) => error.into_response(),
     }
@@ -159,20 +139,16 @@ fn oidc_logout(
     if parameters.has_repetition() {
         return Err(LogoutError::Repetition);
     }
-    let hint = parameters
-        .find("id_token_hint")
-        .map(|token| verify_hint(provider, token))
-        .transpose()?;
+    let hint =
+        parameters.find("id_token_hint").map(|token| verify_hint(provider, token)).transpose()?;
     let known_client = known_client(provider, parameters, hint.is_some())?;
-    let destination = destination(
-        provider,
-        parameters.find("post_logout_redirect_uri"),
-        known_client,
-    )?
-    .map(|uri| match parameters.find("state") {
-        Some(state) => with_query(&uri, &[("state", state)]),
-        None => uri,
-    });
+    let destination =
+        destination(provider, parameters.find("post_logout_redirect_uri"), known_client)?.map(
+            |uri| match parameters.find("state") {
+                Some(state) => with_query(&uri, &[("state", state)]),
+                None => uri,
+            },
+        );
     let hinted_session = hinted_session(hint, parameters.find("logout_hint"))?;
 
     let cookie = session_cookie(headers);
@@ -183,26 +159,12 @@ fn oidc_logout(
     match session {
         // Without proof that the client means this very session, any site could sign people out.
         Some(session) if hinted_session.as_deref() != Some(&session.id) => {
-            let question = SignOut {
-                session_id: session.id,
-                destination: destination.clone(),
-            };
-            let id = provider
-                .state
-                .lock()
-                .begin_sign_out(question, &provider.random, now);
-            let page = SignOutPage {
-                sign_out: &id,
-                name: &session.user.name,
-            };
+            let question = SignOut { session_id: session.id, destination: destination.clone() };
+            let id = provider.state.lock().begin_sign_out(question, &provider.random, now);
+            let page = SignOutPage { sign_out: &id, name: &session.user.name };
             Ok(pages::page(StatusCode::OK, &page, destination.as_deref()))
         }
-        _ => Ok(end_session(
-            provider,
-            cookie.as_deref(),
-            destination.as_deref(),
-            status,
-        )),
+        _ => Ok(end_session(provider, cookie.as_deref(), destination.as_deref(), status)),
     }
 }
 

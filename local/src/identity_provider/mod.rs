@@ -129,10 +129,8 @@ impl IdentityProvider {
         let listener = TcpListener::bind(address)
             .await
             .map_err(|source| StartError::Bind { address, source })?;
-        let port = listener
-            .local_addr()
-            .map_err(|source| StartError::Bind { address, source })?
-            .port();
+        let port =
+            listener.local_addr().map_err(|source| StartError::Bind { address, source })?.port();
         let provider = Provider {
             issuer: format!("http://localhost:{port}/"),
             port,
@@ -143,10 +141,7 @@ impl IdentityProvider {
             clock,
             random,
         };
-        Ok(Self {
-            listener,
-            provider: Arc::new(provider),
-        })
+        Ok(Self { listener, provider: Arc::new(provider) })
     }
 
     /// `http://localhost:PORT/`, with the trailing slash that Auth0's issuers have.
@@ -156,9 +151,7 @@ impl IdentityProvider {
 
     /// What a test or a menu may do to the provider while it serves.
     pub fn handle(&self) -> Handle {
-        Handle {
-            provider: Arc::clone(&self.provider),
-        }
+        Handle { provider: Arc::clone(&self.provider) }
     }
 
     /// Answers requests until the future is dropped.
@@ -197,11 +190,7 @@ impl Handle {
     /// when an administrator revokes them. Tokens already issued stay valid, as at Auth0. Returns
     /// how many sessions there were, once the client has been told.
     pub async fn end_sessions_of(&self, subject: &str) -> usize {
-        let ended = self
-            .provider
-            .state
-            .lock()
-            .end_sessions_of(subject, self.provider.now());
+        let ended = self.provider.state.lock().end_sessions_of(subject, self.provider.now());
         for session in &ended {
             self.provider.deliver_logout_token(session).await;
         }
@@ -246,20 +235,14 @@ fn router(provider: Arc<Provider>) -> Router {
     Router::new()
         .route("/", get(home::show))
         .route("/sessions/end", post(home::end_session))
-        .route(
-            "/.well-known/openid-configuration",
-            get(discovery::metadata),
-        )
+        .route("/.well-known/openid-configuration", get(discovery::metadata))
         .route("/.well-known/jwks.json", get(discovery::key_set))
         .route("/authorize", get(authorize::authorize))
         .route("/u/login", get(login::show).post(login::submit))
         .route("/oauth/token", post(token::token))
         .route("/oauth/revoke", post(revoke::revoke))
         .route("/userinfo", get(userinfo::userinfo))
-        .route(
-            "/oidc/logout",
-            get(logout::oidc_get).post(logout::oidc_post),
-        )
+        .route("/oidc/logout", get(logout::oidc_get).post(logout::oidc_post))
         .route("/oidc/logout/confirm", post(logout::confirm))
         .route("/v2/logout", get(logout::v2))
         .route("/client/{script}", get(connections::client_script))
@@ -269,10 +252,7 @@ fn router(provider: Arc<Provider>) -> Router {
         .fallback(pages::not_found)
         .method_not_allowed_fallback(pages::method_not_allowed)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .layer(middleware::from_fn_with_state(
-            Arc::clone(&provider),
-            guard::own_name_only,
-        ))
+        .layer(middleware::from_fn_with_state(Arc::clone(&provider), guard::own_name_only))
         .layer(middleware::map_response(guard::protective_headers))
         .with_state(provider)
 }

@@ -1,8 +1,9 @@
 //! What an administrator sets in Auth0's dashboard.
 
-use std::{env, net::IpAddr, time::Duration};
+use std::{net::IpAddr, time::Duration};
 
 use secrecy::SecretString;
+use shared::config::Settings;
 use url::{Host, Url};
 
 /// The application's settings, and some of the tenant's.
@@ -61,10 +62,9 @@ impl Options {
             check_redirect_target("logout_uris", uri)?;
         }
         match &self.backchannel_logout_uri {
-            Some(uri) if !is_plain_loopback(uri) => Err(InvalidUrl {
-                option: "backchannel_logout_uri",
-                url: uri.clone(),
-            }),
+            Some(uri) if !is_plain_loopback(uri) => {
+                Err(InvalidUrl { option: "backchannel_logout_uri", url: uri.clone() })
+            }
             _ => Ok(()),
         }
     }
@@ -90,20 +90,9 @@ pub enum Surroundings {
 }
 
 impl Surroundings {
-    /// Asks the environment of this process.
-    pub fn from_environment() -> Self {
-        Self::from_variables(|name| env::var_os(name).is_some())
-    }
-
-    /// Asks `is_set` about environment variables.
-    ///
-    /// `AWS_LAMBDA_FUNCTION_NAME` is no evidence, because cargo-lambda's emulator sets it too.
-    pub fn from_variables(is_set: impl Fn(&str) -> bool) -> Self {
-        if is_set("AWS_LAMBDA_INITIALIZATION_TYPE") || is_set("LAMBDA_TASK_ROOT") {
-            Self::Lambda
-        } else {
-            Self::Machine
-        }
+    /// Asks the settings of this process.
+    pub fn of(settings: &Settings) -> Self {
+        if settings.inside_lambda() { Self::Lambda } else { Self::Machine }
     }
 }
 
@@ -113,10 +102,7 @@ fn check_redirect_target(option: &'static str, uri: &str) -> Result<(), InvalidU
     let printable = uri.bytes().all(|byte| byte.is_ascii_graphic());
     match Url::parse(uri) {
         Ok(url) if printable && url.has_host() && url.fragment().is_none() => Ok(()),
-        _ => Err(InvalidUrl {
-            option,
-            url: uri.to_owned(),
-        }),
+        _ => Err(InvalidUrl { option, url: uri.to_owned() }),
     }
 }
 

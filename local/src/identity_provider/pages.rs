@@ -70,12 +70,9 @@ pub(super) fn page(
          base-uri 'none'; frame-ancestors 'none'"
     );
     match HeaderValue::try_from(policy) {
-        Ok(policy) => (
-            status,
-            [(header::CONTENT_SECURITY_POLICY, policy)],
-            Html(html),
-        )
-            .into_response(),
+        Ok(policy) => {
+            (status, [(header::CONTENT_SECURITY_POLICY, policy)], Html(html)).into_response()
+        }
         Err(_) => internal_error(),
     }
 }
@@ -92,11 +89,7 @@ pub(super) fn error(status: StatusCode, title: &str, text: &str) -> Response {
 }
 
 pub(super) async fn not_found() -> Response {
-    error(
-        StatusCode::NOT_FOUND,
-        "Not found",
-        "There is nothing at this address.",
-    )
+    error(StatusCode::NOT_FOUND, "Not found", "There is nothing at this address.")
 }
 
 pub(super) async fn method_not_allowed() -> Response {
@@ -115,10 +108,7 @@ pub(super) fn internal_error() -> Response {
 /// An SVG image.
 pub(super) fn image(svg: &'static str) -> Response {
     (
-        [
-            (header::CONTENT_TYPE, "image/svg+xml"),
-            (header::CACHE_CONTROL, "public, max-age=3600"),
-        ],
+        [(header::CONTENT_TYPE, "image/svg+xml"), (header::CACHE_CONTROL, "public, max-age=3600")],
         svg,
     )
         .into_response()

@@ -76,14 +76,8 @@ mod tests {
 
     #[test]
     fn answers_are_appended_to_a_query_that_is_there() {
-        assert_eq!(
-            with_query("http://a/cb", &[("state", "a b")]),
-            "http://a/cb?state=a+b"
-        );
-        assert_eq!(
-            with_query("http://a/cb?x=1", &[("state", "&")]),
-            "http://a/cb?x=1&state=%26"
-        );
+        assert_eq!(with_query("http://a/cb", &[("state", "a b")]), "http://a/cb?state=a+b");
+        assert_eq!(with_query("http://a/cb?x=1", &[("state", "&")]), "http://a/cb?x=1&state=%26");
         assert_eq!(with_query("http://a/cb?x=1", &[]), "http://a/cb?x=1");
     }
 }

@@ -67,10 +67,7 @@ fn attempt(
         request.client_secret.as_deref(),
     )?;
     let token = request.token.ok_or(RevokeError::Missing)?;
-    provider
-        .state
-        .lock()
-        .revoke_refresh_token(&token, provider.now());
+    provider.state.lock().revoke_refresh_token(&token, provider.now());
     Ok(())
 }
 

@@ -14,10 +14,7 @@ impl Scope {
     pub(super) fn parse(text: &str) -> Option<Self> {
         let mut tokens: Vec<String> = Vec::new();
         for token in text.split(' ').filter(|token| !token.is_empty()) {
-            if !token
-                .bytes()
-                .all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
-            {
+            if !token.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e)) {
                 return None;
             }
             if !tokens.iter().any(|known| known == token) {
@@ -66,10 +63,7 @@ mod tests {
     #[test]
     fn without_an_api_only_the_standard_scopes_are_granted() {
         let asked = Scope::parse("openid email read:notes email").unwrap();
-        assert_eq!(
-            asked.clone().granted(true),
-            Scope::parse("openid email read:notes").unwrap()
-        );
+        assert_eq!(asked.clone().granted(true), Scope::parse("openid email read:notes").unwrap());
         assert_eq!(asked.granted(false), Scope::parse("openid email").unwrap());
     }
 }

@@ -182,8 +182,7 @@ impl ProviderState {
         now: Timestamp,
     ) -> String {
         let id = random.token();
-        self.logins
-            .insert(id.clone(), request, now + LOGIN_LIFETIME, now);
+        self.logins.insert(id.clone(), request, now + LOGIN_LIFETIME, now);
         id
     }
 
@@ -203,8 +202,7 @@ impl ProviderState {
         now: Timestamp,
     ) -> String {
         let id = random.token();
-        self.sign_outs
-            .insert(id.clone(), sign_out, now + SIGN_OUT_LIFETIME, now);
+        self.sign_outs.insert(id.clone(), sign_out, now + SIGN_OUT_LIFETIME, now);
         id
     }
 
@@ -227,23 +225,16 @@ impl ProviderState {
             Some(session) if session.user == user => session.id,
             _ => random.token(),
         };
-        let session = Session {
-            id,
-            user,
-            authenticated_at: now,
-            ends_at: now + SESSION_LIFETIME,
-        };
+        let session = Session { id, user, authenticated_at: now, ends_at: now + SESSION_LIFETIME };
         let cookie = random.token();
-        self.sessions
-            .insert(cookie.clone(), session.clone(), now + SESSION_IDLE, now);
+        self.sessions.insert(cookie.clone(), session.clone(), now + SESSION_IDLE, now);
         (cookie, session)
     }
 
     /// The session of the browser with `cookie`, whose idle time starts anew.
     pub(super) fn use_session(&mut self, cookie: &str, now: Timestamp) -> Option<Session> {
         let session = self.sessions.find(cookie, now)?.clone();
-        self.sessions
-            .set_expiry(cookie, session.ends_at.min(now + SESSION_IDLE));
+        self.sessions.set_expiry(cookie, session.ends_at.min(now + SESSION_IDLE));
         Some(session)
     }
 
@@ -256,8 +247,7 @@ impl ProviderState {
     }
 
     pub(super) fn end_sessions_of(&mut self, subject: &str, now: Timestamp) -> Vec<Session> {
-        self.sessions
-            .take_where(now, |session| session.user.subject == subject)
+        self.sessions.take_where(now, |session| session.user.subject == subject)
     }
 
     /// Every open session, the latest sign-in first.
@@ -292,8 +282,7 @@ impl ProviderState {
             used: false,
             grant_id: random.token(),
         };
-        self.codes
-            .insert(code.clone(), row, now + CODE_LIFETIME + CODE_MEMORY, now);
+        self.codes.insert(code.clone(), row, now + CODE_LIFETIME + CODE_MEMORY, now);
         code
     }
 
@@ -315,8 +304,7 @@ impl ProviderState {
 
     /// Turns a used code into a grant that tokens can be issued for. Returns its id.
     pub(super) fn create_grant(&mut self, code: Code, now: Timestamp) -> String {
-        self.grants
-            .insert(code.grant_id.clone(), code.grant, now + GRANT_LIFETIME, now);
+        self.grants.insert(code.grant_id.clone(), code.grant, now + GRANT_LIFETIME, now);
         code.grant_id
     }
 
@@ -329,10 +317,7 @@ impl ProviderState {
         expires_at: Timestamp,
         now: Timestamp,
     ) {
-        let row = AccessToken {
-            grant_id: grant_id.to_owned(),
-            scope,
-        };
+        let row = AccessToken { grant_id: grant_id.to_owned(), scope };
         self.access_tokens.insert(token, row, expires_at, now);
     }
 
@@ -353,13 +338,9 @@ impl ProviderState {
         now: Timestamp,
     ) -> String {
         let token = random.token();
-        let row = RefreshToken {
-            grant_id: grant_id.to_owned(),
-            rotated: false,
-        };
+        let row = RefreshToken { grant_id: grant_id.to_owned(), rotated: false };
         // Outlived by its grant or not, it is worthless without it.
-        self.refresh_tokens
-            .insert(token.clone(), row, now + GRANT_LIFETIME, now);
+        self.refresh_tokens.insert(token.clone(), row, now + GRANT_LIFETIME, now);
         token
     }
 
@@ -369,10 +350,7 @@ impl ProviderState {
         token: &str,
         now: Timestamp,
     ) -> Result<(String, Grant), RefreshError> {
-        let row = self
-            .refresh_tokens
-            .find(token, now)
-            .ok_or(RefreshError::Unknown)?;
+        let row = self.refresh_tokens.find(token, now).ok_or(RefreshError::Unknown)?;
         let (grant_id, rotated) = (row.grant_id.clone(), row.rotated);
         if rotated {
             // One of two holders is a thief, and nobody can tell which: both lose
@@ -380,11 +358,7 @@ impl ProviderState {
             self.revoke_grant(&grant_id, now);
             return Err(RefreshError::Reused);
         }
-        let grant = self
-            .grants
-            .find(&grant_id, now)
-            .ok_or(RefreshError::Unknown)?
-            .clone();
+        let grant = self.grants.find(&grant_id, now).ok_or(RefreshError::Unknown)?.clone();
         Ok((grant_id, grant))
     }
 

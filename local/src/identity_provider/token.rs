@@ -62,12 +62,8 @@ pub(super) async fn token(
         Err(error) => error.into_response(),
     };
     // RFC 6749 §5.1 demands both.
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-        .headers_mut()
-        .insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
     response
 }
 
@@ -111,25 +107,12 @@ fn redeem_code(provider: &Provider, parameters: &Parameters) -> Result<Tokens, T
     if !equal_in_constant_time(&s256_challenge(verifier), &code.code_challenge) {
         return Err(TokenError::CodeVerifier);
     }
-    let (grant, nonce, session_id) = (
-        code.grant.clone(),
-        code.nonce.clone(),
-        code.session_id.clone(),
-    );
+    let (grant, nonce, session_id) =
+        (code.grant.clone(), code.nonce.clone(), code.session_id.clone());
     let grant_id = state.create_grant(code, now);
-    let occasion = Occasion::Login {
-        session_id: &session_id,
-        nonce: nonce.as_deref(),
-    };
+    let occasion = Occasion::Login { session_id: &session_id, nonce: nonce.as_deref() };
     let scope = grant.scope.clone();
-    Ok(issue(
-        provider,
-        &mut state,
-        (&grant_id, &grant),
-        scope,
-        &occasion,
-        now,
-    )?)
+    Ok(issue(provider, &mut state, (&grant_id, &grant), scope, &occasion, now)?)
 }
 
 fn refresh(provider: &Provider, parameters: &Parameters) -> Result<Tokens, TokenError> {
@@ -144,14 +127,7 @@ fn refresh(provider: &Provider, parameters: &Parameters) -> Result<Tokens, Token
             .ok_or(TokenError::Scope)?,
     };
     state.rotate_refresh_token(token, now);
-    Ok(issue(
-        provider,
-        &mut state,
-        (&grant_id, &grant),
-        scope,
-        &Occasion::Refresh,
-        now,
-    )?)
+    Ok(issue(provider, &mut state, (&grant_id, &grant), scope, &Occasion::Refresh, now)?)
 }
 
 impl TokenError {
@@ -197,14 +173,8 @@ pub(super) fn oauth_error(status: StatusCode, error: &str, description: &str) ->
         error_description: &'a str,
     }
 
-    let mut response = (
-        status,
-        Json(Body {
-            error,
-            error_description: description,
-        }),
-    )
-        .into_response();
+    let mut response =
+        (status, Json(Body { error, error_description: description })).into_response();
     if status == StatusCode::UNAUTHORIZED {
         response.headers_mut().insert(
             header::WWW_AUTHENTICATE,
@@ -216,13 +186,7 @@ pub(super) fn oauth_error(status: StatusCode, error: &str, description: &str) ->
 
 /// The media type of the body, without parameters.
 pub(super) fn media_type(headers: &HeaderMap) -> Option<&str> {
-    headers
-        .get(header::CONTENT_TYPE)?
-        .to_str()
-        .ok()?
-        .split(';')
-        .next()
-        .map(str::trim)
+    headers.get(header::CONTENT_TYPE)?.to_str().ok()?.split(';').next().map(str::trim)
 }
 
 fn required<'a>(parameters: &'a Parameters, name: &'static str) -> Result<&'a str, TokenError> {

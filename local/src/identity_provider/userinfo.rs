@@ -40,9 +40,8 @@ pub(super) async fn userinfo(
 fn describe(provider: &Provider, headers: &HeaderMap) -> Result<Map<String, Value>, UserinfoError> {
     let token = bearer_token(headers).ok_or(UserinfoError::Missing)?;
     let state = provider.state.lock();
-    let (grant, scope) = state
-        .find_access_token(token, provider.now())
-        .ok_or(UserinfoError::InvalidToken)?;
+    let (grant, scope) =
+        state.find_access_token(token, provider.now()).ok_or(UserinfoError::InvalidToken)?;
     if !scope.contains("openid") {
         return Err(UserinfoError::InsufficientScope);
     }
@@ -60,11 +59,9 @@ impl IntoResponse for UserinfoError {
         let (status, error, challenge) = match self {
             // RFC 6750 §3.1: who sent no token gets no error code in the challenge.
             Self::Missing => (StatusCode::UNAUTHORIZED, "unauthorized", "Bearer"),
-            Self::InvalidToken => (
-                StatusCode::UNAUTHORIZED,
-                "invalid_token",
-                "Bearer error=\"invalid_token\"",
-            ),
+            Self::InvalidToken => {
+                (StatusCode::UNAUTHORIZED, "invalid_token", "Bearer error=\"invalid_token\"")
+            }
             Self::InsufficientScope => (
                 StatusCode::FORBIDDEN,
                 "insufficient_scope",
@@ -72,14 +69,7 @@ impl IntoResponse for UserinfoError {
             ),
         };
         let body = Json(json!({"error": error, "error_description": self.to_string()}));
-        (
-            status,
-            [(
-                header::WWW_AUTHENTICATE,
-                HeaderValue::from_static(challenge),
-            )],
-            body,
-        )
+        (status, [(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge))], body)
             .into_response()
     }
 }

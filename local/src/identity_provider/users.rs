@@ -62,30 +62,28 @@ impl User {
     pub(super) fn of(connection: &'static Connection, email: &str, issuer: &str) -> Option<Self> {
         let email = parse_email(email)?;
         let subject = subject(connection, &email);
-        Some(
-            match SAMPLE_USERS.iter().find(|sample| sample.email == email) {
-                Some(sample) => Self {
-                    subject,
-                    connection: connection.name,
-                    email,
-                    email_verified: true,
-                    name: sample.name.to_owned(),
-                    nickname: sample.nickname.to_owned(),
-                    picture: Some(format!("{issuer}pictures/{}", sample.picture)),
-                },
-                None => Self {
-                    subject,
-                    connection: connection.name,
-                    // As at Auth0: others vouch for their users, a fresh database user has not
-                    // clicked the link yet, and such a user's name is the address.
-                    email_verified: connection.strategy != "auth0",
-                    name: email.clone(),
-                    nickname: email.split('@').next().unwrap_or_default().to_owned(),
-                    picture: None,
-                    email,
-                },
+        Some(match SAMPLE_USERS.iter().find(|sample| sample.email == email) {
+            Some(sample) => Self {
+                subject,
+                connection: connection.name,
+                email,
+                email_verified: true,
+                name: sample.name.to_owned(),
+                nickname: sample.nickname.to_owned(),
+                picture: Some(format!("{issuer}pictures/{}", sample.picture)),
             },
-        )
+            None => Self {
+                subject,
+                connection: connection.name,
+                // As at Auth0: others vouch for their users, a fresh database user has not
+                // clicked the link yet, and such a user's name is the address.
+                email_verified: connection.strategy != "auth0",
+                name: email.clone(),
+                nickname: email.split('@').next().unwrap_or_default().to_owned(),
+                picture: None,
+                email,
+            },
+        })
     }
 
     /// What `scope` lets a client know, in an ID token.
@@ -127,9 +125,8 @@ impl User {
 
 /// `GET /pictures/{picture}`: a sample user's avatar.
 pub(super) async fn picture(picture: Result<Path<String>, PathRejection>) -> Response {
-    let known = picture
-        .ok()
-        .and_then(|Path(name)| SAMPLE_USERS.iter().find(|user| user.picture == name));
+    let known =
+        picture.ok().and_then(|Path(name)| SAMPLE_USERS.iter().find(|user| user.picture == name));
     match known {
         Some(user) => pages::image(user.image),
         None => pages::not_found().await,
@@ -152,17 +149,8 @@ fn subject(connection: &Connection, email: &str) -> String {
     let name = connection.name;
     let digest = digest(&SHA256, format!("{name}\0{email}").as_bytes());
     let bytes = digest.as_ref();
-    let digits = |count: usize| {
-        bytes
-            .iter()
-            .map(|byte| char::from(b'0' + byte % 10))
-            .take(count)
-    };
-    let hexadecimal: String = bytes
-        .iter()
-        .take(12)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let digits = |count: usize| bytes.iter().map(|byte| char::from(b'0' + byte % 10)).take(count);
+    let hexadecimal: String = bytes.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
     match connection.strategy {
         "google-oauth2" => format!("google-oauth2|1{}", digits(20).collect::<String>()),
         "github" => format!("github|1{}", digits(7).collect::<String>()),
@@ -208,16 +196,7 @@ mod tests {
 
     #[test]
     fn what_is_not_an_address_is_nobody() {
-        for text in [
-            "",
-            "ada",
-            "@example.com",
-            "ada@",
-            "a@b@c",
-            "a b@c",
-            "a@b\r\nc",
-            "<a>@b",
-        ] {
+        for text in ["", "ada", "@example.com", "ada@", "a@b@c", "a b@c", "a@b\r\nc", "<a>@b"] {
             assert_eq!(User::of(&CONNECTIONS[0], text, ISSUER), None, "{text:?}");
         }
         let long = format!("{}@example.com", "a".repeat(LONGEST_EMAIL));
@@ -226,13 +205,7 @@ mod tests {
 
     #[test]
     fn times_are_written_as_auth0_writes_them_and_none_is_too_late() {
-        assert_eq!(
-            date_and_time(Timestamp::from_unix(1_556_845_729)),
-            "2019-05-03T01:08:49.000Z"
-        );
-        assert_eq!(
-            date_and_time(Timestamp::from_unix(u64::MAX)),
-            "9999-12-31T23:59:59.000Z"
-        );
+        assert_eq!(date_and_time(Timestamp::from_unix(1_556_845_729)), "2019-05-03T01:08:49.000Z");
+        assert_eq!(date_and_time(Timestamp::from_unix(u64::MAX)), "9999-12-31T23:59:59.000Z");
     }
 }

@@ -3,6 +3,7 @@
 use askama::Template;
 
 use super::Nonce;
+use crate::login_methods::LoginMethodKind;
 
 /// Lists the ways to log in; works without JavaScript, and has none.
 #[derive(Template)]
@@ -40,19 +41,6 @@ pub struct LoginMethodLink<'a> {
     pub kind: LoginMethodKind,
     /// Auth0's name of the strategy, such as `google-oauth2`.
     pub strategy: &'a str,
-}
-
-/// Auth0's four kinds of connection.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum LoginMethodKind {
-    /// A user name or e-mail, and a password.
-    Database,
-    /// A code by e-mail or text message.
-    Passwordless,
-    /// An account elsewhere.
-    Social,
-    /// An organization's own directory.
-    Enterprise,
 }
 
 impl LoginMethodLink<'_> {

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use scraper::{ElementRef, Html, Selector, node::Element};
 
 use super::*;
-use crate::clock::Timestamp;
+use crate::{clock::Timestamp, login_methods::LoginMethodKind};
 
 const TOKEN: &str = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhdXRoMHwxIn0.c2lnbmF0dXJl";
 const NOW: Timestamp = Timestamp::from_unix(1_790_000_000);

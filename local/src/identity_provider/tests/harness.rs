@@ -70,11 +70,7 @@ impl Tenant {
         let issuer = provider.issuer().to_owned();
         let handle = provider.handle();
         tokio::spawn(provider.serve());
-        Self {
-            issuer,
-            handle,
-            seconds,
-        }
+        Self { issuer, handle, seconds }
     }
 
     pub(super) fn pass(&self, time: Duration) {
@@ -108,20 +104,15 @@ impl Tenant {
             parameters.retain(|(known, _)| known != name);
             parameters.extend(value.map(|value| (*name, value)));
         }
-        let query = form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(parameters)
-            .finish();
+        let query =
+            form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
         self.url(&format!("authorize?{query}"))
     }
 
     /// Signs in as Ada in a fresh browser and returns the code.
     pub(super) async fn code(&self, changes: &[(&str, Option<&str>)]) -> String {
         let mut browser = Browser::new();
-        browser
-            .sign_in(self, "ada@example.com", changes)
-            .await
-            .parameter("code")
-            .unwrap()
+        browser.sign_in(self, "ada@example.com", changes).await.parameter("code").unwrap()
     }
 
     /// A token request of the careful client, with `changes` made to it.
@@ -151,11 +142,7 @@ impl Tenant {
     }
 
     pub(super) async fn refresh(&self, token: &str) -> Answer {
-        self.token(&[
-            ("grant_type", Some("refresh_token")),
-            ("refresh_token", Some(token)),
-        ])
-        .await
+        self.token(&[("grant_type", Some("refresh_token")), ("refresh_token", Some(token))]).await
     }
 
     pub(super) async fn get(&self, path: &str) -> Answer {
@@ -175,9 +162,7 @@ impl Tenant {
         let mut validation = Validation::new(Algorithm::RS256);
         validation.validate_exp = false;
         validation.validate_aud = false;
-        jsonwebtoken::decode::<Value>(token, &key, &validation)
-            .unwrap()
-            .claims
+        jsonwebtoken::decode::<Value>(token, &key, &validation).unwrap().claims
     }
 }
 
@@ -189,9 +174,7 @@ pub(super) struct Answer {
 
 impl Answer {
     pub(super) fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .map_or("", |value| value.to_str().unwrap())
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
     pub(super) fn json(&self) -> Value {
@@ -199,18 +182,13 @@ impl Answer {
     }
 
     pub(super) fn error(&self) -> (u16, String) {
-        (
-            self.status,
-            self.json()["error"].as_str().unwrap().to_owned(),
-        )
+        (self.status, self.json()["error"].as_str().unwrap().to_owned())
     }
 
     /// A parameter of the URL that the browser is sent to.
     pub(super) fn parameter(&self, name: &str) -> Option<String> {
         let url = Url::parse(self.header("location")).unwrap();
-        url.query_pairs()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value.into_owned())
+        url.query_pairs().find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
     }
 
     /// The value of a hidden field.
@@ -245,13 +223,7 @@ impl Browser {
         form: &[(&str, &str)],
     ) -> Answer {
         let origin = tenant.url("").trim_end_matches('/').to_owned();
-        self.send(
-            http_client()
-                .post(tenant.url(path))
-                .form(form)
-                .header("origin", origin),
-        )
-        .await
+        self.send(http_client().post(tenant.url(path)).form(form).header("origin", origin)).await
     }
 
     /// From `/authorize` through the form to the redirect back.
@@ -262,8 +234,7 @@ impl Browser {
         changes: &[(&str, Option<&str>)],
     ) -> Answer {
         let login = self.open_login(tenant, changes).await;
-        self.post(tenant, "u/login", &[("state", &login), ("email", email)])
-            .await
+        self.post(tenant, "u/login", &[("state", &login), ("email", email)]).await
     }
 
     /// From `/authorize` to the form; returns the form's id.
@@ -280,19 +251,15 @@ impl Browser {
     }
 
     pub(super) async fn send(&mut self, request: RequestBuilder) -> Answer {
-        let cookies: Vec<_> = self
-            .cookies
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
+        let cookies: Vec<_> =
+            self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let answer = send(request.header("cookie", cookies.join("; "))).await;
         for cookie in answer.headers.get_all("set-cookie") {
             let cookie = cookie::Cookie::parse(cookie.to_str().unwrap()).unwrap();
             if cookie.max_age() == Some(cookie::time::Duration::ZERO) {
                 self.cookies.remove(cookie.name());
             } else {
-                self.cookies
-                    .insert(cookie.name().to_owned(), cookie.value().to_owned());
+                self.cookies.insert(cookie.name().to_owned(), cookie.value().to_owned());
             }
         }
         answer

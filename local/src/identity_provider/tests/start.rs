@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use serde_json::{Value, json};
 use shared::{clock::Clock, random::Random};
 
+use shared::config::Settings;
+
 use super::{
     super::{IdentityProvider, Options, StartError, Surroundings},
     harness::*,
@@ -16,14 +18,7 @@ async fn bind(
     surroundings: Surroundings,
 ) -> Result<IdentityProvider, StartError> {
     let (clock, random) = (Clock::system(), Random::system());
-    IdentityProvider::bind(
-        SocketAddr::from(address),
-        options,
-        surroundings,
-        clock,
-        random,
-    )
-    .await
+    IdentityProvider::bind(SocketAddr::from(address), options, surroundings, clock, random).await
 }
 
 #[tokio::test]
@@ -40,7 +35,7 @@ async fn r178_it_refuses_to_run_inside_lambda() {
 
 #[test]
 fn the_emulators_variable_alone_is_not_lambda() {
-    let with = |set: &'static str| Surroundings::from_variables(move |name| name == set);
+    let with = |set: &str| Surroundings::of(&Settings::from_values([(set, "set")]));
     assert_eq!(with("AWS_LAMBDA_INITIALIZATION_TYPE"), Surroundings::Lambda);
     assert_eq!(with("LAMBDA_TASK_ROOT"), Surroundings::Lambda);
     assert_eq!(with("AWS_LAMBDA_FUNCTION_NAME"), Surroundings::Machine);
@@ -48,24 +43,13 @@ fn the_emulators_variable_alone_is_not_lambda() {
 
 #[tokio::test]
 async fn it_refuses_urls_that_could_never_be_used() {
-    for uri in [
-        "callback",
-        "http://localhost/#fragment",
-        "http://local host/",
-        "mailto:a@b",
-    ] {
-        let options = Options {
-            redirect_uris: vec![uri.to_owned()],
-            ..options()
-        };
+    for uri in ["callback", "http://localhost/#fragment", "http://local host/", "mailto:a@b"] {
+        let options = Options { redirect_uris: vec![uri.to_owned()], ..options() };
         let outcome = bind(([127, 0, 0, 1], 0), options, Surroundings::Machine).await;
         assert!(matches!(outcome, Err(StartError::InvalidUrl(_))), "{uri}");
     }
     for uri in ["https://localhost/logout", "http://example.com/logout"] {
-        let options = Options {
-            backchannel_logout_uri: Some(uri.to_owned()),
-            ..options()
-        };
+        let options = Options { backchannel_logout_uri: Some(uri.to_owned()), ..options() };
         let outcome = bind(([127, 0, 0, 1], 0), options, Surroundings::Machine).await;
         assert!(matches!(outcome, Err(StartError::InvalidUrl(_))), "{uri}");
     }
@@ -73,9 +57,7 @@ async fn it_refuses_urls_that_could_never_be_used() {
 
 #[tokio::test]
 async fn a_port_that_is_taken_is_an_error() {
-    let first = bind(([127, 0, 0, 1], 0), options(), Surroundings::Machine)
-        .await
-        .unwrap();
+    let first = bind(([127, 0, 0, 1], 0), options(), Surroundings::Machine).await.unwrap();
     let port = url::Url::parse(first.issuer()).unwrap().port().unwrap();
     let second = bind(([127, 0, 0, 1], port), options(), Surroundings::Machine).await;
     assert!(matches!(second, Err(StartError::Bind { .. })));
@@ -103,26 +85,14 @@ async fn discovery_names_the_issuer_with_its_slash_and_every_endpoint() {
     ] {
         assert_eq!(metadata[name], json!(format!("{issuer}{path}")));
     }
-    assert_eq!(
-        metadata["code_challenge_methods_supported"],
-        json!(["S256"])
-    );
-    assert_eq!(
-        metadata["id_token_signing_alg_values_supported"],
-        json!(["RS256"])
-    );
-    assert_eq!(
-        metadata["authorization_response_iss_parameter_supported"],
-        json!(false)
-    );
+    assert_eq!(metadata["code_challenge_methods_supported"], json!(["S256"]));
+    assert_eq!(metadata["id_token_signing_alg_values_supported"], json!(["RS256"]));
+    assert_eq!(metadata["authorization_response_iss_parameter_supported"], json!(false));
 }
 
 #[tokio::test]
 async fn an_older_tenant_leaves_the_end_session_endpoint_out() {
-    let options = Options {
-        advertise_end_session_endpoint: false,
-        ..options()
-    };
+    let options = Options { advertise_end_session_endpoint: false, ..options() };
     let tenant = Tenant::start_with(options).await;
     let metadata = tenant.get(".well-known/openid-configuration").await.json();
     assert_eq!(metadata.get("end_session_endpoint"), None);
@@ -142,11 +112,7 @@ async fn a_new_signing_key_is_published_beside_the_old_one_until_that_is_revoked
             (&key["use"], &key["alg"], &key["kty"]),
             (&json!("sig"), &json!("RS256"), &json!("RSA"))
         );
-        assert!(
-            ["kid", "n", "e"]
-                .iter()
-                .all(|member| key[member].is_string())
-        );
+        assert!(["kid", "n", "e"].iter().all(|member| key[member].is_string()));
         assert_eq!(key.get("d"), None);
     }
     tenant.handle.revoke_previous_signing_keys();
@@ -159,16 +125,8 @@ async fn a_new_signing_key_is_published_beside_the_old_one_until_that_is_revoked
 async fn the_script_lists_the_login_methods_as_auth0_does() {
     let tenant = Tenant::start().await;
     let script = tenant.get("client/client.js").await;
-    assert_eq!(
-        script.header("content-type"),
-        "application/javascript; charset=utf-8"
-    );
-    let json = script
-        .body
-        .strip_prefix("Auth0.setClient(")
-        .unwrap()
-        .strip_suffix(");")
-        .unwrap();
+    assert_eq!(script.header("content-type"), "application/javascript; charset=utf-8");
+    let json = script.body.strip_prefix("Auth0.setClient(").unwrap().strip_suffix(");").unwrap();
     let client: Value = serde_json::from_str(json).unwrap();
     assert_eq!(client["id"], json!(CLIENT_ID));
     let names: Vec<_> = client["strategies"]
@@ -190,10 +148,7 @@ async fn pictures_are_images_and_nothing_else() {
     let tenant = Tenant::start().await;
     for name in ["ada", "grace"] {
         let picture = tenant.get(&format!("pictures/{name}.svg")).await;
-        assert_eq!(
-            (picture.status, picture.header("content-type")),
-            (200, "image/svg+xml")
-        );
+        assert_eq!((picture.status, picture.header("content-type")), (200, "image/svg+xml"));
         assert_eq!(picture.header("x-content-type-options"), "nosniff");
     }
     assert_eq!(tenant.get("pictures/..%2Fstyle.css").await.status, 404);
@@ -202,12 +157,7 @@ async fn pictures_are_images_and_nothing_else() {
 #[tokio::test]
 async fn a_foreign_host_name_is_refused() {
     let tenant = Tenant::start().await;
-    let answer = send(
-        http_client()
-            .get(tenant.url(""))
-            .header("host", "evil.example"),
-    )
-    .await;
+    let answer = send(http_client().get(tenant.url("")).header("host", "evil.example")).await;
     assert_eq!(answer.status, 421);
     assert_eq!(tenant.get("").await.status, 200);
 }

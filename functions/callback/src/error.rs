@@ -1,0 +1,139 @@
+//! Why a login did not end in a session.
+
+use http::StatusCode;
+use shared::{
+    base_url::UnknownBaseUrl,
+    error::{Failure, Public},
+    keys::{KeysError, VerifyError},
+    provider::RedeemError,
+    return_to::ReturnTo,
+    store::{CreateError, StoreError},
+};
+
+use crate::answer::ProviderAnswer;
+
+/// Why a login did not end in a session.
+#[derive(Debug, thiserror::Error)]
+pub enum CallbackError {
+    /// The token to be shown as API key would not be accepted.
+    #[error("the token to be shown as API key is not acceptable")]
+    ApiKey(#[source] VerifyError),
+    /// The session was not created.
+    #[error(transparent)]
+    Create(#[from] CreateError),
+    /// The ID token is not acceptable, or the keys to check it cannot be had.
+    #[error("the ID token is not acceptable")]
+    IdToken(#[from] VerifyError),
+    /// The provider's metadata cannot be had.
+    #[error(transparent)]
+    Metadata(#[from] KeysError),
+    /// A parameter is missing, came twice, or has no business beside another.
+    #[error("the answer is malformed")]
+    Malformed,
+    /// `prompt=none` found nobody logged in.
+    #[error("nobody is logged in at the provider")]
+    NotLoggedIn,
+    /// The answer is another issuer's (RFC 9207 §2.4).
+    #[error("the answer does not name the issuer that was asked")]
+    OtherIssuer,
+    /// The token is not for the organization that was asked for.
+    #[error("the token is for another organization")]
+    OtherOrganization,
+    /// The access token is another user's than the ID token.
+    #[error("the access token is another user's")]
+    OtherSubject,
+    /// The code was not redeemed.
+    #[error("the code was not redeemed")]
+    Redeem(#[from] RedeemError),
+    /// The provider said no.
+    #[error("the provider answered {0:?}")]
+    Refused(ProviderAnswer),
+    /// The attempt has been used.
+    #[error("the state was used before")]
+    Replayed,
+    /// The store does not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Where the bundle itself is reached is not known.
+    #[error(transparent)]
+    UnknownBaseUrl(#[from] UnknownBaseUrl),
+    /// This browser did not start such an attempt, or it did so too long ago.
+    #[error("no fresh login attempt of this browser has this state")]
+    UnknownState,
+}
+
+/// The login page, which keeps where the user was going.
+pub(crate) fn login_page_link(return_to: &ReturnTo) -> String {
+    return_to.login_link(&[]).replacen("/login", "/", 1)
+}
+
+impl Failure for CallbackError {
+    fn public(&self) -> Public {
+        use StatusCode as Status;
+        let (status, code, title, description) = match self {
+            Self::Create(CreateError::Store(_)) | Self::Store(_) => {
+                return Public::store_unavailable();
+            }
+            Self::Metadata(_)
+            | Self::ApiKey(VerifyError::Keys(_))
+            | Self::IdToken(VerifyError::Keys(_)) => {
+                return Public::provider_unavailable();
+            }
+            Self::UnknownBaseUrl(_) => return Public::misconfigured(),
+            Self::Redeem(RedeemError::Unavailable { retry_after, .. }) => {
+                let public = Public::provider_unavailable();
+                return Public { retry_after: retry_after.or(public.retry_after), ..public };
+            }
+            Self::Refused(ProviderAnswer::Unavailable) => return Public::provider_unavailable(),
+            Self::Refused(ProviderAnswer::AccessDenied) => (
+                Status::FORBIDDEN,
+                "access_denied",
+                "You were not logged in",
+                "You cancelled the login, or your account is not allowed to use this application.",
+            ),
+            Self::Refused(_) => (
+                Status::BAD_REQUEST,
+                "login_refused",
+                "You were not logged in",
+                "The identity provider did not accept the login. Please start again.",
+            ),
+            Self::Redeem(
+                RedeemError::Malformed(_) | RedeemError::Redirected | RedeemError::ForeignEndpoint,
+            ) => (
+                Status::BAD_GATEWAY,
+                "identity_provider_answer",
+                "You were not logged in",
+                "The identity provider gave an answer that cannot be used. Please start again.",
+            ),
+            Self::UnknownState | Self::Replayed => (
+                Status::BAD_REQUEST,
+                "login_expired",
+                "This login can't be finished",
+                "It was started in another browser, took too long, or was finished already. Please start again.",
+            ),
+            Self::ApiKey(_)
+            | Self::Create(CreateError::Exists)
+            | Self::IdToken(_)
+            | Self::Malformed
+            | Self::NotLoggedIn
+            | Self::OtherIssuer
+            | Self::OtherOrganization
+            | Self::OtherSubject
+            | Self::Redeem(RedeemError::MissingIdToken | RedeemError::Refused { .. }) => (
+                Status::BAD_REQUEST,
+                "login_failed",
+                "You were not logged in",
+                "The login could not be completed. Please start again.",
+            ),
+        };
+        let action = Some(("Start again", "/".to_owned()));
+        Public { action, ..Public::new(status, code, title, description) }
+    }
+
+    fn event(&self) -> &'static str {
+        match self {
+            Self::Replayed => "login.replayed",
+            _ => "login.failed",
+        }
+    }
+}

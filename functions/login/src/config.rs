@@ -1,0 +1,158 @@
+//! The settings of the login function.
+
+use shared::{
+    application::Application, base_url::BaseUrl, config::Settings, cookie::CookieJar,
+    login_attempt::LoginCookies, login_methods::LoginMethod, session::SessionLimits,
+};
+
+/// What the login function uses.
+#[derive(Debug)]
+pub struct LoginConfig {
+    /// Who logs people in.
+    pub application: Application,
+    /// Where the bundle is reached.
+    pub base_url: BaseUrl,
+    /// The login methods to list.
+    pub connections: Connections,
+    /// How long sessions live.
+    pub limits: SessionLimits,
+    /// Where login attempts are kept.
+    pub login_cookies: LoginCookies,
+    /// What is asked for (RFC 6749 §3.3).
+    pub scope: String,
+    /// Whether the key page shows the token.
+    pub show_key: bool,
+}
+
+/// Which login methods the login page lists.
+#[derive(Debug)]
+pub enum Connections {
+    /// Those that the provider offers.
+    AskProvider,
+    /// These; none for one plain button.
+    Listed(Vec<LoginMethod>),
+}
+
+impl LoginConfig {
+    /// Reads what the login function uses.
+    pub fn from_settings(settings: &mut Settings) -> Option<Self> {
+        let application = Application::from_settings(settings);
+        let base_url = BaseUrl::from_settings(settings);
+        let connections = Connections::from_settings(settings);
+        let limits = SessionLimits::from_settings(settings);
+        let scope = scope(settings);
+        let show_key = settings.flag("SHOW_KEY", true);
+        // Faults in SECRET_KEY are to be found even where BASE_URL has one too.
+        let jar = CookieJar::new(base_url.as_ref().unwrap_or(&BaseUrl::Gateway));
+        let login_cookies = LoginCookies::from_settings(settings, jar);
+        Some(Self {
+            application: application?,
+            base_url: base_url?,
+            connections: connections?,
+            limits: limits?,
+            login_cookies: login_cookies?,
+            scope: scope?,
+            show_key: show_key?,
+        })
+    }
+}
+
+impl Connections {
+    fn from_settings(settings: &mut Settings) -> Option<Self> {
+        let connections = settings.optional("CONNECTIONS", |text| {
+            if text == "none" {
+                return Ok(Self::Listed(Vec::new()));
+            }
+            let methods: Option<Vec<_>> =
+                text.split(',').map(|name| LoginMethod::named(name.trim())).collect();
+            methods
+                .map(Self::Listed)
+                .ok_or("must be `none` or a comma-separated list of connection names")
+        })?;
+        Some(connections.unwrap_or(Self::AskProvider))
+    }
+}
+
+fn scope(settings: &mut Settings) -> Option<String> {
+    let is_scope_character = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
+    let scope = settings.optional("SCOPE", |text| {
+        let scopes: Vec<_> = text.split_whitespace().collect();
+        if !scopes.contains(&"openid") {
+            return Err("must contain `openid`");
+        }
+        if !scopes.iter().all(|scope| scope.bytes().all(is_scope_character)) {
+            return Err("must be scopes separated by spaces");
+        }
+        Ok(scopes.join(" "))
+    })?;
+    Some(scope.unwrap_or_else(|| "openid email".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(values: &[(&str, &str)]) -> Result<LoginConfig, String> {
+        let required = [
+            ("AUTH_HOST", "tenant.auth0.com"),
+            ("CLIENT_ID", "client"),
+            ("SECRET_KEY", "GJ5cWzkR8xHc1vXq9tYb3nMf7sLd2pQa"),
+        ];
+        let mut settings = Settings::from_values(required.iter().chain(values).copied());
+        let config = LoginConfig::from_settings(&mut settings);
+        settings.finish().map_err(|error| error.to_string())?;
+        Ok(config.unwrap())
+    }
+
+    #[test]
+    fn what_is_not_set_has_a_default() {
+        let config = read(&[]).unwrap();
+        assert_eq!(config.scope, "openid email");
+        assert!(config.show_key);
+        assert!(matches!(config.connections, Connections::AskProvider));
+        assert_eq!(config.base_url, BaseUrl::Gateway);
+    }
+
+    #[test]
+    fn a_scope_without_openid_is_a_fault() {
+        assert_eq!(read(&[("SCOPE", "openid  profile")]).unwrap().scope, "openid profile");
+        assert!(read(&[("SCOPE", "email")]).unwrap_err().contains("SCOPE must contain `openid`"));
+        assert!(read(&[("SCOPE", "openid a\"b")]).unwrap_err().contains("SCOPE"));
+    }
+
+    #[test]
+    fn connections_are_listed_or_none() {
+        let Connections::Listed(methods) =
+            read(&[("CONNECTIONS", "github, Username-Password-Authentication")])
+                .unwrap()
+                .connections
+        else {
+            panic!("not listed")
+        };
+        assert_eq!(
+            methods.iter().map(|method| &method.label[..]).collect::<Vec<_>>(),
+            ["GitHub", "Email and password"]
+        );
+        let Connections::Listed(none) = read(&[("CONNECTIONS", "none")]).unwrap().connections
+        else {
+            panic!("not listed")
+        };
+        assert!(none.is_empty());
+        assert!(read(&[("CONNECTIONS", "a b<c>")]).unwrap_err().contains("CONNECTIONS"));
+    }
+
+    #[test]
+    fn r177_every_fault_is_reported_together() {
+        let message = read(&[
+            ("AUTH_HOST", "http://tenant.auth0.com"),
+            ("SECRET_KEY", "hunter2"),
+            ("BASE_URL", "api"),
+            ("SHOW_KEY", "maybe"),
+        ])
+        .unwrap_err();
+        for variable in ["AUTH_HOST", "SECRET_KEY", "BASE_URL", "SHOW_KEY"] {
+            assert!(message.contains(variable), "{message}");
+        }
+        assert!(!message.contains("hunter2"));
+    }
+}

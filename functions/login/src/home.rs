@@ -1,0 +1,158 @@
+//! `GET /`.
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use http::{StatusCode, header};
+use serde_json::{Map, Value};
+use shared::{
+    base_url::UnknownBaseUrl,
+    clock::Timestamp,
+    cookie::{RequestCookies, SessionCookie},
+    error::{Failure, Public},
+    login_methods::LoginMethod,
+    query::Query,
+    request::{Request, Response},
+    return_to::ReturnTo,
+    session::Session,
+    store::StoreError,
+    view::{Key, KeyPage, LoginMethodLink, LoginPage, User},
+};
+use url::Url;
+
+use crate::{Connections, Login};
+
+/// Why neither page can be shown.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HomeError {
+    /// The store does not answer, so nobody knows whether there is a session.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Where the bundle itself is reached is not known.
+    #[error(transparent)]
+    UnknownBaseUrl(#[from] UnknownBaseUrl),
+}
+
+impl Login {
+    pub(crate) async fn home(&self, request: &Request, now: Timestamp) -> Response {
+        match self.either_page(request, now).await {
+            Ok(response) => response,
+            Err(error) => self.responder.failure(request, &error),
+        }
+    }
+
+    async fn either_page(&self, request: &Request, now: Timestamp) -> Result<Response, HomeError> {
+        let cookie = self.cookies.session(&RequestCookies::of(request.headers()));
+        if let SessionCookie::Present(secret) = &cookie
+            && let Some(session) = self.sessions.by_cookie(secret, now).await?
+        {
+            let protected_url = format!("{}/protected", self.config.base_url.resolve(request)?);
+            return Ok(self.key_page(&session, &protected_url, now));
+        }
+        let mut response = self.login_page(request, now).await;
+        if !matches!(cookie, SessionCookie::Absent) {
+            response.headers_mut().append(header::SET_COOKIE, self.cookies.clear_session());
+        }
+        Ok(response)
+    }
+
+    async fn login_page(&self, request: &Request, now: Timestamp) -> Response {
+        let return_to = Query::of(request.uri())
+            .once("return_to")
+            .ok()
+            .flatten()
+            .map(ReturnTo::parse)
+            .unwrap_or_default();
+        let asked;
+        let methods: &[LoginMethod] = match &self.config.connections {
+            Connections::Listed(methods) => methods,
+            Connections::AskProvider => {
+                asked = self.methods.list(now).await;
+                &asked
+            }
+        };
+        let links: Vec<_> = methods
+            .iter()
+            .map(|method| return_to.login_link(&[("connection", &method.connection)]))
+            .collect();
+        let methods: Vec<_> = methods
+            .iter()
+            .zip(&links)
+            .map(|(method, href)| LoginMethodLink {
+                href,
+                label: &method.label,
+                kind: method.kind,
+                strategy: &method.strategy,
+            })
+            .collect();
+        let issuer = &self.config.application.issuer;
+        self.responder.page(StatusCode::OK, |nonce| {
+            LoginPage {
+                nonce,
+                methods: &methods,
+                plain_href: &return_to.login_link(&[]),
+                tenant: issuer.url().host_str().unwrap_or_default(),
+                development: issuer.is_loopback(),
+                notice: None,
+            }
+            .render()
+        })
+    }
+
+    fn key_page(&self, session: &Session, protected_url: &str, now: Timestamp) -> Response {
+        let contents = &session.contents;
+        let token = contents.api_key.expose();
+        let [header, claims] = readable_parts(token);
+        let text = |name: &str| contents.user.get(name).and_then(Value::as_str);
+        let key = Key {
+            token,
+            header: &header,
+            claims: &claims,
+            expires_at: contents.api_key_expires_at,
+        };
+        self.responder.page(StatusCode::OK, |nonce| {
+            KeyPage {
+                nonce,
+                key: self.config.show_key.then_some(key),
+                user: User {
+                    subject: text("sub").unwrap_or_default(),
+                    name: text("name"),
+                    email: text("email"),
+                    email_verified: contents.user.get("email_verified") == Some(&Value::Bool(true)),
+                    picture: self.picture(&contents.user).as_deref(),
+                },
+                protected_url,
+                session_ends_at: session.ends_at,
+                now,
+            }
+            .render()
+        })
+    }
+
+    /// The user's picture, if a page may load it: by https, or from the provider itself (R171).
+    fn picture(&self, user: &Map<String, Value>) -> Option<String> {
+        let url = Url::parse(user.get("picture")?.as_str()?).ok()?;
+        (url.scheme() == "https" || self.config.application.issuer.owns(&url)).then(|| url.into())
+    }
+}
+
+impl Failure for HomeError {
+    fn public(&self) -> Public {
+        match self {
+            Self::Store(_) => Public::store_unavailable(),
+            Self::UnknownBaseUrl(_) => Public::misconfigured(),
+        }
+    }
+
+    fn event(&self) -> &'static str {
+        "home.failed"
+    }
+}
+
+/// Header and claims of a token that was verified when the session began, indented.
+fn readable_parts(token: &str) -> [String; 2] {
+    let mut parts = token.split('.').map(|part| {
+        let json: Value =
+            serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(part).ok()?).ok()?;
+        serde_json::to_string_pretty(&json).ok()
+    });
+    [(); 2].map(|()| parts.next().flatten().unwrap_or_default())
+}

@@ -1,0 +1,178 @@
+//! `GET /login`.
+
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use shared::{
+    base_url::UnknownBaseUrl,
+    clock::Timestamp,
+    cookie::RequestCookies,
+    error::{Failure, Public},
+    keys::KeysError,
+    login_attempt::LoginAttempt,
+    query::Query,
+    request::{Request, Response},
+    return_to::ReturnTo,
+};
+use url::Url;
+
+use crate::Login;
+
+/// Why no login was started.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    /// The provider's metadata cannot be had.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// A parameter came twice, is too long or holds control characters.
+    #[error("the parameter `{0}` is not usable")]
+    Parameter(&'static str),
+    /// A browser that only guesses where the user goes next.
+    #[error("a prefetch, or a request for something other than a page")]
+    NotNavigation,
+    /// Where the bundle itself is reached is not known.
+    #[error(transparent)]
+    UnknownBaseUrl(#[from] UnknownBaseUrl),
+}
+
+impl Login {
+    pub(crate) async fn start(&self, request: &Request, now: Timestamp) -> Response {
+        match self.redirect(request, now).await {
+            Ok(response) => response,
+            Err(error) => self.responder.failure(request, &error),
+        }
+    }
+
+    async fn redirect(&self, request: &Request, now: Timestamp) -> Result<Response, StartError> {
+        if is_not_navigation(request) {
+            return Err(StartError::NotNavigation);
+        }
+        let query = Query::of(request.uri());
+        let passed_on = passed_on(&query)?;
+        let return_to = parameter(&query, "return_to")?.map(ReturnTo::parse).unwrap_or_default();
+        let redirect_uri = format!("{}/callback", self.config.base_url.resolve(request)?);
+        let metadata = self.keys.metadata(now).await?;
+
+        let mut attempt = LoginAttempt::start(return_to, &self.random, now);
+        let value_of =
+            |name| passed_on.iter().find(|(passed, _)| *passed == name).map(|(_, value)| *value);
+        attempt.organization = value_of("organization").map(str::to_owned);
+        attempt.sign_in_anew = value_of("prompt") == Some("login");
+        let location = self.authorization_url(
+            &metadata.authorization_endpoint,
+            &redirect_uri,
+            &attempt,
+            &passed_on,
+        );
+
+        let mut response = self.responder.see_other(location.as_str());
+        let cookies = RequestCookies::of(request.headers());
+        for cookie in self.config.login_cookies.keep(&attempt, &cookies, &self.random, now) {
+            response.headers_mut().append(header::SET_COOKIE, cookie);
+        }
+        Ok(response)
+    }
+
+    /// The authentication request (OpenID Connect Core §3.1.2.1, RFC 7636 §4.3).
+    fn authorization_url(
+        &self,
+        endpoint: &Url,
+        redirect_uri: &str,
+        attempt: &LoginAttempt,
+        passed_on: &[(&str, &str)],
+    ) -> Url {
+        let mut url = endpoint.clone();
+        let mut query = url.query_pairs_mut();
+        query
+            .append_pair("response_type", "code")
+            .append_pair("client_id", &self.config.application.client_id)
+            .append_pair("redirect_uri", redirect_uri)
+            .append_pair("scope", &self.config.scope)
+            .append_pair("state", attempt.state.expose())
+            .append_pair("nonce", attempt.nonce.expose())
+            .append_pair("code_challenge", &attempt.code_challenge())
+            .append_pair("code_challenge_method", "S256");
+        if let Some(audience) = &self.config.application.audience {
+            query.append_pair("audience", audience);
+        }
+        query.extend_pairs(passed_on);
+        drop(query);
+        url
+    }
+}
+
+impl Failure for StartError {
+    fn public(&self) -> Public {
+        match self {
+            Self::Keys(_) => Public::provider_unavailable(),
+            Self::UnknownBaseUrl(_) => Public::misconfigured(),
+            Self::NotNavigation => Public::new(
+                StatusCode::BAD_REQUEST,
+                "not_a_navigation",
+                "A login starts with a click",
+                "Open this address in a browser to log in.",
+            ),
+            Self::Parameter(_) => Public {
+                action: Some(("Go to the login page", "/".to_owned())),
+                ..Public::new(
+                    StatusCode::BAD_REQUEST,
+                    "invalid_request",
+                    "This login link is not usable",
+                    "A parameter came twice, is too long or holds characters that have no place there.",
+                )
+            },
+        }
+    }
+
+    fn event(&self) -> &'static str {
+        "login.not_started"
+    }
+}
+
+/// The parameters that a link may pass on to the provider. All others are ours to choose: with
+/// `redirect_uri`, `scope` or `nonce` from a link, its author would choose who gets the code,
+/// and what it is good for (R3).
+const PASSED_ON: [&str; 7] = [
+    "connection",
+    "invitation",
+    "login_hint",
+    "organization",
+    "prompt",
+    "screen_hint",
+    "ui_locales",
+];
+
+const MAXIMUM_LENGTH: usize = 256;
+
+fn passed_on(query: &Query) -> Result<Vec<(&'static str, &str)>, StartError> {
+    let mut passed_on = Vec::new();
+    for name in PASSED_ON {
+        let Some(value) = parameter(query, name)? else { continue };
+        if value.len() > MAXIMUM_LENGTH || value.chars().any(char::is_control) {
+            return Err(StartError::Parameter(name));
+        }
+        passed_on.push((name, value));
+    }
+    Ok(passed_on)
+}
+
+fn parameter<'a>(query: &'a Query, name: &'static str) -> Result<Option<&'a str>, StartError> {
+    let value = query.once(name).map_err(|_| StartError::Parameter(name))?;
+    Ok(value.filter(|value| !value.is_empty()))
+}
+
+/// A login that nobody asked for would push out the cookie of one that somebody did (R6).
+fn is_not_navigation(request: &Request) -> bool {
+    let text = |name: &HeaderName| {
+        request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok())
+    };
+    let is_prefetch = PREFETCH.iter().any(|name| {
+        text(name).is_some_and(|purpose| purpose.to_ascii_lowercase().contains("prefetch"))
+    });
+    is_prefetch || text(&SEC_FETCH_DEST).is_some_and(|destination| destination != "document")
+}
+
+const PREFETCH: [HeaderName; 3] = [
+    HeaderName::from_static("purpose"),
+    HeaderName::from_static("sec-purpose"),
+    HeaderName::from_static("x-moz"),
+];
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");

@@ -1,0 +1,238 @@
+//! What a local run assumes where nothing is set.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+use secrecy::SecretString;
+use shared::{config::Settings, issuer::Issuer, random::Random};
+
+use crate::identity_provider::Options;
+
+/// What a local run is made of, beside the functions' own settings.
+#[derive(Debug)]
+pub struct LocalRun {
+    /// Where the bundle is reached.
+    pub base_url: String,
+    /// The development provider, unless the settings name another one.
+    pub provider: Option<DevelopmentProvider>,
+    /// What was assumed, one sentence each.
+    pub assumptions: Vec<String>,
+}
+
+/// How the development provider is started.
+#[derive(Debug)]
+pub struct DevelopmentProvider {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// How it treats its one application.
+    pub options: Options,
+}
+
+impl LocalRun {
+    /// Reads `HOST`, `PORT` and what the development provider needs, and assumes whatever the
+    /// functions will ask for and nobody set.
+    ///
+    /// Inside Lambda it is a fault: a memory store and a provider without passwords have no place
+    /// there (R178).
+    pub fn from_settings(settings: &mut Settings, random: &Random) -> Option<Self> {
+        if settings.inside_lambda() {
+            settings.fault("AWS_LAMBDA_FUNCTION_NAME", "names a function inside Lambda: `local` is for local runs, deploy the functions instead");
+            return None;
+        }
+        let host =
+            settings.optional("HOST", |text| match Issuer::parse(&format!("http://{text}")) {
+                Ok(origin) if origin.url().port().is_none() => Ok(text.to_owned()),
+                _ => Err("must be a name of this machine, such as `localhost`"),
+            });
+        let port = port(settings, "PORT", 9_000);
+        let provider_port = port_after(settings, port);
+        let lifetime =
+            settings.optional("TOKEN_LIFETIME", |text| match humantime::parse_duration(text) {
+                Ok(lifetime) if lifetime >= Duration::from_secs(1) => Ok(lifetime),
+                _ => Err("must be a time span such as `2m` or `10h`"),
+            });
+        let (host, port, provider_port, lifetime) = (host?, port?, provider_port?, lifetime?);
+
+        let mut assumptions = Vec::new();
+        let mut assume = |settings: &mut Settings, variable: &str, value: String, because: &str| {
+            if !settings.is_set(variable) {
+                assumptions.push(format!("{variable} is not set: {because}"));
+            }
+            settings.assume(variable, value);
+        };
+        let base_url = format!("http://{}:{port}", host.as_deref().unwrap_or("localhost"));
+        assume(settings, "BASE_URL", base_url.clone(), &base_url);
+        assume(
+            settings,
+            "SECRET_KEY",
+            random.token(),
+            "a random one, so logins under way end with this process",
+        );
+        assume(
+            settings,
+            "SESSION_STORE",
+            "memory".to_owned(),
+            "sessions are in memory and end with this process",
+        );
+        let provider = if settings.is_set("AUTH_HOST") {
+            None
+        } else {
+            let issuer = format!("http://localhost:{provider_port}");
+            assume(
+                settings,
+                "AUTH_HOST",
+                issuer.clone(),
+                &format!("the development identity provider at {issuer}"),
+            );
+            assume(
+                settings,
+                "CLIENT_ID",
+                "development-client".to_owned(),
+                "the development provider's application",
+            );
+            assume(
+                settings,
+                "CLIENT_SECRET",
+                random.token(),
+                "a random one, known to the development provider",
+            );
+            assume(
+                settings,
+                "SCOPE",
+                "openid profile email".to_owned(),
+                "`openid profile email`, so that the sample users have names and pictures",
+            );
+            Some(provider(settings, provider_port, lifetime)?)
+        };
+        Some(Self {
+            base_url: settings.optional("BASE_URL", |text| Ok::<_, &str>(text.to_owned()))??,
+            provider,
+            assumptions,
+        })
+    }
+}
+
+fn provider(
+    settings: &mut Settings,
+    port: u16,
+    token_lifetime: Option<Duration>,
+) -> Option<DevelopmentProvider> {
+    let text = |settings: &mut Settings, variable| {
+        settings.optional(variable, |text| Ok::<_, &str>(text.to_owned()))
+    };
+    let base_url = text(settings, "BASE_URL")??;
+    let base_url = base_url.trim_end_matches('/');
+    let mut options = Options::new(
+        text(settings, "CLIENT_ID")??,
+        SecretString::from(text(settings, "CLIENT_SECRET")??),
+    );
+    options.redirect_uris = vec![format!("{base_url}/callback")];
+    options.logout_uris = vec![format!("{base_url}/signed-out")];
+    options.audiences = text(settings, "AUDIENCE")?.into_iter().collect();
+    options.token_lifetime = token_lifetime;
+    Some(DevelopmentProvider { address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)), options })
+}
+
+/// The provider has a port of its own: a request to the function that is itself being served would
+/// wait for itself.
+fn port_after(settings: &mut Settings, port_of_bundle: Option<u16>) -> Option<u16> {
+    let provider_port = port(settings, "PROVIDER_PORT", 9_100)?;
+    if Some(provider_port) == port_of_bundle {
+        settings.fault("PROVIDER_PORT", "must be another port than PORT");
+        return None;
+    }
+    Some(provider_port)
+}
+
+fn port(settings: &mut Settings, variable: &'static str, default: u16) -> Option<u16> {
+    let port = settings.optional(variable, |text| match text.parse() {
+        Ok(port) if port > 0 => Ok(port),
+        _ => Err("must be a port number"),
+    })?;
+    Some(port.unwrap_or(default))
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+    use shared::seams::Seams;
+
+    use super::*;
+    use crate::bundle::BundleConfig;
+
+    fn run(values: &[(&str, &str)]) -> Result<LocalRun, String> {
+        let mut settings = Settings::from_values(values.iter().copied());
+        let run = LocalRun::from_settings(&mut settings, &Random::system());
+        if run.is_some() {
+            BundleConfig::from_settings(&mut settings);
+            Seams::from_settings(&mut settings);
+        }
+        settings.finish().map_err(|error| error.to_string())?;
+        Ok(run.unwrap())
+    }
+
+    #[test]
+    fn with_nothing_set_it_runs_and_says_what_it_assumed() {
+        let run = run(&[]).unwrap();
+        assert_eq!(run.base_url, "http://localhost:9000");
+        let provider = run.provider.unwrap();
+        assert!(provider.address.ip().is_loopback());
+        assert_eq!(provider.options.redirect_uris, ["http://localhost:9000/callback"]);
+        let said = run.assumptions.join("\n");
+        for variable in [
+            "AUTH_HOST",
+            "BASE_URL",
+            "CLIENT_ID",
+            "CLIENT_SECRET",
+            "SCOPE",
+            "SECRET_KEY",
+            "SESSION_STORE",
+        ] {
+            assert!(said.contains(variable), "{said}");
+        }
+        assert!(!said.contains(provider.options.client_secret.expose_secret()));
+    }
+
+    #[test]
+    fn an_auth0_application_needs_its_credentials_and_no_development_provider() {
+        let message = run(&[("AUTH_HOST", "tenant.auth0.com")]).unwrap_err();
+        assert!(
+            message.contains("CLIENT_ID is not set")
+                && message.contains("CLIENT_SECRET is not set"),
+            "{message}"
+        );
+        let run = run(&[
+            ("AUTH_HOST", "tenant.auth0.com"),
+            ("CLIENT_ID", "id"),
+            ("CLIENT_SECRET", "hunter2"),
+        ])
+        .unwrap();
+        assert!(run.provider.is_none());
+    }
+
+    #[test]
+    fn r178_it_refuses_to_run_inside_lambda() {
+        let message = run(&[("LAMBDA_TASK_ROOT", "/var/task")]).unwrap_err();
+        assert!(message.contains("`local` is for local runs"), "{message}");
+    }
+
+    #[test]
+    fn r177_nonsense_is_reported_at_once_and_without_its_values() {
+        let message = run(&[
+            ("PORT", "hunter2"),
+            ("PROVIDER_PORT", "0"),
+            ("HOST", "a b"),
+            ("TOKEN_LIFETIME", "soon"),
+        ])
+        .unwrap_err();
+        for variable in ["HOST", "PORT", "PROVIDER_PORT", "TOKEN_LIFETIME"] {
+            assert!(message.contains(&format!("\n  {variable} ")), "{message}");
+        }
+        assert!(!message.contains("hunter2"));
+        assert!(
+            run(&[("PORT", "9100")]).unwrap_err().contains("PROVIDER_PORT must be another port")
+        );
+    }
+}
