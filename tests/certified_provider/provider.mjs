@@ -1,0 +1,183 @@
+// A certified OpenID Connect provider dressed with Auth0's paths.
+//
+// Usage: PROVIDER_CLIENT='{"client_id":…,"client_secret":…,"redirect_uris":[…]}' node provider.mjs [PORT]
+// Prints `ready PORT` once it listens on loopback. Ends when its standard input closes, so that it
+// cannot outlive the test that started it.
+//
+// Its pages are plain forms: a client without script walks through login and logout. What a test
+// may change while it runs stands in `controls`.
+import * as crypto from 'node:crypto';
+import * as http from 'node:http';
+import Provider from 'oidc-provider';
+
+const client = JSON.parse(process.env.PROVIDER_CLIENT ?? 'null');
+if (client === null) throw new Error('PROVIDER_CLIENT must hold the client as JSON');
+
+const server = http.createServer((request, response) => answer(request, response));
+await new Promise((resolve, reject) => {
+  server.on('error', reject);
+  server.listen(Number(process.argv[2] ?? 0), '127.0.0.1', resolve);
+});
+const issuer = `http://localhost:${server.address().port}/`;
+const cookieKey = crypto.randomBytes(32).toString('hex');
+const served = {}; // requests answered so far, by path
+let key; // the one key that signs and is published
+let nextIdToken = {}; // how the next ID token is spoilt: { claims, unknown_key }
+let provider;
+rotateKeys();
+
+process.stdin.resume().on('end', () => process.exit(0));
+console.log(`ready ${server.address().port}`);
+
+const controls = {
+  'POST /__control/rotate-keys': () => rotateKeys(),
+  'POST /__control/next-id-token': (body) => { nextIdToken = JSON.parse(body); },
+  'GET /__control/served': () => served,
+};
+
+async function answer(request, response) {
+  const { pathname } = new URL(request.url, issuer);
+  const control = controls[`${request.method} ${pathname}`];
+  if (control) {
+    const result = control(await bodyOf(request)) ?? {};
+    response.setHeader('content-type', 'application/json').end(JSON.stringify(result));
+    return;
+  }
+  served[pathname] = (served[pathname] ?? 0) + 1;
+  if (pathname.startsWith('/interaction/')) {
+    await interaction(request, response).catch((error) => {
+      response.writeHead(400, { 'content-type': 'text/plain' }).end(error.message);
+    });
+    return;
+  }
+  provider.callback()(request, response);
+}
+
+/** The old key is gone at once: a token it signed no longer verifies. Logins and sessions go on. */
+function rotateKeys() {
+  key = signingKey();
+  provider = new Provider(issuer, {
+    clients: [client],
+    jwks: { keys: [{ ...key.privateKey.export({ format: 'jwk' }), ...key.label }] },
+    cookies: { keys: [cookieKey] },
+    routes: {
+      authorization: '/authorize',
+      token: '/oauth/token',
+      end_session: '/oidc/logout',
+      revocation: '/oauth/revoke',
+      userinfo: '/userinfo',
+      jwks: '/.well-known/jwks.json',
+    },
+    pkce: { required: () => true },
+    scopes: ['openid', 'offline_access'],
+    claims: {
+      openid: ['sub'],
+      email: ['email', 'email_verified'],
+      profile: ['name', 'nickname', 'picture', 'updated_at'],
+    },
+    // Auth0 puts the claims of the granted scopes into the ID token, not only behind /userinfo.
+    conformIdTokenClaims: false,
+    // What Auth0 takes beside the standard's own parameters.
+    extraParams: ['audience', 'connection', 'organization', 'invitation'],
+    features: {
+      devInteractions: { enabled: false },
+      backchannelLogout: { enabled: Boolean(client.backchannel_logout_uri) },
+      revocation: { enabled: true },
+      rpInitiatedLogout: { enabled: true, logoutSource, postLogoutSuccessSource },
+    },
+    interactions: { url: (_ctx, { uid }) => `/interaction/${uid}` },
+    // The application is a first party: what it asks for, it is granted.
+    loadExistingGrant: async (ctx) => {
+      const grant = new ctx.oidc.provider.Grant({
+        clientId: ctx.oidc.client.clientId,
+        accountId: ctx.oidc.session.accountId,
+      });
+      grant.addOIDCScope(ctx.oidc.params.scope);
+      await grant.save();
+      return grant;
+    },
+    findAccount: (_ctx, id) => ({ accountId: id, claims: () => claimsOf(id) }),
+    // Its own `dispatcher` refuses loopback, where the tests listen.
+    fetch: (url, { dispatcher, ...options }) => globalThis.fetch(url, options),
+  });
+  provider.use(spoilIdToken);
+}
+
+/** The account is the e-mail typed at login. */
+function claimsOf(id) {
+  return {
+    sub: id,
+    email: id,
+    email_verified: true,
+    name: id.split('@')[0],
+    nickname: id.split('@')[0],
+    picture: `${issuer}picture.png`,
+    updated_at: 1_700_000_000,
+  };
+}
+
+async function interaction(request, response) {
+  const { uid, prompt, params } = await provider.interactionDetails(request, response);
+  if (request.method === 'POST') {
+    const form = new URLSearchParams(await bodyOf(request));
+    const result = form.has('cancel')
+      ? { error: 'access_denied', error_description: 'The person cancelled the login' }
+      : { login: { accountId: form.get('email') } };
+    await provider.interactionFinished(request, response, result, { mergeWithLastSubmission: false });
+    return;
+  }
+  if (prompt.name !== 'login') throw new Error(`unexpected prompt ${prompt.name}`);
+  page(response, 'Sign in', `<form method="post" action="/interaction/${uid}">
+    <label>E-mail <input name="email" type="email" value="${escape(params.login_hint ?? '')}"></label>
+    <button>Sign in</button>
+    <button name="cancel" value="yes" formnovalidate>Cancel</button>
+  </form>`);
+}
+
+async function logoutSource(ctx, form) {
+  const button = '<button name="logout" value="yes">Sign out</button>';
+  page(ctx.res, 'Sign out', form.replace('</form>', `${button}</form>`));
+  ctx.respond = false;
+}
+
+async function postLogoutSuccessSource(ctx) {
+  page(ctx.res, 'Signed out', '<p>The session has ended.</p>');
+  ctx.respond = false;
+}
+
+async function spoilIdToken(ctx, next) {
+  await next();
+  if (ctx.path !== '/oauth/token' || !ctx.body?.id_token) return;
+  const { claims, unknown_key: unknownKey } = nextIdToken;
+  nextIdToken = {};
+  if (claims || unknownKey) {
+    const payload = JSON.parse(Buffer.from(ctx.body.id_token.split('.')[1], 'base64url'));
+    ctx.body.id_token = sign({ ...payload, ...claims }, unknownKey ? signingKey() : key);
+  }
+}
+
+function sign(payload, { label, privateKey }) {
+  const encode = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const input = `${encode({ alg: label.alg, typ: 'JWT', kid: label.kid })}.${encode(payload)}`;
+  return `${input}.${crypto.sign('sha256', Buffer.from(input), privateKey).toString('base64url')}`;
+}
+
+function signingKey() {
+  const { privateKey } = crypto.generateKeyPairSync('rsa', { modulusLength: 2048 });
+  return { privateKey, label: { kid: crypto.randomUUID(), alg: 'RS256', use: 'sig' } };
+}
+
+async function bodyOf(request) {
+  const chunks = [];
+  for await (const chunk of request) chunks.push(chunk);
+  return Buffer.concat(chunks).toString();
+}
+
+function page(response, title, content) {
+  response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' });
+  response.end(`<!doctype html><html lang="en"><title>${title}</title><h1>${title}</h1>${content}</html>`);
+}
+
+function escape(text) {
+  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+}
