@@ -1,5 +1,6 @@
 //! The four functions in one process.
 
+use async_trait::async_trait;
 use callback::{Callback, CallbackConfig};
 use http::{HeaderMap, Method, header};
 use login::{Login, LoginConfig};
@@ -10,19 +11,15 @@ use shared::{
     clock::Timestamp,
     config::Settings,
     guard::GuardConfig,
-    request::{Request, Response},
+    request::{Function, Request, Response},
     respond::Responder,
     seams::Seams,
 };
 
 /// Every function, plugged into the same store and the same provider.
-#[derive(Debug)]
 pub struct Bundle {
     base_url: BaseUrl,
-    callback: Callback,
-    login: Login,
-    logout: Logout,
-    protected: Protected,
+    functions: [Box<dyn Function>; 4],
     responder: Responder,
 }
 
@@ -49,36 +46,14 @@ impl Bundle {
     pub fn new(config: BundleConfig, seams: &Seams) -> Self {
         let base_url = config.guard.base_url.clone();
         Self {
-            callback: Callback::new(config.callback, seams),
-            login: Login::new(config.login, seams),
-            logout: Logout::new(config.guard.clone(), seams),
-            responder: Responder::new(
-                config.guard.application.issuer.clone(),
-                base_url.clone(),
-                seams.random.clone(),
-            ),
-            protected: Protected::new(config.guard, seams),
+            functions: [
+                Box::new(Callback::new(config.callback, seams)),
+                Box::new(Login::new(config.login, seams)),
+                Box::new(Logout::new(config.guard.clone(), seams)),
+                Box::new(Protected::new(config.guard.clone(), seams)),
+            ],
+            responder: Responder::new(&config.guard.application.issuer, &base_url, &seams.random),
             base_url,
-        }
-    }
-
-    /// Hands `request` to the function that serves its path, as the gateway does when deployed.
-    pub async fn handle(&self, request: Request, now: Timestamp) -> Response {
-        if let Some(address) = self.own_address(&request) {
-            return self.responder.see_other(&address);
-        }
-        let path = request.uri().path();
-        let is_served_by = |paths: &[&str]| paths.contains(&path);
-        if is_served_by(&login::PATHS) {
-            self.login.handle(request, now).await
-        } else if is_served_by(&callback::PATHS) {
-            self.callback.handle(request, now).await
-        } else if is_served_by(&protected::PATHS) {
-            self.protected.handle(request, now).await
-        } else if is_served_by(&logout::PATHS) {
-            self.logout.handle(request, now).await
-        } else {
-            self.responder.not_found(&request)
         }
     }
 
@@ -92,6 +67,28 @@ impl Bundle {
             matches!(request.uri().path(), "/" | "/login") && request.method() == Method::GET;
         let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
         (is_elsewhere && is_page && !self.base_url.is_https()).then(|| format!("{origin}{path}"))
+    }
+}
+
+#[async_trait]
+impl Function for Bundle {
+    fn paths(&self) -> &'static [&'static str] {
+        &["/", "/{*path}"]
+    }
+
+    /// Hands `request` to the function that serves its path, as the gateway does when deployed.
+    async fn handle(&self, request: Request, now: Timestamp) -> Response {
+        if let Some(address) = self.own_address(&request) {
+            return self.responder.see_other(&address);
+        }
+        match self
+            .functions
+            .iter()
+            .find(|function| function.paths().contains(&request.uri().path()))
+        {
+            Some(function) => function.handle(request, now).await,
+            None => self.responder.not_found(&request),
+        }
     }
 }
 

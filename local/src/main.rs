@@ -1,6 +1,6 @@
 //! The local run: what `cargo lambda watch` starts.
 
-use std::{process::ExitCode, sync::Arc};
+use std::process::ExitCode;
 
 use local::{
     bundle::{Bundle, BundleConfig},
@@ -23,11 +23,7 @@ async fn main() -> ExitCode {
             eprintln!("{assumption}");
         }
         eprintln!("\nOpen {}/ in a browser.\n", run.base_url);
-        let bundle = Arc::new(Bundle::new(config, &seams));
-        Some(move |request, now| {
-            let bundle = Arc::clone(&bundle);
-            async move { bundle.handle(request, now).await }
-        })
+        Some(Bundle::new(config, &seams))
     })
     .await
 }

@@ -2,13 +2,26 @@
 //!
 //! Plain `http` types, so that a handler runs the same under Lambda, in a local run and in a test.
 
+use async_trait::async_trait;
 use bytes::Bytes;
+
+use crate::clock::Timestamp;
 
 /// A request whose body is complete in memory: API Gateway hands over no other.
 pub type Request = http::Request<Bytes>;
 
 /// An answer whose body is complete in memory.
 pub type Response = http::Response<Bytes>;
+
+/// A function of the bundle, as the gateway or a local run sees it.
+#[async_trait]
+pub trait Function: Send + Sync {
+    /// The paths that it serves.
+    fn paths(&self) -> &'static [&'static str];
+
+    /// Answers `request`, whatever it is.
+    async fn handle(&self, request: Request, now: Timestamp) -> Response;
+}
 
 /// What the gateway says about a request, as against what the client says in it.
 ///

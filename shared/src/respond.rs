@@ -28,8 +28,13 @@ pub struct Responder {
 
 impl Responder {
     /// Answers of the bundle at `base_url`, whose logins happen at `issuer`.
-    pub fn new(issuer: Issuer, base_url: BaseUrl, random: Random) -> Self {
-        Self { issuer, base_url, random, json_only: false }
+    pub fn new(issuer: &Issuer, base_url: &BaseUrl, random: &Random) -> Self {
+        Self {
+            issuer: issuer.clone(),
+            base_url: base_url.clone(),
+            random: random.clone(),
+            json_only: false,
+        }
     }
 
     /// The same, for an address that answers even a navigation by JSON.

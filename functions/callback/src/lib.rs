@@ -8,6 +8,7 @@ mod error;
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use http::{Method, header};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
@@ -23,7 +24,7 @@ use shared::{
     login_attempt::{LoginAttempt, LoginCookies},
     provider::{AuthorizationCodeGrant, ClientCredentials, IdentityProvider, TokenResponse},
     query::Query,
-    request::{Request, Response},
+    request::{Function, Request, Response},
     respond::Responder,
     seams::Seams,
     session::{SessionContents, SessionLimits, Sessions},
@@ -34,9 +35,6 @@ use answer::{Answer, Outcome};
 
 pub use answer::ProviderAnswer;
 pub use error::CallbackError;
-
-/// The path that this function serves.
-pub const PATHS: [&str; 1] = ["/callback"];
 
 /// The function.
 #[derive(Debug)]
@@ -100,24 +98,10 @@ impl Callback {
             cookies: CookieJar::new(&config.base_url),
             keys: Arc::clone(&seams.keys),
             provider: Arc::clone(&seams.provider),
-            responder: Responder::new(
-                config.application.issuer.clone(),
-                config.base_url.clone(),
-                seams.random.clone(),
-            ),
+            responder: Responder::new(&config.application.issuer, &config.base_url, &seams.random),
             sessions: Sessions::new(Arc::clone(&seams.store), config.limits, seams.random.clone()),
             store: Arc::clone(&seams.store),
             config,
-        }
-    }
-
-    /// Answers `request`, whatever it is. `HEAD` is none of the methods: a link scanner must not
-    /// use the code up (R34).
-    pub async fn handle(&self, request: Request, now: Timestamp) -> Response {
-        match (request.uri().path(), request.method()) {
-            ("/callback", &Method::GET) => self.finish(&request, now).await,
-            ("/callback", _) => self.responder.method_not_allowed(&request, "GET"),
-            _ => self.responder.not_found(&request),
         }
     }
 
@@ -265,6 +249,22 @@ impl Callback {
             provider_session: claims.session_id.clone(),
             scopes: granted,
         })
+    }
+}
+
+#[async_trait]
+impl Function for Callback {
+    fn paths(&self) -> &'static [&'static str] {
+        &["/callback"]
+    }
+
+    /// `HEAD` is none of the methods: a link scanner must not use the code up (R34).
+    async fn handle(&self, request: Request, now: Timestamp) -> Response {
+        match (request.uri().path(), request.method()) {
+            ("/callback", &Method::GET) => self.finish(&request, now).await,
+            ("/callback", _) => self.responder.method_not_allowed(&request, "GET"),
+            _ => self.responder.not_found(&request),
+        }
     }
 }
 

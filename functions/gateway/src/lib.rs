@@ -2,14 +2,27 @@
 //! `http` types: events in, answers out, logs, deadline.
 //!
 //! ```no_run
-//! # use shared::{clock::Timestamp, config::Settings, request::{Request, Response}};
+//! # use shared::{clock::Timestamp, config::Settings, request::{Function, Request, Response}};
+//! struct Greeter {
+//!     greeting: String,
+//! }
+//!
+//! #[async_trait::async_trait]
+//! impl Function for Greeter {
+//!     fn paths(&self) -> &'static [&'static str] {
+//!         &["/greeting"]
+//!     }
+//!
+//!     async fn handle(&self, _: Request, _: Timestamp) -> Response {
+//!         Response::new(self.greeting.clone().into())
+//!     }
+//! }
+//!
 //! #[tokio::main(flavor = "current_thread")]
 //! async fn main() -> std::process::ExitCode {
 //!     gateway::run(async |settings: &mut Settings| {
-//!         let greet = settings.flag("GREET", true)?;
-//!         Some(move |_: Request, _: Timestamp| async move {
-//!             Response::new(if greet { "hello".into() } else { "".into() })
-//!         })
+//!         let greeting = settings.required("GREETING", "a word", |text| Ok::<_, &str>(text.to_owned()))?;
+//!         Some(Greeter { greeting })
 //!     })
 //!     .await
 //! }
@@ -21,13 +34,9 @@ pub mod logging;
 pub mod refusal;
 mod service;
 
-use std::{any, future::Future, io, process::ExitCode};
+use std::{any, io, process::ExitCode};
 
-use shared::{
-    clock::{Clock, Timestamp},
-    config::Settings,
-    request::{Request, Response},
-};
+use shared::{clock::Clock, config::Settings, request::Function};
 
 pub use service::{DEADLINE_MARGIN, Gateway, service};
 
@@ -39,35 +48,35 @@ const RUNTIME_VARIABLES: [&str; 4] = [
     "AWS_LAMBDA_RUNTIME_API",
 ];
 
-/// Runs a function: logging, then the handler that `build` makes of the settings, then requests.
+/// Runs a function: logging, then the function that `build` makes of the settings, then requests.
 ///
 /// Settings that cannot be used end the process with one message on stderr, which Lambda reports as
 /// a failed initialisation. The message names variables and never a value.
-pub async fn run<B, H, F>(build: B) -> ExitCode
+pub async fn run<B, F>(build: B) -> ExitCode
 where
-    B: AsyncFnOnce(&mut Settings) -> Option<H>,
-    H: Fn(Request, Timestamp) -> F,
-    F: Future<Output = Response>,
+    B: AsyncFnOnce(&mut Settings) -> Option<F>,
+    F: Function,
 {
     let mut settings = Settings::from_env();
     let debug_by_default = !settings.inside_lambda();
     let debug = settings.flag("DEBUG", debug_by_default).unwrap_or(debug_by_default);
     logging::start(logging::subscriber(debug, any::type_name::<B>(), io::stdout));
 
-    let handler = build(&mut settings).await;
+    let function = build(&mut settings).await;
     let runnable = RUNTIME_VARIABLES.iter().all(|name| settings.is_set(name));
     if let Err(error) = settings.finish() {
         eprintln!("{error}");
         return ExitCode::FAILURE;
     }
-    let Some(handler) = handler else {
-        eprintln!("the handler could not be built, and no setting was named as the reason");
+    let Some(function) = function else {
+        eprintln!("the function could not be built, and no setting was named as the reason");
         return ExitCode::FAILURE;
     };
     if !runnable {
         eprintln!("this program serves Lambda; start it by `cargo lambda watch`");
         return ExitCode::FAILURE;
     }
+    let handler = |request, now| function.handle(request, now);
     match lambda_runtime::run(service(handler, Clock::system())).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -7,6 +7,7 @@ mod start;
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use http::Method;
 use shared::{
     clock::Timestamp,
@@ -14,16 +15,13 @@ use shared::{
     keys::Keys,
     login_methods::LoginMethods,
     random::Random,
-    request::{Request, Response},
+    request::{Function, Request, Response},
     respond::Responder,
     seams::Seams,
     session::Sessions,
 };
 
 pub use config::{Connections, LoginConfig};
-
-/// The paths that this function serves.
-pub const PATHS: [&str; 2] = ["/", "/login"];
 
 /// The function.
 #[derive(Debug)]
@@ -46,18 +44,20 @@ impl Login {
             keys: Arc::clone(&seams.keys),
             methods: LoginMethods::new(Arc::clone(&seams.provider), application.client_id.clone()),
             random: seams.random.clone(),
-            responder: Responder::new(
-                application.issuer.clone(),
-                config.base_url.clone(),
-                seams.random.clone(),
-            ),
+            responder: Responder::new(&application.issuer, &config.base_url, &seams.random),
             sessions: Sessions::new(Arc::clone(&seams.store), config.limits, seams.random.clone()),
             config,
         }
     }
+}
 
-    /// Answers `request`, whatever it is.
-    pub async fn handle(&self, request: Request, now: Timestamp) -> Response {
+#[async_trait]
+impl Function for Login {
+    fn paths(&self) -> &'static [&'static str] {
+        &["/", "/login"]
+    }
+
+    async fn handle(&self, request: Request, now: Timestamp) -> Response {
         match (request.uri().path(), request.method()) {
             ("/", &Method::GET | &Method::HEAD) => self.home(&request, now).await,
             ("/", _) => self.responder.method_not_allowed(&request, "GET, HEAD"),

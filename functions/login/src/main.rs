@@ -1,6 +1,6 @@
 //! The login function's cold start.
 
-use std::{process::ExitCode, sync::Arc};
+use std::process::ExitCode;
 
 use login::{Login, LoginConfig};
 use shared::seams::Seams;
@@ -10,11 +10,7 @@ async fn main() -> ExitCode {
     gateway::run(async |settings| {
         let (config, seams) =
             (LoginConfig::from_settings(settings), Seams::from_settings(settings));
-        let login = Arc::new(Login::new(config?, &seams?));
-        Some(move |request, now| {
-            let login = Arc::clone(&login);
-            async move { login.handle(request, now).await }
-        })
+        Some(Login::new(config?, &seams?))
     })
     .await
 }

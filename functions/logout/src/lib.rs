@@ -6,6 +6,7 @@ mod provider_logout;
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use http::{Method, StatusCode, header};
 use serde_json::json;
 use shared::{
@@ -15,7 +16,7 @@ use shared::{
     guard::{Credential, Guard, GuardConfig, Refusal},
     keys::Keys,
     random::Random,
-    request::{Request, Response},
+    request::{Function, Request, Response},
     respond::{self, Responder},
     seams::Seams,
     session::{Session, Sessions, TokenSession},
@@ -24,9 +25,6 @@ use shared::{
 };
 
 use provider_logout::ProviderSession;
-
-/// The paths that this function serves.
-pub const PATHS: [&str; 2] = ["/logout", "/signed-out"];
 
 /// The function.
 #[derive(Debug)]
@@ -59,42 +57,10 @@ impl Logout {
             guard: Guard::new(config.clone(), seams),
             keys: Arc::clone(&seams.keys),
             random: seams.random.clone(),
-            responder: Responder::new(
-                config.application.issuer.clone(),
-                config.base_url.clone(),
-                seams.random.clone(),
-            ),
+            responder: Responder::new(&config.application.issuer, &config.base_url, &seams.random),
             sessions: Sessions::new(Arc::clone(&seams.store), config.limits, seams.random.clone()),
             config,
         }
-    }
-
-    /// Answers `request`, whatever it is.
-    pub async fn handle(&self, request: Request, now: Timestamp) -> Response {
-        let mut response = match (request.uri().path(), request.method()) {
-            ("/logout", &Method::OPTIONS) => {
-                return self.config.origins.preflight(
-                    &request,
-                    &self.responder,
-                    "GET, HEAD, POST, OPTIONS",
-                );
-            }
-            ("/logout", &Method::POST) => self.log_out(&request, now).await,
-            ("/logout", &Method::GET) if request.headers().contains_key(header::AUTHORIZATION) => {
-                self.log_out(&request, now).await
-            }
-            ("/logout", &Method::GET | &Method::HEAD) => self.ask(&request, now).await,
-            ("/logout", _) => {
-                self.responder.method_not_allowed(&request, "GET, HEAD, POST, OPTIONS")
-            }
-            ("/signed-out", &Method::GET | &Method::HEAD) => {
-                return self.signed_out(&request, now).await;
-            }
-            ("/signed-out", _) => return self.responder.method_not_allowed(&request, "GET, HEAD"),
-            _ => return self.responder.not_found(&request),
-        };
-        self.config.origins.share(&request, &mut response);
-        response
     }
 
     async fn log_out(&self, request: &Request, now: Timestamp) -> Response {
@@ -289,6 +255,40 @@ impl Logout {
         has_cookie
             && request.method() == Method::POST
             && self.is_vouched_for(request).unwrap_or(false)
+    }
+}
+
+#[async_trait]
+impl Function for Logout {
+    fn paths(&self) -> &'static [&'static str] {
+        &["/logout", "/signed-out"]
+    }
+
+    async fn handle(&self, request: Request, now: Timestamp) -> Response {
+        let mut response = match (request.uri().path(), request.method()) {
+            ("/logout", &Method::OPTIONS) => {
+                return self.config.origins.preflight(
+                    &request,
+                    &self.responder,
+                    "GET, HEAD, POST, OPTIONS",
+                );
+            }
+            ("/logout", &Method::POST) => self.log_out(&request, now).await,
+            ("/logout", &Method::GET) if request.headers().contains_key(header::AUTHORIZATION) => {
+                self.log_out(&request, now).await
+            }
+            ("/logout", &Method::GET | &Method::HEAD) => self.ask(&request, now).await,
+            ("/logout", _) => {
+                self.responder.method_not_allowed(&request, "GET, HEAD, POST, OPTIONS")
+            }
+            ("/signed-out", &Method::GET | &Method::HEAD) => {
+                return self.signed_out(&request, now).await;
+            }
+            ("/signed-out", _) => return self.responder.method_not_allowed(&request, "GET, HEAD"),
+            _ => return self.responder.not_found(&request),
+        };
+        self.config.origins.share(&request, &mut response);
+        response
     }
 }
 

@@ -1,6 +1,6 @@
 //! The protected function's cold start.
 
-use std::{process::ExitCode, sync::Arc};
+use std::process::ExitCode;
 
 use protected::Protected;
 use shared::{guard::GuardConfig, seams::Seams};
@@ -10,11 +10,7 @@ async fn main() -> ExitCode {
     gateway::run(async |settings| {
         let (config, seams) =
             (GuardConfig::from_settings(settings), Seams::from_settings(settings));
-        let protected = Arc::new(Protected::new(config?, &seams?));
-        Some(move |request, now| {
-            let protected = Arc::clone(&protected);
-            async move { protected.handle(request, now).await }
-        })
+        Some(Protected::new(config?, &seams?))
     })
     .await
 }
