@@ -1,7 +1,7 @@
 //! `GET /protected`: the user's claims, for whoever sends a good token whose session lives.
 //!
-//! This is the function to copy for one's own API: change [`PATH`], [`RULES`] and what
-//! [`Protected::answer`] makes of the principal.
+//! This is the function to copy for one's own API: change `PATH`, `RULES` and what
+//! `answer` makes of the principal.
 
 use async_trait::async_trait;
 use http::{Method, StatusCode};
