@@ -104,5 +104,97 @@ fn parse_origin(text: &str) -> Option<String> {
     let url = Url::parse(text).ok()?;
     let is_allowed = url.scheme() == "https" || url.scheme() == "http" && is_loopback(&url);
     let origin = url.origin().ascii_serialization();
-    (is_allowed && text.trim_end_matches('/') == origin).then_some(origin)
+    // A wildcard would match nothing, and its author would believe that it does.
+    (is_allowed && !text.contains('*') && text.trim_end_matches('/') == origin).then_some(origin)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    const OWN: &str = "https://us.example";
+
+    fn allowed(text: &str) -> Option<AllowedOrigins> {
+        AllowedOrigins::from_settings(&mut Settings::from_values([("ALLOWED_ORIGINS", text)]))
+    }
+
+    fn request(headers: &[(&'static str, &str)]) -> Request {
+        let mut request = Request::new(Bytes::new());
+        for (name, value) in headers {
+            request.headers_mut().append(*name, value.parse().unwrap());
+        }
+        request
+    }
+
+    fn vouched(headers: &[(&'static str, &str)]) -> bool {
+        allowed("https://app.example").unwrap().vouch_for(&request(headers), OWN)
+    }
+
+    #[test]
+    fn r104_our_own_pages_and_those_of_allowed_origins_are_vouched_for() {
+        assert!(vouched(&[("origin", OWN)]));
+        assert!(vouched(&[("origin", "https://app.example")]));
+        assert!(vouched(&[("sec-fetch-site", "same-origin")]));
+    }
+
+    #[test]
+    fn r104_nothing_else_is() {
+        let headers: [&[(&'static str, &str)]; 8] = [
+            &[],
+            &[("origin", "null")],
+            &[("origin", "https://evil.example"), ("sec-fetch-site", "same-origin")],
+            &[("origin", "https://us.example.evil")],
+            &[("sec-fetch-site", "same-site")],
+            &[("sec-fetch-site", "cross-site")],
+            &[("sec-fetch-site", "none")],
+            &[
+                ("origin", OWN),
+                ("origin", "https://evil.example"),
+                ("sec-fetch-site", "same-origin"),
+            ],
+        ];
+        for headers in headers {
+            assert!(!vouched(headers), "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn r168_only_an_exact_origin_may_read_the_answer() {
+        let origins = allowed("https://app.example, http://localhost:5173/").unwrap();
+        let shared_with = |origin: &str| {
+            let mut response = Response::new(Bytes::new());
+            origins.share(&request(&[("origin", origin)]), &mut response);
+            assert_eq!(response.headers()[header::VARY], "Origin");
+            response.headers().get(header::ACCESS_CONTROL_ALLOW_ORIGIN).cloned()
+        };
+        for origin in ["https://app.example", "http://localhost:5173"] {
+            assert_eq!(shared_with(origin).unwrap(), origin);
+        }
+        for origin in [
+            "null",
+            "*",
+            "http://app.example",
+            "https://app.example:444",
+            "https://app.example.evil",
+            "https://APP.example",
+        ] {
+            assert_eq!(shared_with(origin), None, "{origin}");
+        }
+    }
+
+    #[test]
+    fn r168_a_wildcard_or_a_path_is_no_origin() {
+        for text in [
+            "*",
+            "null",
+            "https://*.example",
+            "https://app.example/path",
+            "http://app.example",
+            "app.example",
+        ] {
+            assert!(allowed(text).is_none(), "{text}");
+        }
+    }
 }
