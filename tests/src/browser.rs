@@ -106,7 +106,10 @@ impl Browser {
             .header(ACCEPT, "*/*")
             .header("sec-fetch-mode", "cors")
             .header("sec-fetch-dest", "empty")
-            .header("sec-fetch-site", Site::between(&self.base, &url).as_str());
+            .header(
+                "sec-fetch-site",
+                Distance::between(&self.base, &url).as_str(),
+            );
         if method != Method::GET && method != Method::HEAD {
             request = request.header(ORIGIN, self.base.origin().ascii_serialization());
         }
@@ -121,7 +124,7 @@ impl Browser {
     /// its own.
     pub async fn send(&mut self, request: Request<Bytes>) -> Page<'_> {
         let url = self.resolve(&request.uri().to_string());
-        self.exchange(url, request, Site::SameOrigin).await
+        self.exchange(url, request, Distance::SameOrigin).await
     }
 
     /// The value of a cookie that would be sent to the application.
@@ -165,7 +168,7 @@ impl Browser {
         let site = site.max(
             initiator
                 .as_ref()
-                .map_or(Site::None, |from| Site::of(from, &url)),
+                .map_or(Distance::None, |from| Distance::of(from, &url)),
         );
         let mut request = Request::builder()
             .method(method.clone())
@@ -199,7 +202,12 @@ impl Browser {
         page
     }
 
-    async fn exchange(&mut self, url: Url, mut request: Request<Bytes>, site: Site) -> Page<'_> {
+    async fn exchange(
+        &mut self,
+        url: Url,
+        mut request: Request<Bytes>,
+        site: Distance,
+    ) -> Page<'_> {
         *request.uri_mut() = url.as_str().parse().expect("a URL is a URI");
         let host = &url[url::Position::BeforeHost..url::Position::AfterPort];
         let host = HeaderValue::from_str(host).expect("a host is ASCII");
@@ -235,11 +243,11 @@ impl Browser {
         answer
     }
 
-    fn cookies_for(&self, url: &Url, method: &Method, site: Site) -> String {
+    fn cookies_for(&self, url: &Url, method: &Method, site: Distance) -> String {
         let sent = self.cookies.matches(url).into_iter().filter(|cookie| {
-            use cookie_store::cookie::SameSite;
+            use cookie::SameSite;
             match cookie.same_site() {
-                _ if site != Site::CrossSite => true,
+                _ if site != Distance::CrossSite => true,
                 Some(SameSite::None) => true,
                 Some(SameSite::Strict) => false,
                 Some(SameSite::Lax) | None => method == Method::GET,
@@ -272,7 +280,7 @@ pub(crate) struct Navigation {
     method: Method,
     body: Bytes,
     /// The farthest that any hop so far was from where the navigation began.
-    site: Site,
+    site: Distance,
     initiator: Option<Origin>,
 }
 
@@ -282,7 +290,7 @@ impl Navigation {
             url,
             method: Method::GET,
             body: Bytes::new(),
-            site: Site::None,
+            site: Distance::None,
             initiator: None,
         }
     }
@@ -314,14 +322,14 @@ impl Navigation {
 
 /// `Sec-Fetch-Site`, from the nearest to the farthest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Site {
+enum Distance {
     None,
     SameOrigin,
     SameSite,
     CrossSite,
 }
 
-impl Site {
+impl Distance {
     fn between(from: &Url, to: &Url) -> Self {
         Self::of(&from.origin(), to)
     }

@@ -18,6 +18,7 @@
 use std::future::poll_fn;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::Path;
 use std::pin::pin;
 use std::process::Command;
 use std::task::Poll;
@@ -26,7 +27,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use thirtyfour::error::WebDriverResult;
-use thirtyfour::{ChromiumLikeCapabilities, DesiredCapabilities, LoggingPrefsLogLevel, WebDriver};
+use thirtyfour::{
+    ChromeCapabilities, ChromiumLikeCapabilities, DesiredCapabilities, LoggingPrefsLogLevel,
+    WebDriver,
+};
 
 use crate::process::Process;
 
@@ -53,7 +57,7 @@ pub struct Chromium {
     driver: WebDriver,
     // Fields are dropped in this order: the profile goes when nobody writes to it any more.
     _process: Process,
-    _profile: TempDir,
+    profile: TempDir,
 }
 
 impl Chromium {
@@ -112,8 +116,14 @@ impl Chromium {
         Self {
             driver,
             _process: process,
-            _profile: profile,
+            profile,
         }
+    }
+
+    /// The folder of its profile, which is gone when it is.
+    #[must_use]
+    pub fn profile(&self) -> &Path {
+        self.profile.path()
     }
 
     /// What the console has received since the last call and a clean page does not cause: errors,
@@ -154,9 +164,10 @@ impl Chromium {
         self.emulate("setEmulatedMedia", media).await
     }
 
-    /// Whether the page is wider than the window, so that one has to scroll sideways.
+    /// Whether the page is wider than the window, so that one has to scroll sideways or zoom out.
     pub async fn scrolls_sideways(&self) -> WebDriverResult<bool> {
-        let script = "return document.documentElement.scrollWidth > window.innerWidth";
+        let script =
+            "return document.documentElement.scrollWidth > document.documentElement.clientWidth";
         self.driver.execute(script, Vec::new()).await?.convert()
     }
 
@@ -177,7 +188,15 @@ impl Deref for Chromium {
     }
 }
 
-fn capabilities(profile: &TempDir) -> DesiredCapabilities {
+impl Drop for Chromium {
+    fn drop(&mut self) {
+        // Left to itself the driver ends its session with a request that blocks this very thread,
+        // for two minutes. The processes are killed next.
+        let _ = self.driver.clone().leak();
+    }
+}
+
+fn capabilities(profile: &TempDir) -> ChromeCapabilities {
     let mut capabilities = DesiredCapabilities::chrome();
     let profile = format!("--user-data-dir={}", profile.path().display());
     for flag in FLAGS.iter().copied().chain([profile.as_str()]) {
@@ -187,5 +206,5 @@ fn capabilities(profile: &TempDir) -> DesiredCapabilities {
     capabilities
         .set_browser_log_level(LoggingPrefsLogLevel::All)
         .expect("it is a capability");
-    capabilities.into()
+    capabilities
 }
