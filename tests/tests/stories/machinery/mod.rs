@@ -4,3 +4,4 @@ mod browser;
 mod certified_provider;
 mod chromium;
 mod process;
+mod watch;
