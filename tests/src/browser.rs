@@ -1,0 +1,322 @@
+//! A browser without a screen: cookies, navigations, redirects, links and forms over HTTP.
+//!
+//! It does what a real one does and a bare HTTP client does not: it keeps cookies per host with
+//! their attributes (`__Host-` and `SameSite` included), says where a navigation comes from
+//! (`Sec-Fetch-*`, `Origin`), and follows a redirect only when told to, so that a story can look at
+//! every step.
+//!
+//! ```no_run
+//! # async fn story() {
+//! use tests::browser::Browser;
+//!
+//! let mut browser = Browser::at("http://localhost:9000");
+//! let login = browser.get("/login").await.follow().await;
+//! let home = login.form().fill("email", "ada@example.com").submit().await.follow_all().await;
+//! assert_eq!(home.url.path(), "/");
+//! # }
+//! ```
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cookie_store::{CookieStore, RawCookie};
+use http::header::{ACCEPT, CONTENT_TYPE, COOKIE, HOST, HeaderValue, ORIGIN, SET_COOKIE};
+use http::{Method, Request, Response};
+use url::{Origin, Url};
+
+use crate::page::Page;
+
+type Answer = Pin<Box<dyn Future<Output = Response<Bytes>> + Send>>;
+type Handler = Arc<dyn Fn(Request<Bytes>) -> Answer + Send + Sync>;
+
+/// One browser profile. A clone is a copy of the profile: a second device, or a thief's.
+#[derive(Clone)]
+pub struct Browser {
+    base: Url,
+    in_process: Option<Handler>,
+    http: reqwest::Client,
+    cookies: CookieStore,
+    /// The page that is shown; `None` in a fresh tab.
+    shown: Option<Url>,
+}
+
+impl Browser {
+    /// A browser for the application at `base_url`, over real HTTP.
+    #[must_use]
+    pub fn at(base_url: &str) -> Self {
+        Self {
+            base: Url::parse(base_url).expect("a base URL"),
+            in_process: None,
+            http: crate::http_client(),
+            cookies: CookieStore::new(),
+            shown: None,
+        }
+    }
+
+    /// A browser whose requests to the origin of `base_url` are answered by `handler`, without a
+    /// network; those to other origins, such as a provider, go over real HTTP.
+    #[must_use]
+    pub fn in_process<F, A>(base_url: &str, handler: F) -> Self
+    where
+        F: Fn(Request<Bytes>) -> A + Send + Sync + 'static,
+        A: Future<Output = Response<Bytes>> + Send + 'static,
+    {
+        let handler: Handler = Arc::new(move |request| Box::pin(handler(request)));
+        Self { in_process: Some(handler), ..Self::at(base_url) }
+    }
+
+    /// Types an address, absolute or on the application. Nothing says where the person was before.
+    pub async fn get(&mut self, address: &str) -> Page<'_> {
+        let url = self.resolve(address);
+        self.shown = None;
+        self.navigate(Navigation::to(url)).await
+    }
+
+    /// Submits a form to `address` from the page that is shown; in a fresh tab, from the
+    /// application's own.
+    pub async fn post_form(&mut self, address: &str, fields: &[(&str, &str)]) -> Page<'_> {
+        let url = self.resolve(address);
+        if self.shown.is_none() {
+            self.shown = Some(self.base.clone());
+        }
+        self.navigate(Navigation::post(url, fields)).await
+    }
+
+    /// Shows a page of another site without asking for it: what is sent next comes from there.
+    pub fn show(&mut self, address: &str) -> &mut Self {
+        self.shown = Some(self.resolve(address));
+        self
+    }
+
+    /// What a script of the application's page does with `fetch(address, {method, headers})`.
+    pub async fn fetch(
+        &mut self,
+        method: Method,
+        address: &str,
+        headers: &[(&str, &str)],
+    ) -> Page<'_> {
+        let url = self.resolve(address);
+        let mut request = Request::builder()
+            .method(method.clone())
+            .uri(url.as_str())
+            .header(ACCEPT, "*/*")
+            .header("sec-fetch-mode", "cors")
+            .header("sec-fetch-dest", "empty")
+            .header("sec-fetch-site", Distance::between(&self.base, &url).as_str());
+        if method != Method::GET && method != Method::HEAD {
+            request = request.header(ORIGIN, self.base.origin().ascii_serialization());
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send(request.body(Bytes::new()).expect("headers are well-formed")).await
+    }
+
+    /// Sends a request as it is, with the cookies of a same-site request added unless it brings
+    /// its own.
+    pub async fn send(&mut self, request: Request<Bytes>) -> Page<'_> {
+        let url = self.resolve(&request.uri().to_string());
+        self.exchange(url, request, Distance::SameOrigin).await
+    }
+
+    /// The value of a cookie that would be sent to the application.
+    #[must_use]
+    pub fn cookie(&self, name: &str) -> Option<&str> {
+        let mut values = self.cookies.get_request_values(&self.base);
+        values.find_map(|(found, value)| (found == name).then_some(value))
+    }
+
+    /// The names of all cookies that would be sent to the application, in no order.
+    #[must_use]
+    pub fn cookie_names(&self) -> Vec<&str> {
+        self.cookies.get_request_values(&self.base).map(|(name, _)| name).collect()
+    }
+
+    /// Sets a cookie as a response of the application would: `name=value; Path=/; HttpOnly`.
+    pub fn set_cookie(&mut self, set_cookie: &str) -> &mut Self {
+        let url = self.base.clone();
+        self.keep(set_cookie, &url);
+        self
+    }
+
+    /// Forgets every cookie.
+    pub fn clear_cookies(&mut self) -> &mut Self {
+        self.cookies.clear();
+        self
+    }
+
+    pub(crate) async fn navigate(&mut self, navigation: Navigation) -> Page<'_> {
+        let Navigation { url, method, body, site, initiator } = navigation;
+        let initiator = initiator.or_else(|| self.shown.as_ref().map(Url::origin));
+        let site =
+            site.max(initiator.as_ref().map_or(Distance::None, |from| Distance::of(from, &url)));
+        let mut request = Request::builder()
+            .method(method.clone())
+            .uri(url.as_str())
+            .header(ACCEPT, "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")
+            .header("sec-fetch-mode", "navigate")
+            .header("sec-fetch-dest", "document")
+            .header("sec-fetch-user", "?1")
+            .header("sec-fetch-site", site.as_str());
+        if method == Method::POST {
+            let origin = initiator.as_ref().map(Origin::ascii_serialization);
+            request = request
+                .header(ORIGIN, origin.as_deref().unwrap_or("null"))
+                .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        }
+        let request = request.body(body.clone()).expect("headers are well-formed");
+        let mut page = self.exchange(url.clone(), request, site).await;
+        page.navigation = Some(Navigation { url: url.clone(), method, body, site, initiator });
+        if !page.status.is_redirection() {
+            page.browser.shown = Some(url);
+        }
+        page
+    }
+
+    async fn exchange(
+        &mut self,
+        url: Url,
+        mut request: Request<Bytes>,
+        site: Distance,
+    ) -> Page<'_> {
+        *request.uri_mut() = url.as_str().parse().expect("a URL is a URI");
+        let host = &url[url::Position::BeforeHost..url::Position::AfterPort];
+        let host = HeaderValue::from_str(host).expect("a host is ASCII");
+        request.headers_mut().entry(HOST).or_insert(host);
+        let cookies = self.cookies_for(&url, request.method(), site);
+        if !cookies.is_empty() && !request.headers().contains_key(COOKIE) {
+            let cookies = HeaderValue::from_str(&cookies).expect("cookies are ASCII");
+            request.headers_mut().insert(COOKIE, cookies);
+        }
+
+        let response = match &self.in_process {
+            Some(handler) if url.origin() == self.base.origin() => handler(request).await,
+            _ => self.over_http(request).await,
+        };
+
+        let (parts, body) = response.into_parts();
+        for value in parts.headers.get_all(SET_COOKIE) {
+            self.keep(value.to_str().expect("Set-Cookie is ASCII"), &url);
+        }
+        Page::new(self, url, parts.status, parts.headers, body)
+    }
+
+    async fn over_http(&self, request: Request<Bytes>) -> Response<Bytes> {
+        let request = request.map(reqwest::Body::from);
+        let request = reqwest::Request::try_from(request).expect("a request");
+        let url = request.url().clone();
+        let response = self.http.execute(request).await;
+        let mut response = response.unwrap_or_else(|error| panic!("{url}: {error}"));
+        let mut answer = Response::new(Bytes::new());
+        *answer.status_mut() = response.status();
+        *answer.headers_mut() = std::mem::take(response.headers_mut());
+        *answer.body_mut() = response.bytes().await.expect("the body arrives whole");
+        answer
+    }
+
+    fn cookies_for(&self, url: &Url, method: &Method, site: Distance) -> String {
+        let sent = self.cookies.matches(url).into_iter().filter(|cookie| {
+            use cookie::SameSite;
+            match cookie.same_site() {
+                _ if site != Distance::CrossSite => true,
+                Some(SameSite::None) => true,
+                Some(SameSite::Strict) => false,
+                Some(SameSite::Lax) | None => method == Method::GET,
+            }
+        });
+        sent.map(|cookie| format!("{}={}", cookie.name(), cookie.value()))
+            .collect::<Vec<_>>()
+            .join("; ")
+    }
+
+    fn keep(&mut self, set_cookie: &str, url: &Url) {
+        let cookie = RawCookie::parse(set_cookie.to_owned()).expect("Set-Cookie is well-formed");
+        if prefix_is_honoured(&cookie) {
+            // What the store refuses, such as another host's Domain, a browser refuses silently.
+            let _ = self.cookies.insert_raw(&cookie.into_owned(), url);
+        }
+    }
+
+    pub(crate) fn resolve(&self, address: &str) -> Url {
+        self.base.join(address).unwrap_or_else(|error| panic!("{address:?}: {error}"))
+    }
+}
+
+/// One load of a page, as what a redirect of it needs to know.
+#[derive(Clone, Debug)]
+pub(crate) struct Navigation {
+    url: Url,
+    method: Method,
+    body: Bytes,
+    /// The farthest that any hop so far was from where the navigation began.
+    site: Distance,
+    initiator: Option<Origin>,
+}
+
+impl Navigation {
+    pub(crate) fn to(url: Url) -> Self {
+        Self { url, method: Method::GET, body: Bytes::new(), site: Distance::None, initiator: None }
+    }
+
+    pub(crate) fn post(url: Url, fields: &[(&str, &str)]) -> Self {
+        let body =
+            url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        Self { method: Method::POST, body: body.into(), ..Self::to(url) }
+    }
+
+    /// Where a redirect leads. 307 and 308 repeat the request; the others fetch.
+    pub(crate) fn redirected(self, url: Url, status: http::StatusCode) -> Self {
+        if matches!(status.as_u16(), 307 | 308) {
+            return Self { url, ..self };
+        }
+        Self { url, method: Method::GET, body: Bytes::new(), ..self }
+    }
+}
+
+/// `Sec-Fetch-Site`, from the nearest to the farthest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Distance {
+    None,
+    SameOrigin,
+    SameSite,
+    CrossSite,
+}
+
+impl Distance {
+    fn between(from: &Url, to: &Url) -> Self {
+        Self::of(&from.origin(), to)
+    }
+
+    /// Hosts of the stories have no public suffix: the site is the scheme and the host.
+    fn of(from: &Origin, to: &Url) -> Self {
+        let to = to.origin();
+        match (from, &to) {
+            _ if *from == to => Self::SameOrigin,
+            (Origin::Tuple(scheme, host, _), Origin::Tuple(to_scheme, to_host, _))
+                if scheme == to_scheme && host == to_host =>
+            {
+                Self::SameSite
+            }
+            _ => Self::CrossSite,
+        }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::SameOrigin => "same-origin",
+            Self::SameSite => "same-site",
+            Self::CrossSite => "cross-site",
+        }
+    }
+}
+
+/// RFC 6265bis §4.1.3: a browser drops a cookie that claims more than its attributes keep.
+fn prefix_is_honoured(cookie: &RawCookie<'_>) -> bool {
+    let secure = cookie.secure() == Some(true);
+    if cookie.name().starts_with("__Host-") {
+        return secure && cookie.path() == Some("/") && cookie.domain().is_none();
+    }
+    secure || !cookie.name().starts_with("__Secure-")
+}

@@ -1,0 +1,139 @@
+//! An OpenID Connect provider that nobody here wrote, certified by the OpenID Foundation: npm
+//! `oidc-provider`, dressed with Auth0's paths.
+//!
+//! Its login form has one field, `email`, and takes any; the account's `sub` is that e-mail. Its
+//! logout asks for confirmation with one button.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::process::Process;
+
+/// The client that is registered with the provider.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// `client_id`.
+    pub id: String,
+    /// `client_secret`, sent by `client_secret_post` unless `authentication` says otherwise.
+    pub secret: String,
+    /// Where the application is, without a trailing slash: `http://localhost:9000`.
+    pub base_url: String,
+    /// `token_endpoint_auth_method`.
+    pub authentication: String,
+    /// `backchannel_logout_uri`. With one, ID tokens carry `sid`, as Auth0's do.
+    pub backchannel_logout: Option<String>,
+}
+
+impl Client {
+    /// A client whose application is at `base_url`, on the product's own paths.
+    #[must_use]
+    pub fn at(base_url: &str) -> Self {
+        Self {
+            id: "client-of-the-stories".to_owned(),
+            secret: "secret-of-the-stories-longer-than-32-bytes".to_owned(),
+            base_url: base_url.to_owned(),
+            authentication: "client_secret_post".to_owned(),
+            backchannel_logout: None,
+        }
+    }
+
+    fn metadata(&self) -> Value {
+        let mut metadata = json!({
+            "client_id": self.id,
+            "client_secret": self.secret,
+            "redirect_uris": [format!("{}/callback", self.base_url)],
+            "post_logout_redirect_uris": [format!("{}/signed-out", self.base_url)],
+            "token_endpoint_auth_method": self.authentication,
+            "grant_types": ["authorization_code", "refresh_token"],
+        });
+        if let Some(uri) = &self.backchannel_logout {
+            metadata["backchannel_logout_uri"] = json!(uri);
+            metadata["backchannel_logout_session_required"] = json!(true);
+        }
+        metadata
+    }
+}
+
+/// How the provider spoils the next ID token it issues.
+#[derive(Clone, Debug)]
+pub enum Spoilt {
+    /// These claims replace the true ones: `json!({"nonce": "another"})`.
+    Claims(Value),
+    /// It is signed by a key that the provider never published.
+    UnknownKey,
+}
+
+/// The running provider. It ends when this is dropped.
+#[derive(Debug)]
+pub struct CertifiedProvider {
+    _process: Process,
+    issuer: String,
+    http: reqwest::Client,
+}
+
+impl CertifiedProvider {
+    /// Starts it on a free port. `tests/run` installs what it needs.
+    pub async fn start(client: &Client) -> Self {
+        let folder = crate::project().join("tests/certified_provider");
+        assert!(
+            folder.join("node_modules/oidc-provider").is_dir(),
+            "the certified provider is not installed: use tests/run, or `npm ci` in {}",
+            folder.display()
+        );
+        let mut process = Process::start(
+            &format!("certified-provider-{}", crate::process::unique()),
+            Command::new("node")
+                .arg(folder.join("provider.mjs"))
+                .env("PROVIDER_CLIENT", client.metadata().to_string()),
+        );
+        let port = process.line_after("ready ", Duration::from_secs(30)).await;
+        Self {
+            _process: process,
+            issuer: format!("http://localhost:{port}/"),
+            http: crate::http_client(),
+        }
+    }
+
+    /// The issuer, with its trailing slash.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// The issuer as `AUTH_HOST` takes it: without the trailing slash.
+    #[must_use]
+    pub fn auth_host(&self) -> &str {
+        self.issuer.trim_end_matches('/')
+    }
+
+    /// Replaces the signing key. The old one is no longer published: what it signed is worthless.
+    pub async fn rotate_keys(&self) {
+        self.control("rotate-keys", "").await;
+    }
+
+    /// Spoils the next ID token, and only that one.
+    pub async fn spoil_next_id_token(&self, how: Spoilt) {
+        let how = match how {
+            Spoilt::Claims(claims) => json!({ "claims": claims }),
+            Spoilt::UnknownKey => json!({ "unknown_key": true }),
+        };
+        self.control("next-id-token", &how.to_string()).await;
+    }
+
+    /// How many requests it has served, by path: what shows that none was made.
+    pub async fn served(&self) -> BTreeMap<String, u64> {
+        let response = self.http.get(format!("{}__control/served", self.issuer)).send().await;
+        let body = response.expect("the provider runs").bytes().await.expect("it answers whole");
+        serde_json::from_slice(&body).expect("it answers JSON")
+    }
+
+    async fn control(&self, name: &str, body: &str) {
+        let url = format!("{}__control/{name}", self.issuer);
+        let response = self.http.post(url).body(body.to_owned()).send().await;
+        let status = response.expect("the provider runs").status();
+        assert_eq!(status, 200, "control {name}");
+    }
+}

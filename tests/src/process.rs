@@ -1,0 +1,107 @@
+//! A process that ends, with everything it started, when its owner is dropped.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A running process. What it and its children print goes to a file.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts `command` with its output in `target/test-logs/NAME.log`. Its standard input stays
+    /// open as long as the process is owned.
+    #[must_use]
+    pub fn start(name: &str, command: &mut Command) -> Self {
+        let log = crate::artifact("test-logs", &format!("{name}.log"));
+        let output = File::create(&log).expect("the log can be written");
+        let errors = output.try_clone().expect("the log can be shared");
+        let child = command
+            .stdin(Stdio::piped())
+            .stdout(output)
+            .stderr(errors)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{name} does not start: {error}: {command:?}"));
+        Self { child, log }
+    }
+
+    /// Where its output goes.
+    #[must_use]
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+
+    /// All it has printed so far.
+    #[must_use]
+    pub fn output(&self) -> String {
+        let bytes = std::fs::read(&self.log).expect("the log can be read");
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Waits until it prints `prefix`, and returns what follows it on that line.
+    pub async fn line_after(&mut self, prefix: &str, within: Duration) -> String {
+        let deadline = Instant::now() + within;
+        loop {
+            let output = self.output();
+            // The last line may be half written.
+            let whole = output.rfind('\n').map_or("", |end| &output[..end]);
+            let line = whole.lines().find_map(|line| line.split_once(prefix));
+            if let Some((_, rest)) = line {
+                return rest.trim().to_owned();
+            }
+            self.must_go_on(deadline, prefix);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Panics, with all it printed, when it has ended or the deadline has passed.
+    pub fn must_go_on(&mut self, deadline: Instant, waiting_for: &str) {
+        let ended = self.child.try_wait().expect("its state can be read");
+        assert!(
+            ended.is_none() && Instant::now() < deadline,
+            "waited for {waiting_for:?} ({ended:?}); it printed:\n{}",
+            self.output()
+        );
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Children are looked for first: once their parent is gone nothing leads to them. SIGKILL,
+        // because a stopped test has no time to be polite, and none of them has anything to save.
+        let mut all = vec![self.child.id()];
+        let mut next = 0;
+        while let Some(parent) = all.get(next).copied() {
+            all.extend(children(parent));
+            next += 1;
+        }
+        for id in all {
+            let id = i32::try_from(id).ok().and_then(Pid::from_raw);
+            // One that has already ended is what is wanted.
+            let _ = id.map(|id| kill_process(id, Signal::KILL));
+        }
+        let _ = self.child.wait();
+    }
+}
+
+fn children(parent: u32) -> Vec<u32> {
+    let threads = std::fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten().flatten();
+    threads
+        .filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok())
+        .flat_map(|ids| ids.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<_>>())
+        .collect()
+}
+
+/// A name no other process started by any test has: several run at a time.
+#[must_use]
+pub fn unique() -> String {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}

@@ -1,0 +1,31 @@
+use tests::browser::Browser;
+use tests::watch::Watch;
+
+#[tokio::test]
+async fn serves_the_product_as_a_person_runs_it_and_ends_with_the_test() {
+    let watch = Watch::start(&[
+        ("AUTH_HOST", "tenant.example.com"),
+        ("CLIENT_ID", "story"),
+        ("CLIENT_SECRET", "secret"),
+        ("CONNECTIONS", "none"),
+    ])
+    .await;
+    let mut browser = Browser::at(watch.base_url());
+
+    let page = browser.get("/").await;
+    assert_eq!(page.status, 200, "{page:?}\n{}", watch.output());
+    let preflight = browser
+        .fetch(
+            http::Method::OPTIONS,
+            "/protected",
+            &[("origin", "https://other.example"), ("access-control-request-method", "GET")],
+        )
+        .await;
+    let allowed = preflight.header("access-control-allow-origin");
+    assert_eq!(allowed, None, "the emulator answers preflights itself: {preflight:?}");
+
+    let address = watch.base_url().to_owned();
+    drop(watch);
+    let answer = tests::http_client().get(address).send().await;
+    assert!(answer.is_err_and(|error| error.is_connect()));
+}

@@ -1,0 +1,4 @@
+//! Stories.
+#![expect(clippy::expect_used, reason = "what a story expects is its assertion")]
+
+mod machinery;
