@@ -20,6 +20,7 @@ const SETTINGS: &[&str] = &[
     "DEBUG",
     "HOST",
     "PORT",
+    "PROVIDER_PORT",
     "REQUIRE_SESSION",
     "SCOPE",
     "SECRET_KEY",
@@ -28,6 +29,7 @@ const SETTINGS: &[&str] = &[
     "SESSION_STORE",
     "SESSION_TABLE",
     "SHOW_KEY",
+    "TOKEN_LIFETIME",
 ];
 
 /// A running `cargo lambda watch`. It ends, with the functions it started, when this is dropped.
@@ -58,7 +60,7 @@ impl Watch {
         for (name, _) in std::env::vars_os().filter(|(name, _)| of_this_test(name)) {
             command.env_remove(name);
         }
-        command.env("PORT", &port).envs(settings.iter().copied());
+        command.env("PORT", &port).env("PROVIDER_PORT", free_port()).envs(settings.iter().copied());
 
         let mut watch = Self {
             process: Process::start(&format!("watch-{port}"), &mut command),
@@ -99,14 +101,13 @@ impl Watch {
     }
 }
 
-/// `CARGO_LAMBDA` names it; else the one that `local/start` installed; else the one on the `PATH`.
+/// The one that `local/start` would use, which is installed by this if there is none.
 fn cargo_lambda(project: &Path) -> PathBuf {
-    let private = project.join(".venv/bin/cargo-lambda");
-    match std::env::var_os("CARGO_LAMBDA") {
-        Some(path) => path.into(),
-        None if private.is_file() => private,
-        None => "cargo-lambda".into(),
-    }
+    let found =
+        Command::new(project.join("local/cargo-lambda")).output().expect("the script is there");
+    let folder = String::from_utf8(found.stdout).expect("it prints a folder");
+    assert!(found.status.success(), "{}", String::from_utf8_lossy(&found.stderr));
+    Path::new(folder.trim()).join("cargo-lambda")
 }
 
 /// Cargo and nextest describe the running test to it; the build that is about to start is another.

@@ -1,4 +1,5 @@
 //! Stories.
-#![expect(clippy::expect_used, reason = "what a story expects is its assertion")]
+#![expect(clippy::expect_used, clippy::panic, reason = "what a story expects is its assertion")]
 
+mod chromium;
 mod machinery;

@@ -1,0 +1,239 @@
+//! What a person does with the bundle, in Chromium, through `cargo lambda watch`.
+
+use std::time::Duration;
+
+use tests::{chromium::Chromium, watch::Watch};
+use thirtyfour::{By, Key, WebElement, error::WebDriverResult, prelude::ElementQueryable};
+
+/// The bundle as `local/start` serves it with nothing set.
+async fn bundle() -> Watch {
+    Watch::start(&[]).await
+}
+
+#[tokio::test]
+async fn log_in_see_the_key_call_protected_log_out() {
+    let watch = bundle().await;
+    Chromium::tell("whole-job", async |chromium| {
+        let page = |path: &str| format!("{}{path}", watch.base_url());
+        chromium.goto(page("/")).await?;
+        assert_eq!(heading(chromium).await?, "Log in");
+        chromium.screenshot("login").await;
+        let methods = chromium.find_all(By::Css("a[href^='/login?connection=']")).await?;
+        assert_eq!(methods.len(), 4, "the development provider offers four");
+
+        log_in_with(chromium, "GitHub").await?;
+        assert_eq!(heading(chromium).await?, "Your API key");
+        assert_eq!(chromium.current_url().await?.as_str(), page("/"));
+        wait_for(chromium, "#live[data-state=good]").await?;
+        assert_eq!(text(chromium, "#verdict").await?, "You are logged in");
+        assert_eq!(text(chromium, "#http-status").await?, "HTTP 200");
+        assert!(text(chromium, "#answer").await?.contains("ada@example.com"));
+        assert!(text(chromium, "header").await?.contains("Ada Lovelace"));
+        let picture = "return document.querySelector('#picture').naturalWidth > 0";
+        assert!(
+            chromium.execute(picture, Vec::new()).await?.convert::<bool>()?,
+            "the picture is shown"
+        );
+        assert!(text(chromium, "#token-claims").await?.contains("\"sub\": \"github|"));
+        assert!(text(chromium, "#time-left").await?.ends_with(" left"));
+        show_whole_page(chromium).await?;
+        chromium.screenshot("key").await;
+        let (status, body) = run_curl(&text(chromium, "#curl").await?);
+        assert_eq!(status, "200");
+        assert!(body.contains("\"email\":\"ada@example.com\""), "{body}");
+        let polls = "return document.querySelector('#pace').textContent";
+        let first: String = chromium.execute(polls, Vec::new()).await?.convert()?;
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        let second: String = chromium.execute(polls, Vec::new()).await?.convert()?;
+        assert_ne!(first, second, "it asks every second");
+
+        let curl = text(chromium, "#curl").await?;
+        let old_cookie = chromium.get_named_cookie("session").await?.value;
+        chromium.find(By::Css("form[action='/logout'] button")).await?.click().await?;
+        wait_for_heading(chromium, "You are logged out").await?;
+        assert!(chromium.current_url().await?.path() == "/signed-out");
+        let (status, body) = run_curl(&curl);
+        assert_eq!(status, "401");
+        assert!(body.contains(r#""message":"Good token, bad session""#), "{body}");
+
+        // The old cookie is worthless, and the provider asks again.
+        chromium.add_cookie(thirtyfour::Cookie::new("session", old_cookie)).await?;
+        chromium.goto(page("/")).await?;
+        assert_eq!(heading(chromium).await?, "Log in");
+        chromium.find(By::PartialLinkText("GitHub")).await?.click().await?;
+        wait_for(chromium, "button[value='ada@example.com']").await?;
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_key_page_notices_a_logout_elsewhere_and_stops_asking() {
+    let watch = bundle().await;
+    Chromium::tell("logout-elsewhere", async |chromium| {
+        chromium.goto(format!("{}/", watch.base_url())).await?;
+        log_in_with(chromium, "Google").await?;
+        wait_for(chromium, "#live[data-state=good]").await?;
+        let token: String = text(chromium, "#token").await?.split_whitespace().collect();
+        let client = tests::http_client();
+        let logout =
+            client.post(format!("{}/logout", watch.base_url())).bearer_auth(&token).send().await;
+        assert!(logout.is_ok_and(|answer| answer.status() == 200));
+
+        wait_for(chromium, "#live[data-state=bad]").await?;
+        assert!(text(chromium, "#verdict").await?.contains("Good token, bad session"));
+        wait_for(chromium, "#again a").await?;
+        // Chromium calls the one 401 an error. A second one would be a page that goes on asking.
+        tokio::time::sleep(Duration::from_millis(2_500)).await;
+        let console = chromium.console().await;
+        assert_eq!(console.len(), 1, "{console:#?}");
+        assert!(console[0].contains("401"), "{console:#?}");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn by_keyboard_alone() {
+    let watch = bundle().await;
+    Chromium::tell("keyboard", async |chromium| {
+        chromium.goto(format!("{}/", watch.base_url())).await?;
+        press_tab_until(chromium, "a[href*='connection=github']").await?;
+        press(chromium, &Key::Enter).await?;
+        wait_for(chromium, "button[value='grace@example.com']").await?;
+        press_tab_until(chromium, "button[value='grace@example.com']").await?;
+        press(chromium, &Key::Enter).await?;
+        wait_for(chromium, "#live[data-state=good]").await?;
+        assert!(text(chromium, "header").await?.contains("Grace Hopper"));
+        press_tab_until(chromium, "[data-copy=token]").await?;
+        press(chromium, &Key::Enter).await?;
+        wait_for(chromium, "#copied:not(:empty)").await?;
+        press_tab_until(chromium, "form[action='/logout'] button").await?;
+        let outline = "return getComputedStyle(document.activeElement).outlineStyle";
+        assert_ne!(chromium.execute(outline, Vec::new()).await?.convert::<String>()?, "none");
+        press(chromium, &Key::Enter).await?;
+        wait_for_heading(chromium, "You are logged out").await?;
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn on_a_phone_of_320_pixels_in_the_dark() {
+    let watch = bundle().await;
+    Chromium::tell("phone", async |chromium| {
+        chromium.use_phone(320).await?;
+        chromium.prefer("prefers-color-scheme", "dark").await?;
+        chromium.goto(format!("{}/", watch.base_url())).await?;
+        assert!(!chromium.scrolls_sideways().await?);
+        chromium.screenshot("login-phone").await;
+        log_in_with(chromium, "GitHub").await?;
+        wait_for(chromium, "#live[data-state=good]").await?;
+        assert!(!chromium.scrolls_sideways().await?);
+        chromium.screenshot("key-phone").await;
+        chromium.goto(format!("{}/logout", watch.base_url())).await?;
+        assert!(!chromium.scrolls_sideways().await?);
+        chromium.find(By::Css("form[action='/logout'] button")).await?.click().await?;
+        wait_for_heading(chromium, "You are logged out").await?;
+        assert!(!chromium.scrolls_sideways().await?);
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_token_dies_before_ones_eyes() {
+    let watch = Watch::start(&[("TOKEN_LIFETIME", "8s")]).await;
+    Chromium::tell("expiry", async |chromium| {
+        chromium.goto(format!("{}/", watch.base_url())).await?;
+        log_in_with(chromium, "GitHub").await?;
+        wait_for(chromium, "#live[data-state=bad]").await?;
+        chromium.query(By::XPath("//*[@id='time-left'][.='Expired']")).first().await?;
+        wait_for(chromium, "#again a").await?;
+        // The one 401 that told so.
+        let console = chromium.console().await;
+        assert!(console.len() == 1 && console[0].contains("401"), "{console:#?}");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_cancelled_login_is_explained_and_can_be_started_again() {
+    let watch = bundle().await;
+    Chromium::tell("cancelled", async |chromium| {
+        chromium
+            .goto(format!("{}/login?connection=github&return_to=/signed-in-area", watch.base_url()))
+            .await?;
+        chromium.find(By::Css("button[name=cancel]")).await?.click().await?;
+        wait_for_heading(chromium, "You were not logged in").await?;
+        // Chromium calls the page's own 403 an error.
+        let console = chromium.console().await;
+        assert!(console.len() == 1 && console[0].contains("403"), "{console:#?}");
+        chromium.find(By::LinkText("Start again")).await?.click().await?;
+        assert_eq!(heading(chromium).await?, "Log in");
+        let link = chromium.find(By::PartialLinkText("GitHub")).await?;
+        assert!(
+            link.attr("href")
+                .await?
+                .is_some_and(|href| href.contains("return_to=%2Fsigned-in-area"))
+        );
+        Ok(())
+    })
+    .await;
+}
+
+async fn log_in_with(chromium: &Chromium, method: &str) -> WebDriverResult<()> {
+    chromium.find(By::PartialLinkText(method)).await?.click().await?;
+    wait_for(chromium, "button[value='ada@example.com']").await?.click().await?;
+    wait_for(chromium, "#token").await?;
+    Ok(())
+}
+
+async fn wait_for(chromium: &Chromium, selector: &'static str) -> WebDriverResult<WebElement> {
+    chromium.query(By::Css(selector)).and_displayed().first().await
+}
+
+/// For after a click that leads elsewhere: the old page may still be there for a moment.
+async fn wait_for_heading(chromium: &Chromium, heading: &str) -> WebDriverResult<WebElement> {
+    chromium.query(By::XPath(format!("//h1[.='{heading}']"))).first().await
+}
+
+async fn text(chromium: &Chromium, selector: &'static str) -> WebDriverResult<String> {
+    chromium.find(By::Css(selector)).await?.text().await
+}
+
+async fn heading(chromium: &Chromium) -> WebDriverResult<String> {
+    text(chromium, "h1").await
+}
+
+async fn press(chromium: &Chromium, key: &Key) -> WebDriverResult<()> {
+    chromium.active_element().await?.send_keys(key.clone()).await
+}
+
+async fn press_tab_until(chromium: &Chromium, selector: &'static str) -> WebDriverResult<()> {
+    let reached = format!("return document.activeElement.matches({selector:?})");
+    for _ in 0..30 {
+        chromium.action_chain().send_keys(Key::Tab.value().to_string()).perform().await?;
+        if chromium.execute(&reached, Vec::new()).await?.convert()? {
+            return Ok(());
+        }
+    }
+    panic!("no focus ever reached {selector}");
+}
+
+async fn show_whole_page(chromium: &Chromium) -> WebDriverResult<()> {
+    let height = "return document.documentElement.scrollHeight";
+    let height: u32 = chromium.execute(height, Vec::new()).await?.convert()?;
+    chromium.set_window_rect(0, 0, 1_280, height + 150).await
+}
+
+/// Pastes the line that the key page shows into a shell. Returns status and body.
+fn run_curl(line: &str) -> (String, String) {
+    let line = line.replace("curl ", r#"curl --silent --write-out '\n%{http_code}' "#);
+    let output =
+        std::process::Command::new("sh").args(["-c", &line]).output().expect("a shell runs");
+    let output = String::from_utf8(output.stdout).expect("the answer is text");
+    let (body, status) = output.rsplit_once('\n').expect("there is a status");
+    (status.to_owned(), body.to_owned())
+}
