@@ -64,7 +64,7 @@ impl Logout {
     }
 
     async fn log_out(&self, request: &Request, now: Timestamp) -> Response {
-        let result = match self.guard.credential(request) {
+        let result = match Credential::of(request, self.cookies) {
             Ok(Credential::Bearer(token)) => self.by_token(request, token, now).await,
             Ok(Credential::Cookie(_) | Credential::MalformedCookie | Credential::Absent) => {
                 self.by_cookie(request, now).await

@@ -1,0 +1,105 @@
+//! What a request offers as proof of who sent it.
+
+use http::{HeaderMap, header};
+
+use super::Refusal;
+use crate::{
+    cookie::{CookieJar, RequestCookies, SessionCookie},
+    query::Query,
+    request::Request,
+    secret::SessionSecret,
+};
+
+/// A credential, as it stands in a request.
+pub enum Credential<'a> {
+    /// A bearer token in the `Authorization` header (RFC 6750 §2.1).
+    Bearer(&'a str),
+    /// The session cookie.
+    Cookie(SessionSecret),
+    /// A session cookie that we never set.
+    MalformedCookie,
+    /// None.
+    Absent,
+}
+
+impl<'a> Credential<'a> {
+    /// The credential of `request`. A bearer token leaves the cookie unread (R151).
+    ///
+    /// # Errors
+    ///
+    /// When there is an `Authorization` header that is not one bearer token.
+    pub fn of(request: &'a Request, cookies: CookieJar) -> Result<Self, Refusal> {
+        if let Some(token) = bearer(request.headers())? {
+            if Query::of(request.uri()).contains("access_token") {
+                return Err(Refusal::TwoTokens);
+            }
+            return Ok(Self::Bearer(token));
+        }
+        Ok(match cookies.session(&RequestCookies::of(request.headers())) {
+            SessionCookie::Absent => Self::Absent,
+            SessionCookie::Malformed => Self::MalformedCookie,
+            SessionCookie::Present(secret) => Self::Cookie(secret),
+        })
+    }
+}
+
+/// The bearer token of the `Authorization` header (RFC 6750 §2.1), if there is such a header.
+///
+/// API Gateway joins two headers by a comma, which no token contains.
+fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Refusal::MalformedHeader);
+    }
+    let value = value.to_str().map_err(|_| Refusal::MalformedHeader)?;
+    let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
+    if !scheme.eq_ignore_ascii_case("Bearer") {
+        return Err(Refusal::OtherScheme);
+    }
+    let is_token68 = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
+    if token.is_empty() || !token.bytes().all(is_token68) {
+        return Err(Refusal::MalformedHeader);
+    }
+    Ok(Some(token))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(values: &[&str]) -> HeaderMap {
+        values.iter().map(|value| (header::AUTHORIZATION, value.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn r141_the_scheme_is_read_in_any_case() {
+        for value in ["Bearer x.y.z", "bearer x.y.z", "BEARER x.y.z"] {
+            assert_eq!(bearer(&headers(&[value])).unwrap(), Some("x.y.z"));
+        }
+        assert_eq!(bearer(&HeaderMap::new()).unwrap(), None);
+    }
+
+    #[test]
+    fn r141_anything_but_one_token_is_malformed() {
+        for value in [
+            "Bearer",
+            "Bearer ",
+            "Bearer  a",
+            "Bearer a b",
+            "Bearer a,b",
+            "Bearer a, Bearer b",
+            "Bearer a;b",
+            "Bearer \"a\"",
+        ] {
+            assert!(matches!(bearer(&headers(&[value])), Err(Refusal::MalformedHeader)), "{value}");
+        }
+        assert!(matches!(
+            bearer(&headers(&["Bearer a", "Bearer a"])),
+            Err(Refusal::MalformedHeader)
+        ));
+        for value in ["Basic dXNlcg==", "Bearerx y", "DPoP x.y.z", ""] {
+            assert!(matches!(bearer(&headers(&[value])), Err(Refusal::OtherScheme)), "{value}");
+        }
+    }
+}
