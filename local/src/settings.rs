@@ -1,6 +1,7 @@
 //! What a local run assumes where nothing is set.
 
 use std::{
+    fmt,
     net::{Ipv4Addr, SocketAddr},
     time::Duration,
 };
@@ -46,15 +47,13 @@ impl LocalRun {
                 Ok(origin) if origin.url().port().is_none() => Ok(text.to_owned()),
                 _ => Err("must be a name of this machine, such as `localhost`"),
             });
-        let port = port(settings, "PORT", 9_000);
+        let port = port(settings, "PORT", DEFAULT_PORT);
         let provider_port = port_after(settings, port);
-        let lifetime =
+        let token_lifetime =
             settings.optional("TOKEN_LIFETIME", |text| match humantime::parse_duration(text) {
                 Ok(lifetime) if lifetime >= Duration::from_secs(1) => Ok(lifetime),
                 _ => Err("must be a time span such as `2m` or `10h`"),
             });
-        let (host, port, provider_port, lifetime) = (host?, port?, provider_port?, lifetime?);
-
         let mut assumptions = Vec::new();
         let mut assume = |settings: &mut Settings, variable: &str, value: String, because: &str| {
             if !settings.is_set(variable) {
@@ -62,7 +61,9 @@ impl LocalRun {
             }
             settings.assume(variable, value);
         };
-        let base_url = format!("http://{}:{port}", host.as_deref().unwrap_or("localhost"));
+        // A fault in one variable must not look like faults in those that follow from it.
+        let host_name = host.clone().flatten().unwrap_or_else(|| "localhost".to_owned());
+        let base_url = format!("http://{host_name}:{}", port.unwrap_or(DEFAULT_PORT));
         assume(settings, "BASE_URL", base_url.clone(), &base_url);
         assume(
             settings,
@@ -76,10 +77,10 @@ impl LocalRun {
             "memory".to_owned(),
             "sessions are in memory and end with this process",
         );
-        let provider = if settings.is_set("AUTH_HOST") {
-            None
-        } else {
-            let issuer = format!("http://localhost:{provider_port}");
+        let needs_provider = !settings.is_set("AUTH_HOST");
+        if needs_provider {
+            let issuer =
+                format!("http://localhost:{}", provider_port.unwrap_or(DEFAULT_PROVIDER_PORT));
             assume(
                 settings,
                 "AUTH_HOST",
@@ -98,47 +99,56 @@ impl LocalRun {
                 random.token(),
                 "a random one, known to the development provider",
             );
+            let scope = "openid profile email";
             assume(
                 settings,
                 "SCOPE",
-                "openid profile email".to_owned(),
+                scope.to_owned(),
                 "`openid profile email`, so that the sample users have names and pictures",
             );
-            Some(provider(settings, provider_port, lifetime)?)
-        };
-        Some(Self {
-            base_url: settings.optional("BASE_URL", |text| Ok::<_, &str>(text.to_owned()))??,
-            provider,
-            assumptions,
-        })
+        }
+        host?;
+        port?;
+        let (provider_port, token_lifetime) = (provider_port?, token_lifetime?);
+        let base_url = settings.value_of("BASE_URL")?.trim_end_matches('/').to_owned();
+        let provider =
+            needs_provider.then(|| provider(settings, &base_url, provider_port, token_lifetime));
+        Some(Self { base_url, provider, assumptions })
+    }
+}
+
+/// What is said at the start: what was assumed, and which address to open.
+impl fmt::Display for LocalRun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for assumption in &self.assumptions {
+            writeln!(f, "{assumption}")?;
+        }
+        write!(f, "\nOpen {}/ in a browser.\n", self.base_url)
     }
 }
 
 fn provider(
-    settings: &mut Settings,
+    settings: &Settings,
+    base_url: &str,
     port: u16,
     token_lifetime: Option<Duration>,
-) -> Option<DevelopmentProvider> {
-    let text = |settings: &mut Settings, variable| {
-        settings.optional(variable, |text| Ok::<_, &str>(text.to_owned()))
-    };
-    let base_url = text(settings, "BASE_URL")??;
-    let base_url = base_url.trim_end_matches('/');
-    let mut options = Options::new(
-        text(settings, "CLIENT_ID")??,
-        SecretString::from(text(settings, "CLIENT_SECRET")??),
-    );
+) -> DevelopmentProvider {
+    let text = |variable| settings.value_of(variable).unwrap_or_default();
+    let mut options = Options::new(text("CLIENT_ID"), SecretString::from(text("CLIENT_SECRET")));
     options.redirect_uris = vec![format!("{base_url}/callback")];
     options.logout_uris = vec![format!("{base_url}/signed-out")];
-    options.audiences = text(settings, "AUDIENCE")?.into_iter().collect();
+    options.audiences = settings.value_of("AUDIENCE").map(str::to_owned).into_iter().collect();
     options.token_lifetime = token_lifetime;
-    Some(DevelopmentProvider { address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)), options })
+    DevelopmentProvider { address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)), options }
 }
+
+const DEFAULT_PORT: u16 = 9_000;
+const DEFAULT_PROVIDER_PORT: u16 = 9_100;
 
 /// The provider has a port of its own: a request to the function that is itself being served would
 /// wait for itself.
 fn port_after(settings: &mut Settings, port_of_bundle: Option<u16>) -> Option<u16> {
-    let provider_port = port(settings, "PROVIDER_PORT", 9_100)?;
+    let provider_port = port(settings, "PROVIDER_PORT", DEFAULT_PROVIDER_PORT)?;
     if Some(provider_port) == port_of_bundle {
         settings.fault("PROVIDER_PORT", "must be another port than PORT");
         return None;
@@ -165,10 +175,8 @@ mod tests {
     fn run(values: &[(&str, &str)]) -> Result<LocalRun, String> {
         let mut settings = Settings::from_values(values.iter().copied());
         let run = LocalRun::from_settings(&mut settings, &Random::system());
-        if run.is_some() {
-            BundleConfig::from_settings(&mut settings);
-            Seams::from_settings(&mut settings);
-        }
+        BundleConfig::from_settings(&mut settings);
+        Seams::from_settings(&mut settings);
         settings.finish().map_err(|error| error.to_string())?;
         Ok(run.unwrap())
     }
@@ -227,9 +235,9 @@ mod tests {
             ("TOKEN_LIFETIME", "soon"),
         ])
         .unwrap_err();
-        for variable in ["HOST", "PORT", "PROVIDER_PORT", "TOKEN_LIFETIME"] {
-            assert!(message.contains(&format!("\n  {variable} ")), "{message}");
-        }
+        let named: Vec<_> =
+            message.lines().skip(1).filter_map(|line| line.split_whitespace().next()).collect();
+        assert_eq!(named, ["HOST", "PORT", "PROVIDER_PORT", "TOKEN_LIFETIME"]);
         assert!(!message.contains("hunter2"));
         assert!(
             run(&[("PORT", "9100")]).unwrap_err().contains("PROVIDER_PORT must be another port")

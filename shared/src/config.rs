@@ -51,6 +51,11 @@ impl Settings {
             .any(|name| self.values.contains_key(*name))
     }
 
+    /// The value of `variable` as it is set.
+    pub fn value_of(&self, variable: &str) -> Option<&str> {
+        self.values.get(variable).map(String::as_str)
+    }
+
     /// Whether `variable` is set.
     pub fn is_set(&self, variable: &str) -> bool {
         self.values.contains_key(variable)

@@ -40,19 +40,26 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Starts it for this project with these settings and nothing else set, and waits until `/`
-    /// answers. `PORT` is a free one.
+    /// Starts it on a free port with these settings and nothing else set, and waits until `/` is
+    /// answered.
     pub async fn start(settings: &[(&str, &str)]) -> Self {
-        Self::start_in(&crate::project(), settings).await
+        Self::start_on(free_port(), settings).await
     }
 
-    /// The same for the project in that folder.
-    pub async fn start_in(project: &Path, settings: &[(&str, &str)]) -> Self {
-        let port = free_port();
-        let mut command = Command::new(cargo_lambda(project));
+    /// The same on this port, for a story that had to name the address beforehand.
+    pub async fn start_on(port: u16, settings: &[(&str, &str)]) -> Self {
+        let started = Self::try_start_on(port, settings).await;
+        started.unwrap_or_else(|output| panic!("the function has ended:\n{output}"))
+    }
+
+    /// The same, or all that was printed when the function ends instead of answering.
+    pub async fn try_start_on(port: u16, settings: &[(&str, &str)]) -> Result<Self, String> {
+        let project = crate::project();
+        let mut command = Command::new(cargo_lambda(&project));
         command
             // A reload in the middle of a story would lose its sessions.
-            .args(["lambda", "watch", "--ignore-changes", "-A", "127.0.0.1", "-P", &port])
+            .args(["lambda", "watch", "--ignore-changes", "-A", "127.0.0.1"])
+            .args(["-P", &port.to_string()])
             .current_dir(project);
         for name in SETTINGS {
             command.env_remove(name);
@@ -60,17 +67,20 @@ impl Watch {
         for (name, _) in std::env::vars_os().filter(|(name, _)| of_this_test(name)) {
             command.env_remove(name);
         }
-        command.env("PORT", &port).env("PROVIDER_PORT", free_port()).envs(settings.iter().copied());
+        command
+            .env("PORT", port.to_string())
+            .env("PROVIDER_PORT", free_port().to_string())
+            .envs(settings.iter().copied());
 
         let mut watch = Self {
             process: Process::start(&format!("watch-{port}"), &mut command),
             base_url: format!("http://localhost:{port}"),
         };
-        watch.wait_until_ready().await;
-        watch
+        watch.first_answer().await?;
+        Ok(watch)
     }
 
-    /// Where it serves, without a trailing slash.
+    /// `http://localhost:PORT`.
     #[must_use]
     pub fn base_url(&self) -> &str {
         &self.base_url
@@ -82,21 +92,23 @@ impl Watch {
         self.process.output()
     }
 
-    /// The first request builds and starts the function and is answered when that is done.
-    async fn wait_until_ready(&mut self) {
+    /// The first request builds and starts the function, and is answered when that is done - or
+    /// never, when the function ends.
+    async fn first_answer(&mut self) -> Result<(), String> {
         let deadline = Instant::now() + Duration::from_mins(10);
         let http = crate::http_client();
+        let mut answer = Box::pin(http.get(&self.base_url).send());
         loop {
-            if http
-                .get(&self.base_url)
-                .send()
-                .await
-                .is_ok_and(|answer| answer.status().is_success())
-            {
-                return;
+            match tokio::time::timeout(Duration::from_millis(100), &mut answer).await {
+                // Whatever the function answers, it runs. A 5xx is the emulator's or a failure.
+                Ok(Ok(answer)) if !answer.status().is_server_error() => return Ok(()),
+                Ok(_) => answer = Box::pin(http.get(&self.base_url).send()),
+                Err(_) => {}
+            }
+            if self.output().contains("command exited") {
+                return Err(self.output());
             }
             self.process.must_go_on(deadline, "an answer of /");
-            tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }
 }
@@ -118,7 +130,9 @@ fn of_this_test(name: &OsString) -> bool {
         .any(|prefix| name.starts_with(prefix))
 }
 
-fn free_port() -> String {
+/// A port of loopback that nobody listens on.
+#[must_use]
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback has a free port");
-    listener.local_addr().expect("it is bound").port().to_string()
+    listener.local_addr().expect("it is bound").port()
 }

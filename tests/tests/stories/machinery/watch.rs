@@ -1,5 +1,5 @@
 use tests::browser::Browser;
-use tests::watch::Watch;
+use tests::watch::{Watch, free_port};
 
 #[tokio::test]
 async fn serves_the_product_as_a_person_runs_it_and_ends_with_the_test() {
@@ -28,4 +28,11 @@ async fn serves_the_product_as_a_person_runs_it_and_ends_with_the_test() {
     drop(watch);
     let answer = tests::http_client().get(address).send().await;
     assert!(answer.is_err_and(|error| error.is_connect()));
+}
+
+#[tokio::test]
+async fn tells_what_a_function_said_that_would_not_start() {
+    let refused = Watch::try_start_on(free_port(), &[("SESSION_IDLE", "nonsense")]).await;
+    let output = refused.expect_err("it starts");
+    assert!(output.contains("SESSION_IDLE"), "{output}");
 }
