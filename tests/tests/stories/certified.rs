@@ -1,0 +1,136 @@
+//! The bundle against an OpenID provider that is certified by the OpenID Foundation.
+
+use std::sync::Arc;
+
+use http::Method;
+use local::bundle::{Bundle, BundleConfig};
+use serde_json::{Value, json};
+use shared::{clock::Clock, config::Settings, random::Random, request::Function, seams::Seams};
+use tests::{
+    browser::Browser,
+    certified_provider::{CertifiedProvider, Client, Spoilt},
+    page::Page,
+};
+
+const BASE_URL: &str = "http://localhost:9000";
+
+/// The provider, and a browser in front of the bundle that is registered with it.
+async fn registered() -> (CertifiedProvider, Browser) {
+    let client = Client::at(BASE_URL);
+    let provider = CertifiedProvider::start(&client).await;
+    let mut settings = Settings::from_values([
+        ("AUTH_HOST", provider.auth_host().to_owned()),
+        ("BASE_URL", BASE_URL.to_owned()),
+        ("CLIENT_ID", client.id),
+        ("CLIENT_SECRET", client.secret),
+        ("CONNECTIONS", "none".to_owned()),
+        ("SCOPE", "openid profile email".to_owned()),
+        ("SECRET_KEY", Random::system().token()),
+        ("SESSION_STORE", "memory".to_owned()),
+    ]);
+    let (config, seams) =
+        (BundleConfig::from_settings(&mut settings), Seams::from_settings(&mut settings));
+    settings.finish().expect("the settings are good");
+    let bundle = Arc::new(Bundle::new(config.expect("read"), &seams.expect("read")));
+    let browser = Browser::in_process(BASE_URL, move |request| {
+        let bundle = Arc::clone(&bundle);
+        async move { bundle.handle(request, Clock::system().now()).await }
+    });
+    (provider, browser)
+}
+
+async fn log_in(browser: &mut Browser) -> Page<'_> {
+    let form = browser.get("/login").await.follow_all().await.form();
+    form.fill("email", "ada@example.com").submit().await.follow_all().await
+}
+
+async fn ask(browser: &mut Browser, token: &str) -> (u16, Value) {
+    let bearer = format!("Bearer {token}");
+    let answer = browser.fetch(Method::GET, "/protected", &[("authorization", &bearer)]).await;
+    (answer.status.as_u16(), answer.json())
+}
+
+#[tokio::test]
+async fn log_in_call_protected_and_log_out_of_both() {
+    let (provider, mut browser) = registered().await;
+    let key_page = log_in(&mut browser).await;
+    assert_eq!(key_page.url.as_str(), format!("{BASE_URL}/"));
+    assert_eq!(key_page.read("h1").as_deref(), Some("Your API key"));
+    let token = shown_token(&key_page);
+
+    let (status, claims) = ask(&mut browser, &token).await;
+    assert_eq!(status, 200, "{claims}");
+    assert_eq!(claims["email"], "ada@example.com");
+
+    let confirmation =
+        browser.get("/").await.form_at("form[action='/logout']").submit().await.follow_all().await;
+    let left = confirmation.form().press("Sign out").await.follow_all().await;
+    assert_eq!(left.url.path(), "/signed-out");
+    assert_eq!(left.read("h1").as_deref(), Some("You are logged out"));
+
+    let (status, refusal) = ask(&mut browser, &token).await;
+    assert_eq!((status, &refusal["code"]), (401, &json!("session_ended")));
+    assert_eq!(refusal["message"], "Good token, bad session");
+    let asked_again = browser.get("/login").await.follow_all().await;
+    assert_eq!(asked_again.read("h1").as_deref(), Some("Sign in"));
+    let served = provider.served().await;
+    assert_eq!(served.get("/oauth/token"), Some(&1));
+    assert_eq!(served.get("/.well-known/jwks.json"), Some(&1), "the keys are fetched once");
+}
+
+#[tokio::test]
+async fn r063_an_id_token_with_another_nonce_begins_no_session() {
+    let (provider, mut browser) = registered().await;
+    provider.spoil_next_id_token(Spoilt::Claims(json!({ "nonce": "another" }))).await;
+    assert_refused(&log_in(&mut browser).await);
+    assert_eq!(browser.cookie("session"), None);
+}
+
+#[tokio::test]
+async fn r049_an_id_token_by_a_key_that_was_never_published_begins_no_session() {
+    let (provider, mut browser) = registered().await;
+    provider.spoil_next_id_token(Spoilt::UnknownKey).await;
+    assert_refused(&log_in(&mut browser).await);
+    assert_eq!(browser.cookie("session"), None);
+}
+
+#[tokio::test]
+async fn r072_a_login_after_the_key_was_rotated_costs_one_more_fetch() {
+    let (provider, mut browser) = registered().await;
+    let old_token = shown_token(&log_in(&mut browser).await);
+    provider.rotate_keys().await;
+    let key_page = browser.get("/login?prompt=login").await.follow_all().await;
+    let key_page =
+        key_page.form().fill("email", "ada@example.com").submit().await.follow_all().await;
+    let new_token = shown_token(&key_page);
+    assert_eq!(ask(&mut browser, &new_token).await.0, 200);
+    assert_eq!(provider.served().await.get("/.well-known/jwks.json"), Some(&2));
+
+    // The old key is no longer published, so what it signed is worthless.
+    let (status, refusal) = ask(&mut browser, &old_token).await;
+    assert_eq!((status, &refusal["code"]), (401, &json!("token_unknown_key")));
+}
+
+#[tokio::test]
+async fn r023_a_login_that_was_cancelled_can_be_started_again() {
+    let (_provider, mut browser) = registered().await;
+    let form = browser.get("/login?return_to=/reports").await.follow_all().await.form();
+    let page = form.press("Cancel").await.follow_all().await;
+    assert_eq!(page.status, 403);
+    assert_eq!(page.read("h1").as_deref(), Some("You were not logged in"));
+    let login_page = page.click("Start again").await;
+    let link = login_page.read("main").expect("the login page");
+    assert!(link.contains("Log in"), "{link}");
+    assert!(login_page.url.query().is_some_and(|query| query.contains("return_to=%2Freports")));
+}
+
+/// The token's three parts are coloured, so there is markup between them.
+fn shown_token(page: &Page<'_>) -> String {
+    page.read("#token").expect("the token is shown").split_whitespace().collect()
+}
+
+fn assert_refused(page: &Page<'_>) {
+    assert_eq!(page.status, 400);
+    assert_eq!(page.url.path(), "/callback");
+    assert_eq!(page.read("h1").as_deref(), Some("You were not logged in"));
+}
