@@ -4,11 +4,17 @@
 //! of the story.
 #![expect(clippy::expect_used, clippy::panic, reason = "a failure here is a failed test")]
 
+pub mod answer;
 pub mod browser;
 pub mod certified_provider;
 pub mod chromium;
+pub mod misbehaving_provider;
+pub mod observed_store;
 pub mod page;
 pub mod process;
+pub mod secrets;
+pub mod site;
+pub mod visitor;
 pub mod watch;
 
 use std::path::PathBuf;

@@ -80,7 +80,7 @@ impl Failure for CallbackError {
                 return Public::provider_unavailable();
             }
             Self::UnknownBaseUrl(_) => return Public::misconfigured(),
-            Self::Redeem(RedeemError::Unavailable { retry_after, .. }) => {
+            Self::Redeem(RedeemError::Unavailable { retry_after, source: None }) => {
                 let public = Public::provider_unavailable();
                 return Public { retry_after: retry_after.or(public.retry_after), ..public };
             }
@@ -97,13 +97,17 @@ impl Failure for CallbackError {
                 "You were not logged in",
                 "The identity provider did not accept the login. Please start again.",
             ),
+            // Not 503, which invites to ask the same again: the state is used up by now (R39).
             Self::Redeem(
-                RedeemError::Malformed(_) | RedeemError::Redirected | RedeemError::ForeignEndpoint,
+                RedeemError::Malformed(_)
+                | RedeemError::Redirected
+                | RedeemError::ForeignEndpoint
+                | RedeemError::Unavailable { source: Some(_), .. },
             ) => (
                 Status::BAD_GATEWAY,
                 "identity_provider_answer",
                 "You were not logged in",
-                "The identity provider gave an answer that cannot be used. Please start again.",
+                "The identity provider gave no answer that can be used. Please start again.",
             ),
             Self::UnknownState | Self::Replayed => (
                 Status::BAD_REQUEST,

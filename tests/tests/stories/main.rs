@@ -1,6 +1,15 @@
-//! Stories.
-#![expect(clippy::expect_used, clippy::panic, reason = "what a story expects is its assertion")]
+//! The bundle's stories, told by a browser with a cookie jar to the real handlers, and its
+//! refusals. The number in a test's name is that of the requirement it covers.
 
-mod certified;
-mod chromium;
-mod machinery;
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod api;
+mod browser_defences;
+mod callback;
+mod http_edge;
+mod login;
+mod logout;
+mod logs;
+mod return_to;
+mod sessions;
+mod tokens;

@@ -1,0 +1,296 @@
+//! The whole bundle in this process, with a clock that is moved by hand.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Method, header};
+use local::bundle::{Bundle, BundleConfig};
+use shared::{
+    clock::{Clock, Timestamp},
+    config::Settings,
+    issuer::Issuer,
+    keys::Keys,
+    provider::{HttpProvider, IdentityProvider},
+    random::Random,
+    request::{Function, Request, RequestContext, Response},
+    seams::Seams,
+    store::SessionStore,
+};
+
+use crate::{
+    answer::Answer, misbehaving_provider::MisbehavingProvider, observed_store::ObservedStore,
+};
+
+/// Where browsers reach it.
+pub const ORIGIN: &str = "https://api.example.com";
+
+/// Its name at the provider.
+pub const CLIENT_ID: &str = "client-0123456789";
+
+/// Its secret at the provider.
+pub const CLIENT_SECRET: &str = "b9Q2mZ7xT4kL8vR1cW6s";
+
+/// What seals the login cookies.
+pub const SECRET_KEY: &str = "GJ5cWzkR8xHc1vXq9tYb3nMf7sLd2pQa";
+
+/// When every story begins.
+pub const START: Timestamp = Timestamp::from_unix(1_800_000_000);
+
+/// A clock that stands still until it is moved.
+#[derive(Clone, Debug)]
+pub struct MovedClock(Arc<AtomicU64>);
+
+/// The bundle, its store and its provider.
+#[derive(Clone)]
+pub struct Site(Arc<Parts>);
+
+struct Parts {
+    bundle: Bundle,
+    clock: MovedClock,
+    provider: Option<MisbehavingProvider>,
+    store: Arc<ObservedStore>,
+    requests: AtomicU64,
+    nonces: Mutex<HashSet<String>>,
+}
+
+impl MovedClock {
+    /// A clock that stands at [`START`].
+    pub fn new() -> Self {
+        Self(Arc::new(AtomicU64::new(START.as_unix())))
+    }
+
+    /// The moment that it shows.
+    pub fn now(&self) -> Timestamp {
+        Timestamp::from_unix(self.0.load(Ordering::SeqCst))
+    }
+
+    /// Moves it on.
+    pub fn pass(&self, time: Duration) {
+        self.0.fetch_add(time.as_secs(), Ordering::SeqCst);
+    }
+
+    /// The same clock, as the bundle and its providers take it.
+    pub fn as_clock(&self) -> Clock {
+        let clock = self.clone();
+        Clock::from_fn(move || clock.now())
+    }
+}
+
+impl Default for MovedClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Site {
+    /// A bundle with a provider that misbehaves on command.
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// The same with these settings beside the usual ones, or instead of them.
+    pub async fn start_with(settings: &[(&str, &str)]) -> Self {
+        let clock = MovedClock::new();
+        let provider = MisbehavingProvider::start(clock.as_clock()).await;
+        let issuer = provider.issuer.clone();
+        Self::build(&issuer, Some(provider), clock, settings)
+    }
+
+    /// A bundle whose users log in at `issuer`.
+    pub fn at(issuer: &str, clock: MovedClock, settings: &[(&str, &str)]) -> Self {
+        Self::build(issuer, None, clock, settings)
+    }
+
+    fn build(
+        issuer: &str,
+        provider: Option<MisbehavingProvider>,
+        clock: MovedClock,
+        settings: &[(&str, &str)],
+    ) -> Self {
+        let usual = [
+            ("AUTH_HOST", issuer),
+            ("BASE_URL", ORIGIN),
+            ("CLIENT_ID", CLIENT_ID),
+            ("CLIENT_SECRET", CLIENT_SECRET),
+            ("SCOPE", "openid profile email"),
+            ("SECRET_KEY", SECRET_KEY),
+        ];
+        let mut settings = Settings::from_values(usual.iter().chain(settings).copied());
+        let config = BundleConfig::from_settings(&mut settings);
+        settings.finish().unwrap();
+        let issuer = Issuer::parse(issuer).unwrap();
+        let store = Arc::new(ObservedStore::default());
+        let asked: Arc<dyn IdentityProvider> = Arc::new(HttpProvider::new(issuer.clone()));
+        let seams = Seams {
+            store: Arc::<ObservedStore>::clone(&store) as Arc<dyn SessionStore>,
+            keys: Arc::new(Keys::new(Arc::clone(&asked), issuer)),
+            provider: asked,
+            random: Random::system(),
+        };
+        Self(Arc::new(Parts {
+            bundle: Bundle::new(config.unwrap(), &seams),
+            clock,
+            provider,
+            store,
+            requests: AtomicU64::new(0),
+            nonces: Mutex::default(),
+        }))
+    }
+
+    /// Its provider.
+    pub fn provider(&self) -> &MisbehavingProvider {
+        self.0.provider.as_ref().unwrap()
+    }
+
+    /// Its store.
+    pub fn store(&self) -> &ObservedStore {
+        &self.0.store
+    }
+
+    /// Its clock.
+    pub fn clock(&self) -> &MovedClock {
+        &self.0.clock
+    }
+
+    /// The moment that its clock shows.
+    pub fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    /// Lets time pass.
+    pub fn pass(&self, seconds: u64) {
+        self.0.clock.pass(Duration::from_secs(seconds));
+    }
+
+    /// How many sessions live.
+    pub async fn live_sessions(&self) -> usize {
+        self.0.store.live_sessions(self.now()).await
+    }
+
+    /// Sends a request with no headers but these, as a program does.
+    pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let mut request = http::Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.handle(request.body(Bytes::new()).unwrap()).await
+    }
+
+    /// Sends a `GET` with no headers but these, as a program does.
+    pub async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.send(Method::GET, path, headers).await
+    }
+
+    /// Asks `/protected` with this token.
+    pub async fn call_api(&self, token: &str) -> Answer {
+        self.get("/protected", &[("authorization", &format!("Bearer {token}"))]).await
+    }
+
+    /// Hands over a request as the gateway does, and looks at the answer as every answer must be
+    /// looked at.
+    pub async fn handle(&self, mut request: Request) -> Answer {
+        let number = self.0.requests.fetch_add(1, Ordering::SeqCst);
+        let request_id = format!("request-{number}");
+        request
+            .extensions_mut()
+            .insert(RequestContext { request_id: request_id.clone(), domain_name: None });
+        let path = request.uri().path().to_owned();
+        let answer = Answer::new(request_id, self.answer(request, self.now()).await);
+        self.check_headers(&path, &answer);
+        check_cookies(&answer);
+        if answer.is_page() {
+            self.check_page(&answer);
+        }
+        answer
+    }
+
+    /// The bundle's bare answer.
+    pub async fn answer(&self, request: Request, now: Timestamp) -> Response {
+        self.0.bundle.handle(request, now).await
+    }
+
+    /// R169, R170: what stands in every answer, whatever it is.
+    fn check_headers(&self, path: &str, answer: &Answer) {
+        assert_ne!(answer.status(), 500, "{path}: {answer:?}");
+        for (name, value) in [
+            ("cache-control", "no-store"),
+            ("referrer-policy", "same-origin"),
+            ("strict-transport-security", "max-age=63072000; includeSubDomains"),
+            ("x-content-type-options", "nosniff"),
+        ] {
+            assert_eq!(answer.header(name), value, "{path}: {answer:?}");
+        }
+        let policy = answer.header("content-security-policy");
+        for directive in ["default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'"] {
+            assert!(policy.split("; ").any(|found| found == directive), "{path}: {policy}");
+        }
+        assert!(!policy.contains("unsafe") && !policy.contains('*'), "{path}: {policy}");
+        assert!(!answer.has("server") && !answer.has("x-powered-by"), "{path}");
+        assert_ne!(answer.header("access-control-allow-origin"), "*", "{path}");
+        if let Some(challenge) = answer.has("www-authenticate").then_some(answer.status()) {
+            assert!([400, 401, 403].contains(&challenge), "{path}: {answer:?}");
+        }
+    }
+
+    /// R169, R172: a page runs and loads nothing but its own.
+    fn check_page(&self, answer: &Answer) {
+        let policy = answer.header("content-security-policy");
+        let (_, rest) = policy.split_once("script-src 'nonce-").unwrap();
+        let nonce = rest.split('\'').next().unwrap();
+        let is_new =
+            self.0.nonces.lock().unwrap_or_else(PoisonError::into_inner).insert(nonce.to_owned());
+        assert!(is_new && nonce.len() >= 22, "the nonce is not fresh: {nonce}");
+        assert_eq!(answer.header("cross-origin-opener-policy"), "same-origin");
+        assert!(
+            !policy.split("; ").any(|part| part.starts_with("script-src") && part.contains("http"))
+        );
+
+        let page = answer.page();
+        for element in page.root_element().descendent_elements() {
+            let name = element.value().name();
+            for (attribute, value) in element.value().attrs() {
+                let is_inline = attribute == "style" || attribute.starts_with("on");
+                assert!(!is_inline, "<{name}> has an inline {attribute}");
+                let is_address =
+                    ["action", "data", "formaction", "href", "src"].contains(&attribute);
+                let scheme =
+                    value.split(':').next().unwrap_or_default().trim().to_ascii_lowercase();
+                assert!(!is_address || scheme != "javascript", "<{name}> has {value}");
+            }
+            match name {
+                "script" | "style" => {
+                    assert_eq!(element.attr("nonce"), Some(nonce), "<{name}> without the nonce");
+                    assert_eq!(element.attr("src"), None, "<{name}> from elsewhere");
+                }
+                "link" => assert!(element.attr("href").unwrap().starts_with("data:")),
+                other => assert!(!EMBEDDING.contains(&other), "<{name}> has no place on a page"),
+            }
+        }
+    }
+}
+
+const EMBEDDING: [&str; 5] = ["base", "embed", "frame", "iframe", "object"];
+
+/// R8, R88, R102: every cookie is bound to this host and hidden from scripts.
+fn check_cookies(answer: &Answer) {
+    for cookie in answer.cookies() {
+        assert!(cookie.name().starts_with("__Host-"), "{cookie}");
+        assert_eq!((cookie.secure(), cookie.http_only()), (Some(true), Some(true)), "{cookie}");
+        assert_eq!((cookie.path(), cookie.domain()), (Some("/"), None), "{cookie}");
+        assert_eq!(cookie.same_site(), Some(cookie::SameSite::Lax), "{cookie}");
+        assert!(cookie.max_age().is_some(), "{cookie}");
+        assert!(cookie.to_string().len() <= 4_096, "{cookie}");
+    }
+    assert!(
+        !answer.has(header::SET_COOKIE.as_str()) || answer.header("cache-control") == "no-store"
+    );
+}

@@ -1,0 +1,7 @@
+//! The bundle as it is run, against counterparts that nobody here wrote: Chromium, `cargo lambda
+//! watch`, a certified provider. And the proof that the machinery for it works.
+#![expect(clippy::expect_used, clippy::panic, reason = "what a story expects is its assertion")]
+
+mod certified;
+mod chromium;
+mod machinery;

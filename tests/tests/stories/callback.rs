@@ -1,0 +1,513 @@
+//! `/callback`: who may finish a login, and with what.
+
+use std::time::Duration;
+
+use http::Method;
+use shared::login_attempt::LIFETIME;
+use tests::{
+    answer::Answer,
+    misbehaving_provider::{ADA, GRACE},
+    site::{ORIGIN, Site},
+    visitor::{LOGIN, SESSION, Sending, Visitor},
+};
+use url::Url;
+
+const EXPIRED: &str = "This login can't be finished";
+const FAILED: &str = "You were not logged in";
+
+/// Nothing has come of it: no session, no token request.
+async fn is_nothing(site: &Site) -> bool {
+    site.store().sessions_created() == 0
+        && site.live_sessions().await == 0
+        && site.provider().token_requests() == 0
+}
+
+fn without(url: &str, name: &str) -> String {
+    let mut url = Url::parse(url).unwrap();
+    let kept: Vec<_> = url.query_pairs().into_owned().filter(|(key, _)| key != name).collect();
+    url.query_pairs_mut().clear().extend_pairs(kept);
+    url.into()
+}
+
+fn with(url: &str, name: &str, value: &str) -> String {
+    let mut url = Url::parse(url).unwrap();
+    url.query_pairs_mut().append_pair(name, value);
+    url.into()
+}
+
+fn changed(url: &str, name: &str, value: &str) -> String {
+    with(&without(url, name), name, value)
+}
+
+/// Somebody who has logged in at the provider and is about to come back.
+async fn about_to_return(site: &Site) -> (Visitor, String) {
+    let mut visitor = Visitor::new(site);
+    let request = visitor.start("/login").await;
+    let back = site.provider().log_in(&request, ADA);
+    (visitor, back)
+}
+
+/// The login that the provider answered is not used up: its own answer still ends it.
+async fn still_works(visitor: &mut Visitor, back: &str) {
+    assert_eq!(visitor.arrive(back).await.location(), "/");
+}
+
+#[tokio::test]
+async fn r013_r021_an_answer_that_lacks_something_is_refused_and_uses_nothing_up() {
+    let site = Site::start().await;
+    let (mut visitor, back) = about_to_return(&site).await;
+    for broken in [
+        without(&back, "state"),
+        changed(&back, "state", ""),
+        changed(&back, "state", &"s".repeat(2_049)),
+        without(&back, "code"),
+        changed(&back, "code", ""),
+        changed(&back, "code", &"c".repeat(2_049)),
+        format!("{ORIGIN}/callback"),
+        format!("{ORIGIN}/callback?"),
+    ] {
+        let answer = visitor.arrive(&broken).await;
+        answer.is_a_refusal(400, FAILED).offers("Start again", "/");
+        assert!(!answer.has("set-cookie"), "{broken}");
+    }
+    assert!(is_nothing(&site).await);
+    assert_eq!(site.store().calls(), 0);
+    still_works(&mut visitor, &back).await;
+}
+
+#[tokio::test]
+async fn r014_an_unknown_state_is_refused() {
+    let site = Site::start().await;
+    let (mut visitor, back) = about_to_return(&site).await;
+    let state = Url::parse(&back).unwrap();
+    let state = state.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+    for wrong in [
+        "A".repeat(43),
+        state.to_ascii_uppercase(),
+        state[..42].to_owned(),
+        format!("{state}x"),
+        format!(" {state}"),
+        "é\u{202e}\0".to_owned(),
+    ] {
+        let answer = visitor.arrive(&changed(&back, "state", &wrong)).await;
+        answer.is_a_refusal(400, EXPIRED);
+        assert!(!answer.has("set-cookie"), "{wrong}");
+    }
+    assert!(is_nothing(&site).await);
+    assert_eq!(site.store().calls(), 0);
+    still_works(&mut visitor, &back).await;
+}
+
+#[tokio::test]
+async fn r015_an_answer_that_another_browser_obtained_logs_nobody_in() {
+    let site = Site::start().await;
+    let (mut attacker, back) = about_to_return(&site).await;
+    let mut victim = Visitor::new(&site);
+    victim.arrive(&back).await.is_a_refusal(400, EXPIRED);
+    // Not even one who has a login of their own under way.
+    victim.start("/login").await;
+    victim.arrive(&back).await.is_a_refusal(400, EXPIRED);
+    assert_eq!(victim.session(), None);
+    assert!(is_nothing(&site).await);
+    still_works(&mut attacker, &back).await;
+}
+
+#[tokio::test]
+async fn r016_two_tabs_finish_in_any_order() {
+    for order in [[0, 1], [1, 0]] {
+        let site = Site::start().await;
+        let mut visitor = Visitor::new(&site);
+        let requests = [
+            visitor.start("/login?return_to=/tab-0").await,
+            visitor.start("/login?return_to=/tab-1").await,
+        ];
+        assert_eq!(visitor.login_cookies().len(), 2);
+        for tab in order {
+            let answer = visitor.arrive(&site.provider().log_in(&requests[tab], ADA)).await;
+            assert_eq!(answer.location(), format!("/tab-{tab}"));
+        }
+        assert_eq!(visitor.login_cookies().len(), 0);
+        assert_eq!(site.live_sessions().await, 1);
+        assert_eq!(visitor.fetch("/protected").await.status(), 200);
+    }
+}
+
+#[tokio::test]
+async fn r016_one_tabs_cookie_does_not_open_for_the_other() {
+    let site = Site::start().await;
+    let (mut visitor, back) = about_to_return(&site).await;
+    visitor.start("/login").await;
+    let names: [String; 2] = visitor.login_cookies().try_into().unwrap();
+    let values = names.each_ref().map(|name| visitor.cookie(name).unwrap().to_owned());
+    visitor.plant(&names[0], &values[1]);
+    visitor.plant(&names[1], &values[0]);
+    visitor.arrive(&back).await.is_a_refusal(400, EXPIRED);
+    assert!(is_nothing(&site).await);
+}
+
+#[tokio::test]
+async fn r017_a_replayed_answer_is_refused_without_a_token_request() {
+    let site = Site::start().await;
+    let (mut visitor, back) = about_to_return(&site).await;
+    let mut hoarder = visitor.clone();
+    still_works(&mut visitor, &back).await;
+    // The same browser has lost its cookie; who kept a copy meets the mark in the store.
+    visitor.arrive(&back).await.is_a_refusal(400, EXPIRED);
+    for _ in 0..2 {
+        let answer = hoarder.arrive(&back).await;
+        answer.is_a_refusal(400, EXPIRED);
+        assert!(answer.cookies_set().is_empty());
+    }
+    site.pass(LIFETIME.as_secs() - 1);
+    hoarder.arrive(&back).await.is_a_refusal(400, EXPIRED);
+    assert_eq!(site.provider().token_requests(), 1);
+    assert_eq!((site.store().sessions_created(), site.store().marks()), (1, 1));
+}
+
+#[tokio::test]
+async fn r017_a_login_that_failed_cannot_be_tried_again() {
+    let site = Site::start().await;
+    let (mut visitor, back) = about_to_return(&site).await;
+    let mut hoarder = visitor.clone();
+    visitor.arrive(&changed(&back, "code", "wrong")).await.is_a_refusal(400, FAILED);
+    assert_eq!(visitor.login_cookies().len(), 0);
+    hoarder.arrive(&back).await.is_a_refusal(400, EXPIRED);
+    assert_eq!((site.provider().token_requests(), site.store().sessions_created()), (1, 0));
+}
+
+#[tokio::test]
+async fn r018_of_twenty_answers_at_once_one_is_redeemed() {
+    let site = Site::start().await;
+    let (visitor, back) = about_to_return(&site).await;
+    let path = back.strip_prefix(ORIGIN).unwrap().to_owned();
+    let tasks: Vec<_> = (0..20)
+        .map(|_| {
+            let (site, path) = (site.clone(), path.clone());
+            let request = visitor.request(&Method::GET, &path, Sending::FROM_ELSEWHERE, &[]);
+            tokio::spawn(async move { site.handle(request).await })
+        })
+        .collect();
+    let mut statuses = Vec::new();
+    for task in tasks {
+        statuses.push(task.await.unwrap().status());
+    }
+    assert_eq!(statuses.iter().filter(|status| **status == 303).count(), 1, "{statuses:?}");
+    assert_eq!(statuses.iter().filter(|status| **status == 400).count(), 19, "{statuses:?}");
+    assert_eq!((site.provider().token_requests(), site.store().sessions_created()), (1, 1));
+}
+
+#[tokio::test]
+async fn r019_a_login_that_took_too_long_is_over_whatever_the_browser_keeps() {
+    for (seconds, is_fresh) in [(599, true), (600, false), (86_400, false)] {
+        let site = Site::start().await;
+        let (mut visitor, back) = about_to_return(&site).await;
+        let name = visitor.login_cookies().remove(0);
+        let value = visitor.cookie(&name).unwrap().to_owned();
+        site.pass(seconds);
+        visitor.plant(&name, &value);
+        let answer = visitor.arrive(&back).await;
+        if is_fresh {
+            assert_eq!(answer.location(), "/");
+        } else {
+            answer.is_a_refusal(400, EXPIRED);
+            assert!(is_nothing(&site).await);
+        }
+    }
+}
+
+#[tokio::test]
+async fn r020_a_login_cookie_that_we_did_not_seal_opens_for_nobody() {
+    let site = Site::start().await;
+    let other = Site::start_with(&[("SECRET_KEY", "Zk4vT9qLm2Xc7Rb1Wn8Ys5Hd3Jf6Gp0A")]).await;
+    let (mut visitor, back) = about_to_return(&site).await;
+    let mut elsewhere = Visitor::new(&other);
+    elsewhere.start("/login").await;
+    let foreign = elsewhere.cookie(&elsewhere.login_cookies()[0]).unwrap().to_owned();
+    let name = visitor.login_cookies().remove(0);
+    let good = visitor.cookie(&name).unwrap().to_owned();
+    let mut flipped = good.clone().into_bytes();
+    let middle = flipped.len() / 2;
+    flipped[middle] = if flipped[middle] == b'A' { b'B' } else { b'A' };
+    let session = Visitor::logged_in(&site, GRACE).await.session().unwrap().to_owned();
+    let created = site.store().sessions_created();
+    let requests = site.provider().token_requests();
+    for bad in [
+        String::from_utf8(flipped).unwrap(),
+        good[..good.len() - 1].to_owned(),
+        good[..10].to_owned(),
+        format!("{good}="),
+        format!("{good}A"),
+        format!("v2.{good}"),
+        foreign,
+        session,
+        "eyJhbGciOiJub25lIn0.e30.".to_owned(),
+        "%00".to_owned(),
+        "A".to_owned(),
+    ] {
+        visitor.plant(&name, &bad);
+        visitor.arrive(&back).await.is_a_refusal(400, EXPIRED);
+    }
+    assert_eq!(site.store().sessions_created(), created);
+    assert_eq!(site.provider().token_requests(), requests);
+    visitor.plant(&name, &good);
+    still_works(&mut visitor, &back).await;
+}
+
+#[tokio::test]
+async fn r022_a_parameter_that_comes_twice_is_refused_and_uses_nothing_up() {
+    let site = Site::start().await;
+    let (mut visitor, back) = about_to_return(&site).await;
+    let state = Url::parse(&back).unwrap();
+    let state = state.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+    for doubled in [
+        with(&back, "code", "other"),
+        with(&back, "state", "other"),
+        with(&back, "state", &state),
+        with(&with(&back, "iss", "a"), "iss", "b"),
+        format!("{back}&%63ode=other"),
+        format!("{back}&st%61te=other"),
+    ] {
+        let answer = visitor.arrive(&doubled).await;
+        answer.is_a_refusal(400, FAILED);
+        assert!(!answer.has("set-cookie"), "{doubled}");
+    }
+    assert!(is_nothing(&site).await);
+    still_works(&mut visitor, &back).await;
+}
+
+/// A login at whose end the provider says `error`.
+async fn ends_in(site: &Site, error: &str) -> (Visitor, Answer) {
+    let mut visitor = Visitor::new(site);
+    let request = visitor.start("/login?return_to=/reports%3Fpage%3D2").await;
+    let answer = visitor.arrive(&site.provider().refuse(&request, error)).await;
+    (visitor, answer)
+}
+
+#[tokio::test]
+async fn r023_a_cancelled_login_can_be_started_again_and_keeps_its_target() {
+    let site = Site::start().await;
+    let (mut visitor, answer) = ends_in(&site, "access_denied").await;
+    answer
+        .is_a_refusal(403, "You were not logged in")
+        .offers("Start again", "/?return_to=%2Freports%3Fpage%3D2");
+    assert!(answer.cookies_cleared()[0].starts_with(LOGIN));
+    assert_eq!(visitor.login_cookies().len(), 0);
+    assert!(is_nothing(&site).await);
+
+    let page = visitor.open(&answer.attributes("a.button", "href")[0]).await;
+    let link = page.attributes(".methods a", "href").remove(0);
+    let answer = visitor.log_in_from(&link, ADA).await;
+    assert_eq!(answer.location(), "/reports?page=2");
+}
+
+#[tokio::test]
+async fn r023_every_error_of_the_provider_has_its_outcome() {
+    let site = Site::start().await;
+    for (error, status, heading) in [
+        ("unauthorized", 403, FAILED),
+        ("server_error", 503, "Please try again in a moment"),
+        ("temporarily_unavailable", 503, "Please try again in a moment"),
+        ("invalid_scope", 400, FAILED),
+        ("unauthorized_client", 400, FAILED),
+        ("<script>", 400, FAILED),
+        ("", 400, FAILED),
+    ] {
+        let (visitor, answer) = ends_in(&site, error).await;
+        answer.is_a_refusal(status, heading);
+        assert_eq!(visitor.login_cookies().len(), 0, "{error}");
+        assert!(!answer.text().contains("The text of the provider"), "{error}");
+    }
+    assert!(is_nothing(&site).await);
+}
+
+#[tokio::test]
+async fn r024_silence_means_not_logged_in_and_no_loop() {
+    for error in
+        ["login_required", "consent_required", "interaction_required", "account_selection_required"]
+    {
+        let site = Site::start().await;
+        let (mut visitor, answer) = ends_in(&site, error).await;
+        assert_eq!(answer.location(), "/?return_to=%2Freports%3Fpage%3D2", "{error}");
+        assert_eq!(visitor.login_cookies().len(), 0);
+        visitor.follow(&answer).await.is_a_page(200, "Log in");
+        assert!(is_nothing(&site).await);
+    }
+}
+
+#[tokio::test]
+async fn r025_an_error_without_a_login_of_ours_is_believed_in_nothing() {
+    let site = Site::start().await;
+    let (mut visitor, back) = about_to_return(&site).await;
+    for query in ["error=access_denied&state=unknown", "error=login_required&state=unknown"] {
+        let answer = visitor.arrive(&format!("{ORIGIN}/callback?{query}")).await;
+        answer.is_a_refusal(400, EXPIRED).offers("Start again", "/");
+        assert!(!answer.has("set-cookie"));
+    }
+    let answer = visitor.arrive(&format!("{ORIGIN}/callback?error=access_denied")).await;
+    answer.is_a_refusal(400, FAILED);
+    assert_eq!(site.store().calls(), 0);
+    still_works(&mut visitor, &back).await;
+}
+
+#[tokio::test]
+async fn r026_r027_the_providers_words_are_shown_to_nobody() {
+    let site = Site::start().await;
+    let long = "d".repeat(10_000);
+    for (name, value) in [
+        ("error_description", "<script>alert(1)</script>"),
+        ("error_description", "\u{202e}drowssap ruoy epyt"),
+        ("error_description", "x\r\nSet-Cookie: evil=1"),
+        ("error_description", &long),
+        ("error_uri", "javascript:alert(1)"),
+        ("error_uri", "https://evil.example/help"),
+    ] {
+        let mut visitor = Visitor::new(&site);
+        let request = visitor.start("/login").await;
+        let back =
+            with(&site.provider().back(&request, &[("error", "access_denied")]), name, value);
+        let answer = visitor.arrive(&back).await;
+        answer.is_a_refusal(403, FAILED);
+        assert_eq!(answer.cookies().len(), 1);
+        for trace in ["alert", "\u{202e}", "drowssap", "evil", "dddd"] {
+            assert!(!answer.text().contains(trace), "{trace}");
+        }
+        assert!(!format!("{answer:?}").contains("evil"));
+    }
+}
+
+#[tokio::test]
+async fn r028_a_code_beside_an_error_is_refused() {
+    let site = Site::start().await;
+    let (mut visitor, back) = about_to_return(&site).await;
+    let answer = visitor.arrive(&with(&back, "error", "access_denied")).await;
+    answer.is_a_refusal(400, FAILED);
+    assert!(is_nothing(&site).await);
+    still_works(&mut visitor, &back).await;
+}
+
+#[tokio::test]
+async fn r029_an_answer_of_another_issuer_gets_no_token_request() {
+    for wrong in ["https://evil.example/", "", "http://127.0.0.1:1/"] {
+        let site = Site::start().await;
+        let (mut visitor, back) = about_to_return(&site).await;
+        visitor.arrive(&with(&back, "iss", wrong)).await.is_a_refusal(400, FAILED);
+        assert!(is_nothing(&site).await, "{wrong}");
+        assert_eq!(visitor.login_cookies().len(), 0);
+    }
+    let site = Site::start().await;
+    let issuer = site.provider().issuer.clone();
+    let (mut visitor, back) = about_to_return(&site).await;
+    let without_slash = with(&back, "iss", issuer.trim_end_matches('/'));
+    visitor.arrive(&without_slash).await.is_a_refusal(400, FAILED);
+    let (mut visitor, back) = about_to_return(&site).await;
+    still_works(&mut visitor, &with(&back, "iss", &issuer)).await;
+}
+
+#[tokio::test]
+async fn r029_an_error_of_another_issuer_is_not_believed_either() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::new(&site);
+    let request = visitor.start("/login").await;
+    let back = site.provider().refuse(&request, "login_required");
+    visitor.arrive(&with(&back, "iss", "https://evil.example/")).await.is_a_refusal(400, FAILED);
+}
+
+#[tokio::test]
+async fn r030_an_issuer_that_is_promised_must_be_named() {
+    let promise = serde_json::json!({ "authorization_response_iss_parameter_supported": true });
+    let site = Site::start().await;
+    site.provider().change_metadata(promise);
+    let (mut visitor, back) = about_to_return(&site).await;
+    visitor.arrive(&back).await.is_a_refusal(400, FAILED);
+    assert!(is_nothing(&site).await);
+    let (mut visitor, back) = about_to_return(&site).await;
+    still_works(&mut visitor, &with(&back, "iss", &site.provider().issuer)).await;
+
+    let site = Site::start().await;
+    let (mut visitor, back) = about_to_return(&site).await;
+    still_works(&mut visitor, &back).await;
+}
+
+#[tokio::test]
+async fn r031_tokens_in_the_query_are_never_looked_at() {
+    let site = Site::start().await;
+    let (mut visitor, back) = about_to_return(&site).await;
+    let forged = site.provider().id_token(GRACE, &serde_json::json!({}));
+    let back = with(&with(&back, "id_token", &forged), "access_token", &forged);
+    assert_eq!(visitor.arrive(&back).await.location(), "/");
+    assert_eq!(visitor.fetch("/protected").await.json()["sub"], ADA.subject);
+
+    let (mut visitor, back) = about_to_return(&site).await;
+    let alone = with(&without(&back, "code"), "id_token", &forged);
+    visitor.arrive(&alone).await.is_a_refusal(400, FAILED);
+    assert_eq!(site.provider().token_requests(), 1);
+}
+
+#[tokio::test]
+async fn r033_r034_only_get_finishes_a_login() {
+    let site = Site::start().await;
+    let (mut visitor, back) = about_to_return(&site).await;
+    let path = back.strip_prefix(ORIGIN).unwrap();
+    for method in [Method::POST, Method::HEAD, Method::PUT, Method::DELETE, Method::OPTIONS] {
+        let answer = visitor.send(method.clone(), path, Sending::FROM_HERE, &[]).await;
+        answer.is_a_refusal(405, "That is not how this address is used");
+        assert_eq!(answer.header("allow"), "GET", "{method}");
+        assert!(!answer.has("set-cookie"), "{method}");
+    }
+    assert!(is_nothing(&site).await);
+    assert_eq!(site.store().calls(), 0);
+    still_works(&mut visitor, &back).await;
+}
+
+#[tokio::test]
+async fn r035_nothing_of_the_answer_is_left_in_the_address() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::new(&site);
+    let answer = visitor.log_in_from("/login?return_to=/reports?page=2", ADA).await;
+    assert_eq!(answer.location(), "/reports?page=2");
+    assert_eq!(answer.header("referrer-policy"), "same-origin");
+    let cleared = answer.cookies_cleared();
+    assert!(cleared.len() == 1 && cleared[0].starts_with(LOGIN), "{cleared:?}");
+    assert_eq!(answer.cookies_set(), [SESSION]);
+}
+
+#[tokio::test]
+async fn r182_a_flood_of_strangers_writes_no_row() {
+    let site = Site::start().await;
+    for index in 0..200 {
+        let mut visitor = Visitor::new(&site);
+        visitor.start("/login").await;
+        visitor
+            .arrive(&format!("{ORIGIN}/callback?code=c{index}&state=s{index}"))
+            .await
+            .is_a_refusal(400, EXPIRED);
+        visitor.open("/").await.is_a_page(200, "Log in");
+    }
+    assert_eq!(site.store().calls(), 0);
+    assert_eq!(site.provider().token_requests(), 0);
+}
+
+#[tokio::test]
+async fn r182_who_has_proof_writes_one_mark_that_expires() {
+    let site = Site::start().await;
+    let (mut visitor, back) = about_to_return(&site).await;
+    let began = site.now();
+    visitor.arrive(&changed(&back, "code", "wrong")).await.is_a_refusal(400, FAILED);
+    assert_eq!((site.store().marks(), site.store().sessions_created()), (1, 0));
+    let longest = site.store().longest_mark(began);
+    assert!(longest >= LIFETIME && longest <= Duration::from_secs(1_200), "{longest:?}");
+}
+
+#[tokio::test]
+async fn r096_a_store_that_is_down_finishes_no_login() {
+    let site = Site::start().await;
+    let (mut visitor, back) = about_to_return(&site).await;
+    site.store().set_down(true);
+    let answer = visitor.arrive(&back).await;
+    answer.is_a_refusal(503, "Please try again in a moment");
+    assert_eq!(answer.header("retry-after"), "5");
+    assert!(is_nothing(&site).await);
+    // Nothing was used up: a reload finishes it.
+    site.store().set_down(false);
+    still_works(&mut visitor, &back).await;
+}

@@ -1,0 +1,418 @@
+//! `/` and `/login`.
+
+use std::time::Duration;
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use http::Method;
+use tests::{
+    misbehaving_provider::{ADA, GRACE, MethodsScript},
+    site::{CLIENT_ID, CLIENT_SECRET, ORIGIN, Site},
+    visitor::{LOGIN, SESSION, Sending, Visitor},
+};
+use url::Url;
+
+fn parameters(url: &Url) -> Vec<(String, String)> {
+    url.query_pairs().into_owned().collect()
+}
+
+fn parameter(url: &Url, name: &str) -> String {
+    let mut found = parameters(url).into_iter().filter(|(key, _)| key == name);
+    let (_, value) = found.next().unwrap();
+    assert!(found.next().is_none(), "{name} stands there twice: {url}");
+    value
+}
+
+#[tokio::test]
+async fn somebody_logs_in_and_sees_their_key() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::new(&site);
+    let page = visitor.open("/").await;
+    page.is_a_page(200, "Log in");
+    assert_eq!(
+        page.texts(".methods a"),
+        ["Continue with Email and password", "Continue with Google"]
+    );
+    let link = page.attributes(".methods a", "href").remove(1);
+    assert_eq!(link, "/login?connection=google-oauth2");
+
+    let request = visitor.start(&link).await;
+    assert_eq!(parameter(&request, "connection"), "google-oauth2");
+    let back = site.provider().log_in(&request, ADA);
+    let answer = visitor.arrive(&back).await;
+    assert_eq!(answer.location(), "/");
+    assert_eq!(answer.cookies_set(), [SESSION]);
+    assert_eq!(site.store().sessions_created(), 1);
+    assert_eq!(site.provider().token_requests(), 1);
+
+    let page = visitor.follow(&answer).await;
+    page.is_a_page(200, "Your API key");
+    let token = site.provider().last_token_response()["id_token"].as_str().unwrap().to_owned();
+    assert_eq!(page.texts("#token"), [token.as_str()]);
+    assert_eq!(page.texts(".name"), [ADA.name]);
+    assert_eq!(page.texts(".email"), [ADA.email]);
+    assert_eq!(page.attributes("#picture", "src"), [ADA.picture]);
+    let curl = format!("curl -H 'Authorization: Bearer {token}' {ORIGIN}/protected");
+    assert_eq!(page.texts("#curl"), [curl]);
+    assert_eq!(page.attributes("#time-left", "data-seconds"), ["36000"]);
+    assert!(page.texts("#token-claims")[0].contains(ADA.subject));
+
+    let user = site.call_api(&token).await;
+    assert_eq!(user.status(), 200);
+    assert_eq!(
+        user.json(),
+        serde_json::json!({
+            "sub": ADA.subject, "name": ADA.name, "email": ADA.email, "email_verified": true,
+            "picture": ADA.picture, "updated_at": "2026-11-24T20:35:51.000Z",
+        })
+    );
+    let by_cookie = visitor.fetch("/protected").await;
+    assert_eq!((by_cookie.status(), by_cookie.json()), (200, user.json()));
+}
+
+#[tokio::test]
+async fn r001_every_login_has_secrets_of_its_own() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::new(&site);
+    let requests = [visitor.start("/login").await, visitor.start("/login").await];
+    for name in ["state", "nonce", "code_challenge"] {
+        let [first, second] = [0, 1].map(|index: usize| parameter(&requests[index], name));
+        assert_ne!(first, second, "{name}");
+        for value in [first, second] {
+            assert_eq!(BASE64_URL_SAFE_NO_PAD.decode(&value).unwrap().len(), 32, "{name}");
+        }
+    }
+    assert_eq!(parameter(&requests[0], "code_challenge_method"), "S256");
+
+    visitor.arrive(&site.provider().log_in(&requests[0], ADA)).await;
+    let verifier = site.provider().last_token_request()["code_verifier"].clone();
+    assert_eq!(BASE64_URL_SAFE_NO_PAD.decode(&verifier).unwrap().len(), 32);
+    assert_eq!(
+        shared::secret::Digest::of(&verifier).to_string(),
+        parameter(&requests[0], "code_challenge")
+    );
+}
+
+#[tokio::test]
+async fn r002_the_authentication_request_holds_what_it_needs_once_and_no_secret() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::new(&site);
+    let request = visitor.start("/login").await;
+    assert!(request.as_str().starts_with(&format!("{}authorize?", site.provider().issuer)));
+    let names: Vec<_> = parameters(&request).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(
+        names,
+        [
+            "response_type",
+            "client_id",
+            "redirect_uri",
+            "scope",
+            "state",
+            "nonce",
+            "code_challenge",
+            "code_challenge_method"
+        ]
+    );
+    assert_eq!(parameter(&request, "response_type"), "code");
+    assert_eq!(parameter(&request, "client_id"), CLIENT_ID);
+    assert_eq!(parameter(&request, "redirect_uri"), format!("{ORIGIN}/callback"));
+    assert_eq!(parameter(&request, "scope"), "openid profile email");
+    visitor.arrive(&site.provider().log_in(&request, ADA)).await;
+    let verifier = &site.provider().last_token_request()["code_verifier"];
+    assert!(!request.as_str().contains(verifier.as_str()));
+    assert!(!request.as_str().contains(CLIENT_SECRET));
+}
+
+#[tokio::test]
+async fn r003_a_link_chooses_nothing_but_what_is_on_the_list() {
+    let site = Site::start().await;
+    for (name, value) in [
+        ("redirect_uri", "https://evil.example/callback"),
+        ("client_id", "evil-client"),
+        ("response_type", "token"),
+        ("response_mode", "fragment"),
+        ("state", "evil-state"),
+        ("nonce", "evil-nonce"),
+        ("code_challenge", "evil-challenge"),
+        ("code_challenge_method", "plain"),
+        ("scope", "evil:scope"),
+        ("audience", "https://evil.example"),
+        ("request", "evil.jwt.x"),
+        ("request_uri", "https://evil.example/request"),
+        ("organization_name", "evil-org"),
+        ("max_age", "86399"),
+    ] {
+        let query =
+            form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish();
+        let request = Visitor::new(&site).start(&format!("/login?{query}")).await;
+        assert!(!parameters(&request).iter().any(|(_, found)| found == value), "{request}");
+        assert_eq!(parameters(&request).len(), 8, "{request}");
+    }
+    let link = "/login?screen_hint=signup&connection=github&organization=org_1&invitation=inv\
+                &login_hint=ada%40lovelace.example&ui_locales=de+fr&prompt=login";
+    let request = Visitor::new(&site).start(link).await;
+    for (name, value) in [
+        ("screen_hint", "signup"),
+        ("connection", "github"),
+        ("organization", "org_1"),
+        ("invitation", "inv"),
+        ("login_hint", "ada@lovelace.example"),
+        ("ui_locales", "de fr"),
+        ("prompt", "login"),
+    ] {
+        assert_eq!(parameter(&request, name), value);
+    }
+}
+
+#[tokio::test]
+async fn r004_an_unusable_parameter_starts_no_login() {
+    let site = Site::start().await;
+    let long = "a".repeat(257);
+    for query in [
+        "connection=a&connection=b",
+        "connection=a&connection=a",
+        "connection=a%0d%0aSet-Cookie:x",
+        "login_hint=a%00",
+        "ui_locales=%7f",
+        "return_to=/a&return_to=/b",
+        &format!("connection={long}"),
+        &format!("prompt={long}"),
+    ] {
+        let mut visitor = Visitor::new(&site);
+        let answer = visitor.open(&format!("/login?{query}")).await;
+        answer
+            .is_a_refusal(400, "This login link is not usable")
+            .offers("Go to the login page", "/");
+        assert!(!answer.has("set-cookie"), "{query}");
+        let answer = site.get(&format!("/login?{query}"), &[]).await;
+        answer.is_json(400, "invalid_request");
+    }
+    assert_eq!(site.store().calls(), 0);
+}
+
+#[tokio::test]
+async fn r005_no_header_of_the_client_changes_where_the_code_goes() {
+    let site = Site::start().await;
+    for headers in [
+        &[("host", "evil.example")][..],
+        &[("x-forwarded-host", "evil.example"), ("x-forwarded-proto", "http")],
+        &[("forwarded", "host=evil.example;proto=http")],
+        &[("x-original-host", "evil.example"), ("x-host", "evil.example")],
+        &[("origin", "https://evil.example"), ("referer", "https://evil.example/")],
+    ] {
+        let mut visitor = Visitor::new(&site);
+        let answer = visitor.send(Method::GET, "/login", Sending::NAVIGATION, headers).await;
+        let request = Url::parse(answer.location()).unwrap();
+        assert_eq!(parameter(&request, "redirect_uri"), format!("{ORIGIN}/callback"));
+        assert!(!answer.location().contains("evil"), "{headers:?}");
+    }
+}
+
+#[tokio::test]
+async fn r006_a_browser_that_only_guesses_starts_no_login() {
+    let site = Site::start().await;
+    for headers in [
+        &[("sec-purpose", "prefetch")][..],
+        &[("sec-purpose", "prefetch;prerender")],
+        &[("purpose", "Prefetch")],
+        &[("x-moz", "prefetch")],
+        &[("sec-fetch-dest", "image")],
+        &[("sec-fetch-dest", "iframe")],
+        &[("sec-fetch-dest", "empty")],
+        &[("sec-fetch-dest", "script")],
+    ] {
+        let mut visitor = Visitor::new(&site);
+        let answer = visitor.send(Method::GET, "/login", Sending::NAVIGATION, headers).await;
+        answer.is_a_refusal(400, "A login starts with a click");
+        assert!(!answer.has("set-cookie"), "{headers:?}");
+    }
+    // Who says nothing about it is no such browser.
+    assert_eq!(site.get("/login", &[]).await.status(), 303);
+}
+
+#[tokio::test]
+async fn r007_however_many_logins_are_started_the_newest_five_are_kept() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::new(&site);
+    let mut requests = Vec::new();
+    for _ in 0..50 {
+        requests.push(visitor.start("/login?return_to=/reports/a/rather/long/path").await);
+        site.pass(1);
+        assert!(visitor.login_cookies().len() <= 5);
+        assert!(visitor.cookie_header().len() < 4_096);
+    }
+    assert_eq!(visitor.login_cookies().len(), 5);
+    assert_eq!(site.store().calls(), 0);
+    for (index, request) in requests.iter().enumerate() {
+        let answer = visitor.arrive(&site.provider().log_in(request, ADA)).await;
+        let is_kept = index >= 45;
+        assert_eq!(answer.status() == 303, is_kept, "login {index}");
+    }
+}
+
+#[tokio::test]
+async fn r008_the_login_cookie_lives_ten_minutes_and_can_be_read_by_nobody() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::new(&site);
+    let answer = visitor.open("/login?return_to=/a-target-to-look-for").await;
+    let cookies = answer.cookies();
+    let [cookie] = &cookies[..] else { unreachable!("not one cookie: {cookies:?}") };
+    // `Secure`, `HttpOnly`, `Path=/`, `SameSite=Lax` and no `Domain` are asserted of every cookie.
+    assert!(cookie.name().starts_with(LOGIN), "{cookie}");
+    assert_eq!(cookie.max_age().unwrap().whole_seconds(), 600);
+    let request = Url::parse(answer.location()).unwrap();
+    visitor.arrive(&site.provider().log_in(&request, ADA)).await;
+    let (state, nonce) = (parameter(&request, "state"), parameter(&request, "nonce"));
+    let verifier = site.provider().last_token_request()["code_verifier"].clone();
+    tests::secrets::assert_absent(
+        &BASE64_URL_SAFE_NO_PAD.decode(cookie.value()).unwrap(),
+        &[
+            ("the state", &state),
+            ("the nonce", &nonce),
+            ("the verifier", &verifier),
+            ("the return target", "a-target-to-look-for"),
+        ],
+    );
+    assert!(!cookie.to_string().contains(&state));
+}
+
+#[tokio::test]
+async fn r010_a_login_that_is_only_started_leaves_the_session_alone() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let session = visitor.session().unwrap().to_owned();
+    let request = visitor.start("/login").await;
+    assert_eq!(visitor.session(), Some(session.as_str()));
+    visitor.arrive(&site.provider().refuse(&request, "access_denied")).await;
+    assert_eq!(visitor.fetch("/protected").await.status(), 200);
+    assert_eq!(site.live_sessions().await, 1);
+}
+
+#[tokio::test]
+async fn r011_only_get_starts_a_login() {
+    let site = Site::start().await;
+    for method in
+        [Method::POST, Method::PUT, Method::DELETE, Method::PATCH, Method::HEAD, Method::OPTIONS]
+    {
+        let mut visitor = Visitor::new(&site);
+        let answer =
+            visitor.send(method.clone(), "/login", Sending::FROM_HERE, &[("origin", ORIGIN)]).await;
+        answer.is_a_refusal(405, "That is not how this address is used");
+        assert_eq!(answer.header("allow"), "GET");
+        assert!(!answer.has("set-cookie"), "{method}");
+    }
+    assert_eq!(
+        site.send(Method::POST, "/", &[]).await.is_json(405, "method_not_allowed").header("allow"),
+        "GET, HEAD"
+    );
+}
+
+#[tokio::test]
+async fn r036_whoever_logs_in_as_somebody_else_is_only_that_one() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let (session, token) = (visitor.session().unwrap().to_owned(), visitor.api_key().await);
+    visitor.log_in(GRACE).await;
+    assert_ne!(visitor.session(), Some(session.as_str()));
+    assert_eq!(site.live_sessions().await, 1);
+    let user = visitor.fetch("/protected").await.json();
+    assert_eq!((&user["sub"], &user["email"]), (&GRACE.subject.into(), &GRACE.email.into()));
+    assert!(!user.to_string().contains("Ada"));
+    site.call_api(&token).await.is_json(401, "session_ended");
+    let mut old = Visitor::new(&site);
+    old.plant(SESSION, &session);
+    old.fetch("/protected").await.is_json(401, "session_ended");
+}
+
+#[tokio::test]
+async fn prompt_none_without_a_login_leads_to_the_login_page() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::new(&site);
+    let request = visitor.start("/login?prompt=none&return_to=/reports").await;
+    assert_eq!(parameter(&request, "prompt"), "none");
+    let answer = visitor.arrive(&site.provider().refuse(&request, "login_required")).await;
+    assert_eq!(answer.location(), "/?return_to=%2Freports");
+    let page = visitor.follow(&answer).await;
+    page.is_a_page(200, "Log in");
+    let links = page.attributes(".methods a", "href");
+    assert_eq!(links[0], "/login?connection=Username-Password-Authentication&return_to=%2Freports");
+}
+
+#[tokio::test]
+async fn without_a_list_of_login_methods_there_is_one_plain_button() {
+    for script in [
+        MethodsScript::Fails(404),
+        MethodsScript::Fails(500),
+        MethodsScript::Html,
+        MethodsScript::Lists(Vec::new()),
+    ] {
+        let site = Site::start().await;
+        site.provider().set_methods_script(script);
+        let page = Visitor::new(&site).open("/?return_to=/reports").await;
+        page.is_a_page(200, "Log in").offers("Log in", "/login?return_to=%2Freports");
+    }
+    for connections in ["none", "github,acme"] {
+        let site = Site::start_with(&[("CONNECTIONS", connections)]).await;
+        let page = Visitor::new(&site).open("/").await;
+        let expected: &[&str] = if connections == "none" {
+            &["Log in"]
+        } else {
+            &["Continue with GitHub", "Continue with acme"]
+        };
+        assert_eq!(page.texts("a.button"), expected, "{connections}");
+    }
+}
+
+#[tokio::test]
+async fn a_silent_provider_delays_the_login_page_by_a_second_once() {
+    let site = Site::start().await;
+    site.provider().set_methods_script(MethodsScript::Silent);
+    let started = tokio::time::Instant::now();
+    Visitor::new(&site).open("/").await.is_a_page(200, "Log in").offers("Log in", "/login");
+    let waited = started.elapsed();
+    assert!(
+        waited >= Duration::from_millis(900) && waited < Duration::from_millis(1_900),
+        "{waited:?}"
+    );
+
+    let started = tokio::time::Instant::now();
+    Visitor::new(&site).open("/").await.offers("Log in", "/login");
+    assert!(started.elapsed() < Duration::from_millis(500), "{:?}", started.elapsed());
+
+    // Half a minute later it is asked again.
+    site.provider().set_methods_script(MethodsScript::Lists(vec![("github", "github")]));
+    site.pass(30);
+    let page = Visitor::new(&site).open("/").await;
+    assert_eq!(page.texts(".methods a"), ["Continue with GitHub"]);
+}
+
+#[tokio::test]
+async fn a_provider_that_is_down_starts_no_login_and_recovers() {
+    let site = Site::start().await;
+    site.provider().set_metadata_down(true);
+    let mut visitor = Visitor::new(&site);
+    let answer = visitor.open("/login").await;
+    answer.is_a_refusal(503, "Please try again in a moment");
+    assert_eq!(answer.header("retry-after"), "5");
+    assert!(!answer.has("set-cookie"));
+    site.provider().set_metadata_down(false);
+    site.pass(5);
+    visitor.log_in(ADA).await;
+}
+
+/// R70, R71: a discovery document of somebody else, or that points elsewhere, is not used.
+#[tokio::test]
+async fn r071_a_provider_that_points_elsewhere_gets_no_visitor() {
+    for change in [
+        serde_json::json!({ "issuer": "https://evil.example/" }),
+        serde_json::json!({ "authorization_endpoint": "https://evil.example/authorize" }),
+        serde_json::json!({ "token_endpoint": "http://169.254.169.254/token" }),
+        serde_json::json!({ "jwks_uri": "http://127.0.0.1:1/jwks.json" }),
+        serde_json::json!({ "end_session_endpoint": "https://evil.example/logout" }),
+    ] {
+        let site = Site::start().await;
+        site.provider().change_metadata(change.clone());
+        let answer = Visitor::new(&site).open("/login").await;
+        answer.is_a_refusal(503, "Please try again in a moment");
+        assert!(!answer.text().contains("evil") && !answer.has("location"), "{change}");
+    }
+}

@@ -1,0 +1,124 @@
+//! Where a browser goes after logging in.
+
+use tests::{
+    misbehaving_provider::ADA,
+    site::{ORIGIN, Site},
+    visitor::Visitor,
+};
+
+fn login_link(target: &str) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    format!("/login?{}", query.append_pair("return_to", target).finish())
+}
+
+#[tokio::test]
+async fn a_path_of_ours_is_kept_through_the_login() {
+    let site = Site::start().await;
+    for target in ["/reports", "/reports/7?page=2&sort=%2Fname", "/caf%C3%A9s", "/a?b=https://x/"] {
+        let mut visitor = Visitor::new(&site);
+        assert_eq!(visitor.log_in_from(&login_link(target), ADA).await.location(), target);
+    }
+}
+
+#[tokio::test]
+async fn r155_a_target_off_the_site_leads_to_the_key_page() {
+    let site = Site::start().await;
+    let long = format!("/{}", "a".repeat(2_048));
+    for target in [
+        "//evil.example",
+        "///evil.example",
+        "/\\evil.example",
+        "\\\\evil.example",
+        "/\\/evil.example",
+        "/%2f/evil.example",
+        "/%5cevil.example",
+        "/%09/evil.example",
+        "/\t/evil.example",
+        "/ /evil.example",
+        "/.//evil.example",
+        "/..//evil.example",
+        "https:evil.example",
+        "https:/evil.example",
+        "https://api.example.com@evil.example",
+        "https://api.example.com.evil.example",
+        "https://api.example.com/reports",
+        "http://api.example.com",
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "/x%0d%0aSet-Cookie:x=1",
+        "/x\r\nSet-Cookie: x=1",
+        "/\0",
+        "/\u{3002}evil",
+        "/\u{ff0f}evil.example",
+        "/%252f%252fevil.example",
+        "evil.example",
+        "?x",
+        "#x",
+        "",
+        &long,
+    ] {
+        let mut visitor = Visitor::new(&site);
+        let answer = visitor.log_in_from(&login_link(target), ADA).await;
+        assert_eq!(answer.location(), "/", "{target:?}");
+        let page = Visitor::new(&site).open(&login_link(target).replacen("/login", "/", 1)).await;
+        assert!(!page.text().contains("evil"), "{target:?}");
+    }
+}
+
+#[tokio::test]
+async fn r156_a_target_that_would_loop_leads_to_the_key_page() {
+    let site = Site::start().await;
+    for target in [
+        "/login",
+        "/LOGIN",
+        "/login/",
+        "/login?x=1",
+        "/%6cogin",
+        "/callback?code=x",
+        "/logout",
+        "/a/../logout",
+        "/signed-out",
+    ] {
+        let mut visitor = Visitor::new(&site);
+        assert_eq!(visitor.log_in_from(&login_link(target), ADA).await.location(), "/", "{target}");
+    }
+}
+
+#[tokio::test]
+async fn r157_the_target_was_sealed_at_the_start_and_nothing_changes_it() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::new(&site);
+    let request = visitor.start("/login?return_to=/reports").await;
+    assert!(!request.as_str().contains("reports"), "{request}");
+    let back = site.provider().log_in(&request, ADA);
+    let answer = visitor.arrive(&format!("{back}&return_to=/other&redirect=https://evil")).await;
+    assert_eq!(answer.location(), "/reports");
+}
+
+#[tokio::test]
+async fn r158_a_targets_query_asks_the_provider_for_nothing() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::new(&site);
+    let target = "/x?scope=admin&audience=https://evil&connection=evil";
+    let request = visitor.start(&login_link(target)).await;
+    let names: Vec<_> = request.query_pairs().map(|(name, _)| name.into_owned()).collect();
+    assert!(!request.as_str().contains("evil") && names.len() == 8, "{request}");
+    let back = site.provider().log_in(&request, ADA);
+    assert_eq!(visitor.arrive(&back).await.location(), target);
+}
+
+#[tokio::test]
+async fn a_target_is_kept_by_every_link_of_the_login_page() {
+    let site = Site::start().await;
+    let page = Visitor::new(&site).open("/?return_to=%2Freports%3Fpage%3D2").await;
+    let links = page.attributes(".methods a", "href");
+    assert_eq!(links.len(), 2);
+    for link in links {
+        assert!(link.ends_with("&return_to=%2Freports%3Fpage%3D2"), "{link}");
+        let mut visitor = Visitor::new(&site);
+        assert_eq!(visitor.log_in_from(&link, ADA).await.location(), "/reports?page=2");
+    }
+    let page = Visitor::new(&site).open("/?return_to=/a&return_to=/b").await;
+    assert!(!page.text().contains("return_to"));
+    assert!(page.text().contains("/login?connection="), "{ORIGIN}");
+}
