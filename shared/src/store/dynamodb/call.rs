@@ -158,6 +158,10 @@ fn outcome<T, E: CallFailure>(
         SdkError::ServiceError(refused) => match refused.err().refusal() {
             Refusal::Condition => Ok(Outcome::Settled(Err(refused.into_err()))),
             Refusal::Conflict => Ok(Outcome::Conflict),
+            // What the SDK cannot read is an error to it, whatever its status.
+            Refusal::Failure if refused.raw().status().is_success() => {
+                Err(CallError::Malformed(operation))
+            }
             Refusal::Failure => {
                 let status = refused.raw().status().as_u16();
                 let code = refused.err().code().map_or_else(|| status.to_string(), str::to_owned);

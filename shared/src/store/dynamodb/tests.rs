@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     error::Error as _,
+    io,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -198,6 +199,32 @@ mod on_a_real_table {
         assert!(!store.slide(Digest::of("one"), after(200), NOW).await.unwrap());
         assert!(!store.end(Digest::of("one"), NOW).await.unwrap());
         assert_eq!(rows(&database).len(), 1);
+    }
+
+    /// R173: by its digest, which is no credential, and without its contents.
+    #[tokio::test]
+    async fn r097_a_row_that_cannot_be_read_is_logged_once() {
+        let database = database();
+        let store = serve(database.clone()).await;
+        store.create(session("one"), pointer("token", "one"), NOW).await.unwrap();
+        change(&database, "one", |item| item["sealed"] = json!({ "S": "not binary" }));
+        let (log, writer) = io::pipe().unwrap();
+        let subscriber = tracing_subscriber::fmt().json().with_writer(Arc::new(writer)).finish();
+        let guard = tracing::subscriber::set_default(subscriber);
+        assert_eq!(store.session(Digest::of("one"), NOW).await.unwrap(), None);
+        drop(guard);
+        let line: Value = serde_json::from_str(&io::read_to_string(log).unwrap()).unwrap();
+        assert_eq!(line["level"], "WARN");
+        assert_eq!(
+            line["fields"],
+            json!({
+                "event": "store.row_unreadable",
+                "row": Digest::of("one").to_string(),
+                "kind": "session",
+                "attribute": "sealed",
+                "message": "a row of the session table cannot be read",
+            })
+        );
     }
 
     /// R86, R98: of a login, digests and times can be read in the table, and nothing else.
