@@ -15,6 +15,10 @@
 //! as "no session" (R96). A put that is sent again after its answer was lost meets itself: `create`
 //! carries DynamoDB's idempotency token, `claim` recognises its own row. An `end` sent again may
 //! answer that there was no session.
+//!
+//! What a function must be allowed to do with the table: `dynamodb:GetItem` for `session` and
+//! `pointer`, `dynamodb:PutItem` for `create` and `claim`, `dynamodb:UpdateItem` for `slide`,
+//! `dynamodb:DeleteItem` for `end`.
 
 use std::{error::Error, fmt};
 
