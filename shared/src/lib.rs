@@ -24,4 +24,5 @@ pub mod seams;
 pub mod secret;
 pub mod session;
 pub mod store;
+mod tls;
 pub mod view;

@@ -20,6 +20,11 @@ impl Digest {
         Self(digest)
     }
 
+    /// The digest that [`as_bytes`](Self::as_bytes) gave away.
+    pub const fn from_bytes(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
+
     /// The digest itself.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0

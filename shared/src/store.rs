@@ -24,7 +24,10 @@ use crate::{clock::Timestamp, secret::Digest};
 
 #[cfg(feature = "contract")]
 pub mod contract;
+#[cfg(feature = "dynamodb")]
+pub mod dynamodb;
 pub mod memory;
+pub mod table;
 
 /// Where sessions are kept.
 #[async_trait]

@@ -1,16 +1,10 @@
 //! The real provider, over HTTP.
 
-use std::{
-    error::Error,
-    fmt,
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{error::Error, fmt, sync::OnceLock, time::Duration};
 
 use async_trait::async_trait;
 use http::{StatusCode, header};
 use reqwest::{Client, RequestBuilder, Response, redirect, retry};
-use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 use secrecy::ExposeSecret;
 use url::{Host, Url};
 
@@ -18,6 +12,7 @@ use crate::{
     issuer::Issuer,
     keys::KeySet,
     login_methods::{LoginMethod, parse_script},
+    tls,
 };
 
 use super::{
@@ -166,13 +161,8 @@ impl fmt::Debug for HttpProvider {
 }
 
 fn build_client(issuer: &Issuer) -> Result<Client, Box<dyn Error + Send + Sync>> {
-    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
     let client = Client::builder()
-        .tls_backend_preconfigured(tls)
+        .tls_backend_preconfigured(tls::client_config()?)
         .https_only(issuer.url().scheme() == "https")
         .redirect(redirect::Policy::none())
         .retry(retry::never())

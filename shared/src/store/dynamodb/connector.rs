@@ -1,0 +1,95 @@
+//! The SDK's HTTP, over the client that asks the identity provider too.
+//!
+//! The SDK's own client would bring a second HTTP stack with HTTP/2, read the system's
+//! certificates unless told otherwise, and take roots as PEM texts alone.
+
+use std::{error::Error, time::Duration};
+
+use aws_sdk_dynamodb::{
+    config::{
+        HttpClient, RuntimeComponents,
+        http::{HttpRequest, HttpResponse},
+    },
+    error::ConnectorError,
+};
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use reqwest::{Client, redirect, retry};
+
+use crate::tls;
+
+/// How long the connection itself may take, name look-up and TLS included.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(900);
+
+/// The longest answer that is read, in bytes. A row holds 400 KB at most, a third more in base64.
+const MAX_BODY: usize = 1_000_000;
+
+/// One pool of connections, kept open: a TLS handshake takes longer than a read.
+///
+/// A connection that died while Lambda had frozen the function costs one of the SDK's attempts.
+#[derive(Clone, Debug)]
+pub(super) struct Connector(Client);
+
+impl Connector {
+    /// No redirect is followed, no proxy is taken from the environment, and the SDK retries.
+    pub(super) fn new(https_only: bool) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        let client = Client::builder()
+            .tls_backend_preconfigured(tls::client_config()?)
+            .https_only(https_only)
+            .redirect(redirect::Policy::none())
+            .retry(retry::never())
+            .referer(false)
+            .no_proxy()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .build()?;
+        Ok(Self(client))
+    }
+}
+
+impl HttpClient for Connector {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl HttpConnector for Connector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let client = self.0.clone();
+        HttpConnectorFuture::new(async move { send(&client, request).await })
+    }
+}
+
+async fn send(client: &Client, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+    let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
+    let (parts, body) = request.into_parts();
+    let body = body
+        .bytes()
+        .map(<[u8]>::to_vec)
+        .ok_or_else(|| ConnectorError::user("the request's body is a stream".into()))?;
+    let request = reqwest::Request::try_from(http::Request::from_parts(parts, body))
+        .map_err(|error| ConnectorError::user(error.into()))?;
+    let mut response = client.execute(request).await.map_err(transport)?;
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(transport)? {
+        if body.len() + chunk.len() > MAX_BODY {
+            return Err(ConnectorError::other("the answer is too long".into(), None));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    let mut answer = http::Response::new(body.into());
+    *answer.status_mut() = response.status();
+    *answer.headers_mut() = std::mem::take(response.headers_mut());
+    answer.try_into().map_err(|error| ConnectorError::other(Box::new(error), None))
+}
+
+/// The SDK tries again after either.
+fn transport(error: reqwest::Error) -> ConnectorError {
+    let timeout = error.is_timeout();
+    let source = Box::new(error.without_url());
+    if timeout { ConnectorError::timeout(source) } else { ConnectorError::io(source) }
+}

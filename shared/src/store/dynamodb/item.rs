@@ -1,0 +1,148 @@
+//! Rows as DynamoDB's items, and back. The attributes are described in [`store::table`].
+//!
+//! [`store::table`]: crate::store::table
+
+use std::{collections::HashMap, fmt};
+
+use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
+
+use crate::{
+    clock::Timestamp,
+    secret::Digest,
+    store::{
+        PointerRow, SessionRow,
+        table::{EXPIRES_AT, PARTITION_KEY},
+    },
+};
+
+/// An item, by the names of its attributes.
+pub(super) type Item = HashMap<String, AttributeValue>;
+
+/// What a row is; its key begins with it, so that no row can be taken for another kind.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kind {
+    Session,
+    Token,
+    Once,
+}
+
+/// An attribute that a row must have is missing, or of another type.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) struct Unreadable(pub(super) &'static str);
+
+/// The value of the partition key.
+pub(super) fn key(kind: Kind, digest: Digest) -> AttributeValue {
+    AttributeValue::S(format!("{kind}#{digest}"))
+}
+
+/// A moment, as a number.
+pub(super) fn seconds(time: Timestamp) -> AttributeValue {
+    AttributeValue::N(time.as_unix().to_string())
+}
+
+pub(super) fn session_item(row: SessionRow) -> Item {
+    item(
+        Kind::Session,
+        row.key,
+        row.expires_at,
+        [
+            ("created_at", seconds(row.created_at)),
+            ("used_at", seconds(row.used_at)),
+            ("ends_at", seconds(row.ends_at)),
+            ("cookie_key", bytes(row.cookie_key)),
+            ("sealed", bytes(row.sealed)),
+        ],
+    )
+}
+
+pub(super) fn pointer_item(row: PointerRow) -> Item {
+    item(
+        Kind::Token,
+        row.key,
+        row.expires_at,
+        [("session", bytes(*row.session.as_bytes())), ("token_key", bytes(row.token_key))],
+    )
+}
+
+/// A claimed mark. `claimant` tells who claimed it.
+pub(super) fn mark_item(mark: Digest, claimant: [u8; 16], expires_at: Timestamp) -> Item {
+    item(Kind::Once, mark, expires_at, [("claimant", bytes(claimant))])
+}
+
+/// Attributes that this version does not know are left alone (R97).
+pub(super) fn read_session(key: Digest, item: &mut Item) -> Result<SessionRow, Unreadable> {
+    Ok(SessionRow {
+        key,
+        created_at: read_time(item, "created_at")?,
+        used_at: read_time(item, "used_at")?,
+        ends_at: read_time(item, "ends_at")?,
+        expires_at: read_time(item, EXPIRES_AT)?,
+        cookie_key: take_bytes(item, "cookie_key")?,
+        sealed: take_bytes(item, "sealed")?,
+    })
+}
+
+/// See [`read_session`].
+pub(super) fn read_pointer(key: Digest, item: &mut Item) -> Result<PointerRow, Unreadable> {
+    let session =
+        take_bytes(item, "session")?.try_into().map_err(|_: Vec<u8>| Unreadable("session"))?;
+    Ok(PointerRow {
+        key,
+        session: Digest::from_bytes(session),
+        token_key: take_bytes(item, "token_key")?,
+        expires_at: read_time(item, EXPIRES_AT)?,
+    })
+}
+
+/// Whether the item is a row whose time has not come.
+pub(super) fn is_live(item: &Item, now: Timestamp) -> Result<bool, Unreadable> {
+    Ok(now < read_time(item, EXPIRES_AT)?)
+}
+
+/// Whether `claimant` is who claimed the mark.
+pub(super) fn is_claimed_by(item: &Item, claimant: [u8; 16]) -> bool {
+    matches!(item.get("claimant"), Some(AttributeValue::B(by)) if by.as_ref() == claimant)
+}
+
+/// The beginning of a key.
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Session => "session",
+            Self::Token => "token",
+            Self::Once => "once",
+        })
+    }
+}
+
+fn item<const N: usize>(
+    kind: Kind,
+    digest: Digest,
+    expires_at: Timestamp,
+    attributes: [(&str, AttributeValue); N],
+) -> Item {
+    [(PARTITION_KEY, key(kind, digest)), (EXPIRES_AT, seconds(expires_at))]
+        .into_iter()
+        .chain(attributes)
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}
+
+fn bytes(bytes: impl Into<Vec<u8>>) -> AttributeValue {
+    AttributeValue::B(Blob::new(bytes))
+}
+
+fn read_time(item: &Item, name: &'static str) -> Result<Timestamp, Unreadable> {
+    match item.get(name) {
+        Some(AttributeValue::N(number)) => number.parse().ok().map(Timestamp::from_unix),
+        _ => None,
+    }
+    .ok_or(Unreadable(name))
+}
+
+fn take_bytes(item: &mut Item, name: &'static str) -> Result<Vec<u8>, Unreadable> {
+    match item.remove(name) {
+        Some(AttributeValue::B(bytes)) => Ok(bytes.into_inner()),
+        _ => Err(Unreadable(name)),
+    }
+}

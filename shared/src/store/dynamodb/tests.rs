@@ -1,0 +1,93 @@
+//! Against an emulator embedded in this process, and against servers that misbehave on purpose.
+
+use std::{error::Error as _, time::Duration};
+
+use dynoxide::Database;
+use tokio::net::TcpListener;
+
+use super::*;
+use crate::{config::Settings, error::chain, store::table};
+
+mod emulated;
+mod misbehaving;
+
+const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
+const TABLE: &str = "sessions";
+
+fn after(seconds: u64) -> Timestamp {
+    NOW + Duration::from_secs(seconds)
+}
+
+fn session(name: &str) -> SessionRow {
+    SessionRow {
+        key: Digest::of(name),
+        created_at: NOW,
+        used_at: NOW,
+        ends_at: after(1_000),
+        expires_at: after(100),
+        cookie_key: b"wrapped for the cookie".to_vec(),
+        sealed: vec![0, 255, 1, 254],
+    }
+}
+
+fn pointer(token: &str, name: &str) -> PointerRow {
+    PointerRow {
+        key: Digest::of(token),
+        session: Digest::of(name),
+        token_key: b"wrapped for the token".to_vec(),
+        expires_at: after(500),
+    }
+}
+
+/// A store as a function makes it from its environment, whose table is at `address`.
+fn store_at(address: &str) -> DynamoStore {
+    let mut settings = Settings::from_values([
+        ("SESSION_TABLE", TABLE),
+        ("AWS_REGION", "eu-central-1"),
+        ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
+        ("AWS_SECRET_ACCESS_KEY", "hunter2"),
+        ("AWS_SESSION_TOKEN", "swordfish"),
+        ("AWS_ENDPOINT_URL_DYNAMODB", address),
+    ]);
+    DynamoStore::new(DynamoConfig::from_settings(&mut settings).unwrap(), Random::system()).unwrap()
+}
+
+async fn listen() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    (listener, address)
+}
+
+/// An emulator with an empty table.
+fn database() -> Database {
+    let database = Database::memory().unwrap();
+    database.create_table(serde_json::from_value(table::create_table(TABLE)).unwrap()).unwrap();
+    let time_to_live = serde_json::from_value(table::update_time_to_live(TABLE)).unwrap();
+    database.update_time_to_live(time_to_live).unwrap();
+    database
+}
+
+async fn serve(database: Database) -> DynamoStore {
+    let (listener, address) = listen().await;
+    tokio::spawn(dynoxide::server::serve_on(listener, database));
+    store_at(&address)
+}
+
+#[cfg(feature = "contract")]
+crate::store_contract!(async || std::sync::Arc::new(serve(database()).await));
+
+/// R176, R179: what goes to the log names the call and the reason, and no key.
+fn assert_refused(error: &StoreError, operation: &str, code: &str) {
+    let text = chain(error);
+    let expected =
+        format!("the session store is unavailable: {operation} was refused: {code}, request ");
+    assert!(text.starts_with(&expected), "{text}");
+    let debug = format!("{error:?} {:?}", error.source());
+    assert!(!debug.contains('#') && !debug.contains(&Digest::of("one").to_string()), "{debug}");
+}
+
+#[test]
+fn r179_debug_output_names_the_table_alone() {
+    let store = store_at("http://127.0.0.1:1");
+    assert_eq!(format!("{store:?}"), r#"DynamoStore { table: "sessions", .. }"#);
+}

@@ -1,0 +1,231 @@
+//! A table that works, in an emulator.
+
+use std::{io, sync::Arc};
+
+use base64::{
+    Engine,
+    prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD},
+};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use super::*;
+use crate::session::{SessionContents, SessionLimits, Sessions};
+
+/// R92: the emulator, like DynamoDB, leaves such a row where it lies.
+#[tokio::test]
+async fn r092_a_row_past_its_time_that_still_lies_there_is_not_there() {
+    let database = database();
+    let store = serve(database.clone()).await;
+    store.create(session("one"), pointer("token", "one"), NOW).await.unwrap();
+    store.claim(Digest::of("state"), after(10), NOW).await.unwrap();
+    assert_eq!(store.session(Digest::of("one"), after(100)).await.unwrap(), None);
+    assert_eq!(store.pointer(Digest::of("token"), after(500)).await.unwrap(), None);
+    assert!(!store.slide(Digest::of("one"), after(900), after(100)).await.unwrap());
+    assert_eq!(rows(&database).len(), 3);
+    assert!(!store.end(Digest::of("one"), after(100)).await.unwrap());
+    assert_eq!(rows(&database).len(), 2);
+}
+
+/// Each writer has a client, hence connections, of its own, as two functions have.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r018_two_writers_race_for_one_row_and_one_wins() {
+    let (listener, address) = listen().await;
+    tokio::spawn(dynoxide::server::serve_on(listener, database()));
+    let writers = [store_at(&address), store_at(&address)];
+    for round in 0..20 {
+        let mut race = JoinSet::new();
+        for writer in writers.clone() {
+            race.spawn(async move {
+                writer.claim(Digest::of(format!("{round}")), after(10), NOW).await.unwrap()
+            });
+        }
+        let claimed = race.join_all().await;
+        assert_eq!(claimed.iter().filter(|claimed| **claimed).count(), 1, "{claimed:?}");
+    }
+}
+
+#[tokio::test]
+async fn r095_a_transaction_that_is_cancelled_writes_nothing() {
+    let database = database();
+    let store = serve(database.clone()).await;
+    store.create(session("one"), pointer("token", "one"), NOW).await.unwrap();
+    let before = rows(&database);
+    let refused = store.create(session("two"), pointer("token", "two"), NOW).await;
+    assert!(matches!(refused, Err(CreateError::Exists)), "{refused:?}");
+    assert_eq!(rows(&database), before);
+}
+
+#[tokio::test]
+async fn r096_a_missing_table_is_not_a_missing_session() {
+    let store = serve(Database::memory().unwrap()).await;
+    let error = store.session(Digest::of("one"), NOW).await.unwrap_err();
+    assert_refused(&error, "GetItem", "ResourceNotFoundException");
+    let error = store.create(session("one"), pointer("token", "one"), NOW).await.unwrap_err();
+    let CreateError::Store(error) = error else { panic!("{error}") };
+    assert_refused(&error, "TransactWriteItems", "ResourceNotFoundException");
+    let error = store.end(Digest::of("one"), NOW).await.unwrap_err();
+    assert_refused(&error, "DeleteItem", "ResourceNotFoundException");
+    let error = store.slide(Digest::of("one"), after(1), NOW).await.unwrap_err();
+    assert_refused(&error, "UpdateItem", "ResourceNotFoundException");
+    let error = store.claim(Digest::of("one"), after(1), NOW).await.unwrap_err();
+    assert_refused(&error, "PutItem", "ResourceNotFoundException");
+}
+
+#[tokio::test]
+async fn r097_an_attribute_of_a_later_version_is_left_alone() {
+    let database = database();
+    let store = serve(database.clone()).await;
+    store.create(session("one"), pointer("token", "one"), NOW).await.unwrap();
+    change(&database, "one", |item| item["lease"] = json!({ "SS": ["later"] }));
+    assert_eq!(store.session(Digest::of("one"), NOW).await.unwrap(), Some(session("one")));
+    assert!(store.slide(Digest::of("one"), after(200), NOW).await.unwrap());
+    assert!(rows(&database).iter().any(|row| row["lease"] == json!({ "SS": ["later"] })));
+}
+
+#[tokio::test]
+async fn r097_a_row_that_cannot_be_read_is_not_there() {
+    let database = database();
+    let store = serve(database.clone()).await;
+    for attribute in ["created_at", "used_at", "ends_at", "expires_at", "cookie_key", "sealed"] {
+        for broken in [Value::Null, json!({ "S": "1800000100" }), json!({ "N": "-1.5" })] {
+            let store_broken = |item: &mut Value| match &broken {
+                Value::Null => drop(item.as_object_mut().unwrap().remove(attribute)),
+                broken => item[attribute] = broken.clone(),
+            };
+            let name = format!("{attribute} {broken}");
+            store.create(session(&name), pointer(&name, &name), NOW).await.unwrap();
+            change(&database, &name, store_broken);
+            let read = store.session(Digest::of(&name), NOW).await.unwrap();
+            assert_eq!(read, None, "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn r097_a_row_whose_expiry_cannot_be_read_neither_slides_nor_lived() {
+    let database = database();
+    let store = serve(database.clone()).await;
+    store.create(session("one"), pointer("token", "one"), NOW).await.unwrap();
+    change(&database, "one", |item| item["expires_at"] = json!({ "S": "1800000100" }));
+    assert!(!store.slide(Digest::of("one"), after(200), NOW).await.unwrap());
+    assert!(!store.end(Digest::of("one"), NOW).await.unwrap());
+    assert_eq!(rows(&database).len(), 1);
+}
+
+/// R173: by its digest, which is no credential, and without its contents.
+#[tokio::test]
+async fn r097_a_row_that_cannot_be_read_is_logged_once() {
+    let database = database();
+    let store = serve(database.clone()).await;
+    store.create(session("one"), pointer("token", "one"), NOW).await.unwrap();
+    change(&database, "one", |item| item["sealed"] = json!({ "S": "not binary" }));
+    let (log, writer) = io::pipe().unwrap();
+    let subscriber = tracing_subscriber::fmt().json().with_writer(Arc::new(writer)).finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    assert_eq!(store.session(Digest::of("one"), NOW).await.unwrap(), None);
+    drop(guard);
+    let line: Value = serde_json::from_str(&io::read_to_string(log).unwrap()).unwrap();
+    assert_eq!(line["level"], "WARN");
+    assert_eq!(
+        line["fields"],
+        json!({
+            "event": "store.row_unreadable",
+            "row": Digest::of("one").to_string(),
+            "kind": "session",
+            "attribute": "sealed",
+            "message": "a row of the session table cannot be read",
+        })
+    );
+}
+
+/// R86, R98: of a login, digests and times can be read in the table, and nothing else.
+#[tokio::test]
+async fn r098_a_dump_of_the_table_holds_no_credential_and_no_claim() {
+    let database = database();
+    let store = Arc::new(serve(database.clone()).await);
+    let limits =
+        SessionLimits { idle: Duration::from_secs(1_000), lifetime: Duration::from_secs(5_000) };
+    let user = json!({ "sub": "auth0|65f1", "email": "ada@example.com", "name": "Lovelace" });
+    let contents = SessionContents {
+        user: user.as_object().unwrap().clone(),
+        id_token: "id.token.of.ada".to_owned().into(),
+        api_key: "api.key.of.ada".to_owned().into(),
+        api_key_expires_at: after(100_000),
+        provider_session: Some("provider session".to_owned()),
+        scopes: vec!["read:reports".to_owned()],
+    };
+    let sessions = Sessions::new(store, limits, Random::system());
+    let (secret, _) = sessions.begin(&contents, None, NOW).await.unwrap();
+    assert!(sessions.by_cookie(&secret, NOW).await.unwrap().is_some());
+
+    let dump = values(&rows(&database));
+    let secrets: [&[u8]; 8] = [
+        secret.as_bytes(),
+        b"api.key.of.ada",
+        b"id.token.of.ada",
+        b"auth0|65f1",
+        b"ada@example.com",
+        b"Lovelace",
+        b"provider session",
+        b"read:reports",
+    ];
+    for secret in secrets {
+        for needle in encodings(secret) {
+            assert!(!contains(&dump, &needle), "{:?}", String::from_utf8_lossy(&needle));
+        }
+    }
+    // What is meant to be there is found by the same search.
+    for known in [secret.digest(), Digest::of("api.key.of.ada")] {
+        assert!(contains(&dump, known.to_string().as_bytes()));
+        assert!(encodings(known.as_bytes()).iter().any(|needle| contains(&dump, needle)));
+    }
+}
+
+fn rows(database: &Database) -> Vec<Value> {
+    let request = serde_json::from_value(json!({ "TableName": TABLE })).unwrap();
+    let scan = serde_json::to_value(database.scan(request).unwrap()).unwrap();
+    scan["Items"].as_array().unwrap().clone()
+}
+
+/// Changes the session's row behind the store's back.
+fn change(database: &Database, name: &str, change: impl Fn(&mut Value)) {
+    let pk = json!({ "S": format!("session#{}", Digest::of(name)) });
+    let mut item = rows(database).into_iter().find(|row| row["pk"] == pk).unwrap();
+    change(&mut item);
+    let request = json!({ "TableName": TABLE, "Item": item });
+    database.put_item(serde_json::from_value(request).unwrap()).unwrap();
+}
+
+/// Every attribute's value: texts and numbers as they are, binary ones decoded too.
+fn values(rows: &[Value]) -> Vec<Vec<u8>> {
+    let attributes = rows.iter().flat_map(|row| row.as_object().unwrap());
+    attributes
+        .flat_map(|(name, value)| {
+            let (kind, value) = value.as_object().unwrap().iter().next().unwrap();
+            let text = value.as_str().unwrap();
+            let decoded = (kind == "B").then(|| BASE64_STANDARD.decode(text).unwrap());
+            [name.clone().into_bytes(), text.to_owned().into_bytes()].into_iter().chain(decoded)
+        })
+        .collect()
+}
+
+fn contains(values: &[Vec<u8>], needle: &[u8]) -> bool {
+    values.iter().any(|value| value.windows(needle.len()).any(|window| window == needle))
+}
+
+/// Plain, hex, and base64 in both alphabets at each of the three offsets at which the bytes
+/// may lie in something longer.
+fn encodings(bytes: &[u8]) -> Vec<Vec<u8>> {
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut all = vec![bytes.to_vec(), hex.to_uppercase().into_bytes(), hex.into_bytes()];
+    for offset in 0..3 {
+        let shifted = [&vec![0; offset], bytes].concat();
+        // Characters that other bytes share are left out, at either end.
+        let start = [0, 2, 3][offset];
+        let end = shifted.len() * 8 / 6;
+        all.push(BASE64_STANDARD_NO_PAD.encode(&shifted)[start..end].into());
+        all.push(BASE64_URL_SAFE_NO_PAD.encode(&shifted)[start..end].into());
+    }
+    all
+}

@@ -1,0 +1,288 @@
+//! A table that throttles, fails, stalls and loses answers.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+    time::Instant,
+};
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::store::dynamodb::call::CALL_TIMEOUT;
+
+/// What a server does with one request.
+#[derive(Clone, Copy)]
+enum Deed {
+    Answer(u16, &'static str),
+    Stall,
+    /// What the emulator behind it does.
+    Forward,
+    /// The same, but fails to say so.
+    LoseAnswer,
+}
+
+use Deed::{Answer, Forward, LoseAnswer, Stall};
+
+const THROTTLED: Deed = Answer(
+    400,
+    r#"{"__type":"com.amazonaws.dynamodb.v20120810#ThrottlingException","message":"slow down, session#abc"}"#,
+);
+const CONFLICT: Deed = Answer(
+    400,
+    r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionConflictException","message":"ongoing"}"#,
+);
+const CANCELLED_BY_CONFLICT: Deed = Answer(
+    400,
+    r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException","Message":"cancelled",
+        "CancellationReasons":[{"Code":"TransactionConflict","Message":"ongoing"},{"Code":"None"}]}"#,
+);
+const CANCELLED_BY_BOTH: Deed = Answer(
+    400,
+    r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException","Message":"cancelled",
+        "CancellationReasons":[{"Code":"TransactionConflict"},{"Code":"ConditionalCheckFailed"}]}"#,
+);
+const CANCELLED_BY_MISTAKE: Deed = Answer(
+    400,
+    r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException","Message":"cancelled",
+        "CancellationReasons":[{"Code":"ValidationError","Message":"session#abc"},{"Code":"None"}]}"#,
+);
+const DENIED: Deed = Answer(
+    400,
+    r#"{"__type":"com.amazon.coral.service#AccessDeniedException","Message":"User: arn:aws:..."}"#,
+);
+const BROKEN: Deed = Answer(500, r#"{"__type":"InternalServerError","message":"oops"}"#);
+const BAD_GATEWAY: Deed = Answer(502, "<html>bad gateway</html>");
+const DONE: Deed = Answer(200, "{}");
+
+/// A server that does its deeds in order, the last of them for ever, and records requests.
+#[derive(Clone)]
+struct Server {
+    deeds: Arc<Mutex<VecDeque<Deed>>>,
+    requests: Arc<Mutex<Vec<(HeaderMap, Value)>>>,
+    emulator: String,
+}
+
+impl Server {
+    async fn start(deeds: &[Deed]) -> (Self, DynamoStore) {
+        let (listener, emulator) = listen().await;
+        tokio::spawn(dynoxide::server::serve_on(listener, database()));
+        let server = Self {
+            deeds: Arc::new(Mutex::new(deeds.iter().copied().collect())),
+            requests: Arc::default(),
+            emulator,
+        };
+        let (listener, address) = listen().await;
+        let router = Router::new().fallback(Self::answer).with_state(server.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        (server, store_at(&address))
+    }
+
+    async fn answer(State(server): State<Self>, headers: HeaderMap, body: Bytes) -> Response {
+        let json = serde_json::from_slice(&body).unwrap();
+        server.requests.lock().unwrap().push((headers.clone(), json));
+        let deed = {
+            let mut deeds = server.deeds.lock().unwrap();
+            if deeds.len() > 1 { deeds.pop_front() } else { deeds.front().copied() }
+        };
+        let (status, text) = match deed.unwrap() {
+            Answer(status, text) => (status, text.to_owned()),
+            Stall => std::future::pending().await,
+            Forward => server.forward(headers, body).await,
+            LoseAnswer => {
+                assert_eq!(server.forward(headers, body).await.0, 200);
+                (500, "{}".to_owned())
+            }
+        };
+        let content_type = [("content-type", "application/x-amz-json-1.0")];
+        (StatusCode::from_u16(status).unwrap(), content_type, text).into_response()
+    }
+
+    async fn forward(&self, headers: HeaderMap, body: Bytes) -> (u16, String) {
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(crate::tls::client_config().unwrap())
+            .build()
+            .unwrap();
+        let request = client.post(&self.emulator).headers(headers).body(body);
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
+    fn count(&self) -> usize {
+        self.requests.lock().unwrap().len()
+    }
+}
+
+#[tokio::test]
+async fn r093_reads_are_strongly_consistent() {
+    let (server, store) = Server::start(&[DONE]).await;
+    assert_eq!(store.session(Digest::of("one"), NOW).await.unwrap(), None);
+    assert_eq!(store.pointer(Digest::of("token"), NOW).await.unwrap(), None);
+    let requests = server.requests.lock().unwrap();
+    let keys = ["session#", "token#"].iter().zip(["one", "token"]);
+    for ((headers, body), (kind, name)) in requests.iter().zip(keys) {
+        assert_eq!(headers["x-amz-target"], "DynamoDB_20120810.GetItem");
+        let key = json!({ "pk": { "S": format!("{kind}{}", Digest::of(name)) } });
+        assert_eq!(*body, json!({ "TableName": TABLE, "Key": key, "ConsistentRead": true }));
+    }
+    assert_eq!(requests.len(), 2);
+}
+
+#[tokio::test]
+async fn requests_are_signed_with_the_credentials_of_the_environment() {
+    let (server, store) = Server::start(&[DONE]).await;
+    store.session(Digest::of("one"), NOW).await.unwrap();
+    let (headers, _) = server.requests.lock().unwrap()[0].clone();
+    let authorization = headers["authorization"].to_str().unwrap();
+    assert!(authorization.starts_with("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/"));
+    assert!(authorization.contains("/eu-central-1/dynamodb/aws4_request"), "{authorization}");
+    assert_eq!(headers["x-amz-security-token"], "swordfish");
+}
+
+#[tokio::test]
+async fn r096_what_fails_three_times_is_unavailable() {
+    for (deed, code) in
+        [(THROTTLED, "ThrottlingException"), (BROKEN, "InternalServerError"), (BAD_GATEWAY, "502")]
+    {
+        let (server, store) = Server::start(&[deed]).await;
+        let error = store.session(Digest::of("one"), NOW).await.unwrap_err();
+        assert_refused(&error, "GetItem", code);
+        assert_eq!(server.count(), 3, "{code}");
+    }
+}
+
+#[tokio::test]
+async fn what_recovers_in_time_is_not_noticed() {
+    let (server, store) = Server::start(&[THROTTLED, BROKEN, DONE]).await;
+    assert_eq!(store.session(Digest::of("one"), NOW).await.unwrap(), None);
+    assert_eq!(server.count(), 3);
+}
+
+#[tokio::test]
+async fn a_refusal_that_will_not_change_is_not_repeated() {
+    let (server, store) = Server::start(&[DENIED]).await;
+    let error = store.end(Digest::of("one"), NOW).await.unwrap_err();
+    assert_refused(&error, "DeleteItem", "AccessDeniedException");
+    assert_eq!(server.count(), 1);
+}
+
+#[tokio::test]
+async fn r096_a_table_that_stalls_is_unavailable_within_three_seconds() {
+    let (server, store) = Server::start(&[Stall]).await;
+    let start = Instant::now();
+    let error = store.session(Digest::of("one"), NOW).await.unwrap_err();
+    assert_eq!(chain(&error), "the session store is unavailable: GetItem timed out");
+    assert!(start.elapsed() < CALL_TIMEOUT + Duration::from_millis(500));
+    assert_eq!(server.count(), 3);
+}
+
+#[tokio::test]
+async fn r096_a_table_that_cannot_be_reached_is_unavailable() {
+    let (listener, address) = listen().await;
+    drop(listener);
+    let error = store_at(&address).session(Digest::of("one"), NOW).await.unwrap_err();
+    let text = chain(&error);
+    let expected = "the session store is unavailable: GetItem did not reach DynamoDB: ";
+    assert!(text.starts_with(expected), "{text}");
+    assert!(text.contains("refused"), "{text}");
+    assert!(!text.contains(&Digest::of("one").to_string()), "{text}");
+}
+
+#[tokio::test]
+async fn r096_an_answer_that_is_too_long_is_not_read() {
+    let long: &'static str =
+        format!("{{\"Item\":{{\"pk\":{{\"S\":\"{}\"}}}}}}", "x".repeat(1_000_000)).leak();
+    let (_, store) = Server::start(&[Answer(200, long)]).await;
+    let error = store.session(Digest::of("one"), NOW).await.unwrap_err();
+    assert!(chain(&error).ends_with("the answer is too long"), "{}", chain(&error));
+}
+
+#[tokio::test]
+async fn r096_an_answer_that_is_not_one_is_no_missing_session() {
+    let (_, store) = Server::start(&[Answer(200, "<html>welcome</html>")]).await;
+    let error = store.session(Digest::of("one"), NOW).await.unwrap_err();
+    assert_eq!(chain(&error), "the session store is unavailable: GetItem is not understood");
+}
+
+#[tokio::test]
+async fn a_transaction_in_conflict_is_sent_again() {
+    let (server, store) =
+        Server::start(&[CANCELLED_BY_CONFLICT, CANCELLED_BY_CONFLICT, DONE]).await;
+    store.create(session("one"), pointer("token", "one"), NOW).await.unwrap();
+    assert_eq!(server.count(), 3);
+    let requests = server.requests.lock().unwrap();
+    let token = |index: usize| requests[index].1["ClientRequestToken"].as_str().unwrap();
+    // Nothing was written, so it is another transaction.
+    assert_ne!(token(0), token(1));
+}
+
+/// Of two creates that met, one wins; the other is sent again and finds the key taken.
+#[tokio::test]
+async fn r095_a_create_that_lost_a_conflict_finds_the_key_taken() {
+    let (server, store) = Server::start(&[CANCELLED_BY_CONFLICT, Forward]).await;
+    let winner = store_at(&server.emulator);
+    winner.create(session("one"), pointer("other token", "one"), NOW).await.unwrap();
+    let refused = store.create(session("one"), pointer("token", "one"), NOW).await;
+    assert!(matches!(refused, Err(CreateError::Exists)), "{refused:?}");
+    assert_eq!(server.count(), 2);
+}
+
+#[tokio::test]
+async fn r095_a_key_that_is_taken_decides_over_a_conflict() {
+    let (server, store) = Server::start(&[CANCELLED_BY_BOTH]).await;
+    let refused = store.create(session("one"), pointer("token", "one"), NOW).await;
+    assert!(matches!(refused, Err(CreateError::Exists)), "{refused:?}");
+    assert_eq!(server.count(), 1);
+}
+
+#[tokio::test]
+async fn r096_a_transaction_cancelled_for_another_reason_is_no_taken_key() {
+    let (server, store) = Server::start(&[CANCELLED_BY_MISTAKE]).await;
+    let error = store.create(session("one"), pointer("token", "one"), NOW).await.unwrap_err();
+    let CreateError::Store(error) = error else { panic!("{error}") };
+    assert_refused(&error, "TransactWriteItems", "TransactionCanceledException");
+    assert_eq!(server.count(), 1);
+}
+
+#[tokio::test]
+async fn r096_a_conflict_that_does_not_end_is_unavailable() {
+    let (server, store) = Server::start(&[CONFLICT]).await;
+    let error = store.slide(Digest::of("one"), after(1), NOW).await.unwrap_err();
+    assert_eq!(
+        chain(&error),
+        "the session store is unavailable: UpdateItem kept conflicting with other calls"
+    );
+    assert_eq!(server.count(), 7);
+}
+
+/// One attempt's put went through, unheard of; the next must not take it for a replay.
+#[tokio::test]
+async fn r017_a_claim_whose_answer_was_lost_is_its_callers() {
+    let (server, store) = Server::start(&[LoseAnswer, Forward]).await;
+    assert!(store.claim(Digest::of("state"), after(10), NOW).await.unwrap());
+    let puts: Vec<_> =
+        server.requests.lock().unwrap().iter().map(|(_, body)| body.clone()).collect();
+    assert_eq!(puts.len(), 2);
+    assert_eq!(puts[0], puts[1]);
+
+    // To anyone else it is one.
+    assert!(!store.claim(Digest::of("state"), after(10), NOW).await.unwrap());
+}
+
+/// A transaction sent again after a lost answer carries the same token, by which DynamoDB
+/// recognises it.
+#[tokio::test]
+async fn r095_a_create_whose_answer_was_lost_is_sent_as_the_same_transaction() {
+    let (server, store) = Server::start(&[BROKEN, DONE]).await;
+    store.create(session("one"), pointer("token", "one"), NOW).await.unwrap();
+    let requests = server.requests.lock().unwrap();
+    let token = |index: usize| requests[index].1["ClientRequestToken"].as_str().unwrap();
+    assert_eq!(token(0), token(1));
+}
