@@ -5,7 +5,7 @@ use shared::secret::SessionSecret;
 use tests::{
     misbehaving_provider::{ADA, GRACE, User},
     secrets::assert_absent,
-    site::{CLIENT_SECRET, ORIGIN, SECRET_KEY, Site},
+    site::{CLIENT_SECRET, SECRET_KEY, Site},
     visitor::{SESSION, Sending, Visitor},
 };
 
@@ -350,13 +350,19 @@ async fn r102_all_that_a_browser_sends_fits_the_gateway() {
     let site = Site::start().await;
     let long = User { name: "Ada Augusta King, Countess of Lovelace", ..ADA };
     let mut visitor = Visitor::logged_in(&site, long).await;
+    for _ in 0..5 {
+        visitor.start("/login?return_to=/reports").await;
+    }
+    assert_eq!(visitor.login_cookies().len(), 5);
+    // Long ones take the place of others rather than of more bytes.
     let target = format!("/reports?filter={}", "x".repeat(300));
     for _ in 0..7 {
         visitor.start(&format!("/login?return_to={target}&login_hint={}", "a".repeat(250))).await;
+        assert!(visitor.cookie_header().len() < 4_096);
     }
     let request = visitor.request(&http::Method::GET, "/", Sending::NAVIGATION, &[]);
     let size: usize =
         request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     assert!(size < 10_240, "{size}");
-    assert!(visitor.session().is_some() && !visitor.login_cookies().is_empty(), "{ORIGIN}");
+    assert!(visitor.session().is_some() && visitor.login_cookies().len() > 1);
 }
