@@ -112,13 +112,17 @@ impl RequestCookies {
     /// a browser sends first is for whoever planted the second to choose (R89).
     pub fn of(headers: &HeaderMap) -> Self {
         let mut cookies = BTreeMap::new();
-        let texts = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-        for cookie in texts.flat_map(Cookie::split_parse).filter_map(Result::ok) {
-            let value = Some(cookie.value().to_owned());
-            cookies
-                .entry(cookie.name().to_owned())
-                .and_modify(|value| *value = None)
-                .or_insert(value);
+        for header in headers.get_all(header::COOKIE) {
+            // Not all or nothing: whatever another application on this host or a sibling domain
+            // put into a cookie of its own, ours beside it count.
+            let text = String::from_utf8_lossy(header.as_bytes());
+            for cookie in Cookie::split_parse(&*text).filter_map(Result::ok) {
+                let value = Some(cookie.value().to_owned());
+                cookies
+                    .entry(cookie.name().to_owned())
+                    .and_modify(|value| *value = None)
+                    .or_insert(value);
+            }
         }
         Self(cookies)
     }
@@ -220,6 +224,15 @@ mod tests {
             headers.append(header::COOKIE, value.parse().unwrap());
         }
         assert!(matches!(https().session(&RequestCookies::of(&headers)), SessionCookie::Malformed));
+    }
+
+    #[test]
+    fn r087_a_cookie_that_is_not_ascii_hides_no_other_and_is_malformed_itself() {
+        let value = "A".repeat(43);
+        let present = https().session(&cookies(&format!("theme=dünkel; __Host-session={value}")));
+        assert!(matches!(present, SessionCookie::Present(_)));
+        let malformed = https().session(&cookies("__Host-session=é"));
+        assert!(matches!(malformed, SessionCookie::Malformed));
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub struct ObservedStore {
     store: MemoryStore,
     calls: AtomicUsize,
     is_down: AtomicBool,
+    ends_before_slide: AtomicBool,
     written: Mutex<Written>,
 }
 
@@ -40,6 +41,11 @@ impl ObservedStore {
     /// From now on it answers nothing, or answers again.
     pub fn set_down(&self, is_down: bool) {
         self.is_down.store(is_down, Ordering::SeqCst);
+    }
+
+    /// From now on whoever slides a session finds that a logout was faster by a moment.
+    pub fn end_before_slide(&self) {
+        self.ends_before_slide.store(true, Ordering::SeqCst);
     }
 
     /// How many sessions were ever created.
@@ -137,7 +143,11 @@ impl SessionStore for ObservedStore {
         expires_at: Timestamp,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        self.call()?.slide(key, expires_at, now).await
+        let store = self.call()?;
+        if self.ends_before_slide.load(Ordering::SeqCst) {
+            store.end(key, now).await?;
+        }
+        store.slide(key, expires_at, now).await
     }
 
     async fn end(&self, key: Digest, now: Timestamp) -> Result<bool, StoreError> {

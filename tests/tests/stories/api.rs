@@ -1,1 +1,352 @@
-//! Stories.
+//! `/protected`, for clients of the API.
+
+use http::Method;
+use serde_json::{Value, json};
+use shared::jwt::testing::{TEST_KEY, TestKey};
+use tests::{
+    misbehaving_provider::{ADA, GRACE, MisbehavingProvider},
+    site::{CLIENT_ID, ORIGIN, START, Site},
+    visitor::{Sending, Visitor},
+};
+
+const API: &str = "https://api.example";
+const APP: &str = "https://app.example.com";
+const INVALID_TOKEN: &str = r#"Bearer realm="api", error="invalid_token""#;
+
+/// The token is refused with this code, before any session is looked for.
+async fn is_refused(site: &Site, token: &str, code: &str) {
+    let before = site.store().calls();
+    let answer = site.call_api(token).await;
+    answer.is_json(401, code).challenges(INVALID_TOKEN);
+    let body = answer.json();
+    assert_eq!(body.as_object().unwrap().len(), 2, "{body}");
+    let description = format!("error_description={}", body["description"]);
+    assert!(answer.header("www-authenticate").ends_with(&description), "{answer:?}");
+    assert_eq!(site.store().calls(), before, "{code}");
+}
+
+fn at(seconds: i64) -> Value {
+    json!(i64::try_from(START.as_unix()).unwrap() + seconds)
+}
+
+#[tokio::test]
+async fn r139_without_credentials_there_is_a_challenge_and_no_error() {
+    let site = Site::start().await;
+    let answer = site.get("/protected", &[]).await;
+    answer.is_json(401, "authorization_header_missing");
+    assert_eq!(answer.header("www-authenticate"), r#"Bearer realm="api""#);
+    assert_eq!(
+        answer.json(),
+        json!({
+            "code": "authorization_header_missing",
+            "description": "An Authorization header is expected.",
+        })
+    );
+    // Never a redirect to a login, not even for a navigation.
+    let answer = Visitor::new(&site).open("/protected").await;
+    answer.is_json(401, "authorization_header_missing");
+    assert!(!answer.has("location"));
+    assert_eq!(site.store().calls(), 0);
+}
+
+#[tokio::test]
+async fn r140_r141_what_is_no_bearer_token_is_refused_before_anything_else() {
+    let site = Site::start().await;
+    let token = Visitor::logged_in(&site, ADA).await.api_key().await;
+    for scheme in ["bearer", "BEARER", "BeArEr"] {
+        let answer =
+            site.get("/protected", &[("authorization", &format!("{scheme} {token}"))]).await;
+        assert_eq!(answer.status(), 200, "{scheme}");
+    }
+    let before = site.store().calls();
+    for (value, status) in [
+        ("Bearer", 400),
+        ("Bearer ", 400),
+        (&format!("Bearer  {token}"), 400),
+        (&format!("Bearer {token} x"), 400),
+        (&format!("Bearer {token},x"), 400),
+        (&format!("Bearer {token}, Bearer {token}"), 400),
+        (&format!("Bearer \"{token}\""), 400),
+        (&format!("Bearer\t{token}"), 401),
+        ("Basic YTpi", 401),
+        (&format!("DPoP {token}"), 401),
+        (&token, 401),
+    ] {
+        let answer = site.get("/protected", &[("authorization", value)]).await;
+        answer.is_json(status, "invalid_header");
+        let challenge = answer.header("www-authenticate");
+        assert_eq!(challenge.contains("invalid_request"), status == 400, "{challenge}");
+    }
+    let authorization = format!("Bearer {token}");
+    let twice = [("authorization", authorization.as_str()), ("authorization", &authorization)];
+    site.get("/protected", &twice).await.is_json(400, "invalid_header");
+    assert_eq!(site.store().calls(), before);
+}
+
+#[tokio::test]
+async fn r142_a_token_anywhere_else_is_not_looked_at_and_beside_it_is_an_error() {
+    let site = Site::start().await;
+    let token = Visitor::logged_in(&site, ADA).await.api_key().await;
+    let path = format!("/protected?access_token={token}");
+    site.get(&path, &[]).await.is_json(401, "authorization_header_missing");
+    let answer = site.get(&path, &[("authorization", &format!("Bearer {token}"))]).await;
+    answer.is_json(400, "invalid_request");
+    assert!(!answer.text().contains(&token));
+    let request = http::Request::get("/protected")
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(format!("access_token={token}").into())
+        .unwrap();
+    site.handle(request).await.is_json(401, "authorization_header_missing");
+}
+
+#[tokio::test]
+async fn r143_with_an_audience_the_access_token_is_the_key_and_the_id_token_is_none() {
+    let site = Site::start_with(&[("AUDIENCE", API)]).await;
+    let mut visitor = Visitor::new(&site);
+    let request = visitor.start("/login").await;
+    assert!(request.query_pairs().any(|(name, value)| (&*name, &*value) == ("audience", API)));
+    visitor.arrive(&site.provider().log_in(&request, ADA)).await;
+    let response = site.provider().last_token_response();
+    assert_eq!(visitor.api_key().await, response["access_token"]);
+    let user = site.call_api(response["access_token"].as_str().unwrap()).await;
+    assert_eq!((user.status(), &user.json()["email"]), (200, &json!(ADA.email)));
+    // Its own ID token is for the application, and has a nonce.
+    is_refused(&site, response["id_token"].as_str().unwrap(), "token_type_not_allowed").await;
+    is_refused(&site, &site.provider().id_token(ADA, &json!({})), "invalid_audience").await;
+}
+
+#[tokio::test]
+async fn r143_without_an_audience_the_id_token_is_the_key_and_the_access_token_is_none() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let response = site.provider().last_token_response();
+    assert_eq!(visitor.api_key().await, response["id_token"]);
+    is_refused(&site, response["access_token"].as_str().unwrap(), "token_opaque").await;
+    let access_token = site.provider().access_token(ADA, API, &json!({}));
+    is_refused(&site, &access_token, "invalid_audience").await;
+}
+
+#[tokio::test]
+async fn r144_a_token_that_only_the_provider_can_read_is_named_as_such() {
+    let site = Site::start_with(&[("AUDIENCE", API)]).await;
+    is_refused(&site, "opaque-token", "token_opaque").await;
+    is_refused(&site, "eyJhbGciOiJkaXIifQ..aXY.Y2lwaGVy.dGFn", "token_encrypted").await;
+}
+
+#[tokio::test]
+async fn r145_the_type_in_the_header_is_that_of_an_access_token() {
+    let site = Site::start_with(&[("AUDIENCE", API), ("REQUIRE_SESSION", "false")]).await;
+    let claims = json!({
+        "iss": site.provider().issuer, "sub": ADA.subject, "aud": API,
+        "iat": START.as_unix(), "exp": START.as_unix() + 600,
+    });
+    let with_type = |kind: &Value| {
+        let mut header = TEST_KEY.header();
+        header["typ"] = kind.clone();
+        TEST_KEY.sign_with_header(&header, &claims)
+    };
+    for kind in ["at+jwt", "AT+JWT", "application/at+jwt", "JWT", "jwt"] {
+        assert_eq!(site.call_api(&with_type(&json!(kind))).await.status(), 200, "{kind}");
+    }
+    for kind in
+        [json!("logout+jwt"), json!("dpop+jwt"), json!("application/jwt+at"), json!(""), json!(7)]
+    {
+        is_refused(&site, &with_type(&kind), "token_type_not_allowed").await;
+    }
+}
+
+/// Access tokens with something wrong, and the code that each is refused with.
+fn bad_access_tokens(provider: &MisbehavingProvider) -> Vec<(String, &'static str)> {
+    let with = |changes: Value| provider.access_token(ADA, API, &changes);
+    let good = with(json!({}));
+    let claims = json!({
+        "iss": provider.issuer, "sub": ADA.subject, "aud": API,
+        "iat": START.as_unix(), "exp": START.as_unix() + 600,
+    });
+    let (message, _) = good.rsplit_once('.').unwrap();
+    let header = |change: Value| {
+        let mut header = TEST_KEY.header();
+        for (name, value) in change.as_object().unwrap() {
+            header[name] = value.clone();
+        }
+        TEST_KEY.sign_with_header(&header, &claims)
+    };
+    vec![
+        (header(json!({ "alg": "none" })), "token_algorithm_not_allowed"),
+        (header(json!({ "alg": "HS256" })), "token_algorithm_not_allowed"),
+        (header(json!({ "alg": "ES256" })), "token_algorithm_not_allowed"),
+        (header(json!({ "alg": 7 })), "token_algorithm_not_allowed"),
+        (header(json!({ "kid": "../../etc/passwd" })), "token_unknown_key"),
+        (header(json!({ "kid": 7 })), "token_malformed"),
+        (header(json!({ "crit": ["exp"] })), "token_extension_not_supported"),
+        (format!("{message}."), "token_invalid_signature"),
+        (format!("{message}.AAAA"), "token_invalid_signature"),
+        (format!("{good}="), "token_malformed"),
+        (TestKey::rsa("test").sign(&claims), "token_invalid_signature"),
+        (with(json!({ "iss": "https://evil.example/" })), "invalid_issuer"),
+        (with(json!({ "iss": null })), "token_missing_claim"),
+        (with(json!({ "aud": "https://other.example" })), "invalid_audience"),
+        (with(json!({ "aud": CLIENT_ID })), "invalid_audience"),
+        (with(json!({ "aud": null })), "token_missing_claim"),
+        (with(json!({ "aud": 7 })), "token_invalid_claim"),
+        (with(json!({ "exp": null })), "token_missing_claim"),
+        (with(json!({ "exp": at(-30) })), "token_expired"),
+        (with(json!({ "exp": "tomorrow" })), "token_invalid_claim"),
+        (with(json!({ "iat": null })), "token_missing_claim"),
+        (with(json!({ "iat": at(31) })), "token_not_yet_valid"),
+        (with(json!({ "nbf": at(31) })), "token_not_yet_valid"),
+        (with(json!({ "iat": at(-31 * 86_400) })), "token_too_old"),
+        (with(json!({ "sub": null })), "token_missing_claim"),
+        (with(json!({ "sub": 7 })), "token_invalid_claim"),
+        (with(json!({ "nonce": "x" })), "token_type_not_allowed"),
+        (with(json!({ "events": {} })), "token_type_not_allowed"),
+    ]
+}
+
+#[tokio::test]
+async fn r140_r146_every_flaw_of_a_token_has_its_code() {
+    let site = Site::start_with(&[("AUDIENCE", API), ("REQUIRE_SESSION", "false")]).await;
+    for (token, code) in bad_access_tokens(site.provider()) {
+        is_refused(&site, &token, code).await;
+    }
+    let two_audiences = site.provider().access_token(ADA, API, &json!({}));
+    assert_eq!(site.call_api(&two_audiences).await.status(), 200);
+}
+
+#[tokio::test]
+async fn r149_a_token_that_is_bound_to_a_key_is_no_bearer_token() {
+    let site = Site::start_with(&[("AUDIENCE", API), ("REQUIRE_SESSION", "false")]).await;
+    for confirmation in [json!({ "jkt": "x" }), json!({ "x5t#S256": "x" })] {
+        let token = site.provider().access_token(ADA, API, &json!({ "cnf": confirmation }));
+        is_refused(&site, &token, "token_bound_to_key").await;
+    }
+}
+
+#[tokio::test]
+async fn r147_a_machines_token_has_no_user_and_needs_no_session_where_none_is_required() {
+    let machine = json!({ "sub": format!("{CLIENT_ID}@clients"), "gty": "client-credentials" });
+    let site = Site::start_with(&[("AUDIENCE", API)]).await;
+    let token = site.provider().access_token(ADA, API, &machine);
+    site.call_api(&token).await.is_json(401, "session_ended");
+    let site = Site::start_with(&[("AUDIENCE", API), ("REQUIRE_SESSION", "false")]).await;
+    let token = site.provider().access_token(ADA, API, &machine);
+    let answer = site.call_api(&token).await;
+    assert_eq!((answer.status(), answer.json()), (200, json!({ "sub": machine["sub"] })));
+}
+
+#[tokio::test]
+async fn an_unknown_session_is_enough_where_none_is_required_but_never_an_ended_one() {
+    let site = Site::start_with(&[("REQUIRE_SESSION", "false")]).await;
+    let unknown = site.provider().id_token(GRACE, &json!({}));
+    let answer = site.call_api(&unknown).await;
+    assert_eq!((answer.status(), &answer.json()["sub"]), (200, &json!(GRACE.subject)));
+
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let token = visitor.api_key().await;
+    assert_eq!(site.call_api(&token).await.status(), 200);
+    visitor.submit("/logout").await;
+    site.call_api(&token).await.is_json(401, "session_ended");
+
+    let strict = Site::start().await;
+    let unknown = strict.provider().id_token(GRACE, &json!({}));
+    let answer = strict.call_api(&unknown).await;
+    answer.is_json(401, "session_ended");
+    assert_eq!(answer.json()["message"], "Good token, bad session");
+}
+
+/// Neither credential adds to the other, and a bad one is not made up for by a good one.
+#[tokio::test]
+async fn r151_of_two_credentials_the_token_decides_alone() {
+    let site = Site::start().await;
+    let ada = Visitor::logged_in(&site, ADA).await;
+    let mut grace = Visitor::logged_in(&site, GRACE).await;
+    let token = grace.api_key().await;
+    let cookie = ada.cookie_header();
+    let both = [("cookie", cookie.as_str()), ("authorization", &format!("Bearer {token}"))];
+    assert_eq!(site.get("/protected", &both).await.json()["sub"], GRACE.subject);
+    for (authorization, status) in [("Bearer x.y.z", 401), ("Bearer", 400), ("Basic YTpi", 401)] {
+        let both = [("cookie", cookie.as_str()), ("authorization", authorization)];
+        assert_eq!(site.get("/protected", &both).await.status(), status, "{authorization}");
+    }
+    grace.submit("/logout").await;
+    site.get("/protected", &both).await.is_json(401, "session_ended");
+}
+
+#[tokio::test]
+async fn r154_r168_only_an_allowed_origin_may_read_an_answer() {
+    let site = Site::start_with(&[("ALLOWED_ORIGINS", APP)]).await;
+    let token = Visitor::logged_in(&site, ADA).await.api_key().await;
+    let authorization = format!("Bearer {token}");
+    let preflight = [("origin", APP), ("access-control-request-method", "GET")];
+    let answer = site.send(Method::OPTIONS, "/protected", &preflight).await;
+    assert_eq!((answer.status(), answer.text()), (204, ""));
+    for (name, value) in [
+        ("access-control-allow-origin", APP),
+        ("access-control-allow-credentials", "true"),
+        ("access-control-allow-methods", "GET, HEAD, OPTIONS"),
+        ("access-control-allow-headers", "Authorization, Content-Type"),
+        ("access-control-max-age", "600"),
+        ("vary", "Origin"),
+    ] {
+        assert_eq!(answer.header(name), value, "{name}");
+    }
+    // The preflight needs no credential; the request itself does.
+    let answer = site.get("/protected", &[("origin", APP)]).await;
+    answer.is_json(401, "authorization_header_missing");
+    assert_eq!(answer.header("access-control-allow-origin"), APP);
+    let answer =
+        site.get("/protected", &[("origin", APP), ("authorization", &authorization)]).await;
+    assert_eq!((answer.status(), answer.header("access-control-allow-origin")), (200, APP));
+
+    for origin in [
+        "null",
+        "https://app.example.com.evil.example",
+        "https://evil-app.example.com",
+        "https://evil.example/https://app.example.com",
+        "http://app.example.com",
+        "https://app.example.com:8443",
+        "https://APP.example.com",
+        "*",
+        ORIGIN,
+    ] {
+        for method in [Method::OPTIONS, Method::GET] {
+            let headers = [("origin", origin), ("authorization", authorization.as_str())];
+            let answer = site.send(method, "/protected", &headers).await;
+            for name in ["origin", "credentials", "methods", "headers"] {
+                let name = format!("access-control-allow-{name}");
+                assert!(!answer.has(&name), "{origin}: {name}");
+            }
+            assert_eq!(answer.header("vary"), "Origin", "{origin}");
+        }
+    }
+    let two = [("origin", APP), ("origin", "https://evil.example")];
+    assert!(!site.get("/protected", &two).await.has("access-control-allow-origin"));
+    for path in ["/", "/login", "/callback", "/signed-out"] {
+        let answer = site.get(path, &[("origin", APP)]).await;
+        assert!(!answer.has("access-control-allow-origin"), "{path}");
+    }
+}
+
+/// R167, by the one route that changes something.
+#[tokio::test]
+async fn r167_an_allowed_origin_may_log_its_visitor_out() {
+    let site = Site::start_with(&[("ALLOWED_ORIGINS", APP)]).await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let sibling = Sending { site: "same-site", ..Sending::SCRIPT };
+    let answer = visitor.send(Method::POST, "/logout", sibling, &[("origin", APP)]).await;
+    answer.is_json(200, "signed_out");
+    assert_eq!(answer.header("access-control-allow-origin"), APP);
+    assert_eq!(site.live_sessions().await, 0);
+}
+
+#[tokio::test]
+async fn only_reading_is_allowed() {
+    let site = Site::start().await;
+    let token = Visitor::logged_in(&site, ADA).await.api_key().await;
+    for method in [Method::POST, Method::PUT, Method::DELETE, Method::PATCH] {
+        let headers = [("authorization", &*format!("Bearer {token}"))];
+        let answer = site.send(method, "/protected", &headers).await;
+        answer.is_json(405, "method_not_allowed");
+        assert_eq!(answer.header("allow"), "GET, HEAD, OPTIONS");
+    }
+}

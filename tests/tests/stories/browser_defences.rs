@@ -1,1 +1,154 @@
-//! Stories.
+//! What stands between a page and whoever would misuse it.
+//!
+//! The headers that every answer has, the cookies' attributes, and that nothing on a page is
+//! inline beyond its nonce, are asserted of every answer in every story: see `tests::site`.
+
+use http::Method;
+use serde_json::{Value, json};
+use tests::{
+    answer::Answer,
+    misbehaving_provider::ADA,
+    site::{ORIGIN, Site},
+    visitor::{Sending, Visitor},
+};
+
+/// One answer of every sort, pages and others, of somebody logged in and of a stranger.
+async fn every_answer(site: &Site) -> Vec<Answer> {
+    let mut visitor = Visitor::new(site);
+    let mut answers = vec![visitor.open("/login").await, visitor.log_in(ADA).await];
+    for path in [
+        "/",
+        "/login?prompt=a&prompt=b",
+        "/callback",
+        "/logout",
+        "/signed-out",
+        "/protected",
+        "/nowhere",
+    ] {
+        answers.push(visitor.open(path).await);
+        answers.push(Visitor::new(site).open(path).await);
+        answers.push(visitor.fetch(path).await);
+        answers.push(site.get(path, &[]).await);
+        answers.push(site.send(Method::HEAD, path, &[("accept", "text/html")]).await);
+        answers.push(site.send(Method::OPTIONS, path, &[]).await);
+        answers.push(site.send(Method::DELETE, path, &[("accept", "text/html")]).await);
+    }
+    answers.push(visitor.submit("/logout").await);
+    answers
+}
+
+#[tokio::test]
+async fn r169_r170_every_answer_has_its_headers() {
+    let site = Site::start().await;
+    let answers = every_answer(&site).await;
+    let pages: Vec<_> = answers.iter().filter(|answer| answer.is_page()).collect();
+    assert!(pages.len() >= 12 && answers.len() - pages.len() >= 12, "{}", pages.len());
+    let mut headings: Vec<_> = pages.iter().flat_map(|page| page.texts("h1")).collect();
+    headings.sort();
+    headings.dedup();
+    assert_eq!(
+        headings,
+        [
+            "Log in",
+            "Log out?",
+            "That is not how this address is used",
+            "There is nothing here",
+            "This login link is not usable",
+            "You are logged out",
+            "You are still logged in",
+            "You were not logged in",
+            "Your API key",
+        ]
+    );
+    for answer in answers {
+        let policy = answer.header("content-security-policy");
+        if !answer.is_page() {
+            assert_eq!(policy, "default-src 'none'; frame-ancestors 'none'; base-uri 'none'");
+        }
+    }
+}
+
+#[tokio::test]
+async fn r171_claims_are_text_and_a_picture_is_https() {
+    let bait = "<img src=x onerror=alert(1)>\"'><script>alert(2)</script>";
+    for (picture, is_shown) in [
+        ("javascript:alert(3)", false),
+        ("http://pictures.example/ada.png", false),
+        ("data:image/svg+xml,<svg onload=alert(4)>", false),
+        ("//pictures.example/ada.png", false),
+        ("https://pictures.example/\" onerror=\"alert(5)", true),
+        ("https://pictures.example/ada.png", true),
+    ] {
+        let site = Site::start().await;
+        site.provider().change_claims(json!({
+            "name": bait, "email": format!("{bait}@x"), "picture": picture, bait: bait,
+        }));
+        let mut visitor = Visitor::logged_in(&site, ADA).await;
+        // That no element has a handler, and no script stands there without the nonce, is asserted
+        // of every page.
+        let page = visitor.open("/").await;
+        page.is_a_page(200, "Your API key");
+        assert_eq!(page.texts(".name"), [bait]);
+        let pictures = page.attributes("#picture", "src");
+        assert_eq!(pictures.len(), usize::from(is_shown), "{pictures:?}");
+        assert!(pictures.iter().all(|picture| picture.starts_with("https://")), "{pictures:?}");
+        assert_eq!(page.attributes("img", "src"), pictures);
+        assert_eq!(page.attributes("script", "nonce").len(), 1);
+        assert_eq!(visitor.fetch("/protected").await.json()["name"], bait);
+    }
+}
+
+#[tokio::test]
+async fn r171_claims_of_the_wrong_type_break_no_page() {
+    let site = Site::start().await;
+    for value in [json!(7), json!([]), json!({}), json!(""), json!("\u{0}\u{202e}"), Value::Null] {
+        site.provider().change_claims(json!({
+            "name": value, "email": value, "picture": value, "email_verified": value,
+        }));
+        let mut visitor = Visitor::logged_in(&site, ADA).await;
+        visitor.open("/").await.is_a_page(200, "Your API key");
+        assert_eq!(visitor.fetch("/protected").await.status(), 200, "{value}");
+    }
+}
+
+#[tokio::test]
+async fn r032_r172_no_page_is_framed_or_reads_the_fragment_or_loads_from_others() {
+    let site = Site::start().await;
+    for page in every_answer(&site).await.into_iter().filter(Answer::is_page) {
+        let policy = page.header("content-security-policy");
+        assert!(policy.contains("frame-ancestors 'none'"));
+        assert!(!page.text().contains("location.hash"), "{page:?}");
+        for link in page.attributes("[src]", "src") {
+            assert_eq!(link, ADA.picture);
+        }
+        let provider = site.provider().issuer.trim_end_matches('/');
+        let form_action = format!("form-action 'self' {provider}");
+        assert!(policy.contains(&form_action) && policy.contains("connect-src 'self'"), "{policy}");
+    }
+}
+
+/// R168: where a request came from decides whether our cookie counts for more than reading.
+#[tokio::test]
+async fn r168_no_origin_but_ours_changes_anything() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    for origin in [
+        "null",
+        "https://api.example.com.evil",
+        "http://api.example.com",
+        "https://api.example.com:444",
+        "https://api.example.com/",
+    ] {
+        let answer =
+            visitor.send(Method::POST, "/logout", Sending::FROM_HERE, &[("origin", origin)]).await;
+        answer.is_a_refusal(403, "You were not logged out");
+        assert!(!answer.has("access-control-allow-origin"));
+        assert_eq!(answer.header("vary"), "Origin");
+    }
+    assert_eq!(site.live_sessions().await, 1);
+    visitor
+        .send(Method::POST, "/logout", Sending::FROM_HERE, &[("origin", ORIGIN)])
+        .await
+        .location();
+    assert_eq!(site.live_sessions().await, 0);
+}

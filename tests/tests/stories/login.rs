@@ -399,9 +399,9 @@ async fn a_provider_that_is_down_starts_no_login_and_recovers() {
     visitor.log_in(ADA).await;
 }
 
-/// R70, R71: a discovery document of somebody else, or that points elsewhere, is not used.
+/// R38, R70, R71: a discovery document of somebody else, or that points elsewhere, is not used.
 #[tokio::test]
-async fn r071_a_provider_that_points_elsewhere_gets_no_visitor() {
+async fn r038_r071_a_provider_that_points_elsewhere_gets_no_visitor() {
     for change in [
         serde_json::json!({ "issuer": "https://evil.example/" }),
         serde_json::json!({ "authorization_endpoint": "https://evil.example/authorize" }),

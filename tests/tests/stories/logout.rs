@@ -1,1 +1,418 @@
-//! Stories.
+//! `/logout` and `/signed-out`.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use http::Method;
+use local::identity_provider::{IdentityProvider, Options, Surroundings};
+use secrecy::SecretString;
+use serde_json::json;
+use shared::random::Random;
+use tests::{
+    misbehaving_provider::ADA,
+    site::{CLIENT_ID, CLIENT_SECRET, MovedClock, ORIGIN, Site},
+    visitor::{SESSION, Sending, Visitor},
+};
+use url::Url;
+
+fn query(url: &str) -> Vec<(String, String)> {
+    Url::parse(url).unwrap().query_pairs().into_owned().collect()
+}
+
+fn value<'a>(query: &'a [(String, String)], name: &str) -> &'a str {
+    query.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
+}
+
+#[tokio::test]
+async fn somebody_logs_out_and_both_credentials_are_dead_at_once() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let token = visitor.api_key().await;
+    let cookie = visitor.session().unwrap().to_owned();
+    let page = visitor.open("/logout").await;
+    page.is_a_page(200, "Log out?");
+    assert_eq!(page.attributes("form", "action"), ["/logout"]);
+    assert_eq!(page.attributes("form", "method"), ["post"]);
+    assert_eq!(site.live_sessions().await, 1);
+
+    let answer = visitor.submit("/logout").await;
+    assert!(answer.location().starts_with(&format!("{}oidc/logout?", site.provider().issuer)));
+    assert_eq!(visitor.session(), None);
+    assert_eq!(site.live_sessions().await, 0);
+    visitor.open("/signed-out?state=any").await.is_a_page(200, "You are logged out");
+    visitor.open("/").await.is_a_page(200, "Log in");
+
+    let refused = site.call_api(&token).await;
+    assert_eq!(refused.status(), 401);
+    assert_eq!(
+        refused.json(),
+        json!({
+            "code": "session_ended",
+            "message": "Good token, bad session",
+            "description": "The token is valid, but its session has ended. Log in again.",
+        })
+    );
+    refused.challenges(r#"Bearer realm="api", error="invalid_token""#);
+    let mut thief = Visitor::new(&site);
+    thief.plant(SESSION, &cookie);
+    thief.fetch("/protected").await.is_json(401, "session_ended");
+    thief.open("/").await.is_a_page(200, "Log in");
+}
+
+#[tokio::test]
+async fn r104_a_page_elsewhere_signs_nobody_out() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let cookie = visitor.cookie_header();
+    // A browser would not even send the cookie along; the handler is told it all the same.
+    for headers in [
+        &[("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")][..],
+        &[("origin", "https://evil.example"), ("sec-fetch-site", "same-origin")],
+        &[("origin", "null"), ("sec-fetch-site", "cross-site")],
+        &[("origin", "null"), ("sec-fetch-site", "same-origin")],
+        &[("origin", "http://api.example.com")],
+        &[("origin", "https://api.example.com:8443")],
+        &[("origin", "https://api.example.com.evil.example")],
+        &[("origin", "https://evil.api.example.com"), ("sec-fetch-site", "same-site")],
+        &[("sec-fetch-site", "cross-site")],
+        &[("sec-fetch-site", "same-site")],
+        &[("sec-fetch-site", "none")],
+        &[],
+        &[("referer", "https://api.example.com/")],
+    ] {
+        let mut all = vec![("cookie", cookie.as_str()), ("accept", "text/html")];
+        all.extend(headers);
+        let answer = site.send(Method::POST, "/logout", &all).await;
+        answer.is_a_refusal(403, "You were not logged out").offers("Log out", "/logout");
+        assert!(!answer.has("set-cookie") && !answer.has("www-authenticate"), "{headers:?}");
+        assert_eq!(site.live_sessions().await, 1, "{headers:?}");
+    }
+    let image = visitor.send(Method::GET, "/logout", Sending::IMAGE_ELSEWHERE, &[]).await;
+    image.is_json(405, "method_not_allowed");
+    let link = visitor.send(Method::GET, "/logout", Sending::FROM_ELSEWHERE, &[]).await;
+    link.is_a_page(200, "Log out?");
+    let form = visitor
+        .send(
+            Method::POST,
+            "/logout",
+            Sending::FROM_ELSEWHERE,
+            &[("origin", "https://evil.example")],
+        )
+        .await;
+    form.is_a_refusal(403, "You were not logged out");
+    for method in [Method::PUT, Method::DELETE, Method::PATCH] {
+        let answer =
+            visitor.send(method, "/logout", Sending::FROM_HERE, &[("origin", ORIGIN)]).await;
+        answer.is_a_refusal(405, "That is not how this address is used");
+    }
+    assert_eq!(visitor.fetch("/protected").await.status(), 200);
+}
+
+#[tokio::test]
+async fn r105_r106_the_row_goes_and_the_cookie_is_cleared_as_it_was_set() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::new(&site);
+    let set = visitor.log_in(ADA).await.cookies();
+    let set = set.iter().find(|cookie| cookie.name() == SESSION).unwrap().clone();
+    let mut hoarder = visitor.clone();
+    let answer = visitor.submit("/logout").await;
+    let [mut cleared] = <[_; 1]>::try_from(answer.cookies()).unwrap();
+    assert_eq!((cleared.name(), cleared.value()), (SESSION, ""));
+    assert!(cleared.max_age().unwrap().is_zero());
+    cleared.set_value(set.value().to_owned());
+    cleared.set_max_age(set.max_age());
+    assert_eq!(cleared, set);
+
+    assert_eq!(site.live_sessions().await, 0);
+    hoarder.fetch("/protected").await.is_json(401, "session_ended");
+    hoarder.open("/").await.is_a_page(200, "Log in");
+}
+
+#[tokio::test]
+async fn r107_the_providers_session_is_named_by_the_id_token_and_by_no_access_token() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let response = site.provider().last_token_response();
+    let answer = visitor.submit("/logout").await;
+    let query = query(answer.location());
+    let names: Vec<_> = query.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["id_token_hint", "client_id", "post_logout_redirect_uri", "state"]);
+    assert_eq!(value(&query, "id_token_hint"), response["id_token"]);
+    assert_eq!(value(&query, "client_id"), CLIENT_ID);
+    assert_eq!(value(&query, "post_logout_redirect_uri"), format!("{ORIGIN}/signed-out"));
+    assert_eq!(value(&query, "state").len(), 43);
+    assert!(!answer.location().contains(response["access_token"].as_str().unwrap()));
+}
+
+#[tokio::test]
+async fn r107_an_older_tenant_is_left_by_auth0s_own_address() {
+    let site = Site::start().await;
+    site.provider().change_metadata(json!({ "end_session_endpoint": null }));
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let answer = visitor.submit("/logout").await;
+    assert_eq!(
+        answer.location(),
+        format!(
+            "{}v2/logout?client_id={CLIENT_ID}&returnTo=https%3A%2F%2Fapi.example.com%2Fsigned-out",
+            site.provider().issuer
+        )
+    );
+}
+
+#[tokio::test]
+async fn r108_no_request_chooses_where_a_logout_leads() {
+    let site = Site::start().await;
+    for text in [
+        "returnTo=https://evil.example",
+        "post_logout_redirect_uri=https://evil.example",
+        "id_token_hint=evil.evil.evil",
+        "state=evil&client_id=evil&federated=evil",
+    ] {
+        let mut visitor = Visitor::logged_in(&site, ADA).await;
+        let path = format!("/logout?{text}");
+        assert!(!visitor.open(&path).await.text().contains("evil"));
+        let answer = visitor
+            .send(
+                Method::POST,
+                &path,
+                Sending::FROM_HERE,
+                &[("origin", ORIGIN), ("x-forwarded-host", "evil.example")],
+            )
+            .await;
+        let location = answer.location();
+        assert!(
+            location.starts_with(&site.provider().issuer) && !location.contains("evil"),
+            "{location}"
+        );
+        assert_eq!(
+            value(&query(location), "post_logout_redirect_uri"),
+            format!("{ORIGIN}/signed-out")
+        );
+    }
+}
+
+#[tokio::test]
+async fn r109_the_way_back_from_a_logout_says_what_is_true_and_does_nothing() {
+    let site = Site::start().await;
+    for path in [
+        "/signed-out",
+        "/signed-out?state=other",
+        "/signed-out?state=a&state=b",
+        "/signed-out?error=x&return_to=//evil",
+    ] {
+        let mut visitor = Visitor::new(&site);
+        let answer = visitor.open(path).await;
+        answer.is_a_page(200, "You are logged out").offers("Log in again", "/");
+        assert!(!answer.has("location") && !answer.has("set-cookie"), "{path}");
+    }
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    visitor
+        .open("/signed-out")
+        .await
+        .is_a_page(200, "You are still logged in")
+        .offers("Go to your key", "/");
+    assert_eq!(site.live_sessions().await, 1);
+    assert_eq!(visitor.fetch("/signed-out").await.json()["code"], "signed_in");
+}
+
+#[tokio::test]
+async fn r110_logging_out_twice_is_no_error() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let mut other_tab = visitor.clone();
+    let (token, cookie) = (visitor.api_key().await, visitor.session().unwrap().to_owned());
+    visitor.submit("/logout").await.location();
+    for answer in [
+        visitor.submit("/logout").await,
+        other_tab.submit("/logout").await,
+        Visitor::new(&site).submit("/logout").await,
+    ] {
+        assert!(answer.location().starts_with(&site.provider().issuer));
+        assert_eq!(value(&query(answer.location()), "id_token_hint"), "");
+    }
+    let authorization = format!("Bearer {token}");
+    let answer = site.send(Method::POST, "/logout", &[("authorization", &authorization)]).await;
+    answer.is_json(200, "signed_out");
+
+    let mut late = Visitor::logged_in(&site, ADA).await;
+    site.pass(36_000);
+    late.plant(SESSION, &cookie);
+    assert!(late.submit("/logout").await.location().starts_with(&site.provider().issuer));
+    assert_eq!(late.session(), None);
+}
+
+#[tokio::test]
+async fn r111_a_provider_that_is_down_keeps_nobody_logged_in_here() {
+    let site = Site::start().await;
+    site.provider().change_claims(json!({ "exp": site.now().as_unix() + 3 * 86_400 }));
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let token = visitor.api_key().await;
+    // The metadata that is known serves for a day.
+    for _ in 0..3 {
+        site.pass(8 * 3_600);
+        assert_eq!(visitor.fetch("/protected").await.status(), 200);
+    }
+    site.provider().set_metadata_down(true);
+    let answer = visitor.submit("/logout").await;
+    answer.is_a_page(200, "You are logged out here").offers("Go to the login page", "/");
+    assert_eq!(answer.cookies_cleared(), [SESSION]);
+    assert_eq!(site.live_sessions().await, 0);
+    site.call_api(&token).await.is_json(503, "identity_provider_unavailable");
+}
+
+#[tokio::test]
+async fn r096_a_logout_without_a_store_takes_the_cookie_and_says_what_it_could_not_do() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    site.store().set_down(true);
+    let answer = visitor.submit("/logout").await;
+    answer.is_a_refusal(503, "The logout may be incomplete");
+    assert_eq!(answer.cookies_cleared(), [SESSION]);
+    assert_eq!(visitor.session(), None);
+}
+
+#[tokio::test]
+async fn an_api_client_logs_out_with_its_token() {
+    for method in [Method::POST, Method::GET] {
+        let site = Site::start().await;
+        let mut visitor = Visitor::logged_in(&site, ADA).await;
+        let token = visitor.api_key().await;
+        let authorization = format!("Bearer {token}");
+        let answer =
+            site.send(method.clone(), "/logout", &[("authorization", &authorization)]).await;
+        answer.is_json(200, "signed_out");
+        let url = answer.json()["logout_url"].as_str().unwrap().to_owned();
+        assert_eq!(value(&query(&url), "id_token_hint"), token);
+        assert!(!answer.has("set-cookie"));
+        site.call_api(&token).await.is_json(401, "session_ended");
+        visitor.fetch("/protected").await.is_json(401, "session_ended");
+        visitor.open("/").await.is_a_page(200, "Log in");
+    }
+    let site = Site::start().await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    for (authorization, status, code) in [
+        ("Bearer x", 401, "token_opaque"),
+        ("Bearer", 400, "invalid_header"),
+        ("Basic eDp5", 401, "invalid_header"),
+    ] {
+        let answer = site.send(Method::POST, "/logout", &[("authorization", authorization)]).await;
+        answer.is_json(status, code);
+    }
+    assert_eq!(visitor.fetch("/protected").await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_script_on_our_page_logs_out_and_is_told_where_to_go() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let answer =
+        visitor.send(Method::POST, "/logout", Sending::SCRIPT, &[("origin", ORIGIN)]).await;
+    answer.is_json(200, "signed_out");
+    assert_eq!(visitor.session(), None);
+    assert!(answer.json()["logout_url"].as_str().unwrap().starts_with(&site.provider().issuer));
+}
+
+/// The browser's other half of the story: what happens at the provider.
+struct Elsewhere {
+    client: reqwest::Client,
+    cookies: String,
+}
+
+impl Elsewhere {
+    fn new() -> Self {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(rustls::RootCertStore::empty())
+            .with_no_client_auth();
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()
+            .unwrap();
+        Self { client, cookies: String::new() }
+    }
+
+    /// Follows redirects until a page or our own address comes; its address and its text.
+    async fn open(&mut self, url: &str) -> (String, String) {
+        let mut url = Url::parse(url).unwrap();
+        loop {
+            if url.as_str().starts_with(ORIGIN) {
+                return (url.into(), String::new());
+            }
+            let answer = self.send(self.client.get(url.clone())).await;
+            match answer.headers().get("location") {
+                Some(location) => url = url.join(location.to_str().unwrap()).unwrap(),
+                None => return (url.into(), answer.text().await.unwrap()),
+            }
+        }
+    }
+
+    async fn send(&mut self, request: reqwest::RequestBuilder) -> reqwest::Response {
+        let answer = request.header("cookie", &self.cookies).send().await.unwrap();
+        for cookie in answer.headers().get_all("set-cookie") {
+            self.cookies = cookie.to_str().unwrap().split(';').next().unwrap().to_owned();
+        }
+        answer
+    }
+
+    /// Fills in the login form; the address that it leads back to.
+    async fn sign_in(&mut self, form: &(String, String), email: &str) -> String {
+        let (_, rest) = form.1.split_once("name=\"state\" value=\"").unwrap();
+        let state = rest.split('"').next().unwrap();
+        let address = Url::parse(&form.0).unwrap();
+        let origin = address.origin().ascii_serialization();
+        let request = self
+            .client
+            .post(format!("{origin}/u/login"))
+            .header("origin", origin)
+            .form(&[("state", state), ("email", email)]);
+        let answer = self.send(request).await;
+        answer.headers()["location"].to_str().unwrap().to_owned()
+    }
+}
+
+/// The development provider, strict and by somebody else's hand: login, silent login, logout of
+/// both sessions, and a login form again.
+#[tokio::test]
+async fn both_sessions_end_and_the_provider_asks_for_credentials_again() {
+    let clock = MovedClock::new();
+    let mut options = Options::new(CLIENT_ID, SecretString::from(CLIENT_SECRET));
+    options.redirect_uris = vec![format!("{ORIGIN}/callback")];
+    options.logout_uris = vec![format!("{ORIGIN}/signed-out")];
+    let provider = IdentityProvider::bind(
+        SocketAddr::from(([127, 0, 0, 1], 0)),
+        options,
+        Surroundings::Machine,
+        clock.as_clock(),
+        Random::system(),
+    )
+    .await
+    .unwrap();
+    let site = Site::at(provider.issuer(), clock, &[]);
+    tokio::spawn(provider.serve());
+
+    let (mut visitor, mut elsewhere) = (Visitor::new(&site), Elsewhere::new());
+    let form = elsewhere.open(visitor.start("/login?return_to=/reports").await.as_str()).await;
+    let back = elsewhere.sign_in(&form, "ada@example.com").await;
+    let answer = visitor.arrive(&back).await;
+    assert_eq!(answer.location(), "/reports");
+    let page = visitor.open("/").await;
+    assert_eq!(page.texts(".name"), ["Ada Lovelace"]);
+    let token = visitor.api_key().await;
+    assert_eq!(site.call_api(&token).await.json()["email"], "ada@example.com");
+
+    // As long as the provider's session lives, it asks for nothing.
+    let mut second = Visitor::new(&site);
+    let (back, _) = elsewhere.open(second.start("/login").await.as_str()).await;
+    assert_eq!(second.arrive(&back).await.location(), "/");
+
+    let answer = visitor.submit("/logout").await;
+    let (back, _) = elsewhere.open(answer.location()).await;
+    assert!(back.starts_with(&format!("{ORIGIN}/signed-out?state=")), "{back}");
+    visitor.arrive(&back).await.is_a_page(200, "You are logged out");
+    site.call_api(&token).await.is_json(401, "session_ended");
+    let (address, text) = elsewhere.open(visitor.start("/login").await.as_str()).await;
+    assert!(address.contains("/u/login") && text.contains("name=\"email\""), "{address}");
+}

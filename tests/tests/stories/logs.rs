@@ -1,1 +1,438 @@
-//! Stories.
+//! What is logged, what is said, and what nothing that a client sends can do.
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+};
+
+use http::{HeaderValue, Method, uri::PathAndQuery};
+use local::{bundle::BundleConfig, settings::LocalRun};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use shared::{config::Settings, random::Random, seams::Seams};
+use tests::{
+    misbehaving_provider::{ADA, Signature, TokenEndpoint},
+    secrets::assert_absent,
+    site::{CLIENT_ID, CLIENT_SECRET, ORIGIN, SECRET_KEY, Site},
+    visitor::{Sending, Visitor},
+};
+use tracing::subscriber::DefaultGuard;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// Everything that was logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// Captures what this thread logs, as a function logs it in debug.
+    fn capture() -> (Self, DefaultGuard) {
+        let log = Self::default();
+        let subscriber = gateway::logging::subscriber(true, "local::main", log.clone());
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        self.0.lock().unwrap().clone()
+    }
+
+    /// Each line is one JSON object, or this panics.
+    fn lines(&self) -> Vec<Value> {
+        let text = String::from_utf8(self.bytes()).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    fn events(&self) -> Vec<(String, String)> {
+        let text = |line: &Value, name: &str| line[name].as_str().unwrap_or_default().to_owned();
+        let lines = self.lines();
+        let events = lines.iter().filter(|line| line.get("event").is_some());
+        events.map(|line| (text(line, "event"), text(line, "error"))).collect()
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+#[tokio::test]
+async fn r173_no_secret_is_logged_in_any_form() {
+    let (log, _guard) = Log::capture();
+    let site = Site::start().await;
+    let mut secrets = Vec::new();
+    let mut visitor = Visitor::new(&site);
+
+    // A login with all that belongs to it, a replay, and refusals of every sort.
+    let request = visitor.start("/login?login_hint=ada%40lovelace.example").await;
+    for name in ["state", "nonce"] {
+        let value = request.query_pairs().find(|(key, _)| key == name).unwrap().1.into_owned();
+        secrets.push((name, value));
+    }
+    secrets.push(("login cookie", visitor.cookie(&visitor.login_cookies()[0]).unwrap().to_owned()));
+    let back = site.provider().log_in(&request, ADA);
+    let mut hoarder = visitor.clone();
+    visitor.arrive(&back).await;
+    hoarder.arrive(&back).await;
+    for (name, value) in site.provider().last_token_request() {
+        match name.as_str() {
+            "code" => secrets.push(("code", value)),
+            "code_verifier" => secrets.push(("verifier", value)),
+            _ => {}
+        }
+    }
+    let response = site.provider().last_token_response();
+    for name in ["id_token", "access_token"] {
+        let token = response[name].as_str().unwrap().to_owned();
+        secrets.push(("the end of a token", token[token.len() - 40..].to_owned()));
+        secrets.push((name, token));
+    }
+    let token = visitor.api_key().await;
+    secrets.push(("session cookie", visitor.session().unwrap().to_owned()));
+    visitor.fetch("/protected").await;
+    site.call_api(&token).await;
+    site.call_api(&format!("{token}x")).await;
+    site.get(
+        &format!("/protected?access_token={token}"),
+        &[("authorization", &format!("Bearer {token}"))],
+    )
+    .await;
+    site.store().set_down(true);
+    visitor.fetch("/protected").await;
+    site.store().set_down(false);
+
+    for behaviour in [
+        TokenEndpoint::Refuses(400, "invalid_grant"),
+        TokenEndpoint::Refuses(500, "x"),
+        TokenEndpoint::Redirects(302),
+        TokenEndpoint::Garbage,
+        TokenEndpoint::Works,
+    ] {
+        site.provider().set_token_endpoint(behaviour);
+        site.provider().sign(Signature::Damaged);
+        let request = visitor.start("/login").await;
+        visitor.arrive(&site.provider().log_in(&request, ADA)).await;
+        secrets.push((
+            "another verifier",
+            site.provider().last_token_request()["code_verifier"].clone(),
+        ));
+        secrets.push(("another code", site.provider().last_token_request()["code"].clone()));
+    }
+    secrets.push((
+        "a refused token",
+        site.provider().last_token_response()["id_token"].as_str().unwrap().to_owned(),
+    ));
+    visitor.submit("/logout").await;
+    site.call_api(&token).await;
+
+    for (name, value) in [
+        ("client secret", CLIENT_SECRET),
+        ("secret key", SECRET_KEY),
+        ("e-mail", ADA.email),
+        ("name", ADA.name),
+        ("subject", ADA.subject),
+    ] {
+        secrets.push((name, value.to_owned()));
+    }
+    assert!(log.events().len() >= 12, "{:?}", log.events());
+    let secrets: Vec<_> = secrets.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    assert_absent(&log.bytes(), &secrets);
+}
+
+#[tokio::test]
+async fn r174_whatever_a_client_sends_it_writes_no_line_of_its_own() {
+    let (log, _guard) = Log::capture();
+    let site = Site::start().await;
+    let bait = "x%0a%7B%22event%22%3A%22login.succeeded%22%7D%0d%0a";
+    let mut visitor = Visitor::new(&site);
+    for path in [
+        format!("/callback?state={bait}&code={bait}"),
+        format!("/callback?state={bait}&error={bait}&error_description={bait}"),
+        format!("/login?connection={bait}"),
+        format!("/{bait}"),
+        format!("/protected?{bait}"),
+    ] {
+        let agent = [("user-agent", "x\u{85}{\"event\":\"login.succeeded\"}")];
+        visitor.send(Method::GET, &path, Sending::NAVIGATION, &agent).await;
+    }
+    let request = visitor.start("/login").await;
+    let back = site.provider().back(
+        &request,
+        &[("error", "x\n{\"event\":\"login.succeeded\"}"), ("error_description", "\r\n{}")],
+    );
+    visitor.arrive(&back).await;
+    let events: Vec<_> = log.events().into_iter().map(|(event, _)| event).collect();
+    assert_eq!(
+        events,
+        ["login.failed", "login.failed", "login.not_started", "request.anonymous", "login.failed"]
+    );
+    assert!(!String::from_utf8(log.bytes()).unwrap().contains("login.succeeded"));
+}
+
+#[tokio::test]
+async fn r175_what_happened_has_a_name_and_a_reason() {
+    let site = Site::start().await;
+    let (log, _guard) = Log::capture();
+    let mut visitor = Visitor::new(&site);
+    let request = visitor.start("/login").await;
+    let back = site.provider().log_in(&request, ADA);
+    let mut hoarder = visitor.clone();
+    visitor.arrive(&back).await;
+    hoarder.arrive(&back).await;
+    let token = visitor.api_key().await;
+    let session = site.store().last_session().unwrap().key.to_string();
+    site.call_api("opaque").await;
+    site.get("/protected", &[]).await;
+    visitor
+        .send(
+            Method::POST,
+            "/logout",
+            Sending::FROM_ELSEWHERE,
+            &[("origin", "null"), ("cookie", &visitor.cookie_header())],
+        )
+        .await;
+    visitor.submit("/logout").await;
+    site.call_api(&token).await;
+    site.provider().change_claims(json!({ "nonce": "wrong" }));
+    let request = visitor.start("/login").await;
+    visitor.arrive(&site.provider().log_in(&request, ADA)).await;
+    let request = visitor.start("/login").await;
+    visitor.arrive(&site.provider().refuse(&request, "access_denied")).await;
+
+    let events = log.events();
+    let events: Vec<_> =
+        events.iter().map(|(event, error)| (event.as_str(), error.as_str())).collect();
+    assert_eq!(
+        events,
+        [
+            ("login.succeeded", ""),
+            ("login.replayed", "the state was used before"),
+            ("request.refused", "the token is opaque"),
+            ("request.anonymous", "there is no credential"),
+            ("logout.refused", "a request with a cookie came from another site"),
+            ("logout.succeeded", ""),
+            ("request.refused", "good token, bad session"),
+            ("login.failed", "the ID token is not acceptable: the nonce belongs to another login"),
+            ("login.failed", "the provider answered AccessDenied"),
+        ]
+    );
+    // Login and logout are tied together by the digest, which opens nothing.
+    let lines = log.lines();
+    let ids: Vec<_> = lines.iter().filter_map(|line| line.get("session")).collect();
+    assert_eq!(ids, [&json!(session), &json!(session)]);
+}
+
+#[tokio::test]
+async fn r176_what_a_client_is_told_holds_nothing_of_the_provider_or_the_store() {
+    let site = Site::start().await;
+    let mut answers = Vec::new();
+    for behaviour in [
+        TokenEndpoint::Refuses(400, "invalid_grant"),
+        TokenEndpoint::Refuses(401, "invalid_client"),
+        TokenEndpoint::Refuses(503, "server_error"),
+        TokenEndpoint::Html,
+        TokenEndpoint::Garbage,
+    ] {
+        site.provider().set_token_endpoint(behaviour);
+        let mut visitor = Visitor::new(&site);
+        let request = visitor.start("/login").await;
+        answers.push(visitor.arrive(&site.provider().log_in(&request, ADA)).await);
+    }
+    site.store().set_down(true);
+    let mut visitor = Visitor::new(&site);
+    let request = visitor.start("/login").await;
+    answers.push(visitor.arrive(&site.provider().log_in(&request, ADA)).await);
+    for answer in answers {
+        assert_eq!(answer.texts("#request-id"), [answer.request_id.as_str()]);
+        for trace in [
+            "The text of the provider",
+            "invalid_",
+            "server_error",
+            "secret-table",
+            CLIENT_ID,
+            CLIENT_SECRET,
+            "panicked",
+            ".rs",
+            ORIGIN,
+        ] {
+            assert!(!answer.text().contains(trace), "{trace}: {answer:?}");
+        }
+    }
+}
+
+fn faults(settings: &[(&str, &str)]) -> String {
+    let good = [
+        ("AUTH_HOST", "tenant.eu.auth0.com"),
+        ("BASE_URL", ORIGIN),
+        ("CLIENT_ID", CLIENT_ID),
+        ("CLIENT_SECRET", CLIENT_SECRET),
+        ("SECRET_KEY", SECRET_KEY),
+        ("SESSION_STORE", "memory"),
+    ];
+    let is_changed = |name: &str| settings.iter().any(|(changed, _)| *changed == name);
+    let kept = good.iter().filter(|(name, _)| !is_changed(name));
+    let mut settings = Settings::from_values(kept.chain(settings).copied());
+    let config = BundleConfig::from_settings(&mut settings);
+    let seams = Seams::from_settings(&mut settings);
+    let is_whole = config.is_some() && seams.is_some();
+    match settings.finish() {
+        Ok(()) => {
+            assert!(is_whole);
+            String::new()
+        }
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn r177_r178_it_does_not_start_with_settings_that_protect_nobody() {
+    assert_eq!(faults(&[]), "");
+    for (variable, value) in [
+        ("CLIENT_SECRET", ""),
+        ("CLIENT_ID", ""),
+        ("SECRET_KEY", ""),
+        ("SECRET_KEY", "hunter2-hunter2"),
+        ("SECRET_KEY", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"),
+        ("SECRET_KEY", "changeme-changeme-changeme-changeme"),
+        ("AUTH_HOST", "http://tenant.eu.auth0.com"),
+        ("AUTH_HOST", "https://"),
+        ("AUTH_HOST", "https://tenant.eu.auth0.com/path"),
+        ("BASE_URL", "http://api.example.com"),
+        ("BASE_URL", "https://api.example.com/path"),
+        ("ALLOWED_ORIGINS", "*"),
+        ("ALLOWED_ORIGINS", "http://app.example.com"),
+        ("SCOPE", "email"),
+        ("SESSION_IDLE", "0s"),
+        ("SESSION_STORE", "redis"),
+    ] {
+        let message = faults(&[(variable, value)]);
+        assert!(message.contains(&format!("\n  {variable} ")), "{variable}={value}: {message}");
+        assert_eq!(message.lines().count(), 2, "{message}");
+        assert!(value.len() < 8 || !message.contains(value), "{message}");
+    }
+    for inside in ["AWS_LAMBDA_INITIALIZATION_TYPE", "LAMBDA_TASK_ROOT"] {
+        assert!(
+            faults(&[(inside, "x")]).contains("SESSION_STORE must not be `memory` inside Lambda")
+        );
+        let mut settings = Settings::from_values([(inside, "x")]);
+        assert!(LocalRun::from_settings(&mut settings, &Random::system()).is_none());
+        assert!(settings.finish().is_err());
+    }
+}
+
+#[test]
+fn r179_the_settings_show_no_secret() {
+    let mut settings = Settings::from_values([
+        ("AUTH_HOST", "tenant.eu.auth0.com"),
+        ("BASE_URL", ORIGIN),
+        ("CLIENT_ID", CLIENT_ID),
+        ("CLIENT_SECRET", CLIENT_SECRET),
+        ("SECRET_KEY", SECRET_KEY),
+    ]);
+    let config = BundleConfig::from_settings(&mut settings).unwrap();
+    let shown = format!("{config:?}{config:#?}{settings:?}");
+    assert!(shown.contains(CLIENT_ID), "{shown}");
+    assert_absent(shown.as_bytes(), &[("the secret", CLIENT_SECRET), ("the key", SECRET_KEY)]);
+}
+
+/// A path of ours or anything else.
+fn any_path() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        Just(b"/".to_vec()),
+        Just(b"/login".to_vec()),
+        Just(b"/callback".to_vec()),
+        Just(b"/protected".to_vec()),
+        Just(b"/logout".to_vec()),
+        Just(b"/signed-out".to_vec()),
+        proptest::collection::vec(any::<u8>(), 0..40)
+            .prop_map(|bytes| [&b"/"[..], &bytes].concat()),
+    ]
+}
+
+fn any_query() -> impl Strategy<Value = Vec<u8>> {
+    let name = "(state|code|error|iss|return_to|connection|prompt|access_token|[a-z%]{0,6})";
+    let pair = (name, proptest::collection::vec(any::<u8>(), 0..60))
+        .prop_map(|(name, value)| [name.as_bytes(), b"=", &value].concat());
+    proptest::collection::vec(pair, 0..5).prop_map(|pairs| pairs.join(&b'&'))
+}
+
+fn any_cookies() -> impl Strategy<Value = Vec<u8>> {
+    let name = "(__Host-session|__Host-login\\.[A-Za-z0-9_-]{0,18}|[ -~]{0,8})";
+    let value = prop_oneof![
+        proptest::collection::vec(any::<u8>(), 0..80),
+        "[A-Za-z0-9_-]{43}".prop_map(String::into_bytes),
+    ];
+    let pair = (name, value).prop_map(|(name, value)| [name.as_bytes(), b"=", &value].concat());
+    proptest::collection::vec(pair, 0..4).prop_map(|pairs| pairs.join(&b"; "[..]))
+}
+
+fn any_authorization() -> impl Strategy<Value = Option<Vec<u8>>> {
+    let anything = proptest::collection::vec(any::<u8>(), 0..60);
+    proptest::option::of(prop_oneof![
+        anything.clone(),
+        anything.prop_map(|bytes| [&b"Bearer "[..], &bytes].concat()),
+        "Bearer [A-Za-z0-9_-]{0,20}(\\.[A-Za-z0-9_=-]{0,20}){0,5}".prop_map(String::into_bytes),
+        "Bearer eyJhbGciOiJSUzI1NiJ9\\.[A-Za-z0-9_-]{0,40}\\.[A-Za-z0-9_-]{0,40}"
+            .prop_map(String::into_bytes),
+    ])
+}
+
+/// No answer is a 500 and every answer has its headers: `Site::handle` asserts it. Nothing but a
+/// credential of ours opens anything.
+#[test]
+fn r180_nothing_that_a_client_sends_breaks_a_function() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let site = runtime.block_on(Site::start_with(&[("CONNECTIONS", "none")]));
+    let method = prop_oneof![
+        4 => Just(Method::GET),
+        1 => Just(Method::POST),
+        1 => Just(Method::HEAD),
+        1 => Just(Method::OPTIONS),
+        1 => Just(Method::DELETE),
+    ];
+    let inputs =
+        (method, any_path(), any_query(), any_cookies(), any_authorization(), any::<bool>());
+    let config =
+        ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() };
+    let served = std::cell::Cell::new(0);
+    proptest::test_runner::TestRunner::new(config)
+        .run(&inputs, |(method, path, query, cookies, authorization, is_page)| {
+            let target = [&path[..], b"?", &query].concat();
+            let mut request = http::Request::new(bytes::Bytes::new());
+            if let Ok(target) = PathAndQuery::try_from(target.as_slice()) {
+                *request.uri_mut() = target.into();
+            }
+            *request.method_mut() = method;
+            let headers = request.headers_mut();
+            for (name, value) in [("cookie", Some(cookies)), ("authorization", authorization)] {
+                if let Some(Ok(value)) = value.map(|value| HeaderValue::from_bytes(&value)) {
+                    headers.insert(name, value);
+                }
+            }
+            if is_page {
+                headers.insert("sec-fetch-mode", HeaderValue::from_static("navigate"));
+                headers.insert("origin", HeaderValue::from_static(ORIGIN));
+            }
+            let is_protected =
+                request.uri().path() == "/protected" && request.method() != Method::OPTIONS;
+            let answer = runtime.block_on(site.handle(request));
+            prop_assert!(!is_protected || answer.status() >= 400, "{:?}", answer);
+            served.set(served.get() + 1);
+            Ok(())
+        })
+        .unwrap();
+    assert!(served.get() >= 1_000);
+    assert_eq!(site.store().sessions_created() + site.store().marks(), 0);
+    assert_eq!(site.provider().token_requests(), 0);
+}

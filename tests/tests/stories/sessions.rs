@@ -1,1 +1,368 @@
-//! Stories.
+//! The session and its cookie.
+
+use serde_json::json;
+use shared::secret::SessionSecret;
+use tests::{
+    misbehaving_provider::{ADA, GRACE, User},
+    secrets::assert_absent,
+    site::{CLIENT_SECRET, SECRET_KEY, Site},
+    visitor::{SESSION, Sending, Visitor},
+};
+
+const HOUR: u64 = 3_600;
+
+#[tokio::test]
+async fn r085_a_session_cookie_that_somebody_planted_is_never_taken_over() {
+    let site = Site::start().await;
+    let mut attacker = Visitor::logged_in(&site, GRACE).await;
+    let planted = attacker.session().unwrap().to_owned();
+    let mut victim = Visitor::new(&site);
+    victim.plant(SESSION, &planted);
+    victim.log_in(ADA).await;
+    assert_ne!(victim.session(), Some(planted.as_str()));
+    attacker.fetch("/protected").await.is_json(401, "session_ended");
+    assert_eq!(victim.fetch("/protected").await.json()["sub"], ADA.subject);
+    assert_eq!(site.live_sessions().await, 1);
+
+    // Nor one that never was a session.
+    let made_up = "A".repeat(43);
+    let mut victim = Visitor::new(&site);
+    victim.plant(SESSION, &made_up);
+    victim.log_in(ADA).await;
+    assert_ne!(victim.session(), Some(made_up.as_str()));
+}
+
+#[tokio::test]
+async fn r087_a_malformed_cookie_is_cleared_and_costs_no_read() {
+    let site = Site::start().await;
+    let good = Visitor::logged_in(&site, ADA).await.session().unwrap().to_owned();
+    let before = site.store().calls();
+    let long = "A".repeat(10_000);
+    let encoded = format!("%{:02X}{}", good.as_bytes()[0], &good[1..]);
+    for value in [
+        "x",
+        &long,
+        "é",
+        &encoded,
+        &good[1..],
+        &format!("{good}="),
+        &format!("{good}A"),
+        "\"\"",
+        "a b",
+    ] {
+        let mut visitor = Visitor::new(&site);
+        visitor.plant(SESSION, value);
+        let page = visitor.open("/").await;
+        page.is_a_page(200, "Log in");
+        assert_eq!(page.cookies_cleared(), [SESSION], "{value}");
+        visitor.plant(SESSION, value);
+        let answer = visitor.fetch("/protected").await;
+        answer
+            .is_json(401, "session_ended")
+            .challenges(r#"Bearer realm="api", error="invalid_token""#);
+        visitor.open("/logout").await.is_a_page(200, "You are logged out");
+        visitor.open("/signed-out").await.is_a_page(200, "You are logged out");
+    }
+    assert_eq!(site.store().calls(), before);
+
+    let mut stranger = Visitor::new(&site);
+    stranger.plant(SESSION, &"B".repeat(42).chars().chain(['A']).collect::<String>());
+    let page = stranger.open("/").await;
+    page.is_a_page(200, "Log in");
+    assert_eq!(page.cookies_cleared(), [SESSION]);
+}
+
+#[tokio::test]
+async fn r088_the_session_cookie_lives_as_long_as_the_session() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::new(&site);
+    let answer = visitor.log_in(ADA).await;
+    let cookies = answer.cookies();
+    let cookie = cookies.iter().find(|cookie| cookie.name() == SESSION).unwrap();
+    // The other attributes are asserted of every cookie that passes.
+    assert_eq!(cookie.max_age().unwrap().whole_seconds(), 36_000);
+    assert!(SessionSecret::parse(cookie.value()).is_some());
+}
+
+#[tokio::test]
+async fn r089_a_tossed_cookie_beside_ours_wins_nothing() {
+    let site = Site::start().await;
+    let victim = Visitor::logged_in(&site, ADA).await;
+    let attacker = Visitor::logged_in(&site, GRACE).await;
+    let (ours, theirs) = (victim.session().unwrap(), attacker.session().unwrap());
+    for (cookies, subject) in [
+        (format!("{SESSION}={ours}; {SESSION}={theirs}"), None),
+        (format!("{SESSION}={theirs}; {SESSION}={ours}"), None),
+        (format!("{SESSION}={ours}; {SESSION}={ours}"), None),
+        (format!("session={theirs}"), None),
+        (format!("__host-session={theirs}"), None),
+        (format!("{SESSION}=\"{theirs}\""), None),
+        (format!("$Version=1; {SESSION}={theirs}; $Path=/"), Some(GRACE.subject)),
+        (format!("session={theirs}; {SESSION}={ours}"), Some(ADA.subject)),
+        (format!("={SESSION}={theirs}; {SESSION}={ours}"), Some(ADA.subject)),
+        (
+            format!("__Secure-session={theirs}; {SESSION}={ours}; {SESSION}x={theirs}"),
+            Some(ADA.subject),
+        ),
+    ] {
+        let answer = site.get("/protected", &[("cookie", &cookies)]).await;
+        match subject {
+            Some(subject) => assert_eq!(answer.json()["sub"], subject, "{cookies}"),
+            None => assert_eq!(answer.status(), 401, "{cookies}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn r091_an_unused_session_ends_with_its_idle_time() {
+    for (unused, lives) in [(12 * HOUR - 1, true), (12 * HOUR, false)] {
+        let site = Site::start().await;
+        site.provider().change_claims(json!({ "exp": site.now().as_unix() + 8 * 24 * HOUR }));
+        let mut visitor = Visitor::logged_in(&site, ADA).await;
+        let token = visitor.api_key().await;
+        site.pass(unused);
+        let by_token = site.call_api(&token).await;
+        if lives {
+            assert_eq!((visitor.fetch("/protected").await.status(), by_token.status()), (200, 200));
+        } else {
+            visitor.fetch("/protected").await.is_json(401, "session_ended");
+            by_token.is_json(401, "session_ended");
+            visitor.open("/").await.is_a_page(200, "Log in");
+        }
+    }
+}
+
+#[tokio::test]
+async fn r091_a_used_session_ends_with_its_lifetime() {
+    let site = Site::start().await;
+    site.provider().change_claims(json!({ "exp": site.now().as_unix() + 8 * 24 * HOUR }));
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let cookie = visitor.session().unwrap().to_owned();
+    for _ in 0..(7 * 24 / 6 - 1) {
+        site.pass(6 * HOUR);
+        assert_eq!(visitor.fetch("/protected").await.status(), 200);
+    }
+    site.pass(6 * HOUR - 1);
+    assert_eq!(visitor.fetch("/protected").await.status(), 200);
+    site.pass(1);
+    assert_eq!(visitor.session(), None);
+    visitor.plant(SESSION, &cookie);
+    visitor.fetch("/protected").await.is_json(401, "session_ended");
+}
+
+#[tokio::test]
+async fn r091_the_limits_are_the_operators() {
+    let site = Site::start_with(&[("SESSION_IDLE", "10m"), ("SESSION_LIFETIME", "15m")]).await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let cookie = visitor.session().unwrap().to_owned();
+    site.pass(599);
+    assert_eq!(visitor.fetch("/protected").await.status(), 200);
+    site.pass(300);
+    assert_eq!(visitor.fetch("/protected").await.status(), 200);
+    site.pass(1);
+    visitor.plant(SESSION, &cookie);
+    visitor.fetch("/protected").await.is_json(401, "session_ended");
+}
+
+/// R92: the row still lies there; nothing but its own time says that it is over.
+#[tokio::test]
+async fn r092_r099_a_session_ends_with_its_token_though_its_row_lies_there() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let token = visitor.api_key().await;
+    let cookie = visitor.session().unwrap().to_owned();
+    site.pass(10 * HOUR - 1);
+    assert_eq!(visitor.fetch("/protected").await.status(), 200);
+    assert_eq!(site.call_api(&token).await.status(), 200);
+    site.pass(1);
+    visitor.plant(SESSION, &cookie);
+    visitor.fetch("/protected").await.is_json(401, "session_ended");
+    // The token itself is good for another half minute of clock skew; its session is not.
+    site.call_api(&token).await.is_json(401, "session_ended");
+    site.pass(30);
+    site.call_api(&token).await.is_json(401, "token_expired");
+}
+
+#[tokio::test]
+async fn r099_a_session_ends_when_the_provider_says_so() {
+    let site = Site::start().await;
+    site.provider().change_claims(json!({ "session_expiry": site.now().as_unix() + 600 }));
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let cookie = visitor.session().unwrap().to_owned();
+    site.pass(599);
+    assert_eq!(visitor.fetch("/protected").await.status(), 200);
+    site.pass(1);
+    visitor.plant(SESSION, &cookie);
+    visitor.fetch("/protected").await.is_json(401, "session_ended");
+}
+
+#[tokio::test]
+async fn r093_a_session_is_there_the_moment_the_callback_has_answered() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::new(&site);
+    let answer = visitor.log_in(ADA).await;
+    visitor.follow(&answer).await.is_a_page(200, "Your API key");
+    let token = visitor.api_key().await;
+    assert_eq!(site.call_api(&token).await.status(), 200);
+}
+
+#[tokio::test]
+async fn r094_a_session_that_was_ended_meanwhile_is_not_brought_back() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let token = visitor.api_key().await;
+    site.pass(2 * HOUR);
+    site.store().end_before_slide();
+    visitor.fetch("/protected").await.is_json(401, "session_ended");
+    site.call_api(&token).await.is_json(401, "session_ended");
+    assert_eq!(site.live_sessions().await, 0);
+}
+
+#[tokio::test]
+async fn r096_a_store_that_is_down_signs_nobody_out() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let token = visitor.api_key().await;
+    site.store().set_down(true);
+    for answer in [visitor.fetch("/protected").await, site.call_api(&token).await] {
+        answer.is_json(503, "session_store_unavailable");
+        assert_eq!(answer.header("retry-after"), "5");
+        assert!(!answer.has("www-authenticate") && !answer.has("set-cookie"));
+        assert!(!answer.text().contains("secret-table"));
+    }
+    for path in ["/", "/logout", "/signed-out"] {
+        let answer = visitor.open(path).await;
+        assert_eq!(answer.status(), 503, "{path}");
+        assert!(!answer.has("set-cookie") && !answer.text().contains("secret-table"), "{path}");
+    }
+    // Whoever has no credential needs no store.
+    Visitor::new(&site).open("/").await.is_a_page(200, "Log in");
+    site.get("/protected", &[]).await.is_json(401, "authorization_header_missing");
+    site.store().set_down(false);
+    assert_eq!(visitor.fetch("/protected").await.status(), 200);
+    visitor.open("/").await.is_a_page(200, "Your API key");
+}
+
+/// R86, R98, and the promise that a dump of the store is useless.
+#[tokio::test]
+async fn r086_r098_whoever_reads_the_store_learns_nothing() {
+    let site = Site::start_with(&[("AUDIENCE", "https://api.example")]).await;
+    let mut visitor = Visitor::new(&site);
+    let request = visitor.start("/login").await;
+    let parameter =
+        |name: &str| request.query_pairs().find(|(key, _)| key == name).unwrap().1.into_owned();
+    visitor.arrive(&site.provider().log_in(&request, ADA)).await;
+    let response = site.provider().last_token_response();
+    let token_request = site.provider().last_token_request();
+    let text = |name: &str| response[name].as_str().unwrap().to_owned();
+    let (id_token, access_token) = (text("id_token"), text("access_token"));
+    let signature = id_token.rsplit('.').next().unwrap();
+    let cookie = visitor.session().unwrap().to_owned();
+    let dump = site.store().dump();
+    assert_absent(
+        &dump,
+        &[
+            ("the ID token", &id_token),
+            ("its signature", signature),
+            ("the access token", &access_token),
+            ("the cookie", &cookie),
+            ("the e-mail", ADA.email),
+            ("the name", ADA.name),
+            ("the subject", ADA.subject),
+            ("the picture", ADA.picture),
+            ("the state", &parameter("state")),
+            ("the nonce", &parameter("nonce")),
+            ("the verifier", &token_request["code_verifier"]),
+            ("the code", &token_request["code"]),
+            ("the client secret", CLIENT_SECRET),
+            ("the secret key", SECRET_KEY),
+        ],
+    );
+    let secret = SessionSecret::parse(&cookie).unwrap();
+    assert!(!tests::secrets::contains(&dump, secret.as_bytes()));
+    // What is looked for would be found: the digest by which the store knows the session is there.
+    assert!(tests::secrets::contains(&dump, secret.digest().as_bytes()));
+    // The digest, which a thief of the table has, opens nothing.
+    let mut thief = Visitor::new(&site);
+    thief.plant(SESSION, &secret.digest().to_string());
+    thief.fetch("/protected").await.is_json(401, "session_ended");
+}
+
+#[tokio::test]
+async fn r100_whoever_is_not_logged_in_gets_no_session_and_no_cookie() {
+    let site = Site::start().await;
+    for path in ["/", "/protected", "/logout", "/signed-out", "/callback", "/nowhere"] {
+        let mut visitor = Visitor::new(&site);
+        assert!(!visitor.open(path).await.has("set-cookie"), "{path}");
+        assert!(!site.get(path, &[]).await.has("set-cookie"), "{path}");
+    }
+    assert!(!Visitor::new(&site).submit("/logout").await.has("set-cookie"));
+    assert_eq!(site.store().calls(), 0);
+}
+
+#[tokio::test]
+async fn r101_the_token_stands_on_the_key_page_and_nowhere_else() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::new(&site);
+    let answer = visitor.log_in(ADA).await;
+    let response = site.provider().last_token_response();
+    let tokens: Vec<_> =
+        ["id_token", "access_token"].map(|name| response[name].as_str().unwrap().to_owned()).into();
+    let mut answers = vec![
+        answer,
+        visitor.fetch("/protected").await,
+        site.call_api(&tokens[0]).await,
+        visitor.open("/logout").await,
+        visitor.open("/signed-out").await,
+        visitor.open("/nowhere").await,
+        visitor.open("/login").await,
+    ];
+    let page = visitor.open("/").await;
+    assert!(page.text().contains(tokens[0].rsplit('.').next().unwrap()));
+    assert!(!page.text().contains(&tokens[1]), "the access token is not the key");
+    assert!(!page.text().contains(visitor.session().unwrap()));
+    answers.push(visitor.submit("/signed-out").await);
+    for answer in answers {
+        for token in &tokens {
+            let signature = token.rsplit('.').next().unwrap();
+            assert!(!format!("{answer:?}").contains(signature), "{answer:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn r101_a_key_that_is_not_to_be_shown_is_not_on_the_page() {
+    let site = Site::start_with(&[("SHOW_KEY", "false")]).await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let page = visitor.open("/").await;
+    page.is_a_page(200, "Your session");
+    let response = site.provider().last_token_response();
+    for name in ["id_token", "access_token"] {
+        let token = response[name].as_str().unwrap();
+        assert!(!page.text().contains(token.rsplit('.').next().unwrap()), "{name}");
+    }
+    assert!(page.texts("#token").is_empty() && page.texts("#curl").is_empty());
+    assert_eq!(visitor.fetch("/protected").await.json()["sub"], ADA.subject);
+}
+
+#[tokio::test]
+async fn r102_all_that_a_browser_sends_fits_the_gateway() {
+    let site = Site::start().await;
+    let long = User { name: "Ada Augusta King, Countess of Lovelace", ..ADA };
+    let mut visitor = Visitor::logged_in(&site, long).await;
+    for _ in 0..5 {
+        visitor.start("/login?return_to=/reports").await;
+    }
+    assert_eq!(visitor.login_cookies().len(), 5);
+    // Long ones take the place of others rather than of more bytes.
+    let target = format!("/reports?filter={}", "x".repeat(300));
+    for _ in 0..7 {
+        visitor.start(&format!("/login?return_to={target}&login_hint={}", "a".repeat(250))).await;
+        assert!(visitor.cookie_header().len() < 4_096);
+    }
+    let request = visitor.request(&http::Method::GET, "/", Sending::NAVIGATION, &[]);
+    let size: usize =
+        request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    assert!(size < 10_240, "{size}");
+    assert!(visitor.session().is_some() && visitor.login_cookies().len() > 1);
+}
