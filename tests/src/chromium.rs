@@ -151,6 +151,16 @@ impl Chromium {
         self.emulate("setEmulatedMedia", media).await
     }
 
+    /// Takes the network away from the page that is shown, or gives it back.
+    pub async fn be_offline(&self, offline: bool) -> WebDriverResult<()> {
+        let conditions = json!({
+            "offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1,
+        });
+        self.driver.cdp().send_raw("Network.enable", json!({})).await?;
+        self.driver.cdp().send_raw("Network.emulateNetworkConditions", conditions).await?;
+        Ok(())
+    }
+
     /// Whether the page is wider than the window, so that one has to scroll sideways or zoom out.
     pub async fn scrolls_sideways(&self) -> WebDriverResult<bool> {
         let script =

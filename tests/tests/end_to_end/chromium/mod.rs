@@ -94,6 +94,53 @@ async fn the_key_page_notices_a_logout_elsewhere_and_stops_asking() {
 }
 
 #[tokio::test]
+async fn a_hidden_tab_asks_nothing_and_goes_on_when_it_is_shown() {
+    let watch = bundle().await;
+    Chromium::tell("hidden", async |chromium| {
+        chromium.goto(format!("{}/", watch.base_url())).await?;
+        log_in_with(chromium, "GitHub").await?;
+        wait_for(chromium, "#live[data-state=good]").await?;
+        hide(chromium, true).await?;
+        wait_for_pace(chromium, "Paused while this tab is hidden.").await?;
+        // One request may have been under way.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let before = requests_for_protected(chromium).await?;
+        tokio::time::sleep(Duration::from_millis(2_500)).await;
+        assert_eq!(requests_for_protected(chromium).await?, before);
+        hide(chromium, false).await?;
+        tokio::time::sleep(Duration::from_millis(2_500)).await;
+        assert!(requests_for_protected(chromium).await? > before);
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_key_page_backs_off_without_a_network_and_resumes_with_it() {
+    let watch = bundle().await;
+    Chromium::tell("offline", async |chromium| {
+        chromium.goto(format!("{}/", watch.base_url())).await?;
+        log_in_with(chromium, "GitHub").await?;
+        wait_for(chromium, "#live[data-state=good]").await?;
+        chromium.be_offline(true).await?;
+        wait_for(chromium, "#live[data-state=wait]").await?;
+        assert_eq!(text(chromium, "#verdict").await?, "The API cannot be reached");
+        wait_for_pace(chromium, "Next try in 4 s.").await?;
+        chromium.be_offline(false).await?;
+        wait_for(chromium, "#live[data-state=good]").await?;
+        // What Chromium says of each try that failed.
+        let console = chromium.console().await;
+        assert!(
+            console.iter().all(|line| line.contains("ERR_INTERNET_DISCONNECTED")),
+            "{console:#?}"
+        );
+        assert!((1..=4).contains(&console.len()), "{console:#?}");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn by_keyboard_alone() {
     let watch = bundle().await;
     Chromium::tell("keyboard", async |chromium| {
@@ -205,6 +252,25 @@ async fn text(chromium: &Chromium, selector: &'static str) -> WebDriverResult<St
 
 async fn heading(chromium: &Chromium) -> WebDriverResult<String> {
     text(chromium, "h1").await
+}
+
+/// What the page sees when another tab is in front of it.
+async fn hide(chromium: &Chromium, hidden: bool) -> WebDriverResult<()> {
+    let script = format!(
+        "Object.defineProperty(document, 'hidden', {{ configurable: true, get: () => {hidden} }});
+         document.dispatchEvent(new Event('visibilitychange'));"
+    );
+    chromium.execute(script, Vec::new()).await.map(drop)
+}
+
+async fn wait_for_pace(chromium: &Chromium, words: &str) -> WebDriverResult<()> {
+    let pace = format!("//*[@id='pace'][contains(., '{words}')]");
+    chromium.query(By::XPath(pace)).first().await.map(drop)
+}
+
+async fn requests_for_protected(chromium: &Chromium) -> WebDriverResult<u32> {
+    let script = "return performance.getEntriesByType('resource').filter((entry) => entry.name.endsWith('/protected')).length";
+    chromium.execute(script, Vec::new()).await?.convert()
 }
 
 async fn press(chromium: &Chromium, key: &Key) -> WebDriverResult<()> {
