@@ -28,11 +28,13 @@ pub struct UnknownBaseUrl;
 impl BaseUrl {
     /// Reads `BASE_URL`: an `https` origin, or an `http` one on loopback.
     pub fn from_settings(settings: &mut Settings) -> Option<Self> {
+        let inside_lambda = settings.inside_lambda();
         let base_url = settings.optional("BASE_URL", |text| {
             let url = Url::parse(text).map_err(|_| MUST_BE)?;
             let origin = url.origin().ascii_serialization();
             let is_bare = text.trim_end_matches('/') == origin;
-            let is_allowed = url.scheme() == "https" || url.scheme() == "http" && is_loopback(&url);
+            let is_allowed = url.scheme() == "https"
+                || url.scheme() == "http" && is_loopback(&url) && !inside_lambda;
             if is_bare && is_allowed { Ok(Self::Fixed(origin)) } else { Err(MUST_BE) }
         })?;
         Some(base_url.unwrap_or(Self::Gateway))
@@ -120,6 +122,14 @@ mod tests {
         ] {
             assert_eq!(read(text), None, "{text}");
         }
+    }
+
+    /// Without https the cookies lose `Secure` and their prefix.
+    #[test]
+    fn r178_plain_http_is_refused_inside_lambda() {
+        let inside = ("LAMBDA_TASK_ROOT", "/var/task");
+        let mut settings = Settings::from_values([("BASE_URL", "http://localhost:9000"), inside]);
+        assert_eq!(BaseUrl::from_settings(&mut settings), None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The cookies: one for the session, one for each login under way.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use cookie::{Cookie, SameSite};
 use http::{HeaderMap, HeaderValue, header};
@@ -19,7 +19,7 @@ pub struct CookieJar {
 }
 
 /// The cookies of one request, by name, and only those that came once.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct RequestCookies(BTreeMap<String, Option<String>>);
 
 /// What a request says of the session.
@@ -113,23 +113,45 @@ impl RequestCookies {
     pub fn of(headers: &HeaderMap) -> Self {
         let mut cookies = BTreeMap::new();
         for header in headers.get_all(header::COOKIE) {
-            // Not all or nothing: whatever another application on this host or a sibling domain
-            // put into a cookie of its own, ours beside it count.
-            let text = String::from_utf8_lossy(header.as_bytes());
-            for cookie in Cookie::split_parse(&*text).filter_map(Result::ok) {
-                let value = Some(cookie.value().to_owned());
+            for pair in header.as_bytes().split(|byte| *byte == b';') {
+                let Some((name, value)) = name_and_value(pair) else { continue };
                 cookies
-                    .entry(cookie.name().to_owned())
+                    .entry(name.to_owned())
                     .and_modify(|value| *value = None)
-                    .or_insert(value);
+                    .or_insert(Some(value));
             }
         }
         Self(cookies)
     }
 }
 
+/// Names only: a value may be the key to a session.
+impl fmt::Debug for RequestCookies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
 const SESSION: &str = "session";
 const LOGIN: &str = "login.";
+
+/// One pair of a `Cookie` header (RFC 6265 §4.2.1).
+///
+/// Only spaces and tabs around it are dropped. A parser that drops all that Unicode calls white
+/// space makes `__Host-session` of a name that no browser protects as one, and that a sibling domain
+/// may therefore set (R89). A name that is not ASCII is none of ours, and hides none of ours.
+fn name_and_value(pair: &[u8]) -> Option<(&str, String)> {
+    let equals = pair.iter().position(|byte| *byte == b'=')?;
+    let name = str::from_utf8(trim(&pair[..equals])).ok().filter(|name| name.is_ascii())?;
+    Some((name, String::from_utf8_lossy(trim(&pair[equals + 1..])).into_owned()))
+}
+
+fn trim(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
+        bytes = rest;
+    }
+    bytes
+}
 
 /// Whether a cookie's suffix is one that we could have made, and may be written back.
 fn is_flow(text: &str) -> bool {
@@ -233,6 +255,29 @@ mod tests {
         assert!(matches!(present, SessionCookie::Present(_)));
         let malformed = https().session(&cookies("__Host-session=é"));
         assert!(matches!(malformed, SessionCookie::Malformed));
+    }
+
+    #[test]
+    fn r089_white_space_that_no_browser_knows_is_part_of_the_name() {
+        let (own, planted) = ("A".repeat(43), "B".repeat(42) + "A");
+        for blank in ["\u{2000}", "\u{a0}", "\u{3000}", "\u{85}"] {
+            let header = format!("{blank}__Host-session={planted}; __Host-session={own}");
+            let SessionCookie::Present(read) = https().session(&cookies(&header)) else {
+                panic!("{blank:?}")
+            };
+            assert_eq!(read.expose(), own);
+            let alone = format!("{blank}__Host-session={planted}; {blank}__Host-login.a=1");
+            assert!(
+                matches!(https().session(&cookies(&alone)), SessionCookie::Absent),
+                "{blank:?}"
+            );
+            assert!(https().logins(&cookies(&alone)).is_empty());
+        }
+    }
+
+    #[test]
+    fn r179_debug_output_names_cookies_and_no_value() {
+        assert_eq!(format!("{:?}", cookies("__Host-session=hunter2")), r#"{"__Host-session"}"#);
     }
 
     #[test]

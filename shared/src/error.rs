@@ -14,6 +14,11 @@ pub trait Failure: Error {
 
     /// The name under which it is logged. It is stable, so that alarms can count it.
     fn event(&self) -> &'static str;
+
+    /// What an operator should look at, where one setting is the usual cause.
+    fn hint(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 /// What a client is told of a failure.

@@ -92,11 +92,11 @@ impl Responder {
     /// As [`failure`](Self::failure), where the caller knows more of what may be said.
     pub fn refuse(&self, request: &Request, failure: &dyn Failure, public: &Public) -> Response {
         let (event, code, status) = (failure.event(), public.code, public.status.as_u16());
-        let error = error::chain(failure);
+        let (error, hint) = (error::chain(failure), failure.hint());
         if public.status.is_server_error() {
-            tracing::error!(event, code, status, error, "the request failed");
+            tracing::error!(event, code, status, error, hint, "the request failed");
         } else {
-            tracing::warn!(event, code, status, error, "the request was refused");
+            tracing::warn!(event, code, status, error, hint, "the request was refused");
         }
         self.public(request, public)
     }

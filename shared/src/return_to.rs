@@ -30,15 +30,24 @@ impl ReturnTo {
         self.0 == "/"
     }
 
+    /// The link to the login page whose logins end here.
+    pub fn home_link(&self) -> String {
+        self.link("/", &[])
+    }
+
     /// The link that starts a login which ends here, with `parameters` beside.
     pub fn login_link(&self, parameters: &[(&str, &str)]) -> String {
+        self.link("/login", parameters)
+    }
+
+    fn link(&self, path: &str, parameters: &[(&str, &str)]) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(parameters);
         if !self.is_default() {
             query.append_pair("return_to", &self.0);
         }
         let query = query.finish();
-        if query.is_empty() { "/login".to_owned() } else { format!("/login?{query}") }
+        if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
     }
 }
 
@@ -67,8 +76,9 @@ const MAXIMUM_LENGTH: usize = 2_048;
 const LOOPS: [&str; 5] = ["/login", "/callback", "/logout", "/signed-out", "/backchannel-logout"];
 
 fn is_own_path(text: &str) -> bool {
-    let is_ascii = text.bytes().all(|byte| byte.is_ascii_graphic());
-    if text.len() > MAXIMUM_LENGTH || !is_ascii || !is_plain_path(text) {
+    // A quotation mark has no place in a URL, and would grow when the target is sealed as JSON (R102).
+    let is_url = text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"');
+    if text.len() > MAXIMUM_LENGTH || !is_url || !is_plain_path(text) {
         return false;
     }
     // Decoding may uncover a second slash or a backslash; so may decoding twice, somewhere behind.
@@ -157,6 +167,7 @@ mod tests {
             "/x%0d%0aSet-Cookie:x=1",
             "/x\r\nSet-Cookie: x=1",
             "/\0",
+            "/?\"",
             "/%00",
             "/\u{3002}evil",
             "/\u{ff0f}evil",

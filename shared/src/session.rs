@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use crate::{
     clock::Timestamp,
     config::Settings,
+    jwt,
     random::Random,
     seal::SealingKey,
     secret::{Digest, SecretText, SessionSecret},
@@ -142,7 +143,7 @@ impl Sessions {
     ///
     /// When the store cannot answer.
     pub async fn by_token(&self, token: &str, now: Timestamp) -> Result<TokenSession, StoreError> {
-        let Some(pointer) = self.store.pointer(Digest::of(token), now).await? else {
+        let Some(pointer) = self.store.pointer(token_digest(token), now).await? else {
             return Ok(TokenSession::Unknown);
         };
         let Some(row) = self.store.session(pointer.session, now).await? else {
@@ -215,10 +216,10 @@ impl Sessions {
             sealed: contents_key(data_key).seal(&plaintext, key.as_bytes(), &self.random),
         };
         let mut pointer = PointerRow {
-            key: Digest::of(token),
+            key: token_digest(token),
             session: key,
             token_key: Vec::new(),
-            expires_at: contents.api_key_expires_at,
+            expires_at: contents.api_key_expires_at + jwt::LEEWAY,
         };
         pointer.token_key =
             token_key(token).seal(&data_key, &pointer_identity(&pointer), &self.random);
@@ -255,6 +256,14 @@ fn token_key(token: &str) -> SealingKey {
 
 fn contents_key(data_key: impl Into<Vec<u8>>) -> SealingKey {
     SealingKey::new(data_key, "session contents")
+}
+
+/// What the pointer of a token is found by: the digest of what is signed, without the signature.
+///
+/// Whoever holds an ECDSA signature can make another valid one for the same token. Under a digest
+/// of the whole, that twin would be a token which no login here ever showed, and outlive a logout.
+fn token_digest(token: &str) -> Digest {
+    Digest::of(token.rsplit_once('.').map_or(token, |(signed, _)| signed))
 }
 
 /// A pointer's sealed key opens in this pointer, to this session, and nowhere else.
@@ -319,6 +328,30 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_twin_of_an_ended_token_by_another_signature_is_ended_as_well() {
+        let (sessions, _) = sessions();
+        let (secret, _) =
+            sessions.begin(&contents("header.claims.signature"), None, NOW).await.unwrap();
+        let twin = async || sessions.by_token("header.claims.other-signature", NOW).await.unwrap();
+        assert!(matches!(twin().await, TokenSession::Ended));
+        sessions.end(secret.digest(), NOW).await.unwrap();
+        assert!(matches!(twin().await, TokenSession::Ended));
+    }
+
+    #[tokio::test]
+    async fn an_ended_token_is_known_for_as_long_as_its_claims_are_believed() {
+        let (sessions, _) = sessions();
+        let short = SessionContents { api_key_expires_at: after(300), ..contents("short") };
+        let (secret, _) = sessions.begin(&short, None, NOW).await.unwrap();
+        sessions.end(secret.digest(), NOW).await.unwrap();
+        let last_moment = after(299) + jwt::LEEWAY;
+        assert!(matches!(
+            sessions.by_token("short", last_moment).await.unwrap(),
+            TokenSession::Ended
+        ));
+    }
+
+    #[tokio::test]
     async fn r091_an_unused_session_ends_when_its_idle_time_is_over() {
         let (sessions, _) = sessions();
         let (secret, _) = sessions.begin(&contents("token"), None, NOW).await.unwrap();
@@ -374,7 +407,7 @@ mod tests {
         let (sessions, store) = sessions();
         let (secret, _) = sessions.begin(&contents("the.api.key"), None, NOW).await.unwrap();
         let row = store.session(secret.digest(), NOW).await.unwrap().unwrap();
-        let pointer = store.pointer(Digest::of("the.api.key"), NOW).await.unwrap().unwrap();
+        let pointer = store.pointer(token_digest("the.api.key"), NOW).await.unwrap().unwrap();
         let dump = [&row.sealed[..], &row.cookie_key, &pointer.token_key].concat();
         for needle in
             ["the.api.key", "ada@example.com", "Ada", "auth0|ada", "provider session", "id token"]

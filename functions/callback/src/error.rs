@@ -6,7 +6,6 @@ use shared::{
     error::{Failure, Public},
     keys::{KeysError, VerifyError},
     provider::RedeemError,
-    return_to::ReturnTo,
     store::{CreateError, StoreError},
 };
 
@@ -39,6 +38,9 @@ pub enum CallbackError {
     /// The token is not for the organization that was asked for.
     #[error("the token is for another organization")]
     OtherOrganization,
+    /// The session would have ended before it began.
+    #[error("the session would have ended before it began")]
+    Over,
     /// The access token is another user's than the ID token.
     #[error("the access token is another user's")]
     OtherSubject,
@@ -60,11 +62,6 @@ pub enum CallbackError {
     /// This browser did not start such an attempt, or it did so too long ago.
     #[error("no fresh login attempt of this browser has this state")]
     UnknownState,
-}
-
-/// The login page, which keeps where the user was going.
-pub(crate) fn login_page_link(return_to: &ReturnTo) -> String {
-    return_to.login_link(&[]).replacen("/login", "/", 1)
 }
 
 impl Failure for CallbackError {
@@ -123,6 +120,7 @@ impl Failure for CallbackError {
             | Self::OtherIssuer
             | Self::OtherOrganization
             | Self::OtherSubject
+            | Self::Over
             | Self::Redeem(RedeemError::MissingIdToken | RedeemError::Refused { .. }) => (
                 Status::BAD_REQUEST,
                 "login_failed",

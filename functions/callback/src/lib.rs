@@ -115,10 +115,10 @@ impl Callback {
         let mut response = match result {
             Ok(response) => response,
             Err(CallbackError::NotLoggedIn) => {
-                self.responder.see_other(&error::login_page_link(&attempt.return_to))
+                self.responder.see_other(&attempt.return_to.home_link())
             }
             Err(error) => {
-                let action = Some(("Start again", error::login_page_link(&attempt.return_to)));
+                let action = Some(("Start again", attempt.return_to.home_link()));
                 self.responder.refuse(request, &error, &Public { action, ..error.public() })
             }
         };
@@ -183,6 +183,10 @@ impl Callback {
         let claims = self.verify_id_token(&tokens, attempt, now).await?;
         let contents = self.contents(&tokens, &claims, now).await?;
 
+        if claims.session_expiry.is_some_and(|end| end <= now) || contents.api_key_expires_at <= now
+        {
+            return Err(CallbackError::Over);
+        }
         let (secret, ends_at) = self.sessions.begin(&contents, claims.session_expiry, now).await?;
         // Whoever was logged in with this browser is not any more (R36).
         if let SessionCookie::Present(previous) = self.cookies.session(cookies) {

@@ -42,12 +42,16 @@ impl Refusal {
         fields.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
         fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         fields.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        fields.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+        fields.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(NOTHING_ALLOWED));
         if status == StatusCode::SERVICE_UNAVAILABLE {
             fields.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response
     }
 }
+
+const NOTHING_ALLOWED: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'";
 
 fn wants_page(headers: &HeaderMap) -> bool {
     let mut accepts = headers.get_all(header::ACCEPT).iter();

@@ -156,10 +156,11 @@ fn wall_clock() -> SystemTime {
     SystemTime::now()
 }
 
-/// A path can hold whatever a client typed; only what looks like a route is logged.
+/// A path can hold whatever a client typed, a token or an e-mail address too. What is logged consists
+/// of lower-case words, as routes do and as neither of those does.
 fn route(path: &str) -> &str {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/_-.".contains(&byte);
-    if path.len() <= 100 && path.bytes().all(is_plain) { path } else { "other" }
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || b"/-".contains(&byte);
+    if path.len() <= 64 && path.bytes().all(is_plain) { path } else { "other" }
 }
 
 /// A method can be any word, of any length.

@@ -55,7 +55,8 @@ impl Login {
         let value_of =
             |name| passed_on.iter().find(|(passed, _)| *passed == name).map(|(_, value)| *value);
         attempt.organization = value_of("organization").map(str::to_owned);
-        attempt.sign_in_anew = value_of("prompt") == Some("login");
+        attempt.sign_in_anew =
+            value_of("prompt").is_some_and(|prompt| prompt.split(' ').any(|word| word == "login"));
         let location = self.authorization_url(
             &metadata.authorization_endpoint,
             &redirect_uri,

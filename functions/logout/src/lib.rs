@@ -97,8 +97,9 @@ impl Logout {
             }
             TokenSession::Ended | TokenSession::Unknown => None,
         };
-        let next = self.provider_logout_url(request, ended.as_deref(), now).await?;
-        Ok(self.responder.json(StatusCode::OK, &json!({ "code": "signed_out", "description": "The session has ended.", "logout_url": next })))
+        let next = self.provider_session(ended.as_deref()).without_token();
+        let next = self.provider_logout_url(request, &next, now).await?;
+        Ok(self.signed_out_json(next.as_deref()))
     }
 
     /// For browsers. Only a page of ours may ask, or one of an allowed origin: a browser would send
@@ -116,14 +117,24 @@ impl Logout {
                 None => drop(self.sessions.end(secret.digest(), now).await?),
             }
         }
-        let next = self.provider_logout_url(request, ended.as_ref(), now).await?;
-        Ok(match (next, respond::wants_page(request)) {
-            (Some(next), true) => self.responder.see_other(&next),
-            (None, true) => self.provider_unreachable(),
-            (next, false) => {
-                self.responder.json(StatusCode::OK, &json!({ "code": "signed_out", "description": "The session has ended.", "logout_url": next }))
-            }
+        let provider_session = self.provider_session(ended.as_ref());
+        if !respond::wants_page(request) {
+            let next =
+                self.provider_logout_url(request, &provider_session.without_token(), now).await?;
+            return Ok(self.signed_out_json(next.as_deref()));
+        }
+        Ok(match self.provider_logout_url(request, &provider_session, now).await? {
+            Some(next) => self.responder.see_other(&next),
+            None => self.provider_unreachable(),
         })
+    }
+
+    /// `next` is where a browser ends the provider's session. It holds no token, as no
+    /// JSON may (R101).
+    fn signed_out_json(&self, next: Option<&str>) -> Response {
+        let description = "The session has ended.";
+        let body = json!({ "code": "signed_out", "description": description, "logout_url": next });
+        self.responder.json(StatusCode::OK, &body)
     }
 
     /// The store's row goes first: nothing that fails afterwards may leave it alive (R105).
@@ -133,11 +144,19 @@ impl Logout {
         Ok(())
     }
 
+    fn provider_session<'a>(&'a self, ended: Option<&'a Session>) -> ProviderSession<'a> {
+        ProviderSession {
+            client_id: &self.config.application.client_id,
+            id_token: ended.map(|session| session.contents.id_token.expose()),
+            session_id: ended.and_then(|session| session.contents.provider_session.as_deref()),
+        }
+    }
+
     /// Where the provider's session ends; `None` while the provider cannot be reached (R111).
     async fn provider_logout_url(
         &self,
         request: &Request,
-        ended: Option<&Session>,
+        session: &ProviderSession<'_>,
         now: Timestamp,
     ) -> Result<Option<String>, LogoutError> {
         let base_url = self.config.base_url.resolve(request).map_err(Refusal::from)?;
@@ -151,11 +170,6 @@ impl Logout {
                 );
                 return Ok(None);
             }
-        };
-        let session = ProviderSession {
-            client_id: &self.config.application.client_id,
-            id_token: ended.map(|session| session.contents.id_token.expose()),
-            session_id: ended.and_then(|session| session.contents.provider_session.as_deref()),
         };
         Ok(Some(
             session

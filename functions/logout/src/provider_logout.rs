@@ -12,7 +12,12 @@ pub(crate) struct ProviderSession<'a> {
     pub(crate) session_id: Option<&'a str>,
 }
 
-impl ProviderSession<'_> {
+impl<'a> ProviderSession<'a> {
+    /// The same, named by its `sid` alone, for an answer in which no token may stand.
+    pub(crate) fn without_token(&self) -> Self {
+        Self { id_token: None, ..*self }
+    }
+
     /// The address that ends it and then returns to `return_to`: the end-session endpoint of the
     /// provider's metadata (RP-Initiated Logout §2), else Auth0's older `/v2/logout`.
     ///
@@ -37,12 +42,10 @@ impl ProviderSession<'_> {
             drop(query);
             url
         };
-        let url = with_hint(self.id_token.map(|id_token| ("id_token_hint", id_token)));
-        if url.as_str().len() <= MAXIMUM_LENGTH {
-            url
-        } else {
-            with_hint(self.session_id.map(|sid| ("logout_hint", sid)))
-        }
+        self.id_token
+            .map(|id_token| with_hint(Some(("id_token_hint", id_token))))
+            .filter(|url| url.as_str().len() <= MAXIMUM_LENGTH)
+            .unwrap_or_else(|| with_hint(self.session_id.map(|sid| ("logout_hint", sid))))
     }
 }
 
@@ -87,6 +90,25 @@ mod tests {
             logout_url(END_SESSION, "a.b.c"),
             "https://tenant.auth0.com/oidc/logout?id_token_hint=a.b.c&client_id=client\
              &post_logout_redirect_uri=https%3A%2F%2Fus.example%2Fsigned-out&state=st"
+        );
+    }
+
+    #[test]
+    fn r101_where_no_token_may_stand_the_session_is_named_by_its_id() {
+        let session = ProviderSession {
+            client_id: "client",
+            id_token: Some("a.b.c"),
+            session_id: Some("sid-1"),
+        };
+        let url = session.without_token().logout_url(
+            &metadata(END_SESSION),
+            "https://us.example/signed-out",
+            "st",
+        );
+        assert!(
+            url.as_str().contains("?logout_hint=sid-1&client_id=client&")
+                && !url.as_str().contains("a.b.c"),
+            "{url}"
         );
     }
 

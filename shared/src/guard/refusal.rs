@@ -68,27 +68,11 @@ impl From<VerifyError> for Refusal {
 
 impl Failure for Refusal {
     fn public(&self) -> Public {
-        match self {
-            Self::Keys(_) => Public::provider_unavailable(),
-            Self::Store(_) => Public::store_unavailable(),
-            Self::UnknownBaseUrl(_) => Public::misconfigured(),
-            _ => self.refused(),
-        }
-    }
-
-    fn event(&self) -> &'static str {
-        match self {
-            Self::MissingCredential => "request.anonymous",
-            Self::Keys(_) | Self::Store(_) | Self::UnknownBaseUrl(_) => "request.failed",
-            _ => "request.refused",
-        }
-    }
-}
-
-impl Refusal {
-    fn refused(&self) -> Public {
         use StatusCode as Status;
         let (status, code, description) = match self {
+            Self::Keys(_) => return Public::provider_unavailable(),
+            Self::Store(_) => return Public::store_unavailable(),
+            Self::UnknownBaseUrl(_) => return Public::misconfigured(),
             Self::ClaimNotAllowed(_) => {
                 (Status::FORBIDDEN, "claim_not_allowed", "A claim is not what is needed here.")
             }
@@ -134,9 +118,6 @@ impl Refusal {
                 "invalid_request",
                 "The token must come once, in the Authorization header.",
             ),
-            Self::Keys(_) | Self::Store(_) | Self::UnknownBaseUrl(_) => {
-                return Public::misconfigured();
-            }
         };
         let message = matches!(self, Self::SessionEnded).then_some("Good token, bad session");
         let headers = vec![(header::WWW_AUTHENTICATE, self.challenge(status, description))];
@@ -147,6 +128,23 @@ impl Refusal {
         }
     }
 
+    fn event(&self) -> &'static str {
+        match self {
+            Self::MissingCredential => "request.anonymous",
+            Self::Keys(_) | Self::Store(_) | Self::UnknownBaseUrl(_) => "request.failed",
+            _ => "request.refused",
+        }
+    }
+
+    fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Token(error) => error.hint(),
+            _ => None,
+        }
+    }
+}
+
+impl Refusal {
     /// The challenge of RFC 6750 §3. Whoever sent no credential is told no error (§3.1).
     fn challenge(&self, status: StatusCode, description: &str) -> HeaderValue {
         let error = match (self, status) {
