@@ -1,0 +1,152 @@
+//! What the four functions need around them when each is a process of its own: the development
+//! identity provider, and a DynamoDB emulator that keeps the sessions in memory.
+
+use std::{
+    fs::{self, OpenOptions},
+    future,
+    io::{self, Write as _},
+    net::{Ipv4Addr, SocketAddr},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+};
+
+use dynoxide::Database;
+use shared::{config::Settings, random::Random, store::table};
+use tokio::net::TcpListener;
+
+use crate::{
+    bundle::BundleConfig,
+    identity_provider::IdentityProvider,
+    settings::{LocalRun, port},
+};
+
+/// The two servers, with their ports taken and the table made.
+pub struct Backends {
+    /// What was assumed, and which address to open.
+    pub run: LocalRun,
+    environment: Vec<(&'static str, String)>,
+    provider: Option<IdentityProvider>,
+    table: Table,
+}
+
+/// The emulator with the one table.
+struct Table {
+    listener: TcpListener,
+    database: Database,
+}
+
+impl Backends {
+    /// Reads what a local run reads, and `DYNAMODB_PORT` and `SESSION_TABLE`; then takes the ports
+    /// and makes the table. `None`: a fault was noted.
+    ///
+    /// The functions' own settings are read too, so that their faults are told here and not when
+    /// the first request starts a function.
+    pub async fn start(settings: &mut Settings, random: &Random) -> Option<Self> {
+        let store = settings.optional("SESSION_STORE", |text| match text {
+            "dynamodb" => Ok(()),
+            _ => Err("must be `dynamodb` here: the functions are processes that share no memory"),
+        });
+        settings.assume("SESSION_STORE", "dynamodb");
+        settings.assume("SESSION_TABLE", "sessions");
+        let unset: Vec<_> =
+            ASSUMED.into_iter().filter(|variable| !settings.is_set(variable)).collect();
+        let run = LocalRun::from_settings(settings, random);
+        let port = port(settings, "DYNAMODB_PORT", DEFAULT_PORT);
+        let functions = BundleConfig::from_settings(settings);
+        let (_, mut run, _) = (store?, run?, functions?);
+
+        let provider = match run.provider.take() {
+            Some(provider) => Some(provider.bind(settings).await?),
+            None => None,
+        };
+        let table = Table::make(settings, SocketAddr::from((Ipv4Addr::LOCALHOST, port?))).await?;
+        let assumed = unset
+            .into_iter()
+            .filter_map(|variable| Some((variable, settings.value_of(variable)?.to_owned())));
+        let environment = assumed.chain(table.environment(settings)?).collect();
+        Some(Self { run, environment, provider, table })
+    }
+
+    /// Writes what the functions need in their environment to the file at `path`, which only its
+    /// owner can read, and which is there at once or not at all.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written.
+    pub fn write_environment(&self, path: &Path) -> io::Result<()> {
+        let mut new = path.as_os_str().to_owned();
+        new.push(format!(".{}", std::process::id()));
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+        for (variable, value) in &self.environment {
+            writeln!(file, "{variable}=\"{value}\"")?;
+        }
+        fs::rename(new, path)
+    }
+
+    /// Answers requests until the future is dropped.
+    ///
+    /// # Errors
+    ///
+    /// When a listener fails.
+    pub async fn serve(self) -> io::Result<()> {
+        let provider = async {
+            match self.provider {
+                Some(provider) => provider.serve().await,
+                None => future::pending().await,
+            }
+        };
+        let table = dynoxide::server::serve_on(self.table.listener, self.table.database);
+        tokio::select! {
+            ended = provider => ended,
+            () = table => Ok(()),
+        }
+    }
+}
+
+impl Table {
+    /// A fault of `DYNAMODB_PORT` where the port cannot be had, of `SESSION_TABLE` where the table
+    /// cannot be made.
+    async fn make(settings: &mut Settings, address: SocketAddr) -> Option<Self> {
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|error| {
+                settings.fault("DYNAMODB_PORT", format_args!("cannot be listened on: {error}"));
+            })
+            .ok()?;
+        let database = database(settings.value_of("SESSION_TABLE")?)
+            .map_err(|error| {
+                settings.fault("SESSION_TABLE", format_args!("cannot be made: {error}"));
+            })
+            .ok()?;
+        Some(Self { listener, database })
+    }
+
+    /// What leads a function to the table. The credentials are nobody's, and written down so that
+    /// those of whoever runs this stay out of it.
+    fn environment(&self, settings: &Settings) -> Option<[(&'static str, String); 6]> {
+        let address = self.listener.local_addr().ok()?;
+        Some([
+            ("AWS_ACCESS_KEY_ID", "emulator".to_owned()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", format!("http://{address}")),
+            ("AWS_REGION", "eu-central-1".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "emulator".to_owned()),
+            ("SESSION_STORE", "dynamodb".to_owned()),
+            ("SESSION_TABLE", settings.value_of("SESSION_TABLE")?.to_owned()),
+        ])
+    }
+}
+
+/// What a local run assumes where nothing is set, and a function in a process of its own must be
+/// told.
+const ASSUMED: [&str; 6] =
+    ["AUTH_HOST", "BASE_URL", "CLIENT_ID", "CLIENT_SECRET", "SCOPE", "SECRET_KEY"];
+
+const DEFAULT_PORT: u16 = 9_200;
+
+/// The table as the deployment's template makes it.
+fn database(name: &str) -> Result<Database, Box<dyn std::error::Error>> {
+    let database = Database::memory()?;
+    database.create_table(serde_json::from_value(table::create_table(name))?)?;
+    database.update_time_to_live(serde_json::from_value(table::update_time_to_live(name))?)?;
+    Ok(database)
+}
