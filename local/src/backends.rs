@@ -123,13 +123,14 @@ impl Table {
 
     /// What leads a function to the table. The credentials are nobody's, and written down so that
     /// those of whoever runs this stay out of it.
-    fn environment(&self, settings: &Settings) -> Option<[(&'static str, String); 6]> {
+    fn environment(&self, settings: &Settings) -> Option<[(&'static str, String); 7]> {
         let address = self.listener.local_addr().ok()?;
         Some([
             ("AWS_ACCESS_KEY_ID", "emulator".to_owned()),
             ("AWS_ENDPOINT_URL_DYNAMODB", format!("http://{address}")),
             ("AWS_REGION", "eu-central-1".to_owned()),
             ("AWS_SECRET_ACCESS_KEY", "emulator".to_owned()),
+            ("AWS_SESSION_TOKEN", String::new()),
             ("SESSION_STORE", "dynamodb".to_owned()),
             ("SESSION_TABLE", settings.value_of("SESSION_TABLE")?.to_owned()),
         ])
