@@ -151,3 +151,69 @@ fn database(name: &str) -> Result<Database, Box<dyn std::error::Error>> {
     database.update_time_to_live(serde_json::from_value(table::update_time_to_live(name))?)?;
     Ok(database)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    const AUTH0: [(&str, &str); 3] =
+        [("AUTH_HOST", "tenant.auth0.com"), ("CLIENT_ID", "id"), ("CLIENT_SECRET", "hunter2")];
+
+    async fn start(values: &[(&str, &str)]) -> Result<Backends, String> {
+        let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+        let port = port.to_string();
+        let values = [&[("DYNAMODB_PORT", port.as_str())], values].concat();
+        let mut settings = Settings::from_values(values);
+        let backends = Backends::start(&mut settings, &Random::system()).await;
+        settings.finish().map_err(|error| error.to_string())?;
+        Ok(backends.unwrap())
+    }
+
+    #[tokio::test]
+    async fn the_functions_are_told_what_was_assumed_and_not_what_was_set() {
+        let backends = start(&AUTH0).await.unwrap();
+        assert!(backends.provider.is_none());
+        let told: Vec<_> = backends.environment.iter().map(|(variable, _)| *variable).collect();
+        assert_eq!(
+            told,
+            [
+                "BASE_URL",
+                "SECRET_KEY",
+                "AWS_ACCESS_KEY_ID",
+                "AWS_ENDPOINT_URL_DYNAMODB",
+                "AWS_REGION",
+                "AWS_SECRET_ACCESS_KEY",
+                "AWS_SESSION_TOKEN",
+                "SESSION_STORE",
+                "SESSION_TABLE",
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn r179_only_its_owner_can_read_the_file_with_the_secrets() {
+        let backends = start(&AUTH0).await.unwrap();
+        let path = std::env::temp_dir().join(format!("backends-{}.env", std::process::id()));
+        backends.write_environment(&path).unwrap();
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        let text = fs::read_to_string(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        assert_eq!(mode & 0o777, 0o600);
+        assert!(text.contains("\nSESSION_STORE=\"dynamodb\"\n"), "{text}");
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn faults_are_told_before_anything_is_served() {
+        for (variable, value, expected) in [
+            ("SESSION_STORE", "memory", "must be `dynamodb` here"),
+            ("SESSION_TABLE", "no table", "cannot be made"),
+            ("SESSION_IDLE", "soon", "must be a time span"),
+        ] {
+            let message = start(&[&AUTH0[..], &[(variable, value)]].concat()).await.err().unwrap();
+            assert!(message.contains(&format!("{variable} {expected}")), "{message}");
+        }
+    }
+}
