@@ -70,6 +70,13 @@ const pause = 1000;
 const longest = 30000;
 let answers = 0, failures = 0, asked = 0, due = 0, timer = 0, asking = false, reachable = true, stopped = false, last = "";
 
+// Whoever is logging out need not be told on the way that the session has ended.
+const leaving = new AbortController();
+document.querySelector("form[action='/logout']").addEventListener("submit", () => {
+  stopped = true;
+  leaving.abort();
+});
+
 async function ask() {
   clearTimeout(timer);
   if (asking || stopped || document.hidden) return;
@@ -82,7 +89,7 @@ async function ask() {
       credentials: token ? "omit" : "same-origin",
       headers: token ? { Accept: "application/json", Authorization: `Bearer ${token}` } : { Accept: "application/json" },
       redirect: "error",
-      signal: AbortSignal.timeout(10000),
+      signal: AbortSignal.any([leaving.signal, AbortSignal.timeout(10000)]),
     });
     const text = await response.text();
     answers += 1;
@@ -91,6 +98,7 @@ async function ask() {
     say("http-status", `HTTP ${response.status}`);
     verdict = judge(response, show(text));
   } catch {
+    if (leaving.signal.aborted) return;
     reachable = false;
     say("http-status", "No answer");
     verdict = { state: "wait", words: "The API cannot be reached", why: "You may be offline. This page keeps trying by itself.", retry: 0 };

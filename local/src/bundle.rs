@@ -1,5 +1,7 @@
 //! The four functions in one process.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use callback::{Callback, CallbackConfig};
 use http::{HeaderMap, Method, header};
@@ -19,7 +21,8 @@ use shared::{
 /// Every function, plugged into the same store and the same provider.
 pub struct Bundle {
     base_url: BaseUrl,
-    functions: [Box<dyn Function>; 4],
+    /// Each under the name of its binary.
+    functions: [(&'static str, Box<dyn Function>); 4],
     responder: Responder,
 }
 
@@ -47,14 +50,22 @@ impl Bundle {
         let base_url = config.guard.base_url.clone();
         Self {
             functions: [
-                Box::new(Callback::new(config.callback, seams)),
-                Box::new(Login::new(config.login, seams)),
-                Box::new(Logout::new(config.guard.clone(), seams)),
-                Box::new(Protected::new(config.guard.clone(), seams)),
+                ("callback", Box::new(Callback::new(config.callback, seams))),
+                ("login", Box::new(Login::new(config.login, seams))),
+                ("logout", Box::new(Logout::new(config.guard.clone(), seams))),
+                ("protected", Box::new(Protected::new(config.guard.clone(), seams))),
             ],
             responder: Responder::new(&config.guard.application.issuer, &base_url, &seams.random),
             base_url,
         }
+    }
+
+    /// Which path is served by which binary: how a gateway in front of the four must route.
+    pub fn routes(&self) -> BTreeMap<&'static str, &'static str> {
+        let functions = self.functions.iter();
+        functions
+            .flat_map(|(name, function)| function.paths().iter().map(|path| (*path, *name)))
+            .collect()
     }
 
     /// Where a browser should have gone that opened a page by another of this machine's names, say
@@ -84,9 +95,9 @@ impl Function for Bundle {
         match self
             .functions
             .iter()
-            .find(|function| function.paths().contains(&request.uri().path()))
+            .find(|(_, function)| function.paths().contains(&request.uri().path()))
         {
-            Some(function) => function.handle(request, now).await,
+            Some((_, function)) => function.handle(request, now).await,
             None => self.responder.not_found(&request),
         }
     }
@@ -94,4 +105,31 @@ impl Function for Bundle {
 
 fn host(headers: &HeaderMap) -> Option<&str> {
     headers.get(header::HOST)?.to_str().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+    use shared::random::Random;
+
+    use super::*;
+    use crate::settings::LocalRun;
+
+    #[test]
+    fn the_deployed_form_on_this_machine_has_the_same_routes() {
+        let mut settings = Settings::from_values([("PORT", "9000")]);
+        LocalRun::from_settings(&mut settings, &Random::system()).unwrap();
+        let config = BundleConfig::from_settings(&mut settings).unwrap();
+        let bundle = Bundle::new(config, &Seams::from_settings(&mut settings).unwrap());
+
+        let file: Value = basic_toml::from_str(include_str!("../../CargoLambda.toml")).unwrap();
+        let routed: BTreeMap<_, _> = file["deployed"]["watch"]["router"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .map(|(path, binary)| (path.as_str(), binary.as_str().unwrap()))
+            .collect();
+        assert_eq!(routed, bundle.routes());
+        assert_eq!(routed["/protected"], "protected");
+    }
 }

@@ -4,10 +4,9 @@ use std::{env, net::TcpListener, process::ExitCode};
 
 use local::{
     bundle::{Bundle, BundleConfig},
-    identity_provider::{IdentityProvider, Surroundings},
-    settings::{DevelopmentProvider, LocalRun},
+    settings::LocalRun,
 };
-use shared::{clock::Clock, config::Settings, random::Random, seams::Seams};
+use shared::{config::Settings, random::Random, seams::Seams};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -21,7 +20,7 @@ async fn main() -> ExitCode {
         let (run, config, seams) = (run?, config?, seams?);
         eprintln!("{run}");
         if let Some(provider) = run.provider {
-            start(provider, settings).await?;
+            tokio::spawn(provider.bind(settings).await?.serve());
         }
         Some(Bundle::new(config, &seams))
     })
@@ -48,28 +47,6 @@ fn check() -> ExitCode {
         (Err(error), _) => {
             eprintln!("{error}");
             ExitCode::FAILURE
-        }
-    }
-}
-
-async fn start(provider: DevelopmentProvider, settings: &mut Settings) -> Option<()> {
-    let surroundings = Surroundings::of(settings);
-    match IdentityProvider::bind(
-        provider.address,
-        provider.options,
-        surroundings,
-        Clock::system(),
-        Random::system(),
-    )
-    .await
-    {
-        Ok(provider) => {
-            tokio::spawn(provider.serve());
-            Some(())
-        }
-        Err(error) => {
-            settings.fault("PROVIDER_PORT", error);
-            None
         }
     }
 }

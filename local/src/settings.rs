@@ -7,9 +7,9 @@ use std::{
 };
 
 use secrecy::SecretString;
-use shared::{config::Settings, issuer::Issuer, random::Random};
+use shared::{clock::Clock, config::Settings, issuer::Issuer, random::Random};
 
-use crate::identity_provider::Options;
+use crate::identity_provider::{IdentityProvider, Options, Surroundings};
 
 /// What a local run is made of, beside the functions' own settings.
 #[derive(Debug)]
@@ -117,6 +117,18 @@ impl LocalRun {
     }
 }
 
+impl DevelopmentProvider {
+    /// Takes its port. A fault of `PROVIDER_PORT` where it cannot.
+    pub async fn bind(self, settings: &mut Settings) -> Option<IdentityProvider> {
+        let surroundings = Surroundings::of(settings);
+        let (clock, random) = (Clock::system(), Random::system());
+        IdentityProvider::bind(self.address, self.options, surroundings, clock, random)
+            .await
+            .map_err(|error| settings.fault("PROVIDER_PORT", error))
+            .ok()
+    }
+}
+
 /// What is said at the start: what was assumed, and which address to open.
 impl fmt::Display for LocalRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -156,7 +168,8 @@ fn port_after(settings: &mut Settings, port_of_bundle: Option<u16>) -> Option<u1
     Some(provider_port)
 }
 
-fn port(settings: &mut Settings, variable: &'static str, default: u16) -> Option<u16> {
+/// A port number, `default` if not set.
+pub(crate) fn port(settings: &mut Settings, variable: &'static str, default: u16) -> Option<u16> {
     let port = settings.optional(variable, |text| match text.parse() {
         Ok(port) if port > 0 => Ok(port),
         _ => Err("must be a port number"),

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use tempfile::NamedTempFile;
+
 use crate::process::Process;
 
 /// What the product reads; a story that sets none of them must not get the developer's own.
@@ -18,6 +20,7 @@ const SETTINGS: &[&str] = &[
     "CLIENT_SECRET",
     "CONNECTIONS",
     "DEBUG",
+    "DYNAMODB_PORT",
     "HOST",
     "PORT",
     "PROVIDER_PORT",
@@ -36,7 +39,16 @@ const SETTINGS: &[&str] = &[
 #[derive(Debug)]
 pub struct Watch {
     process: Process,
+    /// What the deployed form needs beside it.
+    _backends: Option<Backends>,
     base_url: String,
+}
+
+/// The provider and the table, and the file in which the functions read where they are.
+#[derive(Debug)]
+struct Backends {
+    _process: Process,
+    environment: NamedTempFile,
 }
 
 impl Watch {
@@ -54,26 +66,34 @@ impl Watch {
 
     /// The same, or all that was printed when the function ends instead of answering.
     pub async fn try_start_on(port: u16, settings: &[(&str, &str)]) -> Result<Self, String> {
-        let project = crate::project();
-        let mut command = Command::new(cargo_lambda(&project));
-        command
-            // A reload in the middle of a story would lose its sessions.
-            .args(["lambda", "watch", "--ignore-changes", "-A", "127.0.0.1"])
-            .args(["-P", &port.to_string()])
-            .current_dir(project);
-        for name in SETTINGS {
-            command.env_remove(name);
-        }
-        for (name, _) in std::env::vars_os().filter(|(name, _)| of_this_test(name)) {
-            command.env_remove(name);
-        }
-        command
-            .env("PORT", port.to_string())
-            .env("PROVIDER_PORT", free_port().to_string())
-            .envs(settings.iter().copied());
+        let mut command = watch_on(port);
+        prepare(&mut command, port, settings);
+        Self::run(port, &mut command, None).await
+    }
 
+    /// The deployed form with these settings: the four functions, each in up to `concurrency`
+    /// processes of its own, with their sessions in a DynamoDB table.
+    pub async fn start_deployed(concurrency: u32, settings: &[(&str, &str)]) -> Self {
+        let port = free_port();
+        let backends = Backends::start(port, settings).await;
+        let mut command = watch_on(port);
+        prepare(&mut command, port, settings);
+        command
+            .args(["--context", "deployed", "--concurrency", &concurrency.to_string()])
+            .arg("--env-file")
+            .arg(backends.environment.path());
+        let started = Self::run(port, &mut command, Some(backends)).await;
+        started.unwrap_or_else(|output| panic!("the function has ended:\n{output}"))
+    }
+
+    async fn run(
+        port: u16,
+        command: &mut Command,
+        backends: Option<Backends>,
+    ) -> Result<Self, String> {
         let mut watch = Self {
-            process: Process::start(&format!("watch-{port}"), &mut command),
+            process: Process::start(&format!("watch-{port}"), command),
+            _backends: backends,
             base_url: format!("http://localhost:{port}"),
         };
         watch.first_answer().await?;
@@ -90,6 +110,14 @@ impl Watch {
     #[must_use]
     pub fn output(&self) -> String {
         self.process.output()
+    }
+
+    /// How many processes of this function have been started.
+    #[must_use]
+    pub fn instances(&self, function: &str) -> usize {
+        self.output()
+            .matches(&format!("spawning function instance function=\"{function}\""))
+            .count()
     }
 
     /// The first request builds and starts the function, and is answered when that is done - or
@@ -111,6 +139,46 @@ impl Watch {
             self.process.must_go_on(deadline, "an answer of /");
         }
     }
+}
+
+impl Backends {
+    async fn start(port: u16, settings: &[(&str, &str)]) -> Self {
+        let environment = NamedTempFile::new().expect("a file can be made");
+        let mut command = Command::new("cargo");
+        command
+            .args(["run", "--quiet", "--package", "local", "--features", "backends"])
+            .args(["--bin", "backends", "--"])
+            .arg(environment.path());
+        prepare(&mut command, port, settings);
+        let mut process = Process::start(&format!("backends-{port}"), &mut command);
+        process.line_after("The backends are ready", Duration::from_mins(10)).await;
+        Self { _process: process, environment }
+    }
+}
+
+fn watch_on(port: u16) -> Command {
+    let mut command = Command::new(cargo_lambda(&crate::project()));
+    command
+        // A reload in the middle of a story would lose its sessions.
+        .args(["lambda", "watch", "--ignore-changes", "-A", "127.0.0.1"])
+        .args(["-P", &port.to_string()]);
+    command
+}
+
+/// Has `command` run in the project, with free ports, these settings and nothing else set.
+fn prepare(command: &mut Command, port: u16, settings: &[(&str, &str)]) {
+    command.current_dir(crate::project());
+    for name in SETTINGS {
+        command.env_remove(name);
+    }
+    for (name, _) in std::env::vars_os().filter(|(name, _)| of_this_test(name)) {
+        command.env_remove(name);
+    }
+    command
+        .env("PORT", port.to_string())
+        .env("DYNAMODB_PORT", free_port().to_string())
+        .env("PROVIDER_PORT", free_port().to_string())
+        .envs(settings.iter().copied());
 }
 
 /// The one that `local/start` would use, which is installed by this if there is none.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tests::{chromium::Chromium, watch::Watch};
 use thirtyfour::{By, Key, WebElement, error::WebDriverResult, prelude::ElementQueryable};
+use tokio::task::JoinSet;
 
 /// The bundle as `local/start` serves it with nothing set.
 async fn bundle() -> Watch {
@@ -12,8 +13,39 @@ async fn bundle() -> Watch {
 
 #[tokio::test]
 async fn log_in_see_the_key_call_protected_log_out() {
-    let watch = bundle().await;
-    Chromium::tell("whole-job", async |chromium| {
+    tell_the_whole_job("whole-job", &bundle().await).await;
+}
+
+#[tokio::test]
+async fn the_same_with_the_four_functions_as_they_are_deployed() {
+    let watch = Watch::start_deployed(1, &[]).await;
+    tell_the_whole_job("whole-job-deployed", &watch).await;
+    for function in ["callback", "login", "logout", "protected"] {
+        assert_eq!(watch.instances(function), 1, "{function}\n{}", watch.output());
+    }
+    assert_eq!(watch.instances("local"), 0);
+}
+
+#[tokio::test]
+async fn the_same_with_three_instances_of_each_function() {
+    let watch = Watch::start_deployed(3, &[]).await;
+    // An instance that is busy, or not yet up, is what another is started for.
+    let http = tests::http_client();
+    let mut requests = JoinSet::new();
+    for path in ["/", "/callback", "/protected", "/signed-out"].repeat(12) {
+        requests.spawn(http.get(format!("{}{path}", watch.base_url())).send());
+    }
+    for answer in requests.join_all().await {
+        assert!(answer.is_ok_and(|answer| !answer.status().is_server_error()));
+    }
+    tell_the_whole_job("whole-job-thrice", &watch).await;
+    for function in ["callback", "login", "logout", "protected"] {
+        assert_eq!(watch.instances(function), 3, "{function}\n{}", watch.output());
+    }
+}
+
+async fn tell_the_whole_job(name: &str, watch: &Watch) {
+    Chromium::tell(name, async |chromium| {
         let page = |path: &str| format!("{}{path}", watch.base_url());
         chromium.goto(page("/")).await?;
         assert_eq!(heading(chromium).await?, "Log in");

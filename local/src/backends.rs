@@ -1,0 +1,219 @@
+//! What the four functions need around them when each is a process of its own: the development
+//! identity provider, and a DynamoDB emulator that keeps the sessions in memory.
+
+use std::{
+    fs::{self, OpenOptions},
+    future,
+    io::{self, Write as _},
+    net::{Ipv4Addr, SocketAddr},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+};
+
+use dynoxide::Database;
+use shared::{config::Settings, random::Random, store::table};
+use tokio::net::TcpListener;
+
+use crate::{
+    bundle::BundleConfig,
+    identity_provider::IdentityProvider,
+    settings::{LocalRun, port},
+};
+
+/// The two servers, with their ports taken and the table made.
+pub struct Backends {
+    /// What was assumed, and which address to open.
+    pub run: LocalRun,
+    environment: Vec<(&'static str, String)>,
+    provider: Option<IdentityProvider>,
+    table: Table,
+}
+
+/// The emulator with the one table.
+struct Table {
+    listener: TcpListener,
+    database: Database,
+}
+
+impl Backends {
+    /// Reads what a local run reads, and `DYNAMODB_PORT` and `SESSION_TABLE`; then takes the ports
+    /// and makes the table. `None`: a fault was noted.
+    ///
+    /// The functions' own settings are read too, so that their faults are told here and not when
+    /// the first request starts a function.
+    pub async fn start(settings: &mut Settings, random: &Random) -> Option<Self> {
+        let store = settings.optional("SESSION_STORE", |text| match text {
+            "dynamodb" => Ok(()),
+            _ => Err("must be `dynamodb` here: the functions are processes that share no memory"),
+        });
+        settings.assume("SESSION_STORE", "dynamodb");
+        settings.assume("SESSION_TABLE", "sessions");
+        let unset: Vec<_> =
+            ASSUMED.into_iter().filter(|variable| !settings.is_set(variable)).collect();
+        let run = LocalRun::from_settings(settings, random);
+        let port = port(settings, "DYNAMODB_PORT", DEFAULT_PORT);
+        let functions = BundleConfig::from_settings(settings);
+        let (_, mut run, _) = (store?, run?, functions?);
+
+        let provider = match run.provider.take() {
+            Some(provider) => Some(provider.bind(settings).await?),
+            None => None,
+        };
+        let table = Table::make(settings, SocketAddr::from((Ipv4Addr::LOCALHOST, port?))).await?;
+        let assumed = unset
+            .into_iter()
+            .filter_map(|variable| Some((variable, settings.value_of(variable)?.to_owned())));
+        let environment = assumed.chain(table.environment(settings)?).collect();
+        Some(Self { run, environment, provider, table })
+    }
+
+    /// Writes what the functions need in their environment to the file at `path`, which only its
+    /// owner can read, and which is there at once or not at all.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written.
+    pub fn write_environment(&self, path: &Path) -> io::Result<()> {
+        let mut new = path.as_os_str().to_owned();
+        new.push(format!(".{}", std::process::id()));
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+        for (variable, value) in &self.environment {
+            writeln!(file, "{variable}=\"{value}\"")?;
+        }
+        fs::rename(new, path)
+    }
+
+    /// Answers requests until the future is dropped.
+    ///
+    /// # Errors
+    ///
+    /// When a listener fails.
+    pub async fn serve(self) -> io::Result<()> {
+        let provider = async {
+            match self.provider {
+                Some(provider) => provider.serve().await,
+                None => future::pending().await,
+            }
+        };
+        let table = dynoxide::server::serve_on(self.table.listener, self.table.database);
+        tokio::select! {
+            ended = provider => ended,
+            () = table => Ok(()),
+        }
+    }
+}
+
+impl Table {
+    /// A fault of `DYNAMODB_PORT` where the port cannot be had, of `SESSION_TABLE` where the table
+    /// cannot be made.
+    async fn make(settings: &mut Settings, address: SocketAddr) -> Option<Self> {
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|error| {
+                settings.fault("DYNAMODB_PORT", format_args!("cannot be listened on: {error}"));
+            })
+            .ok()?;
+        let database = database(settings.value_of("SESSION_TABLE")?)
+            .map_err(|error| {
+                settings.fault("SESSION_TABLE", format_args!("cannot be made: {error}"));
+            })
+            .ok()?;
+        Some(Self { listener, database })
+    }
+
+    /// What leads a function to the table. The credentials are nobody's, and written down so that
+    /// those of whoever runs this stay out of it.
+    fn environment(&self, settings: &Settings) -> Option<[(&'static str, String); 7]> {
+        let address = self.listener.local_addr().ok()?;
+        Some([
+            ("AWS_ACCESS_KEY_ID", "emulator".to_owned()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", format!("http://{address}")),
+            ("AWS_REGION", "eu-central-1".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "emulator".to_owned()),
+            ("AWS_SESSION_TOKEN", String::new()),
+            ("SESSION_STORE", "dynamodb".to_owned()),
+            ("SESSION_TABLE", settings.value_of("SESSION_TABLE")?.to_owned()),
+        ])
+    }
+}
+
+/// What a local run assumes where nothing is set, and a function in a process of its own must be
+/// told.
+const ASSUMED: [&str; 6] =
+    ["AUTH_HOST", "BASE_URL", "CLIENT_ID", "CLIENT_SECRET", "SCOPE", "SECRET_KEY"];
+
+const DEFAULT_PORT: u16 = 9_200;
+
+/// The table as the deployment's template makes it.
+fn database(name: &str) -> Result<Database, Box<dyn std::error::Error>> {
+    let database = Database::memory()?;
+    database.create_table(serde_json::from_value(table::create_table(name))?)?;
+    database.update_time_to_live(serde_json::from_value(table::update_time_to_live(name))?)?;
+    Ok(database)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    const AUTH0: [(&str, &str); 3] =
+        [("AUTH_HOST", "tenant.auth0.com"), ("CLIENT_ID", "id"), ("CLIENT_SECRET", "hunter2")];
+
+    async fn start(values: &[(&str, &str)]) -> Result<Backends, String> {
+        let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+        let port = port.to_string();
+        let values = [&[("DYNAMODB_PORT", port.as_str())], values].concat();
+        let mut settings = Settings::from_values(values);
+        let backends = Backends::start(&mut settings, &Random::system()).await;
+        settings.finish().map_err(|error| error.to_string())?;
+        Ok(backends.unwrap())
+    }
+
+    #[tokio::test]
+    async fn the_functions_are_told_what_was_assumed_and_not_what_was_set() {
+        let backends = start(&AUTH0).await.unwrap();
+        assert!(backends.provider.is_none());
+        let told: Vec<_> = backends.environment.iter().map(|(variable, _)| *variable).collect();
+        assert_eq!(
+            told,
+            [
+                "BASE_URL",
+                "SECRET_KEY",
+                "AWS_ACCESS_KEY_ID",
+                "AWS_ENDPOINT_URL_DYNAMODB",
+                "AWS_REGION",
+                "AWS_SECRET_ACCESS_KEY",
+                "AWS_SESSION_TOKEN",
+                "SESSION_STORE",
+                "SESSION_TABLE",
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn r179_only_its_owner_can_read_the_file_with_the_secrets() {
+        let backends = start(&AUTH0).await.unwrap();
+        let path = std::env::temp_dir().join(format!("backends-{}.env", std::process::id()));
+        backends.write_environment(&path).unwrap();
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        let text = fs::read_to_string(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        assert_eq!(mode & 0o777, 0o600);
+        assert!(text.contains("\nSESSION_STORE=\"dynamodb\"\n"), "{text}");
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn faults_are_told_before_anything_is_served() {
+        for (variable, value, expected) in [
+            ("SESSION_STORE", "memory", "must be `dynamodb` here"),
+            ("SESSION_TABLE", "no table", "cannot be made"),
+            ("SESSION_IDLE", "soon", "must be a time span"),
+        ] {
+            let message = start(&[&AUTH0[..], &[(variable, value)]].concat()).await.err().unwrap();
+            assert!(message.contains(&format!("{variable} {expected}")), "{message}");
+        }
+    }
+}
