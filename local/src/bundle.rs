@@ -22,7 +22,7 @@ use shared::{
 pub struct Bundle {
     base_url: BaseUrl,
     /// Each under the name of its binary.
-    functions: [(&'static str, Box<dyn Function>); 4],
+    functions: Vec<(&'static str, Box<dyn Function>)>,
     responder: Responder,
 }
 
@@ -49,7 +49,7 @@ impl Bundle {
     pub fn new(config: BundleConfig, seams: &Seams) -> Self {
         let base_url = config.guard.base_url.clone();
         Self {
-            functions: [
+            functions: vec![
                 ("callback", Box::new(Callback::new(config.callback, seams))),
                 ("login", Box::new(Login::new(config.login, seams))),
                 ("logout", Box::new(Logout::new(config.guard.clone(), seams))),

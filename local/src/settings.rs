@@ -63,7 +63,9 @@ impl LocalRun {
         };
         // A fault in one variable must not look like faults in those that follow from it.
         let host_name = host.clone().flatten().unwrap_or_else(|| "localhost".to_owned());
-        let base_url = format!("http://{host_name}:{}", port.unwrap_or(DEFAULT_PORT));
+        let address = format!("http://{host_name}:{}", port.unwrap_or(DEFAULT_PORT));
+        // As a browser writes it: in lower case, and without the port that http implies.
+        let base_url = Issuer::parse(&address).map_or(address, |origin| origin.origin());
         assume(settings, "BASE_URL", base_url.clone(), &base_url);
         assume(
             settings,
@@ -214,6 +216,12 @@ mod tests {
             assert!(said.contains(variable), "{said}");
         }
         assert!(!said.contains(provider.options.client_secret.expose_secret()));
+    }
+
+    #[test]
+    fn the_address_is_written_as_browsers_write_it() {
+        assert_eq!(run(&[("PORT", "80")]).unwrap().base_url, "http://localhost");
+        assert_eq!(run(&[("HOST", "LOCALHOST")]).unwrap().base_url, "http://localhost:9000");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::{
     clock::Timestamp,
     config::Settings,
     cookie::CookieJar,
-    jwt::Claims,
+    jwt::{Claims, TokenError},
     keys::Keys,
     origin::AllowedOrigins,
     request::Request,
@@ -153,6 +153,8 @@ impl Guard {
                 let is_person = !is_machine(&claims);
                 Ok(Principal { user: claims.user(), is_person, scopes, session: None })
             }
+            // Its session ends with the token, which is believed for a while longer.
+            _ if claims.expires_at <= now => Err(TokenError::Expired.into()),
             TokenSession::Ended | TokenSession::Unknown => Err(Refusal::SessionEnded),
         }
     }

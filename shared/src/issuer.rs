@@ -2,7 +2,6 @@
 
 use std::{fmt, net::IpAddr};
 
-use serde::{Deserialize, Deserializer, de};
 use url::{Host, Url};
 
 /// An issuer identifier (OpenID Connect Core §2) as Auth0 writes it: an `https` origin with a
@@ -96,12 +95,6 @@ impl fmt::Debug for Issuer {
 impl fmt::Display for Issuer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
-    }
-}
-
-impl<'de> Deserialize<'de> for Issuer {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::parse(&String::deserialize(deserializer)?).map_err(de::Error::custom)
     }
 }
 

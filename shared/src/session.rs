@@ -61,8 +61,6 @@ pub struct SessionContents {
 pub struct Session {
     /// The digest by which the store knows it; safe to log.
     pub id: Digest,
-    /// When it began.
-    pub created_at: Timestamp,
     /// When it ends, however much it is used.
     pub ends_at: Timestamp,
     /// What it holds.
@@ -183,12 +181,7 @@ impl Sessions {
                 return Ok(None);
             }
         }
-        Ok(Some(Session {
-            id: row.key,
-            created_at: row.created_at,
-            ends_at: row.ends_at,
-            contents,
-        }))
+        Ok(Some(Session { id: row.key, ends_at: row.ends_at, contents }))
     }
 
     #[expect(

@@ -189,8 +189,12 @@ impl Callback {
         }
         let (secret, ends_at) = self.sessions.begin(&contents, claims.session_expiry, now).await?;
         // Whoever was logged in with this browser is not any more (R36).
-        if let SessionCookie::Present(previous) = self.cookies.session(cookies) {
-            self.sessions.end(previous.digest(), now).await?;
+        if let SessionCookie::Present(previous) = self.cookies.session(cookies)
+            && let Err(error) = self.sessions.end(previous.digest(), now).await
+        {
+            // Nobody will be given the new one, so it had better not live.
+            let _ = self.sessions.end(secret.digest(), now).await;
+            return Err(error.into());
         }
         tracing::info!(event = "login.succeeded", session = %secret.digest(), "a session began");
         let mut response = self.responder.see_other(attempt.return_to.as_str());

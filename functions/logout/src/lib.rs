@@ -44,6 +44,9 @@ pub enum LogoutError {
     /// The credential, or the page that sent the request, is not believed.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// The store does not answer, so nobody knows whether there is a session.
+    #[error(transparent)]
+    Read(StoreError),
     /// The store does not answer: the session may still live, though its cookie is taken away.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -187,7 +190,7 @@ impl Logout {
             Ok(signed_in) => self
                 .responder
                 .page(StatusCode::OK, |nonce| SignOutPage { nonce, signed_in }.render()),
-            Err(error) => self.responder.failure(request, &LogoutError::Store(error)),
+            Err(error) => self.responder.failure(request, &LogoutError::Read(error)),
         }
     }
 
@@ -195,7 +198,7 @@ impl Logout {
     async fn signed_out(&self, request: &Request, now: Timestamp) -> Response {
         let signed_in = match self.is_signed_in(request, now).await {
             Ok(signed_in) => signed_in,
-            Err(error) => return self.responder.failure(request, &LogoutError::Store(error)),
+            Err(error) => return self.responder.failure(request, &LogoutError::Read(error)),
         };
         if !respond::wants_page(request) {
             let code = if signed_in { "signed_in" } else { "signed_out" };
@@ -317,6 +320,7 @@ impl Failure for LogoutError {
                 ..Refusal::CrossSite.public()
             },
             Self::Refused(refusal) => refusal.public(),
+            Self::Read(_) => Public::store_unavailable(),
             Self::Store(_) => Public {
                 title: "The logout may be incomplete",
                 description: "This browser has forgotten the session, but the session store does not answer right now, so the API key may still work. Please try again shortly.",
@@ -327,8 +331,17 @@ impl Failure for LogoutError {
 
     fn event(&self) -> &'static str {
         match self {
+            Self::Refused(Refusal::Keys(_) | Refusal::Store(_) | Refusal::UnknownBaseUrl(_))
+            | Self::Read(_)
+            | Self::Store(_) => "logout.failed",
             Self::Refused(_) => "logout.refused",
-            Self::Store(_) => "logout.failed",
+        }
+    }
+
+    fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Refused(refusal) => refusal.hint(),
+            Self::Read(_) | Self::Store(_) => None,
         }
     }
 }

@@ -227,6 +227,7 @@ async fn a_token_dies_before_ones_eyes() {
         chromium.goto(format!("{}/", watch.base_url())).await?;
         log_in_with(chromium, "GitHub").await?;
         wait_for(chromium, "#live[data-state=bad]").await?;
+        assert_eq!(text(chromium, "#verdict").await?, "Token expired: you are logged out");
         chromium.query(By::XPath("//*[@id='time-left'][.='Expired']")).first().await?;
         wait_for(chromium, "#again a").await?;
         // The one 401 that told so.
