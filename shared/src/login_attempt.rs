@@ -7,6 +7,7 @@ use http::HeaderValue;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    base_url::BaseUrl,
     clock::Timestamp,
     config::Settings,
     cookie::{CookieJar, RequestCookies},
@@ -84,8 +85,9 @@ impl LoginAttempt {
 }
 
 impl LoginCookies {
-    /// Reads `SECRET_KEY`.
-    pub fn from_settings(settings: &mut Settings, jar: CookieJar) -> Option<Self> {
+    /// Reads `SECRET_KEY`, whose faults are to be found even where `base_url` has one too.
+    pub fn from_settings(settings: &mut Settings, base_url: Option<&BaseUrl>) -> Option<Self> {
+        let jar = CookieJar::new(base_url.unwrap_or(&BaseUrl::Gateway));
         Some(Self { keys: SealingKeys::from_settings(settings, "login attempt")?, jar })
     }
 
@@ -169,13 +171,12 @@ mod tests {
     use http::{HeaderMap, header};
 
     use super::*;
-    use crate::base_url::BaseUrl;
 
     const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 
     fn login_cookies() -> LoginCookies {
         let mut settings = Settings::from_values([("SECRET_KEY", Random::system().token())]);
-        LoginCookies::from_settings(&mut settings, CookieJar::new(&BaseUrl::Gateway)).unwrap()
+        LoginCookies::from_settings(&mut settings, None).unwrap()
     }
 
     /// What a browser sends after it was answered with `set_cookies`.

@@ -22,7 +22,7 @@ use async_trait::async_trait;
 
 use crate::{clock::Timestamp, secret::Digest};
 
-#[cfg(feature = "contract")]
+#[cfg(any(test, feature = "contract"))]
 pub mod contract;
 #[cfg(feature = "dynamodb")]
 pub mod dynamodb;

@@ -73,9 +73,7 @@ impl CallbackConfig {
             settings.required("CLIENT_SECRET", "the application's client secret", |text| {
                 Ok::<_, &str>(SecretString::from(text))
             });
-        // Faults in SECRET_KEY are to be found even where BASE_URL has one too.
-        let jar = CookieJar::new(base_url.as_ref().unwrap_or(&BaseUrl::Gateway));
-        let login_cookies = LoginCookies::from_settings(settings, jar);
+        let login_cookies = LoginCookies::from_settings(settings, base_url.as_ref());
         let application = application?;
         let credentials = ClientCredentials {
             client_id: application.client_id.clone(),

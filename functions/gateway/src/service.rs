@@ -7,7 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, header};
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use lambda_runtime::{Context, LambdaEvent, Service, service_fn};
 use serde_json::value::RawValue;
@@ -107,7 +107,9 @@ where
             Ok(event) => event,
             Err(error) => return refuse(error, &HeaderMap::new(), request_id),
         };
-        let headers = event.headers().clone();
+        // All that an answer of the gateway's own looks at, should one be needed.
+        let accept = event.headers().get_all(header::ACCEPT).iter();
+        let headers = accept.map(|value| (header::ACCEPT, value.clone())).collect();
         let request = match event.into_request(request_id) {
             Ok(request) => request,
             Err(error) => return refuse(error, &headers, request_id),

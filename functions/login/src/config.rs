@@ -1,8 +1,8 @@
 //! The settings of the login function.
 
 use shared::{
-    application::Application, base_url::BaseUrl, config::Settings, cookie::CookieJar,
-    login_attempt::LoginCookies, login_methods::LoginMethod, session::SessionLimits,
+    application::Application, base_url::BaseUrl, config::Settings, login_attempt::LoginCookies,
+    login_methods::LoginMethod, session::SessionLimits,
 };
 
 /// What the login function uses.
@@ -42,9 +42,7 @@ impl LoginConfig {
         let limits = SessionLimits::from_settings(settings);
         let scope = scope(settings);
         let show_key = settings.flag("SHOW_KEY", true);
-        // Faults in SECRET_KEY are to be found even where BASE_URL has one too.
-        let jar = CookieJar::new(base_url.as_ref().unwrap_or(&BaseUrl::Gateway));
-        let login_cookies = LoginCookies::from_settings(settings, jar);
+        let login_cookies = LoginCookies::from_settings(settings, base_url.as_ref());
         Some(Self {
             application: application?,
             base_url: base_url?,

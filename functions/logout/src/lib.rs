@@ -132,8 +132,7 @@ impl Logout {
         })
     }
 
-    /// `next` is where a browser ends the provider's session. It holds no token, as no
-    /// JSON may (R101).
+    /// `next` is where a browser ends the provider's session. No token may stand in it (R101).
     fn signed_out_json(&self, next: Option<&str>) -> Response {
         let description = "The session has ended.";
         let body = json!({ "code": "signed_out", "description": description, "logout_url": next });

@@ -39,11 +39,7 @@ pub(super) async fn end_session(
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
     if !is_same_origin(&headers, provider.port) {
-        return pages::error(
-            StatusCode::FORBIDDEN,
-            "Not from here",
-            "This form was sent by another site.",
-        );
+        return pages::foreign_form();
     }
     let parameters = Parameters::parse(&body.unwrap_or_default());
     let subject = parameters.find("subject").unwrap_or_default();

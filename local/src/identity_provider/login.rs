@@ -43,11 +43,7 @@ pub(super) async fn submit(
 ) -> Response {
     // Another site's form must not sign anyone in as somebody of its choice (login CSRF).
     if !is_same_origin(&headers, provider.port) {
-        return pages::error(
-            StatusCode::FORBIDDEN,
-            "Not from here",
-            "This form was sent by another site.",
-        );
+        return pages::foreign_form();
     }
     let Ok(body) = body else { return expired() };
     let parameters = Parameters::parse(&body);

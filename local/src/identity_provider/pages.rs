@@ -82,6 +82,11 @@ pub(super) fn message(title: &str, text: &str) -> Response {
     page(StatusCode::OK, &MessagePage { title, text }, None)
 }
 
+/// The answer to a form that another site sent.
+pub(super) fn foreign_form() -> Response {
+    error(StatusCode::FORBIDDEN, "Not from here", "This form was sent by another site.")
+}
+
 /// A page that says what went wrong. The texts are the provider's own: what a client sent is not
 /// repeated.
 pub(super) fn error(status: StatusCode, title: &str, text: &str) -> Response {

@@ -215,13 +215,16 @@ pub async fn r094_end_wins_over_slides_in_flight(store: Arc<dyn SessionStore>) {
     assert!(live_session(&*store, "one", after(50)).await.is_none());
 }
 
-const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
+/// The moment at which every story of the suite begins.
+pub const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 
-fn after(seconds: u64) -> Timestamp {
+/// The moment `seconds` after [`NOW`].
+pub fn after(seconds: u64) -> Timestamp {
     NOW + Duration::from_secs(seconds)
 }
 
-fn session(name: &str) -> SessionRow {
+/// A session of 1,000 seconds, 100 of them without being used.
+pub fn session(name: &str) -> SessionRow {
     SessionRow {
         key: Digest::of(name),
         created_at: NOW,
@@ -233,7 +236,8 @@ fn session(name: &str) -> SessionRow {
     }
 }
 
-fn pointer(token: &str, name: &str) -> PointerRow {
+/// The pointer from `token`, of 500 seconds, to that session.
+pub fn pointer(token: &str, name: &str) -> PointerRow {
     PointerRow {
         key: Digest::of(token),
         session: Digest::of(name),

@@ -192,7 +192,7 @@ mod tests {
     }
 }
 
-#[cfg(all(test, feature = "contract"))]
+#[cfg(test)]
 mod contract {
     use std::sync::Arc;
 

@@ -6,38 +6,19 @@ use dynoxide::Database;
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::{config::Settings, error::chain, store::table};
+use crate::{
+    config::Settings,
+    error::chain,
+    store::{
+        contract::{NOW, after, pointer, session},
+        table,
+    },
+};
 
 mod emulated;
 mod misbehaving;
 
-const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 const TABLE: &str = "sessions";
-
-fn after(seconds: u64) -> Timestamp {
-    NOW + Duration::from_secs(seconds)
-}
-
-fn session(name: &str) -> SessionRow {
-    SessionRow {
-        key: Digest::of(name),
-        created_at: NOW,
-        used_at: NOW,
-        ends_at: after(1_000),
-        expires_at: after(100),
-        cookie_key: b"wrapped for the cookie".to_vec(),
-        sealed: vec![0, 255, 1, 254],
-    }
-}
-
-fn pointer(token: &str, name: &str) -> PointerRow {
-    PointerRow {
-        key: Digest::of(token),
-        session: Digest::of(name),
-        token_key: b"wrapped for the token".to_vec(),
-        expires_at: after(500),
-    }
-}
 
 /// A store as a function makes it from its environment, whose table is at `address`.
 fn store_at(address: &str) -> DynamoStore {
@@ -73,7 +54,6 @@ async fn serve(database: Database) -> DynamoStore {
     store_at(&address)
 }
 
-#[cfg(feature = "contract")]
 crate::store_contract!(async || std::sync::Arc::new(serve(database()).await));
 
 /// R176, R179: what goes to the log names the call and the reason, and no key.
