@@ -1,6 +1,8 @@
 //! What two functions need, or what is a seam: the session store and the identity provider.
 
 pub mod application;
+#[cfg(feature = "aws")]
+mod aws;
 pub mod base_url;
 pub mod clock;
 pub mod config;
