@@ -203,3 +203,78 @@ impl<T> fmt::Debug for Environment<T> {
         f.write_str("Environment")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INSIDE_LAMBDA: (&str, &str) = ("LAMBDA_TASK_ROOT", "/var/task");
+
+    fn read(values: &[(&str, &str)]) -> Result<StoredSecret<String>, String> {
+        let mut settings = Settings::from_values(values.iter().copied());
+        let secrets = SecretSource::from_settings(&mut settings);
+        let secret = secrets.secret(&mut settings, SECRET_KEY, "a word", |text| {
+            if text == "hunter2" { Err("must be another word") } else { Ok(text.to_owned()) }
+        });
+        settings.finish().map_err(|error| error.to_string())?;
+        Ok(secret.unwrap())
+    }
+
+    fn fault(variable: &str, expected: &str) -> String {
+        format!("the configuration cannot be used:\n  {variable} {expected}")
+    }
+
+    #[tokio::test]
+    async fn what_stands_in_the_environment_never_changes() {
+        let secret = read(&[("SECRET_KEY", "word")]).unwrap();
+        let now = Timestamp::from_unix(1_800_000_000);
+        let word = secret.current(now).await.unwrap();
+        secret.refuse(&word);
+        assert_eq!(secret.current(now).await.unwrap(), word);
+        assert_eq!(secret.newer_than(&word, now).await.unwrap(), None);
+    }
+
+    #[test]
+    fn outside_lambda_the_variable_is_asked_for() {
+        assert_eq!(read(&[]).unwrap_err(), fault("SECRET_KEY", "is not set: a word"));
+        let message = read(&[("SECRET_KEY", "hunter2")]).unwrap_err();
+        assert_eq!(message, fault("SECRET_KEY", "must be another word"));
+    }
+
+    /// Whoever may look at a function's configuration would see it.
+    #[test]
+    fn r179_inside_lambda_no_variable_holds_a_secret() {
+        assert_eq!(
+            read(&[INSIDE_LAMBDA, ("SECRET_KEY", "word")]).unwrap_err(),
+            fault(
+                "SECRET_KEY",
+                "must not be set inside Lambda: let SECRET_KEY_ARN name it in Secrets Manager"
+            )
+        );
+        assert_eq!(
+            read(&[INSIDE_LAMBDA]).unwrap_err(),
+            fault("SECRET_KEY_ARN", "is not set: the secret in Secrets Manager that is SECRET_KEY")
+        );
+        let both = read(&[INSIDE_LAMBDA, ("SECRET_KEY", "word"), ("SECRET_KEY_ARN", "arn")]);
+        let expected = "\n  SECRET_KEY_ARN must not be set beside SECRET_KEY";
+        assert!(both.unwrap_err().contains(expected));
+    }
+
+    #[cfg(not(feature = "secrets-manager"))]
+    #[test]
+    fn a_build_without_secrets_manager_says_so() {
+        assert_eq!(
+            read(&[("SECRET_KEY_ARN", "arn")]).unwrap_err(),
+            fault(
+                "SECRET_KEY_ARN",
+                "cannot be used: this program was built without Secrets Manager, set SECRET_KEY"
+            )
+        );
+    }
+
+    #[test]
+    fn r179_debug_output_hides_the_secret() {
+        let shown = format!("{:?}", read(&[("SECRET_KEY", "swordfish")]).unwrap());
+        assert_eq!(shown, "StoredSecret(Environment)");
+    }
+}
