@@ -3,6 +3,7 @@
 use std::{
     future::Future,
     sync::{Arc, PoisonError, RwLock},
+    time::Duration,
 };
 
 use tokio::{
@@ -49,8 +50,8 @@ impl<T> Cache<T> {
         now: Timestamp,
         fetch: impl FnOnce() -> F,
     ) -> Result<Arc<T>, KeysError> {
-        if let Some(known) = self.current().filter(|known| now.since(known.fetched_at) < HARD_AGE) {
-            if now.since(known.fetched_at) < SOFT_AGE {
+        if let Some(known) = self.current().filter(|known| known.age(now) < HARD_AGE) {
+            if known.age(now) < SOFT_AGE {
                 return Ok(known.value);
             }
             // Old, but good: one reader asks for a new one, the others go on at once.
@@ -63,7 +64,7 @@ impl<T> Cache<T> {
             return Ok(self.conclude(&mut attempts, now, fetched).unwrap_or(known.value));
         }
         let mut attempts = self.attempts.lock().await;
-        if let Some(known) = self.current().filter(|known| now.since(known.fetched_at) < HARD_AGE) {
+        if let Some(known) = self.current().filter(|known| known.age(now) < HARD_AGE) {
             return Ok(known.value);
         }
         if let Some(error) = attempts.recent_failure(now) {
@@ -88,7 +89,7 @@ impl<T> Cache<T> {
         {
             return Ok(Some(known.value));
         }
-        if attempts.missed_at.is_some_and(|missed_at| now.since(missed_at) < MISS_COOL_DOWN) {
+        if attempts.missed_at.is_some_and(|missed_at| apart(missed_at, now) < MISS_COOL_DOWN) {
             // After a failure nobody can tell whether the key exists.
             return attempts.recent_failure(now).map_or(Ok(None), Err);
         }
@@ -126,10 +127,16 @@ impl<T> Cache<T> {
     }
 }
 
+impl<T> Snapshot<T> {
+    fn age(&self, now: Timestamp) -> Duration {
+        apart(self.fetched_at, now)
+    }
+}
+
 impl Attempts {
     fn recent_failure(&self, now: Timestamp) -> Option<KeysError> {
         let (failed_at, error) = self.failure.as_ref()?;
-        (now.since(*failed_at) < FAILURE_PAUSE).then(|| error.clone())
+        (apart(*failed_at, now) < FAILURE_PAUSE).then(|| error.clone())
     }
 }
 
@@ -137,4 +144,12 @@ impl<T> Clone for Snapshot<T> {
     fn clone(&self) -> Self {
         Self { value: Arc::clone(&self.value), fetched_at: self.fetched_at }
     }
+}
+
+/// How far apart two moments are, whichever came first.
+///
+/// The clock may have been ahead at the first and been set right since. Counted from there, a
+/// document would stay young until that moment comes again, and a withdrawn key would work on.
+fn apart(one: Timestamp, other: Timestamp) -> Duration {
+    other.since(one).max(one.since(other))
 }
