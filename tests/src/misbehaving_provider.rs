@@ -97,6 +97,23 @@ pub enum TokenEndpoint {
     Slow,
 }
 
+/// How the endpoint of the key set behaves.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum KeySetEndpoint {
+    /// As it should.
+    Works,
+    /// It answers with this status.
+    Fails(u16),
+    /// It answers with a set without keys.
+    Empty,
+    /// It answers with a page.
+    Html,
+    /// It answers with 10 MB of JSON.
+    Huge,
+    /// It takes longer than anybody waits.
+    Silent,
+}
+
 /// How the script with the login methods behaves.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum MethodsScript {
@@ -127,6 +144,10 @@ struct Behaviour {
     response: Value,
     metadata: Value,
     metadata_is_down: bool,
+    metadata_requests: usize,
+    key_set: Value,
+    key_set_endpoint: KeySetEndpoint,
+    key_set_requests: usize,
     signature: Signature,
     token_endpoint: TokenEndpoint,
     methods_script: MethodsScript,
@@ -156,6 +177,10 @@ impl MisbehavingProvider {
             response: none(),
             metadata: none(),
             metadata_is_down: false,
+            metadata_requests: 0,
+            key_set: key_set_document(&[&TEST_KEY]),
+            key_set_endpoint: KeySetEndpoint::Works,
+            key_set_requests: 0,
             signature: Signature::Own,
             token_endpoint: TokenEndpoint::Works,
             methods_script: MethodsScript::Lists(vec![
@@ -170,7 +195,7 @@ impl MisbehavingProvider {
         let provider = Self { issuer, clock, state: Arc::new(Mutex::new(behaviour)) };
         let router = Router::new()
             .route("/.well-known/openid-configuration", get(metadata))
-            .route("/.well-known/jwks.json", get(async || Json(key_set_document(&[&TEST_KEY]))))
+            .route("/.well-known/jwks.json", get(key_set))
             .route("/oauth/token", post(token))
             .route("/elsewhere", get(elsewhere).post(elsewhere))
             .route("/client/{script}", get(script))
@@ -207,6 +232,26 @@ impl MisbehavingProvider {
     /// Whether the discovery document can be had.
     pub fn set_metadata_down(&self, is_down: bool) {
         self.state().metadata_is_down = is_down;
+    }
+
+    /// Publishes these keys from now on.
+    pub fn publish(&self, keys: &[&TestKey]) {
+        self.state().key_set = key_set_document(keys);
+    }
+
+    /// The endpoint of the key set behaves like that from now on.
+    pub fn set_key_set_endpoint(&self, behaviour: KeySetEndpoint) {
+        self.state().key_set_endpoint = behaviour;
+    }
+
+    /// How often the discovery document was asked for.
+    pub fn metadata_requests(&self) -> usize {
+        self.state().metadata_requests
+    }
+
+    /// How often the key set was asked for.
+    pub fn key_set_requests(&self) -> usize {
+        self.state().key_set_requests
     }
 
     /// Signs ID tokens like that from now on.
@@ -289,9 +334,14 @@ impl MisbehavingProvider {
 
     /// An ID token of `user` that no login here brought.
     pub fn id_token(&self, user: User, changes: &Value) -> String {
+        self.id_token_by(&TEST_KEY, user, changes)
+    }
+
+    /// The same, signed by this key.
+    pub fn id_token_by(&self, key: &TestKey, user: User, changes: &Value) -> String {
         let mut claims = self.id_token_claims(user);
         change(&mut claims, changes);
-        TEST_KEY.sign(&claims)
+        key.sign(&claims)
     }
 
     fn id_token_claims(&self, user: User) -> Value {
@@ -404,7 +454,8 @@ fn change(object: &mut Value, changes: &Value) {
 const TOO_LONG: Duration = Duration::from_secs(20);
 
 async fn metadata(State(provider): State<MisbehavingProvider>) -> Response {
-    let state = provider.state();
+    let mut state = provider.state();
+    state.metadata_requests += 1;
     if state.metadata_is_down {
         return StatusCode::BAD_GATEWAY.into_response();
     }
@@ -419,6 +470,29 @@ async fn metadata(State(provider): State<MisbehavingProvider>) -> Response {
     });
     change(&mut document, &state.metadata);
     Json(document).into_response()
+}
+
+async fn key_set(State(provider): State<MisbehavingProvider>) -> Response {
+    let (behaviour, document) = {
+        let mut state = provider.state();
+        state.key_set_requests += 1;
+        (state.key_set_endpoint, state.key_set.clone())
+    };
+    match behaviour {
+        KeySetEndpoint::Works => Json(document).into_response(),
+        KeySetEndpoint::Fails(status) => StatusCode::from_u16(status).unwrap().into_response(),
+        KeySetEndpoint::Empty => Json(json!({ "keys": [] })).into_response(),
+        KeySetEndpoint::Html => Html("<h1>The text of the provider</h1>").into_response(),
+        KeySetEndpoint::Huge => {
+            let mut document = document;
+            document["padding"] = "a".repeat(10_000_000).into();
+            Json(document).into_response()
+        }
+        KeySetEndpoint::Silent => {
+            sleep(TOO_LONG).await;
+            StatusCode::NO_CONTENT.into_response()
+        }
+    }
 }
 
 async fn token(

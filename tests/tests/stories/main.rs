@@ -7,6 +7,7 @@ mod api;
 mod browser_defences;
 mod callback;
 mod http_edge;
+mod keys;
 mod login;
 mod logout;
 mod logs;
