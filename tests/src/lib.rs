@@ -11,9 +11,11 @@ pub mod chromium;
 pub mod misbehaving_provider;
 pub mod observed_store;
 pub mod page;
+pub mod permissions;
 pub mod process;
 pub mod secrets;
 pub mod site;
+pub mod template;
 pub mod visitor;
 pub mod watch;
 
