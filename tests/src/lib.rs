@@ -12,6 +12,7 @@ pub mod misbehaving_provider;
 pub mod observed_store;
 pub mod page;
 pub mod process;
+pub mod requirements;
 pub mod secrets;
 pub mod site;
 pub mod visitor;

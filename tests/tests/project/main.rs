@@ -1,0 +1,3 @@
+//! What the project says of itself, held against its sources.
+
+mod requirements;
