@@ -73,7 +73,7 @@ pub enum VerifyError {
 impl Keys {
     /// The keys of `issuer`, as `provider` tells them. Nothing is asked yet.
     pub fn new(provider: Arc<dyn IdentityProvider>, issuer: Issuer) -> Self {
-        Self { provider, issuer, metadata: Cache::new(), key_set: Cache::new() }
+        Self { provider, issuer, metadata: Cache::new("metadata"), key_set: Cache::new("keys") }
     }
 
     /// The provider's discovery document.

@@ -2,6 +2,8 @@
 
 pub mod application;
 pub mod base_url;
+#[cfg(any(test, feature = "testing"))]
+pub mod captured_log;
 pub mod clock;
 pub mod config;
 pub mod cookie;

@@ -8,6 +8,7 @@ pub mod answer;
 pub mod browser;
 pub mod certified_provider;
 pub mod chromium;
+pub mod documentation;
 pub mod misbehaving_provider;
 pub mod observed_store;
 pub mod page;
@@ -17,6 +18,7 @@ pub mod secrets;
 pub mod site;
 pub mod visitor;
 pub mod watch;
+pub mod watched_log;
 
 use std::path::PathBuf;
 use std::sync::Once;

@@ -3,9 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeSet, HashSet},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, LazyLock, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -17,6 +17,7 @@ use local::bundle::{Bundle, BundleConfig};
 use shared::{
     clock::{Clock, Timestamp},
     config::Settings,
+    guard::{Guard, GuardConfig},
     issuer::Issuer,
     keys::Keys,
     provider::{HttpProvider, IdentityProvider},
@@ -25,9 +26,14 @@ use shared::{
     seams::Seams,
     store::SessionStore,
 };
+use url::Url;
 
 use crate::{
-    answer::Answer, misbehaving_provider::MisbehavingProvider, observed_store::ObservedStore,
+    answer::Answer,
+    documentation::Documentation,
+    misbehaving_provider::{ADA, GRACE, MisbehavingProvider},
+    observed_store::ObservedStore,
+    watched_log::WatchedLog,
 };
 
 /// Where browsers reach it.
@@ -56,6 +62,8 @@ pub struct Site(Arc<Parts>);
 struct Parts {
     bundle: Bundle,
     clock: MovedClock,
+    guard: Guard,
+    log: WatchedLog,
     provider: Option<MisbehavingProvider>,
     store: Arc<ObservedStore>,
     requests: AtomicU64,
@@ -125,7 +133,17 @@ impl Site {
             ("SECRET_KEY", SECRET_KEY),
         ];
         let mut settings = Settings::from_values(usual.iter().chain(settings).copied());
+        let log = WatchedLog::new();
+        for (variable, name) in [("CLIENT_SECRET", "the client secret"), ("SECRET_KEY", "a key")] {
+            settings.value_of(variable).into_iter().for_each(|secret| log.keep_out(name, secret));
+        }
+        for user in [ADA, GRACE] {
+            log.keep_out("an e-mail address", user.email);
+            log.keep_out("a name", user.name);
+            log.keep_out("a subject", user.subject);
+        }
         let config = BundleConfig::from_settings(&mut settings);
+        let guard = GuardConfig::from_settings(&mut settings);
         settings.finish().unwrap();
         let issuer = Issuer::parse(issuer).unwrap();
         let store = Arc::new(ObservedStore::default());
@@ -139,6 +157,8 @@ impl Site {
         Self(Arc::new(Parts {
             bundle: Bundle::new(config.unwrap(), &seams),
             clock,
+            guard: Guard::new(guard.unwrap(), &seams),
+            log,
             provider,
             store,
             requests: AtomicU64::new(0),
@@ -159,6 +179,16 @@ impl Site {
     /// Its clock.
     pub fn clock(&self) -> &MovedClock {
         &self.0.clock
+    }
+
+    /// What guards its API, for rules of a function of one's own.
+    pub fn guard(&self) -> &Guard {
+        &self.0.guard
+    }
+
+    /// What it logs.
+    pub fn log(&self) -> &WatchedLog {
+        &self.0.log
     }
 
     /// The moment that its clock shows.
@@ -204,8 +234,15 @@ impl Site {
             .extensions_mut()
             .insert(RequestContext { request_id: request_id.clone(), domain_name: None });
         let path = request.uri().path().to_owned();
+        let credentials = credentials(&request);
+        let logged = self.0.log.length();
         let answer = Answer::new(request_id, self.answer(request, self.now()).await);
+        let credentials: Vec<_> =
+            credentials.iter().map(|text| ("what a request brought", text.as_str())).collect();
+        self.0.log.assert_absent_since(logged, &credentials);
+        self.keep_out(&answer);
         self.check_headers(&path, &answer);
+        check_error(&path, &answer);
         check_cookies(&answer);
         if answer.is_page() {
             self.check_page(&answer);
@@ -215,7 +252,20 @@ impl Site {
 
     /// The bundle's bare answer.
     pub async fn answer(&self, request: Request, now: Timestamp) -> Response {
-        self.0.bundle.handle(request, now).await
+        self.0.log.watch(self.0.bundle.handle(request, now)).await
+    }
+
+    /// R173: what `answer` hands out stands in no log, whatever it is used for later.
+    fn keep_out(&self, answer: &Answer) {
+        for cookie in answer.cookies().iter().filter(|cookie| !cookie.value().is_empty()) {
+            self.0.log.keep_out("a cookie", cookie.value());
+        }
+        let Ok(location) = Url::parse(answer.header("location")) else { return };
+        for (name, value) in location.query_pairs() {
+            if ["id_token_hint", "nonce", "state"].contains(&&*name) {
+                self.0.log.keep_out("a parameter of a redirect", &value);
+            }
+        }
     }
 
     /// R169, R170: what stands in every answer, whatever it is.
@@ -275,6 +325,43 @@ impl Site {
                 other => assert!(!EMBEDDING.contains(&other), "<{name}> has no place on a page"),
             }
         }
+    }
+}
+
+impl Drop for Parts {
+    fn drop(&mut self) {
+        let secrets = self.provider.iter().flat_map(MisbehavingProvider::secrets);
+        secrets.for_each(|(name, secret)| self.log.keep_out(name, &secret));
+    }
+}
+
+/// The credentials in a request, and whatever else stands in its query: the values that are long
+/// enough to be told from other text.
+fn credentials(request: &Request) -> Vec<String> {
+    let texts = |name: header::HeaderName| {
+        let values = request.headers().get_all(name).iter();
+        values
+            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+            .collect::<Vec<_>>()
+    };
+    let cookies = texts(header::COOKIE);
+    let cookies = cookies.iter().flat_map(|header| header.split([';', '=', ' ']));
+    let tokens = texts(header::AUTHORIZATION);
+    let tokens = tokens.iter().flat_map(|header| header.split([' ', ',']));
+    let query = request.uri().query().unwrap_or_default();
+    let query = form_urlencoded::parse(query.as_bytes()).map(|(_, value)| value.into_owned());
+    let all = cookies.chain(tokens).map(str::to_owned).chain(query);
+    all.filter(|text| text.len() >= 16).collect()
+}
+
+/// `README.md` names every error that a program may be answered with.
+fn check_error(path: &str, answer: &Answer) {
+    static ERRORS: LazyLock<BTreeSet<(u16, String)>> =
+        LazyLock::new(|| Documentation::read().errors());
+    if answer.status() >= 400 && !answer.is_page() {
+        let code = answer.json()["code"].as_str().unwrap_or_default().to_owned();
+        let error = (answer.status(), code);
+        assert!(ERRORS.contains(&error), "{path}: README.md knows no such error: {error:?}");
     }
 }
 

@@ -4,8 +4,6 @@
 
 use std::{
     future::{Future, pending},
-    io,
-    sync::{Arc, Mutex},
     time::{Duration, UNIX_EPOCH},
 };
 
@@ -13,43 +11,12 @@ use bytes::Bytes;
 use lambda_runtime::{Context, LambdaEvent, Service};
 use serde_json::{Value, json, value::RawValue};
 use shared::{
+    captured_log::CapturedLog,
     clock::{Clock, Timestamp},
     request::{Request, RequestContext, Response},
 };
-use tracing_subscriber::fmt::MakeWriter;
 
 const NOW: Timestamp = Timestamp::from_unix(1_700_000_000);
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-
-    fn lines(&self) -> Vec<Value> {
-        self.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
 
 fn event(method: &str, path: &str) -> Value {
     json!({
@@ -103,9 +70,9 @@ async fn never(_: Request, _: Timestamp) -> Response {
     pending().await
 }
 
-fn capture(debug: bool) -> (Log, tracing::subscriber::DefaultGuard) {
-    let log = Log::default();
-    let subscriber = gateway::logging::subscriber(debug, "invocations::main", log.clone());
+fn capture(debug: bool) -> (CapturedLog, tracing::subscriber::DefaultGuard) {
+    let log = CapturedLog::default();
+    let subscriber = gateway::logging::subscriber(debug, "invocations::main", log.writer());
     (log, tracing::subscriber::set_default(subscriber))
 }
 

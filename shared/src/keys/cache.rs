@@ -20,6 +20,8 @@ use super::{FAILURE_PAUSE, HARD_AGE, KeysError, MISS_COOL_DOWN, REFRESH_PATIENCE
 /// fetches holds the other lock, so there is one fetch in flight.
 #[derive(Debug)]
 pub(super) struct Cache<T> {
+    /// What it is called in the log.
+    document: &'static str,
     current: RwLock<Option<Snapshot<T>>>,
     attempts: Mutex<Attempts>,
 }
@@ -39,8 +41,8 @@ struct Attempts {
 }
 
 impl<T> Cache<T> {
-    pub(super) fn new() -> Self {
-        Self { current: RwLock::new(None), attempts: Mutex::new(Attempts::default()) }
+    pub(super) fn new(document: &'static str) -> Self {
+        Self { document, current: RwLock::new(None), attempts: Mutex::new(Attempts::default()) }
     }
 
     /// The document, fetched if there is none or it is old.
@@ -109,6 +111,8 @@ impl<T> Cache<T> {
     ) -> Result<Arc<T>, KeysError> {
         match fetched {
             Ok(value) => {
+                let document = self.document;
+                tracing::info!(event = "provider.fetched", document, "the provider was asked");
                 attempts.failure = None;
                 let value = Arc::new(value);
                 let snapshot = Snapshot { value: Arc::clone(&value), fetched_at: now };
@@ -118,7 +122,12 @@ impl<T> Cache<T> {
             Err(error) => {
                 let error = KeysError(Arc::new(error));
                 let cause: &dyn std::error::Error = &error;
-                tracing::warn!(error = cause, "a document of the provider cannot be had");
+                tracing::warn!(
+                    event = "provider.unavailable",
+                    document = self.document,
+                    error = cause,
+                    "the provider gave no answer that can be used"
+                );
                 attempts.failure = Some((now, error.clone()));
                 Err(error)
             }
