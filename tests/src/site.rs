@@ -26,7 +26,6 @@ use shared::{
     seams::Seams,
     store::SessionStore,
 };
-use url::Url;
 
 use crate::{
     answer::Answer,
@@ -234,13 +233,7 @@ impl Site {
             .extensions_mut()
             .insert(RequestContext { request_id: request_id.clone(), domain_name: None });
         let path = request.uri().path().to_owned();
-        let credentials = credentials(&request);
-        let logged = self.0.log.length();
         let answer = Answer::new(request_id, self.answer(request, self.now()).await);
-        let credentials: Vec<_> =
-            credentials.iter().map(|text| ("what a request brought", text.as_str())).collect();
-        self.0.log.assert_absent_since(logged, &credentials);
-        self.keep_out(&answer);
         self.check_headers(&path, &answer);
         check_error(&path, &answer);
         check_cookies(&answer);
@@ -252,20 +245,7 @@ impl Site {
 
     /// The bundle's bare answer.
     pub async fn answer(&self, request: Request, now: Timestamp) -> Response {
-        self.0.log.watch(self.0.bundle.handle(request, now)).await
-    }
-
-    /// R173: what `answer` hands out stands in no log, whatever it is used for later.
-    fn keep_out(&self, answer: &Answer) {
-        for cookie in answer.cookies().iter().filter(|cookie| !cookie.value().is_empty()) {
-            self.0.log.keep_out("a cookie", cookie.value());
-        }
-        let Ok(location) = Url::parse(answer.header("location")) else { return };
-        for (name, value) in location.query_pairs() {
-            if ["id_token_hint", "nonce", "state"].contains(&&*name) {
-                self.0.log.keep_out("a parameter of a redirect", &value);
-            }
-        }
+        self.0.log.exchange(request, |request| self.0.bundle.handle(request, now)).await
     }
 
     /// R169, R170: what stands in every answer, whatever it is.
@@ -333,25 +313,6 @@ impl Drop for Parts {
         let secrets = self.provider.iter().flat_map(MisbehavingProvider::secrets);
         secrets.for_each(|(name, secret)| self.log.keep_out(name, &secret));
     }
-}
-
-/// The credentials in a request, and whatever else stands in its query: the values that are long
-/// enough to be told from other text.
-fn credentials(request: &Request) -> Vec<String> {
-    let texts = |name: header::HeaderName| {
-        let values = request.headers().get_all(name).iter();
-        values
-            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
-            .collect::<Vec<_>>()
-    };
-    let cookies = texts(header::COOKIE);
-    let cookies = cookies.iter().flat_map(|header| header.split([';', '=', ' ']));
-    let tokens = texts(header::AUTHORIZATION);
-    let tokens = tokens.iter().flat_map(|header| header.split([' ', ',']));
-    let query = request.uri().query().unwrap_or_default();
-    let query = form_urlencoded::parse(query.as_bytes()).map(|(_, value)| value.into_owned());
-    let all = cookies.chain(tokens).map(str::to_owned).chain(query);
-    all.filter(|text| text.len() >= 16).collect()
 }
 
 /// `README.md` names every error that a program may be answered with.

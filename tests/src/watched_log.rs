@@ -1,11 +1,16 @@
 //! What the functions log, watched for what may not be in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{LazyLock, Mutex, MutexGuard, Once, PoisonError};
 
+use http::header::{self, HeaderName};
 use serde_json::Value;
-use shared::captured_log::CapturedLog;
+use shared::{
+    captured_log::CapturedLog,
+    request::{Request, Response},
+};
 use tracing::{Dispatch, instrument::WithSubscriber};
+use url::Url;
 
 use crate::documentation::{Documentation, LoggedEvent};
 use crate::secrets::assert_absent;
@@ -38,20 +43,34 @@ impl WatchedLog {
         future.with_subscriber(self.subscriber.clone()).await
     }
 
+    /// What `handler` answers to `request`. What the request brought may not stand in the lines that
+    /// it causes; what the answer hands out may stand in no line at all.
+    pub async fn exchange<F: Future<Output = Response>>(
+        &self,
+        request: Request,
+        handler: impl FnOnce(Request) -> F,
+    ) -> Response {
+        let brought = credentials(&request);
+        let brought: Vec<_> =
+            brought.iter().map(|text| ("what a request brought", text.as_str())).collect();
+        let logged = self.log.text().len();
+        let response = self.watch(handler(request)).await;
+        assert_absent(&self.log.text().as_bytes()[logged..], &brought);
+        for (name, secret) in handed_out(&response) {
+            self.keep_out(name, &secret);
+        }
+        response
+    }
+
     /// From now on, and of all that was logged already, `secret` may not be found in it.
     pub fn keep_out(&self, name: &'static str, secret: &str) {
         self.secrets().insert(secret.to_owned(), name);
     }
 
-    /// How many bytes were logged so far.
+    /// Everything that was logged.
     #[must_use]
-    pub fn length(&self) -> usize {
-        self.log.text().len()
-    }
-
-    /// Asserts that none of these was logged after the first `length` bytes.
-    pub fn assert_absent_since(&self, length: usize, secrets: &[(&str, &str)]) {
-        assert_absent(&self.log.text().as_bytes()[length..], secrets);
+    pub fn text(&self) -> String {
+        self.log.text()
     }
 
     /// Each line.
@@ -95,17 +114,62 @@ impl Drop for WatchedLog {
         }
         let secrets = self.secrets();
         let secrets: Vec<_> = secrets.iter().map(|(secret, name)| (*name, &**secret)).collect();
-        for log in [&self.log, &PROCESS] {
-            assert_absent(log.text().as_bytes(), &secrets);
-        }
+        assert_absent(different_lines(&self.log).as_bytes(), &secrets);
+        assert_absent(different_lines(&PROCESS).as_bytes(), &secrets);
         self.log.lines().iter().for_each(assert_documented);
     }
 }
 
 static PROCESS: LazyLock<CapturedLog> = LazyLock::new(CapturedLog::default);
 
+/// The lines that differ by more than their time: a flood of the same is searched once.
+fn different_lines(log: &CapturedLog) -> String {
+    let without_time = |mut line: Value| {
+        line.as_object_mut().expect("a line is an object").remove("timestamp");
+        line.to_string()
+    };
+    let lines: BTreeSet<_> = log.lines().into_iter().map(without_time).collect();
+    lines.into_iter().collect::<Vec<_>>().join("\n")
+}
+
 fn subscriber(log: &CapturedLog) -> impl tracing::Subscriber + Send + Sync + use<> {
     gateway::logging::subscriber(true, "local::main", log.writer())
+}
+
+/// The credentials in a request, and whatever else stands in its query: the values that are long
+/// enough to be told from other text.
+fn credentials(request: &Request) -> Vec<String> {
+    let texts = |name: HeaderName| {
+        let values = request.headers().get_all(name).iter();
+        values
+            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+            .collect::<Vec<_>>()
+    };
+    let cookies = texts(header::COOKIE);
+    let cookies = cookies.iter().flat_map(|header| header.split([';', '=', ' ']));
+    let tokens = texts(header::AUTHORIZATION);
+    let tokens = tokens.iter().flat_map(|header| header.split([' ', ',']));
+    let query = request.uri().query().unwrap_or_default();
+    let query = form_urlencoded::parse(query.as_bytes()).map(|(_, value)| value.into_owned());
+    let all = cookies.chain(tokens).map(str::to_owned).chain(query);
+    all.filter(|text| text.len() >= 16).collect()
+}
+
+/// The secrets in an answer: its cookies, and those of a redirect to the provider.
+fn handed_out(response: &Response) -> Vec<(&'static str, String)> {
+    let texts = |name: HeaderName| {
+        response.headers().get_all(name).iter().filter_map(|value| value.to_str().ok())
+    };
+    let cookies = texts(header::SET_COOKIE)
+        .filter_map(|header| header.split(';').next()?.split_once('='))
+        .map(|(_, value)| ("a cookie", value.to_owned()));
+    let is_secret = |name: &str| ["id_token_hint", "nonce", "state"].contains(&name);
+    let parameters = texts(header::LOCATION)
+        .filter_map(|location| Url::parse(location).ok())
+        .flat_map(|location| location.query_pairs().into_owned().collect::<Vec<_>>())
+        .filter(|(name, _)| is_secret(name))
+        .map(|(_, value)| ("a parameter of a redirect", value));
+    cookies.chain(parameters).filter(|(_, secret)| !secret.is_empty()).collect()
 }
 
 /// R175: a line of the functions is an event with the level and the fields that `README.md` names.

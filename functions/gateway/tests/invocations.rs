@@ -104,12 +104,36 @@ async fn r163_another_event_is_answered_400_with_one_clear_line_and_the_access_l
         );
         let lines = log.lines();
         assert_eq!(lines.len(), 2);
+        assert_eq!(lines[0]["event"], "request.unreadable");
         assert_eq!(lines[0]["level"], "ERROR");
         assert!(lines[0]["error"].as_str().unwrap().contains("payload format 2.0"));
         assert_eq!(lines[1]["message"], "request");
         assert_eq!(lines[1]["status"], 400);
         assert_eq!(lines[1]["route"], "other");
         assert!(!log.text().contains("secret"));
+    }
+}
+
+#[tokio::test]
+async fn r169_r170_an_answer_of_the_gateways_own_has_the_headers_of_every_answer() {
+    for accept in ["text/html", "*/*"] {
+        let mut late = event("GET", "/");
+        late["headers"] = json!({ "accept": accept });
+        let answer = invoke(never, &late, Duration::from_millis(600)).await;
+        assert_eq!(answer["statusCode"], 503);
+        for (name, value) in [
+            ("cache-control", "no-store"),
+            ("referrer-policy", "same-origin"),
+            ("strict-transport-security", "max-age=63072000; includeSubDomains"),
+            ("x-content-type-options", "nosniff"),
+            (
+                "content-security-policy",
+                "default-src 'none'; frame-ancestors 'none'; base-uri 'none'",
+            ),
+        ] {
+            assert_eq!(answer["headers"][name], value, "{name}");
+        }
+        assert_eq!(answer["cookies"], json!([]));
     }
 }
 

@@ -392,6 +392,27 @@ async fn r167_an_allowed_origin_may_log_its_visitor_out() {
 }
 
 #[tokio::test]
+async fn r154_a_preflight_of_a_logout_needs_no_credential_and_ends_nothing() {
+    let site = Site::start_with(&[("ALLOWED_ORIGINS", APP)]).await;
+    let visitor = Visitor::logged_in(&site, ADA).await;
+    let cookie = visitor.cookie_header();
+    for (origin, is_allowed) in [(APP, true), ("https://evil.example", false)] {
+        let headers = [
+            ("origin", origin),
+            ("access-control-request-method", "POST"),
+            ("cookie", cookie.as_str()),
+        ];
+        let answer = site.send(Method::OPTIONS, "/logout", &headers).await;
+        assert_eq!(answer.status(), 204);
+        assert_eq!(answer.has("access-control-allow-origin"), is_allowed);
+        let methods = if is_allowed { "GET, HEAD, POST, OPTIONS" } else { "" };
+        assert_eq!(answer.header("access-control-allow-methods"), methods);
+        assert!(!answer.has("set-cookie"));
+    }
+    assert_eq!(site.live_sessions().await, 1);
+}
+
+#[tokio::test]
 async fn only_reading_is_allowed() {
     let site = Site::start().await;
     let token = Visitor::logged_in(&site, ADA).await.api_key().await;

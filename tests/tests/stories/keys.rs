@@ -176,9 +176,9 @@ async fn r077_the_last_good_keys_bridge_an_outage_for_a_day() {
         let (site, known) = warm().await;
         site.provider().set_key_set_endpoint(outage);
         site.provider().set_metadata_endpoint(outage);
-        for hours in 1..24 {
-            site.pass(HOUR);
-            assert_eq!(site.call_api(&known).await.status(), 200, "{outage:?} {hours}");
+        for hours in [1, 8, 14] {
+            site.pass(hours * HOUR);
+            assert_eq!(site.call_api(&known).await.status(), 200, "{outage:?}");
         }
         site.pass(HOUR - 1);
         assert_eq!(site.call_api(&known).await.status(), 200, "{outage:?}");

@@ -95,7 +95,7 @@ async fn r173_no_secret_is_logged_in_any_form() {
     let log = site.log();
     assert!(log.events().len() >= 12, "{:?}", log.events());
     let secrets: Vec<_> = secrets.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    log.assert_absent_since(0, &secrets);
+    assert_absent(log.text().as_bytes(), &secrets);
 }
 
 #[tokio::test]
@@ -131,7 +131,7 @@ async fn r174_whatever_a_client_sends_it_writes_no_line_of_its_own() {
             "login.failed"
         ]
     );
-    site.log().assert_absent_since(0, &[("a made-up event", "login.succeeded")]);
+    assert!(!site.log().text().contains("login.succeeded"));
 }
 
 #[tokio::test]
