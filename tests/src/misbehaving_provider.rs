@@ -5,7 +5,10 @@
 use std::{
     collections::HashMap,
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -175,8 +178,8 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    /// The answer, which would be `good` if all went well; `redirects` is where it leads instead.
-    async fn answer(self, good: Value, redirects: &str) -> Response {
+    /// The answer, which would be `good` if all went well. What is sent of an endless one is counted.
+    async fn answer(self, good: Value, endless_bytes: Arc<AtomicUsize>) -> Response {
         let json_type = [(header::CONTENT_TYPE, "application/json")];
         match self {
             Self::Works => Json(good).into_response(),
@@ -186,7 +189,7 @@ impl Endpoint {
                 (StatusCode::from_u16(status).unwrap(), Json(body)).into_response()
             }
             Self::Redirects(status) => {
-                let mut response = Redirect::to(redirects).into_response();
+                let mut response = Redirect::to(ELSEWHERE).into_response();
                 *response.status_mut() = StatusCode::from_u16(status).unwrap();
                 response
             }
@@ -198,8 +201,9 @@ impl Endpoint {
                 (json_type, response.to_string()).into_response()
             }
             Self::Endless => {
-                let spaces = futures_util::stream::repeat_with(|| {
-                    Ok::<_, std::convert::Infallible>(Bytes::from_static(&[b' '; 10_000]))
+                let spaces = futures_util::stream::repeat_with(move || {
+                    endless_bytes.fetch_add(SPACES.len(), Ordering::SeqCst);
+                    Ok::<_, std::convert::Infallible>(Bytes::from_static(SPACES))
                 });
                 (json_type, Body::from_stream(spaces)).into_response()
             }
@@ -231,6 +235,7 @@ pub struct MisbehavingProvider {
     pub issuer: String,
     clock: Clock,
     state: Arc<Mutex<Behaviour>>,
+    endless_bytes: Arc<AtomicUsize>,
 }
 
 struct Behaviour {
@@ -306,7 +311,8 @@ impl MisbehavingProvider {
             secrets: Vec::new(),
             last: None,
         };
-        let provider = Self { issuer, clock, state: Arc::new(Mutex::new(behaviour)) };
+        let state = Arc::new(Mutex::new(behaviour));
+        let provider = Self { issuer, clock, state, endless_bytes: Arc::default() };
         let router = Router::new()
             .route("/.well-known/openid-configuration", get(metadata))
             .route("/.well-known/jwks.json", get(key_set))
@@ -409,6 +415,11 @@ impl MisbehavingProvider {
     /// Everything it gave out, or was shown, that nobody else may read, with a name.
     pub fn secrets(&self) -> Vec<(&'static str, String)> {
         self.state().secrets.clone()
+    }
+
+    /// How much of endless answers was taken, what lies in the sockets' buffers included.
+    pub fn endless_bytes(&self) -> usize {
+        self.endless_bytes.load(Ordering::SeqCst)
     }
 
     /// How many requests came where a redirect pointed to.
@@ -630,7 +641,7 @@ async fn metadata(State(provider): State<MisbehavingProvider>) -> Response {
         change(&mut document, &state.metadata);
         state.metadata_endpoint
     };
-    behaviour.answer(document, ELSEWHERE).await
+    behaviour.answer(document, provider.endless_bytes).await
 }
 
 async fn key_set(State(provider): State<MisbehavingProvider>) -> Response {
@@ -639,7 +650,7 @@ async fn key_set(State(provider): State<MisbehavingProvider>) -> Response {
         state.key_set_requests += 1;
         (state.key_set_endpoint, state.keys.clone())
     };
-    behaviour.answer(keys, ELSEWHERE).await
+    behaviour.answer(keys, provider.endless_bytes).await
 }
 
 async fn token(
@@ -654,17 +665,20 @@ async fn token(
         state.token_endpoint
     };
     if !matches!(behaviour, Endpoint::Works | Endpoint::PlainText) {
-        return behaviour.answer(Value::Null, ELSEWHERE).await;
+        return behaviour.answer(Value::Null, provider.endless_bytes).await;
     }
     match provider.redeem(&form) {
         Ok(grant) => {
             let response = provider.tokens(&grant);
             provider.state().last = Some(response.clone());
-            behaviour.answer(response, ELSEWHERE).await
+            behaviour.answer(response, provider.endless_bytes).await
         }
         Err(error) => (StatusCode::FORBIDDEN, Json(json!({ "error": error }))).into_response(),
     }
 }
+
+/// What an endless answer is made of.
+const SPACES: &[u8] = &[b' '; 10_000];
 
 /// Where redirects lead, and nobody should go.
 const ELSEWHERE: &str = "/elsewhere";

@@ -228,7 +228,11 @@ async fn r006_a_browser_that_only_guesses_starts_no_login() {
         let answer = visitor.send(Method::GET, "/login", Sending::NAVIGATION, headers).await;
         answer.is_a_refusal(400, "A login starts with a click");
         assert!(!answer.has("set-cookie"), "{headers:?}");
+        let answer = site.get("/login", headers).await;
+        answer.is_json(400, "not_a_navigation");
+        assert!(!answer.has("set-cookie"), "{headers:?}");
     }
+    assert_eq!((site.store().calls(), site.provider().metadata_requests()), (0, 0));
     // Who says nothing about it is no such browser.
     assert_eq!(site.get("/login", &[]).await.status(), 303);
 }

@@ -90,6 +90,9 @@ async fn r039_an_answer_that_cannot_be_used_is_a_bad_gateway() {
         let reason = format!("the token response is malformed: {reason}");
         is_not_redeemed(&site, 502, &reason).await;
     }
+    // One megabyte was read; some more lay in the sockets' buffers.
+    let taken = site.provider().endless_bytes();
+    assert!((1_000_000..20_000_000).contains(&taken), "{taken}");
 }
 
 #[tokio::test]
