@@ -261,16 +261,19 @@ struct Behaviour {
     last: Option<Value>,
 }
 
+/// What an attacker makes of a text.
+pub type Rewrite = fn(&str) -> String;
+
 /// How texts are changed: those of the ID token's header and payload before they are signed, and
 /// the signed token itself.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rewriting {
     /// The JSON of the header.
-    pub header: Option<fn(&str) -> String>,
+    pub header: Option<Rewrite>,
     /// The JSON of the payload.
-    pub payload: Option<fn(&str) -> String>,
+    pub payload: Option<Rewrite>,
     /// The whole token.
-    pub token: Option<fn(&str) -> String>,
+    pub token: Option<Rewrite>,
 }
 
 /// What a code stands for.
@@ -525,7 +528,7 @@ impl MisbehavingProvider {
         change(&mut claims, &state.claims);
         let mut header = key.header();
         change(&mut header, &state.header);
-        let rewritten = |rewrite: Option<fn(&str) -> String>, text: String| {
+        let rewritten = |rewrite: Option<Rewrite>, text: String| {
             rewrite.map_or_else(|| text.clone(), |rewrite| rewrite(&text))
         };
         let Rewriting { header: of_header, payload: of_payload, token: of_token } = state.rewriting;

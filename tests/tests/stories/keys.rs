@@ -159,7 +159,7 @@ async fn r077_without_keys_nobody_can_tell_and_nobody_is_let_in() {
         assert_eq!(site.store().sessions_created(), 0);
         assert_eq!(site.log().errors_of("provider.unavailable").len(), 1, "asked once");
         let reason = format!("the identity provider's keys or metadata cannot be had: {reason}");
-        assert_eq!(site.log().errors_of("request.failed"), [reason.clone()]);
+        assert_eq!(site.log().errors_of("request.failed"), [reason.as_str()]);
         let reason = format!("the ID token is not acceptable: {reason}");
         assert_eq!(site.log().errors_of("login.failed"), [reason]);
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use shared::jwt::{TokenError, testing::TestKey};
 use tests::{
     answer::Answer,
-    misbehaving_provider::{ADA, Endpoint, GRACE, PublicKeyForm, Rewriting, Signature},
+    misbehaving_provider::{ADA, Endpoint, GRACE, PublicKeyForm, Rewrite, Rewriting, Signature},
     site::{CLIENT_ID, START, Site},
     visitor::{SESSION, Visitor},
 };
@@ -163,7 +163,7 @@ async fn r043_without_an_id_token_nobody_is_logged_in() {
 #[tokio::test]
 async fn r044_a_token_with_something_added_or_missing_is_refused() {
     let site = Site::start().await;
-    let cases: [(fn(&str) -> String, TokenError); 10] = [
+    let cases: [(Rewrite, TokenError); 10] = [
         (|_| "a".to_owned(), TokenError::Opaque),
         (|good| good.rsplit_once('.').unwrap().0.to_owned(), TokenError::Malformed),
         (|good| format!("{good}.c"), TokenError::Malformed),
@@ -190,7 +190,7 @@ async fn r044_a_token_with_something_added_or_missing_is_refused() {
 #[tokio::test]
 async fn r044_claims_that_can_be_read_in_two_ways_are_refused() {
     let site = Site::start().await;
-    let payloads: [(fn(&str) -> String, TokenError); 8] = [
+    let payloads: [(Rewrite, TokenError); 8] = [
         (
             |good| good.replacen('{', r#"{"iss":"https://evil.example/","#, 1),
             TokenError::DuplicateClaim,
@@ -216,7 +216,7 @@ async fn r044_claims_that_can_be_read_in_two_ways_are_refused() {
         site.provider().rewrite(Rewriting { payload: Some(payload), ..Rewriting::default() });
         is_no_id_token(&site, reason).await;
     }
-    let header: fn(&str) -> String = |good| good.replacen('{', r#"{"alg":"none","#, 1);
+    let header: Rewrite = |good| good.replacen('{', r#"{"alg":"none","#, 1);
     site.provider().rewrite(Rewriting { header: Some(header), ..Rewriting::default() });
     is_no_id_token(&site, TokenError::DuplicateClaim).await;
     site.provider().rewrite(Rewriting::default());
