@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_key_seals_and_all_of_them_open() {
+    fn r098_the_first_key_seals_and_all_of_them_open() {
         let random = Random::system();
         let (old, new) = (random.token(), random.token());
         let sealed_before = keys(&old).unwrap().seal(b"login", b"", &random);

@@ -13,6 +13,7 @@ mod login;
 mod logout;
 mod logs;
 mod return_to;
+mod rules;
 mod secrets;
 mod sessions;
 mod tokens;

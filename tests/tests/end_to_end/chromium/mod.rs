@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tests::{chromium::Chromium, watch::Watch};
+use tests::{chromium::Chromium, secrets::assert_absent, watch::Watch};
 use thirtyfour::{By, Key, WebElement, error::WebDriverResult, prelude::ElementQueryable};
 use tokio::task::JoinSet;
 
@@ -45,6 +45,7 @@ async fn the_same_with_three_instances_of_each_function() {
 }
 
 async fn tell_the_whole_job(name: &str, watch: &Watch) {
+    let mut secrets = Vec::new();
     Chromium::tell(name, async |chromium| {
         let page = |path: &str| format!("{}{path}", watch.base_url());
         chromium.goto(page("/")).await?;
@@ -80,7 +81,15 @@ async fn tell_the_whole_job(name: &str, watch: &Watch) {
         assert_ne!(first, second, "it asks every second");
 
         let curl = text(chromium, "#curl").await?;
+        let token: String = text(chromium, "#token").await?.split_whitespace().collect();
         let old_cookie = chromium.get_named_cookie("session").await?.value;
+        secrets = vec![
+            ("the end of the token", token[token.len() - 40..].to_owned()),
+            ("the token", token),
+            ("the cookie", old_cookie.clone()),
+            ("the e-mail address", "ada@example.com".to_owned()),
+            ("the name", "Ada Lovelace".to_owned()),
+        ];
         chromium.find(By::Css("form[action='/logout'] button")).await?.click().await?;
         wait_for_heading(chromium, "You are logged out").await?;
         assert!(chromium.current_url().await?.path() == "/signed-out");
@@ -97,6 +106,11 @@ async fn tell_the_whole_job(name: &str, watch: &Watch) {
         Ok(())
     })
     .await;
+    // R173: whatever the processes printed, the functions' logs among it.
+    let secrets: Vec<_> = secrets.iter().map(|(name, secret)| (*name, secret.as_str())).collect();
+    assert_eq!(secrets.len(), 5);
+    assert!(watch.output().contains("login.succeeded"), "{}", watch.output());
+    assert_absent(watch.output().as_bytes(), &secrets);
 }
 
 #[tokio::test]
