@@ -105,9 +105,10 @@ fn r140_the_table_of_errors_is_that_of_the_sources() {
 fn r177_the_table_of_settings_is_what_is_read() {
     let mut settings = BTreeSet::new();
     for source in sources(&["functions", "local/src", "shared/src"]) {
-        for reader in ["optional(", "required(", "flag(", "duration(", "(settings, "] {
+        let readers = ["optional(", "required(", "flag(", "duration(", "(settings, "];
+        for reader in readers.iter().chain(&["plain: ", "arn: ", "endpoint_variable: "]) {
             for rest in
-                source.split(reader).skip(1).filter(|rest| rest.trim_start().starts_with('"'))
+                source.split(*reader).skip(1).filter(|rest| rest.trim_start().starts_with('"'))
             {
                 let name = quoted(rest).unwrap();
                 let is_variable = |byte: u8| byte.is_ascii_uppercase() || byte == b'_';
