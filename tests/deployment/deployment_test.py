@@ -1,5 +1,5 @@
-"""What `sam build` left, the template as SAM transforms it, and what CloudFormation makes of it, as far
-as moto can tell."""
+"""What `sam build` left, the template as SAM transforms it, and what CloudFormation makes of it, as
+far as moto can tell."""
 
 import ast
 import io
@@ -31,7 +31,7 @@ GLIBC_OF_LAMBDA = (2, 34)
 # What API Gateway waits for a function, in seconds.
 GATEWAY_PATIENCE = 30
 
-# A stack that stands behind a proxy needs nothing of the API's for its outputs, and moto makes none.
+# A stack behind a proxy needs nothing of the API's for its outputs, and moto makes no API.
 PARAMETERS = {
     "AuthHost": "tenant.eu.auth0.com",
     "BaseUrl": "https://api.example.com",
@@ -138,7 +138,7 @@ class Artifacts(unittest.TestCase):
             self.assertLessEqual(newest, GLIBC_OF_LAMBDA, name)
 
     def test_each_is_built_from_its_own_package(self):
-        """From the workspace's root Cargo would unify features with those of the tests' packages."""
+        """From the workspace's root Cargo would build in the features that the tests need."""
         for name, function in functions().items():
             binary = function["Metadata"]["BuildProperties"]["Binary"]
             manifest = PROJECT / function["Properties"]["CodeUri"] / "Cargo.toml"
@@ -278,7 +278,7 @@ class Deployment(unittest.TestCase):
     def setUpClass(cls):
         cls.template = json.loads(json.dumps(TRANSFORMED))
         cls.secrets = {}
-        # moto makes no secrets from templates, so they are made by its API from the same properties.
+        # moto makes no secrets from templates, so its API makes them from the same properties.
         for name, resource in list(cls.template["Resources"].items()):
             if resource["Type"] == "AWS::SecretsManager::Secret":
                 cls.secrets[name] = cls.make_secret(name, resource["Properties"])
@@ -294,14 +294,16 @@ class Deployment(unittest.TestCase):
             Capabilities=["CAPABILITY_IAM"],
         )
         (cls.stack,) = formation.describe_stacks(StackName="auth0-login")["Stacks"]
-        cls.outputs = {output["OutputKey"]: output["OutputValue"] for output in cls.stack["Outputs"]}
+        outputs = cls.stack["Outputs"]
+        cls.outputs = {output["OutputKey"]: output["OutputValue"] for output in outputs}
 
     @staticmethod
     def make_secret(name, properties):
         client = MOTO.client("secretsmanager")
         text = properties.get("SecretString")
         if text is None:
-            text = client.get_random_password(**properties["GenerateSecretString"])["RandomPassword"]
+            drawn = client.get_random_password(**properties["GenerateSecretString"])
+            text = drawn["RandomPassword"]
         else:
             text = PARAMETERS[text["Ref"]]
         return client.create_secret(
@@ -310,7 +312,7 @@ class Deployment(unittest.TestCase):
 
     @classmethod
     def name_secrets(cls, value):
-        """`value` with the ARNs of the secrets in the places where CloudFormation would put them."""
+        """`value` with the ARNs of the secrets where CloudFormation would put them."""
         if isinstance(value, list):
             return [cls.name_secrets(item) for item in value]
         if isinstance(value, dict):

@@ -210,7 +210,7 @@ fn faults(function: &Function, secrets: &BTreeSet<&str>) -> Option<String> {
         "callback" => drop(CallbackConfig::from_settings(&mut settings)),
         "login" => drop(LoginConfig::from_settings(&mut settings)),
         "logout" | "protected" => drop(GuardConfig::from_settings(&mut settings)),
-        other => panic!("add what {other} reads"),
+        other => unreachable!("add what {other} reads"),
     }
     settings.finish().err().map(|error| error.to_string())
 }
