@@ -207,6 +207,7 @@ impl Sessions {
             expires_at: ends_at.min(now + self.limits.idle),
             cookie_key: cookie_key(secret).seal(&data_key, key.as_bytes(), &self.random),
             sealed: contents_key(data_key).seal(&plaintext, key.as_bytes(), &self.random),
+            refresh: None,
         };
         let mut pointer = PointerRow {
             key: token_digest(token),

@@ -15,6 +15,12 @@
 //! 4. [`slide`](SessionStore::slide) changes a row that is there; it never makes one. What has been
 //!    ended stays ended, whatever was in flight (R94).
 //! 5. [`claim`](SessionStore::claim) says yes to one caller, however many ask at once (R17, R18).
+//! 6. [`lease`](SessionStore::lease) gives one version of a session to one owner, however many ask at
+//!    once, until the lease runs out; and to that owner again, who may thereby hold it for longer or
+//!    give it up (R131, R132).
+//! 7. [`renew`](SessionStore::renew) writes session and pointer or neither, for the owner of the lease
+//!    on the version before and for nobody else. A session that was ended stays ended, one that
+//!    somebody else has renewed stays as it is (R132, R137).
 
 use std::{error::Error, fmt};
 
@@ -27,7 +33,10 @@ pub mod contract;
 #[cfg(feature = "dynamodb")]
 pub mod dynamodb;
 pub mod memory;
+mod renewal;
 pub mod table;
+
+pub use self::renewal::{Lease, PreviousToken, RefreshRow, RenewError, Renewal};
 
 /// Where sessions are kept.
 #[async_trait]
@@ -92,6 +101,32 @@ pub trait SessionStore: fmt::Debug + Send + Sync {
         expires_at: Timestamp,
         now: Timestamp,
     ) -> Result<bool, StoreError>;
+
+    /// Lets the owner of `lease` alone refresh the session under `key`, as long as it is at
+    /// `version`. Answers whether the lease was free, or that owner's.
+    ///
+    /// The version is part of the question: whoever read the row before somebody else's refresh
+    /// would present a refresh token that has been used.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot answer; the lease may then be taken all the same.
+    async fn lease(
+        &self,
+        key: Digest,
+        version: u64,
+        lease: Lease,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
+
+    /// Writes what a refresh brought, and gives up the lease. The session counts as used at `now`.
+    ///
+    /// A lease that has run out is good enough if nobody took it since.
+    ///
+    /// # Errors
+    ///
+    /// [`RenewError::Lost`] or [`RenewError::PointerExists`] if it may not; nothing was written then.
+    async fn renew(&self, renewal: Renewal, now: Timestamp) -> Result<(), RenewError>;
 }
 
 /// A session, as the store sees it.
@@ -111,6 +146,8 @@ pub struct SessionRow {
     pub cookie_key: Vec<u8>,
     /// Claims and tokens.
     pub sealed: Vec<u8>,
+    /// What a refresh needs. `None` where the login brought no refresh token.
+    pub refresh: Option<RefreshRow>,
 }
 
 /// The way from a token to its session. It is written once and never changed.

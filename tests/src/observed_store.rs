@@ -12,7 +12,10 @@ use async_trait::async_trait;
 use shared::{
     clock::Timestamp,
     secret::Digest,
-    store::{CreateError, PointerRow, SessionRow, SessionStore, StoreError, memory::MemoryStore},
+    store::{
+        CreateError, Lease, PointerRow, RenewError, Renewal, SessionRow, SessionStore, StoreError,
+        memory::MemoryStore,
+    },
 };
 
 /// The memory store behind a counter, with a copy of every row that was ever put in.
@@ -30,6 +33,7 @@ struct Written {
     sessions: Vec<SessionRow>,
     pointers: Vec<PointerRow>,
     marks: Vec<(Digest, Timestamp)>,
+    renewals: Vec<Renewal>,
 }
 
 impl ObservedStore {
@@ -93,6 +97,14 @@ impl ObservedStore {
         for (mark, _) in &written.marks {
             dump.extend(mark.as_bytes());
         }
+        for row in &written.renewals {
+            dump.extend(&row.cookie_key);
+            dump.extend(&row.sealed);
+            dump.extend(&row.refresh.sealed);
+            dump.extend(row.refresh.previous.iter().flat_map(|previous| &previous.token_key));
+        }
+        let refresh = written.sessions.iter().filter_map(|row| row.refresh.as_ref());
+        dump.extend(refresh.flat_map(|refresh| &refresh.sealed));
         dump
     }
 
@@ -165,5 +177,23 @@ impl SessionStore for ObservedStore {
             self.written().marks.push((mark, expires_at));
         }
         Ok(is_free)
+    }
+
+    async fn lease(
+        &self,
+        key: Digest,
+        version: u64,
+        lease: Lease,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.call()?.lease(key, version, lease, now).await
+    }
+
+    async fn renew(&self, renewal: Renewal, now: Timestamp) -> Result<(), RenewError> {
+        self.call()?.renew(renewal.clone(), now).await?;
+        let mut written = self.written();
+        written.pointers.extend(renewal.pointer.clone());
+        written.renewals.push(renewal);
+        Ok(())
     }
 }

@@ -9,16 +9,18 @@
 //! 4. `slide` is an update on the condition that the row is there; nothing but `create` puts a
 //!    session.
 //! 5. `claim` is one conditional put.
+//! 6. `lease` is one conditional update.
+//! 7. `renew` is one transaction of a conditional update and a conditional put.
 //!
 //! A call is sent again when it times out or DynamoDB fails, throttles it or finds it in conflict
 //! with another, all within three seconds; then the store is unavailable, which is never the same
 //! as "no session" (R96). A put that is sent again after its answer was lost meets itself: `create`
-//! carries DynamoDB's idempotency token, `claim` recognises its own row. An `end` sent again may
-//! answer that there was no session.
+//! and `renew` carry DynamoDB's idempotency token, `claim` and `lease` recognise their own row. An
+//! `end` sent again may answer that there was no session.
 //!
 //! What a function must be allowed to do with the table: `dynamodb:GetItem` for `session` and
-//! `pointer`, `dynamodb:PutItem` for `create` and `claim`, `dynamodb:UpdateItem` for `slide`,
-//! `dynamodb:DeleteItem` for `end`.
+//! `pointer`, `dynamodb:PutItem` for `create` and `claim`, `dynamodb:UpdateItem` for `slide` and
+//! `lease`, both for `renew`, `dynamodb:DeleteItem` for `end`.
 
 use std::{error::Error, fmt};
 
@@ -41,13 +43,17 @@ use self::{
         read_session, seconds, session_item,
     },
 };
-use super::{CreateError, PointerRow, SessionRow, SessionStore, StoreError, table::PARTITION_KEY};
+use super::{
+    CreateError, Lease, PointerRow, RenewError, Renewal, SessionRow, SessionStore, StoreError,
+    table::PARTITION_KEY,
+};
 use crate::{clock::Timestamp, random::Random, secret::Digest};
 
 mod call;
 mod config;
 mod connector;
 mod item;
+mod renewal;
 #[cfg(test)]
 mod tests;
 
@@ -206,6 +212,20 @@ impl SessionStore for DynamoStore {
             }
             Err(_) => false,
         })
+    }
+
+    async fn lease(
+        &self,
+        key: Digest,
+        version: u64,
+        lease: Lease,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.take_lease(key, version, lease, now).await
+    }
+
+    async fn renew(&self, renewal: Renewal, now: Timestamp) -> Result<(), RenewError> {
+        self.write_renewal(renewal, now).await
     }
 }
 

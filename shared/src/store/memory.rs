@@ -9,7 +9,9 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::{CreateError, PointerRow, SessionRow, SessionStore, StoreError};
+use super::{
+    CreateError, Lease, PointerRow, RenewError, Renewal, SessionRow, SessionStore, StoreError,
+};
 use crate::{clock::Timestamp, secret::Digest};
 
 /// A store that forgets everything when its process ends.
@@ -102,10 +104,7 @@ impl SessionStore for MemoryStore {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let mut rows = self.write(now);
-        let Some(session) = rows.sessions.get_mut(&key).filter(|session| now < session.expires_at)
-        else {
-            return Ok(false);
-        };
+        let Some(session) = rows.live_session(key, now) else { return Ok(false) };
         session.used_at = now;
         session.expires_at = expires_at;
         Ok(true)
@@ -131,9 +130,65 @@ impl SessionStore for MemoryStore {
         rows.marks.insert(mark, expires_at);
         Ok(true)
     }
+
+    async fn lease(
+        &self,
+        key: Digest,
+        version: u64,
+        lease: Lease,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut rows = self.write(now);
+        let refresh = rows.live_session(key, now).and_then(|session| session.refresh.as_mut());
+        let Some(refresh) = refresh.filter(|refresh| refresh.version == version) else {
+            return Ok(false);
+        };
+        let is_taken =
+            refresh.lease.is_some_and(|held| now < held.expires_at && held.owner != lease.owner);
+        if !is_taken {
+            refresh.lease = Some(lease);
+        }
+        Ok(!is_taken)
+    }
+
+    async fn renew(&self, renewal: Renewal, now: Timestamp) -> Result<(), RenewError> {
+        let mut rows = self.write(now);
+        let pointer_exists = renewal
+            .pointer
+            .as_ref()
+            .is_some_and(|pointer| rows.pointer(pointer.key, now).is_some());
+        let is_full = renewal.pointer.is_some() && rows.len() >= self.capacity;
+        let session = rows.live_session(renewal.key, now).filter(|session| {
+            session.refresh.as_ref().is_some_and(|refresh| {
+                refresh.version + 1 == renewal.refresh.version
+                    && refresh.lease.is_some_and(|held| held.owner == renewal.owner)
+            })
+        });
+        let session = session.ok_or(RenewError::Lost)?;
+        if pointer_exists {
+            return Err(RenewError::PointerExists);
+        }
+        if is_full {
+            return Err(StoreError::Full.into());
+        }
+        session.used_at = now;
+        session.ends_at = renewal.ends_at;
+        session.expires_at = renewal.expires_at;
+        session.cookie_key = renewal.cookie_key;
+        session.sealed = renewal.sealed;
+        session.refresh = Some(renewal.refresh);
+        if let Some(pointer) = renewal.pointer {
+            rows.pointers.insert(pointer.key, pointer);
+        }
+        Ok(())
+    }
 }
 
 impl Rows {
+    fn live_session(&mut self, key: Digest, now: Timestamp) -> Option<&mut SessionRow> {
+        self.sessions.get_mut(&key).filter(|session| now < session.expires_at)
+    }
+
     fn session(&self, key: Digest, now: Timestamp) -> Option<&SessionRow> {
         self.sessions.get(&key).filter(|session| now < session.expires_at)
     }

@@ -9,10 +9,15 @@
 //! | the pointer from a token | `token#DIGEST` | `session`, `token_key` |
 //! | a claimed mark | `once#DIGEST` | `claimant` |
 //!
+//! A session that can be refreshed has `refresh_sealed`, `refresh_version`, `refreshed_at` and
+//! `current_token` besides; for a moment after a refresh `previous_token`, `previous_token_until` and
+//! `previous_token_key`; while it is being refreshed `lease_owner` and `lease_until`.
+//!
 //! DIGEST is a SHA-256 in base64url. Every row has `expires_at`, which is the table's TTL attribute.
-//! All `…_at` are numbers: whole seconds since 1970. `session` holds a digest's 32 bytes,
-//! `claimant` 16 random ones; `cookie_key`, `token_key` and `sealed` are ciphertext. Nothing else is
-//! in the table (R86, R98).
+//! All `…_at` and `…_until` are numbers: whole seconds since 1970. `session`, `current_token` and
+//! `previous_token` hold a digest's 32 bytes, `claimant` and `lease_owner` 16 random ones;
+//! `refresh_version` is a number; `cookie_key`, `token_key`, `previous_token_key`, `refresh_sealed`
+//! and `sealed` are ciphertext. Nothing else is in the table (R86, R98).
 
 use serde_json::{Value, json};
 

@@ -10,7 +10,7 @@ use crate::{
     clock::Timestamp,
     secret::Digest,
     store::{
-        PointerRow, SessionRow,
+        Lease, PointerRow, PreviousToken, RefreshRow, SessionRow,
         table::{EXPIRES_AT, PARTITION_KEY},
     },
 };
@@ -37,11 +37,21 @@ pub(super) fn key(kind: Kind, digest: Digest) -> AttributeValue {
 
 /// A moment, as a number.
 pub(super) fn seconds(time: Timestamp) -> AttributeValue {
-    AttributeValue::N(time.as_unix().to_string())
+    number(time.as_unix())
+}
+
+pub(super) fn number(number: u64) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}
+
+pub(super) fn bytes(bytes: impl Into<Vec<u8>>) -> AttributeValue {
+    AttributeValue::B(Blob::new(bytes))
 }
 
 pub(super) fn session_item(row: SessionRow) -> Item {
-    item(
+    let refresh = row.refresh.into_iter().flat_map(refresh_attributes);
+    let refresh: Vec<_> = refresh.map(|(name, value)| (name.to_owned(), value)).collect();
+    let mut item = item(
         Kind::Session,
         row.key,
         row.expires_at,
@@ -52,8 +62,34 @@ pub(super) fn session_item(row: SessionRow) -> Item {
             ("cookie_key", bytes(row.cookie_key)),
             ("sealed", bytes(row.sealed)),
         ],
-    )
+    );
+    item.extend(refresh);
+    item
 }
+
+/// What a session that can be refreshed has beside the rest.
+pub(super) fn refresh_attributes(row: RefreshRow) -> Vec<(&'static str, AttributeValue)> {
+    let mut attributes = vec![
+        (REFRESH_SEALED, bytes(row.sealed)),
+        (REFRESH_VERSION, number(row.version)),
+        ("refreshed_at", seconds(row.refreshed_at)),
+        ("current_token", bytes(*row.current.as_bytes())),
+    ];
+    if let Some(previous) = row.previous {
+        attributes.push((PREVIOUS_TOKEN, bytes(*previous.pointer.as_bytes())));
+        attributes.push((PREVIOUS_TOKEN_UNTIL, seconds(previous.until)));
+        attributes.push((PREVIOUS_TOKEN_KEY, bytes(previous.token_key)));
+    }
+    if let Some(lease) = row.lease {
+        attributes.push((LEASE_OWNER, bytes(lease.owner)));
+        attributes.push((LEASE_UNTIL, seconds(lease.expires_at)));
+    }
+    attributes
+}
+
+/// The attributes of [`refresh_attributes`] that are not always there.
+pub(super) const PASSING_ATTRIBUTES: [&str; 5] =
+    [PREVIOUS_TOKEN, PREVIOUS_TOKEN_UNTIL, PREVIOUS_TOKEN_KEY, LEASE_OWNER, LEASE_UNTIL];
 
 pub(super) fn pointer_item(row: PointerRow) -> Item {
     item(
@@ -79,16 +115,44 @@ pub(super) fn read_session(key: Digest, item: &mut Item) -> Result<SessionRow, U
         expires_at: read_time(item, EXPIRES_AT)?,
         cookie_key: take_bytes(item, "cookie_key")?,
         sealed: take_bytes(item, "sealed")?,
+        refresh: read_refresh(item)?,
     })
+}
+
+fn read_refresh(item: &mut Item) -> Result<Option<RefreshRow>, Unreadable> {
+    if !item.contains_key(REFRESH_SEALED) {
+        return Ok(None);
+    }
+    let previous = if item.contains_key(PREVIOUS_TOKEN) {
+        Some(PreviousToken {
+            pointer: Digest::from_bytes(take_array(item, PREVIOUS_TOKEN)?),
+            until: read_time(item, PREVIOUS_TOKEN_UNTIL)?,
+            token_key: take_bytes(item, PREVIOUS_TOKEN_KEY)?,
+        })
+    } else {
+        None
+    };
+    let lease = if item.contains_key(LEASE_OWNER) {
+        let owner = take_array(item, LEASE_OWNER)?;
+        Some(Lease { owner, expires_at: read_time(item, LEASE_UNTIL)? })
+    } else {
+        None
+    };
+    Ok(Some(RefreshRow {
+        sealed: take_bytes(item, REFRESH_SEALED)?,
+        version: read_number(item, REFRESH_VERSION)?,
+        refreshed_at: read_time(item, "refreshed_at")?,
+        current: Digest::from_bytes(take_array(item, "current_token")?),
+        previous,
+        lease,
+    }))
 }
 
 /// See [`read_session`].
 pub(super) fn read_pointer(key: Digest, item: &mut Item) -> Result<PointerRow, Unreadable> {
-    let session =
-        take_bytes(item, "session")?.try_into().map_err(|_: Vec<u8>| Unreadable("session"))?;
     Ok(PointerRow {
         key,
-        session: Digest::from_bytes(session),
+        session: Digest::from_bytes(take_array(item, "session")?),
         token_key: take_bytes(item, "token_key")?,
         expires_at: read_time(item, EXPIRES_AT)?,
     })
@@ -128,13 +192,13 @@ fn item<const N: usize>(
         .collect()
 }
 
-fn bytes(bytes: impl Into<Vec<u8>>) -> AttributeValue {
-    AttributeValue::B(Blob::new(bytes))
+fn read_time(item: &Item, name: &'static str) -> Result<Timestamp, Unreadable> {
+    read_number(item, name).map(Timestamp::from_unix)
 }
 
-fn read_time(item: &Item, name: &'static str) -> Result<Timestamp, Unreadable> {
+fn read_number(item: &Item, name: &'static str) -> Result<u64, Unreadable> {
     match item.get(name) {
-        Some(AttributeValue::N(number)) => number.parse().ok().map(Timestamp::from_unix),
+        Some(AttributeValue::N(number)) => number.parse().ok(),
         _ => None,
     }
     .ok_or(Unreadable(name))
@@ -146,3 +210,15 @@ fn take_bytes(item: &mut Item, name: &'static str) -> Result<Vec<u8>, Unreadable
         _ => Err(Unreadable(name)),
     }
 }
+
+fn take_array<const N: usize>(item: &mut Item, name: &'static str) -> Result<[u8; N], Unreadable> {
+    take_bytes(item, name)?.try_into().map_err(|_: Vec<u8>| Unreadable(name))
+}
+
+const REFRESH_SEALED: &str = "refresh_sealed";
+const REFRESH_VERSION: &str = "refresh_version";
+const PREVIOUS_TOKEN: &str = "previous_token";
+const PREVIOUS_TOKEN_UNTIL: &str = "previous_token_until";
+const PREVIOUS_TOKEN_KEY: &str = "previous_token_key";
+const LEASE_OWNER: &str = "lease_owner";
+const LEASE_UNTIL: &str = "lease_until";

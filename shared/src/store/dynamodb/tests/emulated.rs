@@ -182,14 +182,14 @@ async fn r098_a_dump_of_the_table_holds_no_credential_and_no_claim() {
     }
 }
 
-fn rows(database: &Database) -> Vec<Value> {
+pub(super) fn rows(database: &Database) -> Vec<Value> {
     let request = serde_json::from_value(json!({ "TableName": TABLE })).unwrap();
     let scan = serde_json::to_value(database.scan(request).unwrap()).unwrap();
     scan["Items"].as_array().unwrap().clone()
 }
 
 /// Changes the session's row behind the store's back.
-fn change(database: &Database, name: &str, change: impl Fn(&mut Value)) {
+pub(super) fn change(database: &Database, name: &str, change: impl Fn(&mut Value)) {
     let pk = json!({ "S": format!("session#{}", Digest::of(name)) });
     let mut item = rows(database).into_iter().find(|row| row["pk"] == pk).unwrap();
     change(&mut item);

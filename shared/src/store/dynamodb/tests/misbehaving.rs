@@ -20,7 +20,7 @@ use crate::store::dynamodb::call::CALL_TIMEOUT;
 
 /// What a server does with one request.
 #[derive(Clone, Copy)]
-enum Deed {
+pub(super) enum Deed {
     Answer(u16, &'static str),
     Stall,
     /// What the emulator behind it does.
@@ -39,7 +39,7 @@ const CONFLICT: Deed = Answer(
     400,
     r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionConflictException","message":"ongoing"}"#,
 );
-const CANCELLED_BY_CONFLICT: Deed = Answer(
+pub(super) const CANCELLED_BY_CONFLICT: Deed = Answer(
     400,
     r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException","Message":"cancelled",
         "CancellationReasons":[{"Code":"TransactionConflict","Message":"ongoing"},{"Code":"None"}]}"#,
@@ -49,7 +49,7 @@ const CANCELLED_BY_BOTH: Deed = Answer(
     r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException","Message":"cancelled",
         "CancellationReasons":[{"Code":"TransactionConflict"},{"Code":"ConditionalCheckFailed"}]}"#,
 );
-const CANCELLED_BY_MISTAKE: Deed = Answer(
+pub(super) const CANCELLED_BY_MISTAKE: Deed = Answer(
     400,
     r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException","Message":"cancelled",
         "CancellationReasons":[{"Code":"ValidationError","Message":"session#abc"},{"Code":"None"}]}"#,
@@ -58,20 +58,20 @@ const DENIED: Deed = Answer(
     400,
     r#"{"__type":"com.amazon.coral.service#AccessDeniedException","Message":"User: arn:aws:..."}"#,
 );
-const BROKEN: Deed = Answer(500, r#"{"__type":"InternalServerError","message":"oops"}"#);
+pub(super) const BROKEN: Deed = Answer(500, r#"{"__type":"InternalServerError","message":"oops"}"#);
 const BAD_GATEWAY: Deed = Answer(502, "<html>bad gateway</html>");
-const DONE: Deed = Answer(200, "{}");
+pub(super) const DONE: Deed = Answer(200, "{}");
 
 /// A server that does its deeds in order, the last of them for ever, and records requests.
 #[derive(Clone)]
-struct Server {
+pub(super) struct Server {
     deeds: Arc<Mutex<VecDeque<Deed>>>,
-    requests: Arc<Mutex<Vec<(HeaderMap, Value)>>>,
+    pub(super) requests: Arc<Mutex<Vec<(HeaderMap, Value)>>>,
     emulator: String,
 }
 
 impl Server {
-    async fn start(deeds: &[Deed]) -> (Self, DynamoStore) {
+    pub(super) async fn start(deeds: &[Deed]) -> (Self, DynamoStore) {
         let (listener, emulator) = listen().await;
         tokio::spawn(dynoxide::server::serve_on(listener, database()));
         let server = Self {
@@ -115,7 +115,7 @@ impl Server {
         (answer.status().as_u16(), answer.text().await.unwrap())
     }
 
-    fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.requests.lock().unwrap().len()
     }
 }
