@@ -21,11 +21,13 @@
 //!    no `nonce`.
 //! 6. `exp`, `nbf`, `iat` against `now` (§3.1.3.7 items 9-10, RFC 7519 §4.1.4-§4.1.6).
 //! 7. `sub` (OpenID Connect Core §2), `aud` and `azp` (§3.1.3.7 items 3-5, RFC 9068 §4).
-//! 8. For a login: `nonce` (item 11), `at_hash` (§3.1.3.8), `auth_time` (item 13).
+//! 8. For a login: `nonce` (item 11), `at_hash` (§3.1.3.8), `auth_time` (item 13). For a refresh:
+//!    `at_hash`, and that it says of the login what the login's own ID token said (§12.2).
 
 mod claims;
 mod error;
 mod json;
+mod login;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(test)]
@@ -39,7 +41,7 @@ use serde_json::{Map, Value};
 
 use crate::{clock::Timestamp, issuer::Issuer, keys::Key};
 
-pub use self::{claims::Claims, error::TokenError};
+pub use self::{claims::Claims, error::TokenError, login::LoginClaims};
 
 /// The longest token that is looked at, in bytes. A session's largest real token is about 2 kB.
 pub const MAX_LENGTH: usize = 16 * 1024;
@@ -97,8 +99,7 @@ pub enum Kind<'a> {
     IdToken {
         /// The application, the token's only audience.
         client_id: &'a str,
-        /// What was sent as `nonce`. `None` is for a refresh alone: a login without it accepts
-        /// the token of somebody else's login.
+        /// What was sent as `nonce`. A login without it accepts the token of somebody else's login.
         nonce: Option<&'a str>,
         /// The access token beside it, which `at_hash` must fit if the token has one.
         access_token: Option<&'a str>,
@@ -106,6 +107,15 @@ pub enum Kind<'a> {
         max_age: Option<Duration>,
         /// When a login with `prompt=login` began: `auth_time` may lie no earlier.
         authenticated_after: Option<Timestamp>,
+    },
+    /// An ID token that a refresh just brought.
+    RefreshedIdToken {
+        /// The application, the token's only audience.
+        client_id: &'a str,
+        /// The access token beside it, which `at_hash` must fit if the token has one.
+        access_token: &'a str,
+        /// What is refreshed.
+        login: &'a LoginClaims,
     },
 }
 
@@ -244,7 +254,9 @@ impl Kind<'_> {
             Self::AccessToken { .. } => {
                 matches!(header_type.as_str(), "jwt" | "at+jwt" | "application/at+jwt")
             }
-            Self::ApiKey { .. } | Self::IdToken { .. } => header_type == "jwt",
+            Self::ApiKey { .. } | Self::IdToken { .. } | Self::RefreshedIdToken { .. } => {
+                header_type == "jwt"
+            }
         };
         if allowed { Ok(()) } else { Err(TokenError::TypeNotAllowed) }
     }

@@ -6,6 +6,8 @@
 //! derived from the credential itself. So whoever reads the store learns no token, no cookie and
 //! no e-mail address, and there is no key to manage (R86, R98).
 
+mod renewal;
+
 use std::{fmt, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
@@ -19,6 +21,10 @@ use crate::{
     seal::SealingKey,
     secret::{Digest, SecretText, SessionSecret},
     store::{CreateError, PointerRow, SessionRow, SessionStore, StoreError},
+};
+
+pub use self::renewal::{
+    HeldLease, OVERLAP, REFRESH_PAUSE, RENEWED_BEFORE, RefreshGrant, Renewability, Renewable,
 };
 
 /// How long a session may live. Both are upper bounds.
@@ -48,7 +54,7 @@ pub struct SessionContents {
     pub id_token: SecretText,
     /// The token shown as API key.
     pub api_key: SecretText,
-    /// When that token expires. The session ends with it.
+    /// When that token expires. The session ends with it, unless it can be refreshed.
     pub api_key_expires_at: Timestamp,
     /// The provider's own session, `sid` (OpenID Connect Back-Channel Logout §2.1).
     pub provider_session: Option<String>,
@@ -63,6 +69,8 @@ pub struct Session {
     pub id: Digest,
     /// When it ends, however much it is used.
     pub ends_at: Timestamp,
+    /// When its token should be renewed. `None`: it has no refresh token, or ends before.
+    pub renews_at: Option<Timestamp>,
     /// What it holds.
     pub contents: SessionContents,
 }
@@ -104,20 +112,9 @@ impl Sessions {
         ends_by: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<(SessionSecret, Timestamp), CreateError> {
-        let lifetime_end = now + self.limits.lifetime;
-        let ends_at =
-            lifetime_end.min(contents.api_key_expires_at).min(ends_by.unwrap_or(lifetime_end));
-        let mut tries = 0;
-        loop {
-            let secret = SessionSecret::generate(&self.random);
-            let (session, pointer) = self.seal(&secret, contents, ends_at, now);
-            match self.store.create(session, pointer, now).await {
-                Ok(()) => return Ok((secret, ends_at)),
-                // Another secret may be free (R95); another pointer to the same token is not.
-                Err(CreateError::Exists) if tries < 2 => tries += 1,
-                Err(error) => return Err(error),
-            }
-        }
+        let ends_at = self.lifetime_end(ends_by, now).min(contents.api_key_expires_at);
+        let secret = self.create(now, |secret| self.seal(secret, contents, ends_at, now)).await?;
+        Ok((secret, ends_at))
     }
 
     /// The session that a cookie opens.
@@ -132,7 +129,7 @@ impl Sessions {
     ) -> Result<Option<Session>, StoreError> {
         let Some(row) = self.store.session(secret.digest(), now).await? else { return Ok(None) };
         let data_key = cookie_key(secret).open(&row.cookie_key, row.key.as_bytes());
-        self.open(row, data_key, now).await
+        self.open(&row, data_key.as_deref(), now).await
     }
 
     /// The session of a token. Its signature and claims are for the caller to verify.
@@ -147,8 +144,11 @@ impl Sessions {
         let Some(row) = self.store.session(pointer.session, now).await? else {
             return Ok(TokenSession::Ended);
         };
-        let data_key = token_key(token).open(&pointer.token_key, &pointer_identity(&pointer));
-        let session = self.open(row, data_key, now).await?;
+        let Some(sealed) = renewal::key_for_token(&row, &pointer, now) else {
+            return Ok(TokenSession::Ended);
+        };
+        let data_key = token_key(token).open(sealed, &pointer_identity(&pointer));
+        let session = self.open(&row, data_key.as_deref(), now).await?;
         Ok(session.map_or(TokenSession::Ended, |session| TokenSession::Live(Box::new(session))))
     }
 
@@ -161,14 +161,41 @@ impl Sessions {
         self.store.end(id, now).await
     }
 
+    fn lifetime_end(&self, ends_by: Option<Timestamp>, now: Timestamp) -> Timestamp {
+        let lifetime_end = now + self.limits.lifetime;
+        ends_by.map_or(lifetime_end, |ends_by| lifetime_end.min(ends_by))
+    }
+
+    async fn create(
+        &self,
+        now: Timestamp,
+        seal: impl Fn(&SessionSecret) -> (SessionRow, PointerRow) + Send + Sync,
+    ) -> Result<SessionSecret, CreateError> {
+        let mut tries = 0;
+        loop {
+            let secret = SessionSecret::generate(&self.random);
+            let (session, pointer) = seal(&secret);
+            match self.store.create(session, pointer, now).await {
+                Ok(()) => return Ok(secret),
+                // Another secret may be free (R95); another pointer to the same token is not.
+                Err(CreateError::Exists) if tries < 2 => tries += 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// Opens a row, and slides its idle expiry if that is due.
     async fn open(
         &self,
-        row: SessionRow,
-        data_key: Option<Vec<u8>>,
+        row: &SessionRow,
+        data_key: Option<&[u8]>,
         now: Timestamp,
     ) -> Result<Option<Session>, StoreError> {
-        let contents = data_key
+        // A slide that was under way when a refresh brought the end forward wrote the later one.
+        if row.ends_at <= now {
+            return Ok(None);
+        }
+        let contents: Option<SessionContents> = data_key
             .and_then(|key| contents_key(key).open(&row.sealed, row.key.as_bytes()))
             .and_then(|opened| serde_json::from_slice(&opened).ok());
         let Some(contents) = contents else {
@@ -181,13 +208,13 @@ impl Sessions {
                 return Ok(None);
             }
         }
-        Ok(Some(Session { id: row.key, ends_at: row.ends_at, contents }))
+        let renews_at = row
+            .refresh
+            .as_ref()
+            .and_then(|refresh| renewal::renews_at(refresh, &contents, row.ends_at));
+        Ok(Some(Session { id: row.key, ends_at: row.ends_at, renews_at, contents }))
     }
 
-    #[expect(
-        clippy::expect_used,
-        reason = "the contents are texts, numbers and JSON, which are JSON"
-    )]
     fn seal(
         &self,
         secret: &SessionSecret,
@@ -195,9 +222,7 @@ impl Sessions {
         ends_at: Timestamp,
         now: Timestamp,
     ) -> (SessionRow, PointerRow) {
-        let token = contents.api_key.expose();
         let data_key: [u8; 32] = self.random.bytes();
-        let plaintext = serde_json::to_vec(contents).expect("contents are JSON");
         let key = secret.digest();
         let session = SessionRow {
             key,
@@ -206,18 +231,35 @@ impl Sessions {
             ends_at,
             expires_at: ends_at.min(now + self.limits.idle),
             cookie_key: cookie_key(secret).seal(&data_key, key.as_bytes(), &self.random),
-            sealed: contents_key(data_key).seal(&plaintext, key.as_bytes(), &self.random),
+            sealed: self.seal_contents(contents, &data_key, key),
             refresh: None,
         };
-        let mut pointer = PointerRow {
-            key: token_digest(token),
-            session: key,
-            token_key: Vec::new(),
-            expires_at: contents.api_key_expires_at + jwt::LEEWAY,
-        };
+        let token = contents.api_key.expose();
+        let expires_at = contents.api_key_expires_at + jwt::LEEWAY;
+        (session, self.pointer(key, token, &data_key, expires_at))
+    }
+
+    #[expect(
+        clippy::expect_used,
+        reason = "the contents are texts, numbers and JSON, which are JSON"
+    )]
+    fn seal_contents(&self, contents: &SessionContents, data_key: &[u8], key: Digest) -> Vec<u8> {
+        let plaintext = serde_json::to_vec(contents).expect("contents are JSON");
+        contents_key(data_key).seal(&plaintext, key.as_bytes(), &self.random)
+    }
+
+    fn pointer(
+        &self,
+        session: Digest,
+        token: &str,
+        data_key: &[u8],
+        expires_at: Timestamp,
+    ) -> PointerRow {
+        let mut pointer =
+            PointerRow { key: token_digest(token), session, token_key: Vec::new(), expires_at };
         pointer.token_key =
-            token_key(token).seal(&data_key, &pointer_identity(&pointer), &self.random);
-        (session, pointer)
+            token_key(token).seal(data_key, &pointer_identity(&pointer), &self.random);
+        pointer
     }
 }
 

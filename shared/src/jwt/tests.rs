@@ -1,3 +1,5 @@
+mod refresh;
+
 use std::time::Duration;
 
 use proptest::prelude::*;
