@@ -6,6 +6,7 @@
 //! derived from the credential itself. So whoever reads the store learns no token, no cookie and
 //! no e-mail address, and there is no key to manage (R86, R98).
 
+mod ending;
 mod renewal;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -20,11 +21,14 @@ use crate::{
     random::Random,
     seal::SealingKey,
     secret::{Digest, SecretText, SessionSecret},
-    store::{CreateError, PointerRow, SessionRow, SessionStore, StoreError},
+    store::{CreateError, Owner, PointerRow, SessionRow, SessionStore, StoreError},
 };
 
-pub use self::renewal::{
-    HeldLease, OVERLAP, REFRESH_PAUSE, RENEWED_BEFORE, RefreshGrant, Renewability, Renewable,
+pub use self::{
+    ending::{Ending, Progress},
+    renewal::{
+        HeldLease, OVERLAP, REFRESH_PAUSE, RENEWED_BEFORE, RefreshGrant, Renewability, Renewable,
+    },
 };
 
 /// How long a session may live. Both are upper bounds.
@@ -67,6 +71,8 @@ pub struct SessionContents {
 pub struct Session {
     /// The digest by which the store knows it; safe to log.
     pub id: Digest,
+    /// Whose it is, as the store knows them.
+    pub owner: Owner,
     /// When it ends, however much it is used.
     pub ends_at: Timestamp,
     /// When its token should be renewed. `None`: it has no refresh token, or ends before.
@@ -100,20 +106,22 @@ impl Sessions {
         Self { store, limits, random }
     }
 
-    /// Begins a session under a fresh secret, whatever cookie the browser came with (R85). It ends
+    /// Begins a session of `owner` under a fresh secret, whatever cookie the browser came with (R85). It ends
     /// with its token, at its lifetime's end or at `ends_by`, whichever is first (R99).
     ///
     /// # Errors
     ///
-    /// When the store cannot answer.
+    /// When the store cannot answer, and when the session was ended while its login was under way.
     pub async fn begin(
         &self,
+        owner: Owner,
         contents: &SessionContents,
         ends_by: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<(SessionSecret, Timestamp), CreateError> {
         let ends_at = self.lifetime_end(ends_by, now).min(contents.api_key_expires_at);
-        let secret = self.create(now, |secret| self.seal(secret, contents, ends_at, now)).await?;
+        let secret =
+            self.create(now, |secret| self.seal(secret, owner, contents, ends_at, now)).await?;
         Ok((secret, ends_at))
     }
 
@@ -159,6 +167,15 @@ impl Sessions {
     /// When the store cannot answer; the session may then still live.
     pub async fn end(&self, id: Digest, now: Timestamp) -> Result<bool, StoreError> {
         self.store.end(id, now).await
+    }
+
+    /// Ends every session that `ending` means. Answers how many it found.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot answer; any of the sessions may then still live.
+    pub async fn end_all(&self, ending: &Ending, now: Timestamp) -> Result<usize, StoreError> {
+        ending.carry_out(&*self.store, now, |_| {}).await
     }
 
     fn lifetime_end(&self, ends_by: Option<Timestamp>, now: Timestamp) -> Timestamp {
@@ -212,12 +229,19 @@ impl Sessions {
             .refresh
             .as_ref()
             .and_then(|refresh| renewal::renews_at(refresh, &contents, row.ends_at));
-        Ok(Some(Session { id: row.key, ends_at: row.ends_at, renews_at, contents }))
+        Ok(Some(Session {
+            id: row.key,
+            owner: row.owner,
+            ends_at: row.ends_at,
+            renews_at,
+            contents,
+        }))
     }
 
     fn seal(
         &self,
         secret: &SessionSecret,
+        owner: Owner,
         contents: &SessionContents,
         ends_at: Timestamp,
         now: Timestamp,
@@ -226,6 +250,7 @@ impl Sessions {
         let key = secret.digest();
         let session = SessionRow {
             key,
+            owner,
             created_at: now,
             used_at: now,
             ends_at,
@@ -322,6 +347,10 @@ mod tests {
         NOW + Duration::from_secs(seconds)
     }
 
+    fn owner() -> Owner {
+        Owner { subject: Digest::of("ada"), provider_session: None, issued_at: NOW }
+    }
+
     fn sessions() -> (Sessions, Arc<MemoryStore>) {
         let store = Arc::new(MemoryStore::default());
         (Sessions::new(Arc::<MemoryStore>::clone(&store), LIMITS, Random::system()), store)
@@ -343,7 +372,7 @@ mod tests {
     #[tokio::test]
     async fn a_session_is_found_by_its_cookie_and_by_its_token() {
         let (sessions, _) = sessions();
-        let (secret, _) = sessions.begin(&contents("token"), None, NOW).await.unwrap();
+        let (secret, _) = sessions.begin(owner(), &contents("token"), None, NOW).await.unwrap();
         let by_cookie = sessions.by_cookie(&secret, NOW).await.unwrap().unwrap();
         assert_eq!(by_cookie.contents.user["email"], "ada@example.com");
         let TokenSession::Live(by_token) = sessions.by_token("token", NOW).await.unwrap() else {
@@ -356,7 +385,7 @@ mod tests {
     #[tokio::test]
     async fn an_ended_session_is_dead_at_once_for_both() {
         let (sessions, _) = sessions();
-        let (secret, _) = sessions.begin(&contents("token"), None, NOW).await.unwrap();
+        let (secret, _) = sessions.begin(owner(), &contents("token"), None, NOW).await.unwrap();
         assert!(sessions.end(secret.digest(), NOW).await.unwrap());
         assert!(sessions.by_cookie(&secret, NOW).await.unwrap().is_none());
         assert!(matches!(sessions.by_token("token", NOW).await.unwrap(), TokenSession::Ended));
@@ -367,7 +396,7 @@ mod tests {
     async fn a_twin_of_an_ended_token_by_another_signature_is_ended_as_well() {
         let (sessions, _) = sessions();
         let (secret, _) =
-            sessions.begin(&contents("header.claims.signature"), None, NOW).await.unwrap();
+            sessions.begin(owner(), &contents("header.claims.signature"), None, NOW).await.unwrap();
         let twin = async || sessions.by_token("header.claims.other-signature", NOW).await.unwrap();
         assert!(matches!(twin().await, TokenSession::Ended));
         sessions.end(secret.digest(), NOW).await.unwrap();
@@ -378,7 +407,7 @@ mod tests {
     async fn an_ended_token_is_known_for_as_long_as_its_claims_are_believed() {
         let (sessions, _) = sessions();
         let short = SessionContents { api_key_expires_at: after(300), ..contents("short") };
-        let (secret, _) = sessions.begin(&short, None, NOW).await.unwrap();
+        let (secret, _) = sessions.begin(owner(), &short, None, NOW).await.unwrap();
         sessions.end(secret.digest(), NOW).await.unwrap();
         let last_moment = after(299) + jwt::LEEWAY;
         assert!(matches!(
@@ -390,17 +419,18 @@ mod tests {
     #[tokio::test]
     async fn r091_an_unused_session_ends_when_its_idle_time_is_over() {
         let (sessions, _) = sessions();
-        let (secret, _) = sessions.begin(&contents("token"), None, NOW).await.unwrap();
+        let (secret, _) = sessions.begin(owner(), &contents("token"), None, NOW).await.unwrap();
         assert!(sessions.by_cookie(&secret, after(999)).await.unwrap().is_some());
         assert!(sessions.by_cookie(&secret, after(1_999)).await.unwrap().is_none());
-        let (secret, _) = sessions.begin(&contents("second"), None, NOW).await.unwrap();
+        let (secret, _) = sessions.begin(owner(), &contents("second"), None, NOW).await.unwrap();
         assert!(sessions.by_cookie(&secret, after(1_000)).await.unwrap().is_none());
     }
 
     #[tokio::test]
     async fn r091_a_used_session_still_ends_when_its_lifetime_is_over() {
         let (sessions, _) = sessions();
-        let (secret, ends_at) = sessions.begin(&contents("token"), None, NOW).await.unwrap();
+        let (secret, ends_at) =
+            sessions.begin(owner(), &contents("token"), None, NOW).await.unwrap();
         assert_eq!(ends_at, after(5_000));
         for seconds in (0..5_000).step_by(500) {
             assert!(
@@ -416,9 +446,9 @@ mod tests {
     async fn r099_a_session_ends_with_its_token_or_when_the_provider_says() {
         let (sessions, _) = sessions();
         let short = SessionContents { api_key_expires_at: after(300), ..contents("short") };
-        assert_eq!(sessions.begin(&short, None, NOW).await.unwrap().1, after(300));
+        assert_eq!(sessions.begin(owner(), &short, None, NOW).await.unwrap().1, after(300));
         let (secret, ends_at) =
-            sessions.begin(&contents("token"), Some(after(200)), NOW).await.unwrap();
+            sessions.begin(owner(), &contents("token"), Some(after(200)), NOW).await.unwrap();
         assert_eq!(ends_at, after(200));
         assert!(sessions.by_cookie(&secret, after(200)).await.unwrap().is_none());
     }
@@ -426,7 +456,7 @@ mod tests {
     #[tokio::test]
     async fn the_idle_time_is_written_at_most_once_per_tenth_of_it() {
         let (sessions, store) = sessions();
-        let (secret, _) = sessions.begin(&contents("token"), None, NOW).await.unwrap();
+        let (secret, _) = sessions.begin(owner(), &contents("token"), None, NOW).await.unwrap();
         let used_at = async |now| {
             sessions.by_cookie(&secret, now).await.unwrap().unwrap();
             store.session(secret.digest(), now).await.unwrap().unwrap().used_at
@@ -441,7 +471,8 @@ mod tests {
     #[tokio::test]
     async fn r098_neither_credential_nor_claim_can_be_read_from_the_rows() {
         let (sessions, store) = sessions();
-        let (secret, _) = sessions.begin(&contents("the.api.key"), None, NOW).await.unwrap();
+        let (secret, _) =
+            sessions.begin(owner(), &contents("the.api.key"), None, NOW).await.unwrap();
         let row = store.session(secret.digest(), NOW).await.unwrap().unwrap();
         let pointer = store.pointer(token_digest("the.api.key"), NOW).await.unwrap().unwrap();
         let dump = [&row.sealed[..], &row.cookie_key, &pointer.token_key].concat();
@@ -459,8 +490,8 @@ mod tests {
     #[tokio::test]
     async fn r098_rows_whose_contents_were_swapped_open_for_nobody() {
         let (sessions, store) = sessions();
-        let (ada, _) = sessions.begin(&contents("ada"), None, NOW).await.unwrap();
-        let (eve, _) = sessions.begin(&contents("eve"), None, NOW).await.unwrap();
+        let (ada, _) = sessions.begin(owner(), &contents("ada"), None, NOW).await.unwrap();
+        let (eve, _) = sessions.begin(owner(), &contents("eve"), None, NOW).await.unwrap();
         let of_ada = store.session(ada.digest(), NOW).await.unwrap().unwrap();
         let of_eve = store.session(eve.digest(), NOW).await.unwrap().unwrap();
         let swapped = SessionRow { cookie_key: of_ada.cookie_key, sealed: of_ada.sealed, ..of_eve };
@@ -477,7 +508,8 @@ mod tests {
     async fn r097_a_row_of_another_schema_opens_for_nobody() {
         let (sessions, store) = sessions();
         let secret = SessionSecret::generate(&Random::system());
-        let (mut session, pointer) = sessions.seal(&secret, &contents("token"), after(100), NOW);
+        let (mut session, pointer) =
+            sessions.seal(&secret, owner(), &contents("token"), after(100), NOW);
         session.sealed = contents_key([1; 32]).seal(
             b"{\"older\": true}",
             session.key.as_bytes(),
@@ -499,8 +531,8 @@ mod tests {
             bytes.fill(if draw == 5 { 0 } else { draw });
         });
         let sessions = Sessions::new(store, LIMITS, random);
-        let (first, _) = sessions.begin(&contents("one"), None, NOW).await.unwrap();
-        let (second, _) = sessions.begin(&contents("two"), None, NOW).await.unwrap();
+        let (first, _) = sessions.begin(owner(), &contents("one"), None, NOW).await.unwrap();
+        let (second, _) = sessions.begin(owner(), &contents("two"), None, NOW).await.unwrap();
         assert_ne!(first.digest(), second.digest());
         assert!(sessions.by_cookie(&first, NOW).await.unwrap().is_some());
         assert!(sessions.by_cookie(&second, NOW).await.unwrap().is_some());

@@ -13,8 +13,8 @@ use shared::{
     clock::Timestamp,
     secret::Digest,
     store::{
-        CreateError, Lease, PointerRow, RenewError, Renewal, SessionRow, SessionStore, StoreError,
-        memory::MemoryStore,
+        CreateError, Lease, PointerRow, RenewError, Renewal, Selection, SessionRow, SessionStore,
+        StoreError, Tombstone, memory::MemoryStore,
     },
 };
 
@@ -33,6 +33,7 @@ struct Written {
     sessions: Vec<SessionRow>,
     pointers: Vec<PointerRow>,
     marks: Vec<(Digest, Timestamp)>,
+    tombstones: Vec<Tombstone>,
     renewals: Vec<Renewal>,
 }
 
@@ -86,6 +87,8 @@ impl ObservedStore {
         let mut dump = format!("{written:?}").into_bytes();
         for row in &written.sessions {
             dump.extend(row.key.as_bytes());
+            dump.extend(row.owner.subject.as_bytes());
+            dump.extend(row.owner.provider_session.iter().flat_map(|digest| *digest.as_bytes()));
             dump.extend(&row.cookie_key);
             dump.extend(&row.sealed);
         }
@@ -96,6 +99,9 @@ impl ObservedStore {
         }
         for (mark, _) in &written.marks {
             dump.extend(mark.as_bytes());
+        }
+        for tombstone in &written.tombstones {
+            dump.extend(tombstone.owner.as_bytes());
         }
         for row in &written.renewals {
             dump.extend(&row.cookie_key);
@@ -177,6 +183,28 @@ impl SessionStore for ObservedStore {
             self.written().marks.push((mark, expires_at));
         }
         Ok(is_free)
+    }
+
+    async fn sessions_of(
+        &self,
+        selection: Selection,
+        now: Timestamp,
+    ) -> Result<Vec<Digest>, StoreError> {
+        self.call()?.sessions_of(selection, now).await
+    }
+
+    async fn end_all(&self, keys: &[Digest], now: Timestamp) -> Result<(), StoreError> {
+        self.call()?.end_all(keys, now).await
+    }
+
+    async fn mark_ended(&self, tombstone: Tombstone, now: Timestamp) -> Result<(), StoreError> {
+        self.call()?.mark_ended(tombstone, now).await?;
+        self.written().tombstones.push(tombstone);
+        Ok(())
+    }
+
+    fn index_lag(&self) -> Duration {
+        self.store.index_lag()
     }
 
     async fn lease(

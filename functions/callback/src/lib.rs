@@ -28,7 +28,7 @@ use shared::{
     respond::Responder,
     seams::Seams,
     session::{SessionContents, SessionLimits, Sessions},
-    store::SessionStore,
+    store::{Owner, SessionStore},
 };
 
 use answer::{Answer, Outcome};
@@ -185,7 +185,9 @@ impl Callback {
         {
             return Err(CallbackError::Over);
         }
-        let (secret, ends_at) = self.sessions.begin(&contents, claims.session_expiry, now).await?;
+        let owner = Owner::of(&claims);
+        let (secret, ends_at) =
+            self.sessions.begin(owner, &contents, claims.session_expiry, now).await?;
         // Whoever was logged in with this browser is not any more (R36).
         if let SessionCookie::Present(previous) = self.cookies.session(cookies)
             && let Err(error) = self.sessions.end(previous.digest(), now).await

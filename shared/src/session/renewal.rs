@@ -16,8 +16,8 @@ use crate::{
     seal::SealingKey,
     secret::{Digest, SecretText, SessionSecret},
     store::{
-        CreateError, Lease, PointerRow, PreviousToken, RefreshRow, RenewError, Renewal, SessionRow,
-        StoreError,
+        CreateError, Lease, Owner, PointerRow, PreviousToken, RefreshRow, RenewError, Renewal,
+        SessionRow, StoreError,
     },
 };
 
@@ -82,9 +82,10 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// When the store cannot answer.
+    /// When the store cannot answer, and when the session was ended while its login was under way.
     pub async fn begin_renewable(
         &self,
+        owner: Owner,
         contents: &SessionContents,
         grant: &RefreshGrant,
         ends_by: Option<Timestamp>,
@@ -93,7 +94,7 @@ impl Sessions {
         let ends_at = self.lifetime_end(ends_by, now);
         let secret = self
             .create(now, |secret| {
-                let (mut session, pointer) = self.seal(secret, contents, ends_at, now);
+                let (mut session, pointer) = self.seal(secret, owner, contents, ends_at, now);
                 session.refresh = Some(RefreshRow {
                     sealed: self.seal_grant(secret, grant, 0),
                     version: 0,
@@ -220,7 +221,7 @@ impl Sessions {
         };
         let renews_at = renews_at(&renewal.refresh, &contents, ends_at);
         self.store.renew(renewal, now).await?;
-        Ok(Session { id: row.key, ends_at, renews_at, contents })
+        Ok(Session { id: row.key, owner: row.owner, ends_at, renews_at, contents })
     }
 
     /// Writes the next refresh token alone, where nothing else that came with it can be used. The

@@ -4,14 +4,13 @@
 //! one. Time is passed in, so a law about expiry needs no waiting.
 //!
 //! A broken law panics: this is a test suite, kept here so that every store can be held to it.
-#![expect(clippy::expect_used, reason = "a test suite: what it expects, it asserts")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test suite: what it expects, it asserts")]
+
+pub mod renewal;
 
 use std::{sync::Arc, time::Duration};
 
-use super::{
-    CreateError, Lease, PointerRow, PreviousToken, RefreshRow, RenewError, Renewal, SessionRow,
-    SessionStore,
-};
+use super::{CreateError, Owner, PointerRow, Selection, SessionRow, SessionStore, Tombstone};
 use crate::{clock::Timestamp, secret::Digest};
 
 /// Makes a test of every law, for the store that the given async function makes.
@@ -36,6 +35,23 @@ macro_rules! store_contract {
             r018_of_many_claims_at_once_one_succeeds
             r095_of_many_creates_at_once_one_succeeds
             r094_end_wins_over_slides_in_flight
+            r103_the_sessions_of_a_subject_are_found
+            r122_those_issued_later_are_not_selected
+            r115_the_sessions_of_a_provider_session_are_found
+            r115_of_a_provider_session_those_of_one_subject_are_found
+            ended_sessions_are_found_no_more
+            end_all_ends_those_named_and_no_others
+            r128_a_thousand_sessions_are_found_and_ended
+            r129_a_tombstone_keeps_logins_of_a_subject_out
+            r129_a_tombstone_keeps_logins_of_a_provider_session_out
+            r129_a_tombstone_leaves_others_alone
+            r129_a_tombstone_refuses_before_a_taken_key_does
+            r122_a_login_issued_later_is_not_kept_out
+            a_tombstone_ends_with_its_time
+            the_tombstone_that_covers_more_stays
+            r129_a_login_racing_a_tombstone_is_found_or_refused
+        }
+        $crate::store_contract! { @laws of renewal, $new_store;
             r131_a_lease_is_held_by_one_owner_until_it_runs_out
             r131_of_many_leases_at_once_one_is_taken
             r131_a_lease_on_an_older_version_is_refused
@@ -54,6 +70,14 @@ macro_rules! store_contract {
             #[tokio::test]
             async fn $law() {
                 $crate::store::contract::$law(($new_store)().await).await;
+            }
+        )*
+    };
+    (@laws of $module:ident, $new_store:expr; $($law:ident)*) => {
+        $(
+            #[tokio::test]
+            async fn $law() {
+                $crate::store::contract::$module::$law(($new_store)().await).await;
             }
         )*
     };
@@ -229,178 +253,186 @@ pub async fn r094_end_wins_over_slides_in_flight(store: Arc<dyn SessionStore>) {
     assert!(live_session(&*store, "one", after(50)).await.is_none());
 }
 
-/// Law 6.
-pub async fn r131_a_lease_is_held_by_one_owner_until_it_runs_out(store: Arc<dyn SessionStore>) {
-    create_renewable(&*store, "token", "one").await;
-    assert!(lease(&*store, "one", 0, ("first", 20), 0).await);
-    assert!(!lease(&*store, "one", 0, ("second", 90), 0).await);
-    assert!(!lease(&*store, "one", 0, ("second", 90), 19).await);
-    let held = Lease { owner: owner_of("first"), expires_at: after(20) };
-    assert_eq!(live_refresh(&*store, "one", after(19)).await.lease, Some(held));
-    assert!(lease(&*store, "one", 0, ("second", 90), 20).await);
-    assert!(!lease(&*store, "one", 0, ("first", 90), 20).await);
+/// Law 8: those of the user, and of nobody else.
+pub async fn r103_the_sessions_of_a_subject_are_found(store: Arc<dyn SessionStore>) {
+    create_owned(&*store, "one", owner("ada")).await;
+    create_owned(&*store, "two", of_session("ada", "sid")).await;
+    create_owned(&*store, "three", owner("grace")).await;
+    assert_eq!(found(&*store, of_subject("ada")).await, named(&["one", "two"]));
+    assert_eq!(found(&*store, of_subject("grace")).await, named(&["three"]));
+    assert_eq!(found(&*store, of_subject("nobody")).await, []);
 }
 
-/// Law 6, under contention.
-pub async fn r131_of_many_leases_at_once_one_is_taken(store: Arc<dyn SessionStore>) {
-    create_renewable(&*store, "token", "one").await;
-    let leases: Vec<_> = (0..20)
+/// A logout ends what was there, not what came after.
+pub async fn r122_those_issued_later_are_not_selected(store: Arc<dyn SessionStore>) {
+    create_owned(&*store, "before", Owner { issued_at: after(9), ..owner("ada") }).await;
+    create_owned(&*store, "after", Owner { issued_at: after(10), ..owner("ada") }).await;
+    let before = Selection::Subject { subject: Digest::of("ada"), issued_before: after(10) };
+    assert_eq!(found(&*store, before).await, named(&["before"]));
+}
+
+/// Law 8, for provider sessions.
+pub async fn r115_the_sessions_of_a_provider_session_are_found(store: Arc<dyn SessionStore>) {
+    create_owned(&*store, "one", of_session("ada", "sid")).await;
+    create_owned(&*store, "two", of_session("ada", "sid")).await;
+    create_owned(&*store, "three", of_session("ada", "other sid")).await;
+    create_owned(&*store, "four", owner("ada")).await;
+    assert_eq!(found(&*store, of_provider_session("sid", None)).await, named(&["one", "two"]));
+    assert_eq!(found(&*store, of_provider_session("no sid", None)).await, []);
+    // A digest of one kind is none of the other.
+    assert_eq!(found(&*store, of_provider_session("ada", None)).await, []);
+    assert_eq!(found(&*store, of_subject("sid")).await, []);
+}
+
+/// Law 8, for both together.
+pub async fn r115_of_a_provider_session_those_of_one_subject_are_found(
+    store: Arc<dyn SessionStore>,
+) {
+    create_owned(&*store, "one", of_session("ada", "sid")).await;
+    create_owned(&*store, "two", of_session("grace", "sid")).await;
+    assert_eq!(found(&*store, of_provider_session("sid", Some("ada"))).await, named(&["one"]));
+    assert_eq!(found(&*store, of_provider_session("sid", Some("nobody"))).await, []);
+}
+
+/// Law 8: what is gone is gone from the index too.
+pub async fn ended_sessions_are_found_no_more(store: Arc<dyn SessionStore>) {
+    create_owned(&*store, "one", of_session("ada", "sid")).await;
+    create_owned(&*store, "two", of_session("ada", "sid")).await;
+    assert!(end(&*store, "one", 10).await);
+    assert_eq!(found(&*store, of_subject("ada")).await, named(&["two"]));
+    assert_eq!(found(&*store, of_provider_session("sid", None)).await, named(&["two"]));
+}
+
+/// Others go on; one that is not there is no error; pointers stay.
+pub async fn end_all_ends_those_named_and_no_others(store: Arc<dyn SessionStore>) {
+    for name in ["one", "two", "three"] {
+        create_owned(&*store, name, owner("ada")).await;
+    }
+    let keys = ["one", "never was", "three"].map(Digest::of);
+    store.end_all(&keys, after(10)).await.expect("the store answers");
+    store.end_all(&[], after(10)).await.expect("the store answers");
+    assert_eq!(found(&*store, of_subject("ada")).await, named(&["two"]));
+    assert!(live_session(&*store, "one", after(10)).await.is_none());
+    assert!(live_session(&*store, "two", after(10)).await.is_some());
+    assert!(live_pointer(&*store, "one", after(10)).await.is_some());
+}
+
+/// Law 8: more than fit into one page or one transaction.
+pub async fn r128_a_thousand_sessions_are_found_and_ended(store: Arc<dyn SessionStore>) {
+    let mut all = Vec::new();
+    for index in 0..1_000 {
+        let name = format!("{index}");
+        create_owned(&*store, &name, of_session("ada", "sid")).await;
+        all.push(Digest::of(name));
+    }
+    all.sort();
+    assert_eq!(found(&*store, of_subject("ada")).await, all);
+    assert_eq!(found(&*store, of_provider_session("sid", None)).await, all);
+    store.end_all(&all, NOW).await.expect("the store answers");
+    assert_eq!(found(&*store, of_subject("ada")).await, []);
+    assert!(live_session(&*store, "999", NOW).await.is_none());
+}
+
+/// Law 6.
+pub async fn r129_a_tombstone_keeps_logins_of_a_subject_out(store: Arc<dyn SessionStore>) {
+    mark_ended(&*store, "ada", 10, 500).await;
+    for owner in [owner("ada"), of_session("ada", "sid")] {
+        let row = SessionRow { owner, ..session("one") };
+        let refused = store.create(row, pointer("token", "one"), after(11)).await;
+        assert!(matches!(refused, Err(CreateError::Ended)), "{refused:?}");
+    }
+    assert!(live_session(&*store, "one", after(11)).await.is_none());
+    assert!(live_pointer(&*store, "token", after(11)).await.is_none());
+}
+
+/// Law 6, for the other digest.
+pub async fn r129_a_tombstone_keeps_logins_of_a_provider_session_out(store: Arc<dyn SessionStore>) {
+    mark_ended(&*store, "sid", 10, 500).await;
+    let row = SessionRow { owner: of_session("ada", "sid"), ..session("one") };
+    let refused = store.create(row, pointer("token", "one"), after(11)).await;
+    assert!(matches!(refused, Err(CreateError::Ended)), "{refused:?}");
+    assert!(live_session(&*store, "one", after(11)).await.is_none());
+}
+
+/// Law 6 binds those it names.
+pub async fn r129_a_tombstone_leaves_others_alone(store: Arc<dyn SessionStore>) {
+    mark_ended(&*store, "ada", 10, 500).await;
+    mark_ended(&*store, "sid", 10, 500).await;
+    create_owned(&*store, "one", of_session("grace", "other sid")).await;
+    assert!(live_session(&*store, "one", after(11)).await.is_some());
+}
+
+/// A key that is taken is drawn again; a login that was ended stays so.
+pub async fn r129_a_tombstone_refuses_before_a_taken_key_does(store: Arc<dyn SessionStore>) {
+    create_owned(&*store, "one", owner("ada")).await;
+    mark_ended(&*store, "ada", 10, 500).await;
+    let row = SessionRow { owner: owner("ada"), ..session("one") };
+    let refused = store.create(row, pointer("token", "one"), after(11)).await;
+    assert!(matches!(refused, Err(CreateError::Ended)), "{refused:?}");
+}
+
+/// Law 6, at the very second.
+pub async fn r122_a_login_issued_later_is_not_kept_out(store: Arc<dyn SessionStore>) {
+    mark_ended(&*store, "ada", 10, 500).await;
+    let early =
+        SessionRow { owner: Owner { issued_at: after(9), ..owner("ada") }, ..session("one") };
+    let refused = store.create(early, pointer("token", "one"), after(10)).await;
+    assert!(matches!(refused, Err(CreateError::Ended)), "{refused:?}");
+    create_owned(&*store, "one", Owner { issued_at: after(10), ..owner("ada") }).await;
+}
+
+/// Law 1, for tombstones.
+pub async fn a_tombstone_ends_with_its_time(store: Arc<dyn SessionStore>) {
+    mark_ended(&*store, "ada", 1_000, 50).await;
+    let row = SessionRow { owner: owner("ada"), ..session("one") };
+    let refused = store.create(row.clone(), pointer("token", "one"), after(49)).await;
+    assert!(matches!(refused, Err(CreateError::Ended)), "{refused:?}");
+    store.create(row, pointer("token", "one"), after(50)).await.expect("its time has come");
+}
+
+/// Law 7, in either order; and one whose time has come is as if it were not there.
+pub async fn the_tombstone_that_covers_more_stays(store: Arc<dyn SessionStore>) {
+    for (name, first, second) in [("up", 10, 20), ("down", 20, 10)] {
+        mark_ended(&*store, name, first, 500).await;
+        mark_ended(&*store, name, second, 500).await;
+        let login = |issued_at| SessionRow {
+            owner: Owner { issued_at: after(issued_at), ..owner(name) },
+            ..session(name)
+        };
+        let refused = store.create(login(19), pointer(name, name), after(20)).await;
+        assert!(matches!(refused, Err(CreateError::Ended)), "{name}: {refused:?}");
+        store.create(login(20), pointer(name, name), after(20)).await.expect("issued later");
+    }
+    mark_ended(&*store, "ada", 900, 100).await;
+    let tombstone =
+        Tombstone { owner: Digest::of("ada"), issued_before: after(10), expires_at: after(500) };
+    store.mark_ended(tombstone, after(100)).await.expect("the store answers");
+    let row = SessionRow { owner: owner("ada"), ..session("late") };
+    let refused = store.create(row, pointer("late", "late"), after(101)).await;
+    assert!(matches!(refused, Err(CreateError::Ended)), "{refused:?}");
+}
+
+/// Law 6, under contention: whatever was created before the tombstone is there to be ended.
+pub async fn r129_a_login_racing_a_tombstone_is_found_or_refused(store: Arc<dyn SessionStore>) {
+    let creates: Vec<_> = (0..20)
         .map(|index| {
             let store = Arc::clone(&store);
-            let owner = format!("owner {index}");
-            tokio::spawn(async move { lease(&*store, "one", 0, (&owner, 20), 0).await })
+            let name = format!("{index}");
+            let row = SessionRow { owner: owner("ada"), ..session(&name) };
+            tokio::spawn(async move { store.create(row, pointer(&name, &name), NOW).await })
         })
         .collect();
-    let mut winners = 0;
-    for lease in leases {
-        winners += usize::from(lease.await.expect("the lease ends"));
-    }
-    assert_eq!(winners, 1);
-}
-
-/// Law 6: who read the row before somebody else's refresh holds a refresh token that was used.
-pub async fn r131_a_lease_on_an_older_version_is_refused(store: Arc<dyn SessionStore>) {
-    create_renewable(&*store, "token", "one").await;
-    assert!(lease(&*store, "one", 0, ("first", 70), 50).await);
-    store.renew(renewal("one", "first", "token", "second token"), after(50)).await.expect("it is");
-    assert!(!lease(&*store, "one", 0, ("second", 90), 51).await);
-    assert!(lease(&*store, "one", 1, ("second", 90), 51).await);
-}
-
-/// Law 6.
-pub async fn r132_an_owner_may_hold_a_lease_for_longer_or_give_it_up(store: Arc<dyn SessionStore>) {
-    create_renewable(&*store, "token", "one").await;
-    assert!(lease(&*store, "one", 0, ("first", 20), 0).await);
-    assert!(lease(&*store, "one", 0, ("first", 40), 10).await);
-    assert!(!lease(&*store, "one", 0, ("second", 90), 30).await);
-    assert!(lease(&*store, "one", 0, ("first", 30), 30).await);
-    assert!(lease(&*store, "one", 0, ("second", 90), 30).await);
-}
-
-/// Laws 1 and 6, and no lease for a session that has no refresh token.
-pub async fn r094_a_lease_makes_no_session(store: Arc<dyn SessionStore>) {
-    create_renewable(&*store, "token", "one").await;
-    create(&*store, "other token", "two").await;
-    create_renewable(&*store, "third token", "three").await;
-    assert!(!lease(&*store, "two", 0, ("first", 20), 0).await);
-    assert!(!lease(&*store, "never was", 0, ("first", 20), 0).await);
-    assert!(end(&*store, "one", 10).await);
-    assert!(!lease(&*store, "one", 0, ("first", 20), 10).await);
-    for name in ["one", "never was"] {
-        assert_eq!(live_session(&*store, name, after(10)).await, None);
-    }
-    assert_eq!(live_session(&*store, "two", after(10)).await, Some(session("two")));
-    assert!(!lease(&*store, "three", 0, ("first", 120), 100).await);
-    assert_eq!(live_session(&*store, "three", after(100)).await, None);
-}
-
-/// Law 7. What is not renewed stays as it was; the old pointer stays too.
-pub async fn r133_renew_writes_session_and_pointer(store: Arc<dyn SessionStore>) {
-    create_renewable(&*store, "token", "one").await;
-    assert!(lease(&*store, "one", 0, ("first", 70), 50).await);
-    let renewal = renewal("one", "first", "token", "second token");
-    store.renew(renewal.clone(), after(50)).await.expect("the lease is held");
-    let expected = SessionRow {
-        used_at: after(50),
-        ends_at: renewal.ends_at,
-        expires_at: renewal.expires_at,
-        cookie_key: renewal.cookie_key,
-        sealed: renewal.sealed,
-        refresh: Some(renewal.refresh.clone()),
-        ..session("one")
-    };
-    assert_eq!(live_session(&*store, "one", after(249)).await, Some(expected));
-    assert_eq!(live_session(&*store, "one", after(250)).await, None);
-    for token in ["token", "second token"] {
-        assert_eq!(live_pointer(&*store, token, after(50)).await, Some(pointer(token, "one")));
-    }
-
-    // A refresh may bring no new token, and what it no longer says is gone.
-    assert!(lease(&*store, "one", 1, ("second", 90), 60).await);
-    let refresh = RefreshRow { version: 2, previous: None, ..renewal.refresh };
-    let owner = owner_of("second");
-    let without = Renewal { owner, refresh, pointer: None, ..self::renewal("one", "", "", "") };
-    store.renew(without.clone(), after(60)).await.expect("the lease is held");
-    assert_eq!(live_refresh(&*store, "one", after(60)).await, without.refresh);
-}
-
-/// Law 7: a pointer that is taken leaves the session as it was, and the lease held.
-pub async fn r133_renew_writes_session_and_pointer_or_neither(store: Arc<dyn SessionStore>) {
-    create_renewable(&*store, "token", "one").await;
-    create(&*store, "token of another", "two").await;
-    assert!(lease(&*store, "one", 0, ("first", 70), 50).await);
-    let before = live_session(&*store, "one", after(50)).await;
-    let refused =
-        store.renew(renewal("one", "first", "token", "token of another"), after(50)).await;
-    assert!(matches!(refused, Err(RenewError::PointerExists)), "{refused:?}");
-    assert_eq!(live_session(&*store, "one", after(50)).await, before);
-    let of_another = live_pointer(&*store, "token of another", after(50)).await;
-    assert_eq!(of_another, Some(pointer("token of another", "two")));
-    let renewal = renewal("one", "first", "token", "second token");
-    store.renew(renewal, after(50)).await.expect("the lease is still held");
-}
-
-/// Law 7: without a lease, with one that another has taken over, and after that one's renewal.
-pub async fn r132_renew_is_refused_to_whoever_lost_the_lease(store: Arc<dyn SessionStore>) {
-    create_renewable(&*store, "token", "one").await;
-    let refused = async |token: &str| {
-        let refused = store.renew(renewal("one", "first", "token", token), after(50)).await;
-        assert!(matches!(refused, Err(RenewError::Lost)), "{refused:?}");
-        assert_eq!(live_pointer(&*store, token, after(50)).await, None);
-    };
-    refused("without a lease").await;
-    assert!(lease(&*store, "one", 0, ("first", 20), 0).await);
-    assert!(lease(&*store, "one", 0, ("second", 70), 50).await);
-    let before = live_session(&*store, "one", after(50)).await;
-    refused("taken over").await;
-    assert_eq!(live_session(&*store, "one", after(50)).await, before);
-    store.renew(renewal("one", "second", "token", "second token"), after(50)).await.expect("held");
-    let before = live_session(&*store, "one", after(50)).await;
-    refused("too late").await;
-    assert_eq!(live_session(&*store, "one", after(50)).await, before);
-}
-
-/// What came of the lease is worth keeping if nobody took it since.
-pub async fn r132_a_lease_that_ran_out_unnoticed_is_good_enough(store: Arc<dyn SessionStore>) {
-    create_renewable(&*store, "token", "one").await;
-    assert!(lease(&*store, "one", 0, ("first", 20), 0).await);
-    store.renew(renewal("one", "first", "token", "second token"), after(50)).await.expect("held");
-    assert_eq!(live_refresh(&*store, "one", after(50)).await.version, 1);
-}
-
-/// Laws 1 and 7.
-pub async fn r137_renew_never_brings_an_ended_session_back(store: Arc<dyn SessionStore>) {
-    for (name, is_ended, now) in [("ended", true, 50), ("expired", false, 100)] {
-        create_renewable(&*store, name, name).await;
-        assert!(lease(&*store, name, 0, ("first", 70), 50).await);
-        if is_ended {
-            assert!(end(&*store, name, 50).await);
+    mark_ended(&*store, "ada", 10, 500).await;
+    tokio::time::sleep(store.index_lag()).await;
+    let keys = found(&*store, of_subject("ada")).await;
+    store.end_all(&keys, NOW).await.expect("the store answers");
+    for create in creates {
+        match create.await.expect("the create ends") {
+            Ok(()) | Err(CreateError::Ended) => {}
+            Err(error) => panic!("{error}"),
         }
-        let token = format!("second token of {name}");
-        let refused = store.renew(renewal(name, "first", name, &token), after(now)).await;
-        assert!(matches!(refused, Err(RenewError::Lost)), "{name}: {refused:?}");
-        assert_eq!(live_session(&*store, name, after(now)).await, None);
-        assert_eq!(live_pointer(&*store, &token, after(now)).await, None);
     }
-}
-
-/// Laws 4 and 7, under contention.
-pub async fn r137_end_wins_over_a_renewal_in_flight(store: Arc<dyn SessionStore>) {
-    for round in 0..10 {
-        let name = format!("session {round}");
-        create_renewable(&*store, &format!("token {round}"), &name).await;
-        assert!(lease(&*store, &name, 0, ("first", 70), 50).await);
-        let renewal =
-            renewal(&name, "first", &format!("token {round}"), &format!("second token {round}"));
-        let renewing = tokio::spawn({
-            let store = Arc::clone(&store);
-            async move { store.renew(renewal, after(50)).await }
-        });
-        assert!(end(&*store, &name, 50).await);
-        let renewed = renewing.await.expect("the renewal ends");
-        assert!(matches!(renewed, Ok(()) | Err(RenewError::Lost)), "{renewed:?}");
-        assert_eq!(live_session(&*store, &name, after(50)).await, None);
-    }
+    assert_eq!(found(&*store, of_subject("ada")).await, []);
 }
 
 /// The moment at which every story of the suite begins.
@@ -415,6 +447,7 @@ pub fn after(seconds: u64) -> Timestamp {
 pub fn session(name: &str) -> SessionRow {
     SessionRow {
         key: Digest::of(name),
+        owner: owner("nobody in particular"),
         created_at: NOW,
         used_at: NOW,
         ends_at: after(1_000),
@@ -425,43 +458,9 @@ pub fn session(name: &str) -> SessionRow {
     }
 }
 
-/// The same with a refresh token that was never exchanged.
-pub fn renewable(name: &str, token: &str) -> SessionRow {
-    let refresh = RefreshRow {
-        sealed: b"the first refresh token, sealed".to_vec(),
-        version: 0,
-        refreshed_at: NOW,
-        current: Digest::of(token),
-        previous: None,
-        lease: None,
-    };
-    SessionRow { refresh: Some(refresh), ..session(name) }
-}
-
-/// What the first refresh of that session brings, by whoever is called `owner`: a token that
-/// replaces `old`.
-pub fn renewal(name: &str, owner: &str, old: &str, token: &str) -> Renewal {
-    Renewal {
-        key: Digest::of(name),
-        owner: owner_of(owner),
-        ends_at: after(900),
-        expires_at: after(250),
-        cookie_key: b"wrapped anew for the cookie".to_vec(),
-        sealed: b"renewed".to_vec(),
-        refresh: RefreshRow {
-            sealed: b"the second refresh token, sealed".to_vec(),
-            version: 1,
-            refreshed_at: after(50),
-            current: Digest::of(token),
-            previous: Some(PreviousToken {
-                pointer: Digest::of(old),
-                until: after(110),
-                token_key: b"wrapped anew for the old token".to_vec(),
-            }),
-            lease: None,
-        },
-        pointer: Some(pointer(token, name)),
-    }
+/// The user `subject` by a login of no provider session, issued at [`NOW`].
+pub fn owner(subject: &str) -> Owner {
+    Owner { subject: Digest::of(subject), provider_session: None, issued_at: NOW }
 }
 
 /// The pointer from `token`, of 500 seconds, to that session.
@@ -476,35 +475,6 @@ pub fn pointer(token: &str, name: &str) -> PointerRow {
 
 async fn create(store: &dyn SessionStore, token: &str, name: &str) {
     store.create(session(name), pointer(token, name), NOW).await.expect("the keys are free");
-}
-
-async fn create_renewable(store: &dyn SessionStore, token: &str, name: &str) {
-    store
-        .create(renewable(name, token), pointer(token, name), NOW)
-        .await
-        .expect("the keys are free");
-}
-
-fn owner_of(name: &str) -> [u8; 16] {
-    let mut owner = [0; 16];
-    owner.copy_from_slice(&Digest::of(name).as_bytes()[..16]);
-    owner
-}
-
-async fn lease(
-    store: &dyn SessionStore,
-    name: &str,
-    version: u64,
-    (owner, expires_at): (&str, u64),
-    now: u64,
-) -> bool {
-    let lease = Lease { owner: owner_of(owner), expires_at: after(expires_at) };
-    store.lease(Digest::of(name), version, lease, after(now)).await.expect("the store answers")
-}
-
-async fn live_refresh(store: &dyn SessionStore, name: &str, now: Timestamp) -> RefreshRow {
-    let session = live_session(store, name, now).await.expect("the session lives");
-    session.refresh.expect("it can be refreshed")
 }
 
 async fn live_session(store: &dyn SessionStore, name: &str, now: Timestamp) -> Option<SessionRow> {
@@ -525,4 +495,47 @@ async fn end(store: &dyn SessionStore, name: &str, now: u64) -> bool {
 
 async fn claim(store: &dyn SessionStore, mark: &str, expires_at: u64, now: u64) -> bool {
     store.claim(Digest::of(mark), after(expires_at), after(now)).await.expect("the store answers")
+}
+
+async fn create_owned(store: &dyn SessionStore, name: &str, owner: Owner) {
+    let row = SessionRow { owner, ..session(name) };
+    store.create(row, pointer(name, name), NOW).await.expect("the keys are free");
+}
+
+/// By a login that belongs to a session at the provider.
+fn of_session(subject: &str, session_id: &str) -> Owner {
+    Owner { provider_session: Some(Digest::of(session_id)), ..owner(subject) }
+}
+
+fn of_subject(subject: &str) -> Selection {
+    Selection::of_subject(Digest::of(subject))
+}
+
+fn of_provider_session(session_id: &str, subject: Option<&str>) -> Selection {
+    Selection::ProviderSession {
+        provider_session: Digest::of(session_id),
+        subject: subject.map(Digest::of),
+    }
+}
+
+/// In order.
+async fn found(store: &dyn SessionStore, selection: Selection) -> Vec<Digest> {
+    let mut keys = store.sessions_of(selection, NOW).await.expect("the store answers");
+    keys.sort();
+    keys
+}
+
+fn named(names: &[&str]) -> Vec<Digest> {
+    let mut keys: Vec<_> = names.iter().map(Digest::of).collect();
+    keys.sort();
+    keys
+}
+
+async fn mark_ended(store: &dyn SessionStore, owner: &str, issued_before: u64, expires_at: u64) {
+    let tombstone = Tombstone {
+        owner: Digest::of(owner),
+        issued_before: after(issued_before),
+        expires_at: after(expires_at),
+    };
+    store.mark_ended(tombstone, NOW).await.expect("the store answers");
 }

@@ -4,13 +4,17 @@
 //!
 //! 1. Expiry is compared on every read and in every condition: DynamoDB deletes a row up to days
 //!    after its TTL.
-//! 2. `create` is one transaction of two conditional puts.
+//! 2. `create` is one transaction of two conditional puts, and of a check for each tombstone.
 //! 3. Every read is strongly consistent.
 //! 4. `slide` is an update on the condition that the row is there; nothing but `create` puts a
 //!    session.
 //! 5. `claim` is one conditional put.
-//! 6. `lease` is one conditional update.
-//! 7. `renew` is one transaction of a conditional update and a conditional put.
+//! 6. The transaction of `create` meets the tombstone or comes before it; nothing lies between.
+//! 7. `mark_ended` is one conditional put.
+//! 8. `sessions_of` follows the pages of an index. DynamoDB writes a global index after the row,
+//!    within a fraction of a second as a rule, and gives no bound: see [`INDEX_LAG`].
+//! 9. `lease` is one conditional update.
+//! 10. `renew` is one transaction of a conditional update and a conditional put.
 //!
 //! A call is sent again when it times out or DynamoDB fails, throttles it or finds it in conflict
 //! with another, all within three seconds; then the store is unavailable, which is never the same
@@ -19,18 +23,21 @@
 //! `end` sent again may answer that there was no session.
 //!
 //! What a function must be allowed to do with the table: `dynamodb:GetItem` for `session` and
-//! `pointer`, `dynamodb:PutItem` for `create` and `claim`, `dynamodb:UpdateItem` for `slide` and
-//! `lease`, both for `renew`, `dynamodb:DeleteItem` for `end`.
+//! `pointer`, `dynamodb:PutItem` for `create`, `claim`, `mark_ended` and `renew`,
+//! `dynamodb:ConditionCheckItem` for `create`, `dynamodb:UpdateItem` for `slide`, `lease` and
+//! `renew`, `dynamodb:DeleteItem` for `end` and `end_all`; and with its two indexes:
+//! `dynamodb:Query` for `sessions_of`.
 
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, time::Duration};
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::{
     Client,
     config::{BehaviorVersion, StalledStreamProtectionConfig, retry::RetryConfig, timeout},
-    operation::put_item::PutItemError,
+    operation::{put_item::PutItemError, transact_write_items::TransactWriteItemsError},
     types::{
-        Put, ReturnValue, ReturnValuesOnConditionCheckFailure as OnFailure, TransactWriteItem,
+        ConditionCheck, Put, ReturnValue, ReturnValuesOnConditionCheckFailure as OnFailure,
+        TransactWriteItem,
     },
 };
 use aws_smithy_async::rt::sleep::TokioSleep;
@@ -40,12 +47,12 @@ use self::{
     connector::Connector,
     item::{
         Item, Kind, Unreadable, is_claimed_by, is_live, key, mark_item, pointer_item, read_pointer,
-        read_session, seconds, session_item,
+        read_session, seconds, session_item, tombstone_item,
     },
 };
 use super::{
-    CreateError, Lease, PointerRow, RenewError, Renewal, SessionRow, SessionStore, StoreError,
-    table::PARTITION_KEY,
+    CreateError, Lease, PointerRow, RenewError, Renewal, Selection, SessionRow, SessionStore,
+    StoreError, Tombstone, table::PARTITION_KEY,
 };
 use crate::{clock::Timestamp, random::Random, secret::Digest};
 
@@ -53,6 +60,7 @@ mod call;
 mod config;
 mod connector;
 mod item;
+mod owned;
 mod renewal;
 #[cfg(test)]
 mod tests;
@@ -64,6 +72,19 @@ const IS_FREE: &str = "attribute_not_exists(pk) OR expires_at <= :now";
 
 /// An update goes through where there is a row whose time has not come (law 4).
 const IS_THERE: &str = "attribute_exists(pk) AND expires_at > :now";
+
+/// A login goes through where no tombstone covers it (law 6).
+const IS_NOT_ENDED: &str =
+    "attribute_not_exists(pk) OR expires_at <= :now OR issued_before <= :issued_at";
+
+/// A tombstone goes through where none is there that covers more (law 7).
+const COVERS_MORE: &str =
+    "attribute_not_exists(pk) OR expires_at <= :now OR issued_before <= :issued_before";
+
+/// How long the indexes are given to show a row. DynamoDB writes them within a fraction of a second
+/// as a rule. It gives no bound: a session that was created at the very moment of a logout, and that
+/// an index shows later than this, lives on until it expires.
+pub const INDEX_LAG: Duration = Duration::from_secs(1);
 
 /// Keeps sessions in DynamoDB.
 #[derive(Clone)]
@@ -124,6 +145,23 @@ impl DynamoStore {
             .map_err(|error| StoreError::Unavailable(Box::new(error)))?;
         Ok(TransactWriteItem::builder().put(put).build())
     }
+
+    fn check_not_ended(
+        &self,
+        owner: Digest,
+        issued_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<TransactWriteItem, StoreError> {
+        let check = ConditionCheck::builder()
+            .table_name(&self.table)
+            .key(PARTITION_KEY, key(Kind::Ended, owner))
+            .condition_expression(IS_NOT_ENDED)
+            .expression_attribute_values(":now", seconds(now))
+            .expression_attribute_values(":issued_at", seconds(issued_at))
+            .build()
+            .map_err(|error| StoreError::Unavailable(Box::new(error)))?;
+        Ok(TransactWriteItem::builder().condition_check(check).build())
+    }
 }
 
 #[async_trait]
@@ -134,15 +172,20 @@ impl SessionStore for DynamoStore {
         pointer: PointerRow,
         now: Timestamp,
     ) -> Result<(), CreateError> {
-        let request = self
+        let owner = session.owner;
+        let mut request = self
             .client
             .transact_write_items()
             .transact_items(self.put(session_item(session), now)?)
             .transact_items(self.put(pointer_item(pointer), now)?);
+        for digest in [Some(owner.subject), owner.provider_session].into_iter().flatten() {
+            let check = self.check_not_ended(digest, owner.issued_at, now)?;
+            request = request.transact_items(check);
+        }
         call("TransactWriteItems", &self.random, || request.clone().send())
             .await?
             .map(|_| ())
-            .map_err(|_| CreateError::Exists)
+            .map_err(|error| why_not_created(&error))
     }
 
     async fn session(&self, key: Digest, now: Timestamp) -> Result<Option<SessionRow>, StoreError> {
@@ -214,6 +257,36 @@ impl SessionStore for DynamoStore {
         })
     }
 
+    async fn sessions_of(
+        &self,
+        selection: Selection,
+        _: Timestamp,
+    ) -> Result<Vec<Digest>, StoreError> {
+        self.query(selection).await
+    }
+
+    async fn end_all(&self, keys: &[Digest], _: Timestamp) -> Result<(), StoreError> {
+        self.delete_all(keys).await
+    }
+
+    async fn mark_ended(&self, tombstone: Tombstone, now: Timestamp) -> Result<(), StoreError> {
+        let request = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .condition_expression(COVERS_MORE)
+            .expression_attribute_values(":now", seconds(now))
+            .expression_attribute_values(":issued_before", seconds(tombstone.issued_before))
+            .set_item(Some(tombstone_item(tombstone)));
+        // Where the condition does not hold, the tombstone that is there does.
+        let _ = call("PutItem", &self.random, || request.clone().send()).await?;
+        Ok(())
+    }
+
+    fn index_lag(&self) -> Duration {
+        INDEX_LAG
+    }
+
     async fn lease(
         &self,
         key: Digest,
@@ -243,6 +316,20 @@ fn readable<T>(kind: Kind, digest: Digest, row: Result<T, Unreadable>) -> Option
         tracing::warn!(event = "store.row_unreadable", row = %digest, %kind, attribute, "a row of the session table cannot be read");
     })
     .ok()
+}
+
+/// A tombstone is final; a key that is taken is drawn again. So the former decides.
+fn why_not_created(error: &TransactWriteItemsError) -> CreateError {
+    let TransactWriteItemsError::TransactionCanceledException(cancelled) = error else {
+        return CreateError::Exists;
+    };
+    // In the order of the transaction: after the two puts come the checks of the tombstones.
+    let mut checks = cancelled.cancellation_reasons().iter().skip(2);
+    if checks.any(|reason| reason.code() == Some("ConditionalCheckFailed")) {
+        CreateError::Ended
+    } else {
+        CreateError::Exists
+    }
 }
 
 fn unexpected(operation: &'static str, _: &impl Error) -> StoreError {

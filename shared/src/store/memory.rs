@@ -10,7 +10,8 @@ use std::{
 use async_trait::async_trait;
 
 use super::{
-    CreateError, Lease, PointerRow, RenewError, Renewal, SessionRow, SessionStore, StoreError,
+    CreateError, Lease, Owner, PointerRow, RenewError, Renewal, Selection, SessionRow,
+    SessionStore, StoreError, Tombstone,
 };
 use crate::{clock::Timestamp, secret::Digest};
 
@@ -28,6 +29,8 @@ struct Rows {
     sessions: HashMap<Digest, SessionRow>,
     pointers: HashMap<Digest, PointerRow>,
     marks: HashMap<Digest, Timestamp>,
+    /// By their owner.
+    tombstones: HashMap<Digest, Tombstone>,
     next_sweep: Option<Timestamp>,
 }
 
@@ -76,6 +79,9 @@ impl SessionStore for MemoryStore {
         now: Timestamp,
     ) -> Result<(), CreateError> {
         let mut rows = self.write(now);
+        if rows.is_ended(&session.owner, now) {
+            return Err(CreateError::Ended);
+        }
         let is_taken =
             rows.session(session.key, now).is_some() || rows.pointer(pointer.key, now).is_some();
         if is_taken {
@@ -129,6 +135,45 @@ impl SessionStore for MemoryStore {
         }
         rows.marks.insert(mark, expires_at);
         Ok(true)
+    }
+
+    /// Walks over all sessions, which are as many as fit into memory.
+    async fn sessions_of(
+        &self,
+        selection: Selection,
+        now: Timestamp,
+    ) -> Result<Vec<Digest>, StoreError> {
+        Ok(self.read(|rows| {
+            let live = rows.sessions.values().filter(|session| now < session.expires_at);
+            live.filter(|session| selection.contains(&session.owner))
+                .map(|session| session.key)
+                .collect()
+        }))
+    }
+
+    async fn end_all(&self, keys: &[Digest], now: Timestamp) -> Result<(), StoreError> {
+        let mut rows = self.write(now);
+        for key in keys {
+            rows.sessions.remove(key);
+        }
+        Ok(())
+    }
+
+    async fn mark_ended(&self, tombstone: Tombstone, now: Timestamp) -> Result<(), StoreError> {
+        let mut rows = self.write(now);
+        let there = rows.tombstones.get(&tombstone.owner).filter(|there| now < there.expires_at);
+        if there.is_some_and(|there| there.issued_before > tombstone.issued_before) {
+            return Ok(());
+        }
+        if there.is_none() && rows.len() >= self.capacity {
+            return Err(StoreError::Full);
+        }
+        rows.tombstones.insert(tombstone.owner, tombstone);
+        Ok(())
+    }
+
+    fn index_lag(&self) -> Duration {
+        Duration::ZERO
     }
 
     async fn lease(
@@ -197,14 +242,23 @@ impl Rows {
         self.pointers.get(&key).filter(|pointer| now < pointer.expires_at)
     }
 
+    fn is_ended(&self, owner: &Owner, now: Timestamp) -> bool {
+        [Some(owner.subject), owner.provider_session]
+            .into_iter()
+            .flatten()
+            .filter_map(|digest| self.tombstones.get(&digest))
+            .any(|tombstone| tombstone.covers(owner, now))
+    }
+
     fn len(&self) -> usize {
-        self.sessions.len() + self.pointers.len() + self.marks.len()
+        self.sessions.len() + self.pointers.len() + self.marks.len() + self.tombstones.len()
     }
 
     fn drop_expired(&mut self, now: Timestamp) {
         self.sessions.retain(|_, session| now < session.expires_at);
         self.pointers.retain(|_, pointer| now < pointer.expires_at);
         self.marks.retain(|_, expires_at| now < *expires_at);
+        self.tombstones.retain(|_, tombstone| now < tombstone.expires_at);
         self.next_sweep = Some(now + SWEEP_EVERY);
     }
 }

@@ -34,7 +34,7 @@ impl Story {
     /// Begins a session whose first token lives for 400 seconds.
     async fn begin(&self, token: &str) -> SessionSecret {
         let (contents, grant) = (contents(token, 400), grant());
-        self.sessions.begin_renewable(&contents, &grant, None, NOW).await.unwrap().0
+        self.sessions.begin_renewable(owner(), &contents, &grant, None, NOW).await.unwrap().0
     }
 
     async fn renewable(&self, secret: &SessionSecret, now: Timestamp) -> Renewable {
@@ -70,6 +70,10 @@ impl Story {
     async fn by_cookie(&self, secret: &SessionSecret, now: Timestamp) -> Option<Session> {
         self.sessions.by_cookie(secret, now).await.unwrap()
     }
+}
+
+fn owner() -> Owner {
+    Owner { subject: Digest::of("ada"), provider_session: None, issued_at: NOW }
 }
 
 fn contents(api_key: &str, expires_at: u64) -> SessionContents {
@@ -112,8 +116,11 @@ fn login_claims() -> LoginClaims {
 #[tokio::test]
 async fn r091_a_session_with_a_refresh_token_outlives_its_token_and_not_its_lifetime() {
     let story = Story::new();
-    let (secret, ends_at) =
-        story.sessions.begin_renewable(&contents("token", 400), &grant(), None, NOW).await.unwrap();
+    let (secret, ends_at) = story
+        .sessions
+        .begin_renewable(owner(), &contents("token", 400), &grant(), None, NOW)
+        .await
+        .unwrap();
     assert_eq!(ends_at, after(5_000));
     for seconds in (0..5_000).step_by(500).chain([4_999]) {
         assert!(story.by_cookie(&secret, after(seconds)).await.is_some(), "{seconds}");
@@ -288,9 +295,9 @@ async fn r131_a_token_that_just_came_is_left_alone() {
 async fn a_token_that_the_session_does_not_outlive_need_not_be_renewed() {
     let story = Story::new();
     let long = contents("long", 100_000);
-    let begun = story.sessions.begin_renewable(&long, &grant(), None, NOW).await.unwrap();
+    let begun = story.sessions.begin_renewable(owner(), &long, &grant(), None, NOW).await.unwrap();
     assert_eq!(story.by_cookie(&begun.0, NOW).await.unwrap().renews_at, None);
-    let plain = story.sessions.begin(&contents("plain", 400), None, NOW).await.unwrap();
+    let plain = story.sessions.begin(owner(), &contents("plain", 400), None, NOW).await.unwrap();
     assert_eq!(story.by_cookie(&plain.0, NOW).await.unwrap().renews_at, None);
 }
 
@@ -330,7 +337,8 @@ async fn a_token_that_is_another_sessions_is_refused_and_the_refresh_token_can_b
 #[tokio::test]
 async fn a_session_without_a_refresh_token_says_so() {
     let story = Story::new();
-    let (secret, _) = story.sessions.begin(&contents("token", 400), None, NOW).await.unwrap();
+    let (secret, _) =
+        story.sessions.begin(owner(), &contents("token", 400), None, NOW).await.unwrap();
     let found = story.sessions.renewable(&secret, NOW).await.unwrap();
     assert!(matches!(found, Some(Renewability::WithoutRefreshToken)));
     let stranger = SessionSecret::generate(&Random::system());

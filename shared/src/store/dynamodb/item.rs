@@ -10,8 +10,8 @@ use crate::{
     clock::Timestamp,
     secret::Digest,
     store::{
-        Lease, PointerRow, PreviousToken, RefreshRow, SessionRow,
-        table::{EXPIRES_AT, PARTITION_KEY},
+        Lease, Owner, PointerRow, PreviousToken, RefreshRow, SessionRow, Tombstone,
+        table::{EXPIRES_AT, ISSUED_AT, PARTITION_KEY, PROVIDER_SESSION, SUBJECT},
     },
 };
 
@@ -24,6 +24,7 @@ pub(super) enum Kind {
     Session,
     Token,
     Once,
+    Ended,
 }
 
 /// An attribute that a row must have is missing, or of another type.
@@ -48,6 +49,11 @@ pub(super) fn bytes(bytes: impl Into<Vec<u8>>) -> AttributeValue {
     AttributeValue::B(Blob::new(bytes))
 }
 
+/// A digest, as 32 bytes.
+pub(super) fn digest(digest: Digest) -> AttributeValue {
+    bytes(*digest.as_bytes())
+}
+
 pub(super) fn session_item(row: SessionRow) -> Item {
     let refresh = row.refresh.into_iter().flat_map(refresh_attributes);
     let refresh: Vec<_> = refresh.map(|(name, value)| (name.to_owned(), value)).collect();
@@ -61,8 +67,14 @@ pub(super) fn session_item(row: SessionRow) -> Item {
             ("ends_at", seconds(row.ends_at)),
             ("cookie_key", bytes(row.cookie_key)),
             ("sealed", bytes(row.sealed)),
+            (SUBJECT, digest(row.owner.subject)),
+            (ISSUED_AT, seconds(row.owner.issued_at)),
         ],
     );
+    // The key of an index may be missing, and the row is not in it then; it must not be null.
+    if let Some(provider_session) = row.owner.provider_session {
+        item.insert(PROVIDER_SESSION.to_owned(), digest(provider_session));
+    }
     item.extend(refresh);
     item
 }
@@ -96,7 +108,7 @@ pub(super) fn pointer_item(row: PointerRow) -> Item {
         Kind::Token,
         row.key,
         row.expires_at,
-        [("session", bytes(*row.session.as_bytes())), ("token_key", bytes(row.token_key))],
+        [("session", digest(row.session)), ("token_key", bytes(row.token_key))],
     )
 }
 
@@ -105,10 +117,23 @@ pub(super) fn mark_item(mark: Digest, claimant: [u8; 16], expires_at: Timestamp)
     item(Kind::Once, mark, expires_at, [("claimant", bytes(claimant))])
 }
 
+pub(super) fn tombstone_item(tombstone: Tombstone) -> Item {
+    let issued_before = seconds(tombstone.issued_before);
+    item(Kind::Ended, tombstone.owner, tombstone.expires_at, [("issued_before", issued_before)])
+}
+
 /// Attributes that this version does not know are left alone (R97).
 pub(super) fn read_session(key: Digest, item: &mut Item) -> Result<SessionRow, Unreadable> {
     Ok(SessionRow {
         key,
+        owner: Owner {
+            subject: take_digest(item, SUBJECT)?,
+            provider_session: item
+                .contains_key(PROVIDER_SESSION)
+                .then(|| take_digest(item, PROVIDER_SESSION))
+                .transpose()?,
+            issued_at: read_time(item, ISSUED_AT)?,
+        },
         created_at: read_time(item, "created_at")?,
         used_at: read_time(item, "used_at")?,
         ends_at: read_time(item, "ends_at")?,
@@ -152,10 +177,16 @@ fn read_refresh(item: &mut Item) -> Result<Option<RefreshRow>, Unreadable> {
 pub(super) fn read_pointer(key: Digest, item: &mut Item) -> Result<PointerRow, Unreadable> {
     Ok(PointerRow {
         key,
-        session: Digest::from_bytes(take_array(item, "session")?),
+        session: take_digest(item, "session")?,
         token_key: take_bytes(item, "token_key")?,
         expires_at: read_time(item, EXPIRES_AT)?,
     })
+}
+
+/// The digest in the key of a row of `kind`; `None` for a row of another kind.
+pub(super) fn read_key(kind: Kind, item: &Item) -> Option<Digest> {
+    let key = item.get(PARTITION_KEY)?.as_s().ok()?;
+    Digest::parse(key.strip_prefix(&format!("{kind}#"))?)
 }
 
 /// Whether the item is a row whose time has not come.
@@ -175,6 +206,7 @@ impl fmt::Display for Kind {
             Self::Session => "session",
             Self::Token => "token",
             Self::Once => "once",
+            Self::Ended => "ended",
         })
     }
 }
@@ -202,6 +234,11 @@ fn read_number(item: &Item, name: &'static str) -> Result<u64, Unreadable> {
         _ => None,
     }
     .ok_or(Unreadable(name))
+}
+
+fn take_digest(item: &mut Item, name: &'static str) -> Result<Digest, Unreadable> {
+    let bytes = take_bytes(item, name)?.try_into().map_err(|_: Vec<u8>| Unreadable(name))?;
+    Ok(Digest::from_bytes(bytes))
 }
 
 fn take_bytes(item: &mut Item, name: &'static str) -> Result<Vec<u8>, Unreadable> {

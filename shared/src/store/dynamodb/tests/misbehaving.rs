@@ -286,3 +286,70 @@ async fn r095_a_create_whose_answer_was_lost_is_sent_as_the_same_transaction() {
     let token = |index: usize| requests[index].1["ClientRequestToken"].as_str().unwrap();
     assert_eq!(token(0), token(1));
 }
+
+/// A page may be cut anywhere, and need not hold anything.
+#[tokio::test]
+async fn r103_every_page_of_an_index_is_read() {
+    let key = |name: &str| json!({ "pk": { "S": format!("session#{}", Digest::of(name)) } });
+    let page = |items: Value, last: Option<&str>| -> Deed {
+        let mut page = json!({ "Items": items });
+        if let Some(last) = last {
+            page["LastEvaluatedKey"] = key(last);
+        }
+        Answer(200, page.to_string().leak())
+    };
+    let (server, store) = Server::start(&[
+        page(json!([key("one"), { "pk": { "S": "token#stray" } }]), Some("one")),
+        page(json!([]), Some("nothing")),
+        THROTTLED,
+        page(json!([key("two")]), None),
+    ])
+    .await;
+    let found = store.sessions_of(Selection::of_subject(Digest::of("ada")), NOW).await.unwrap();
+    assert_eq!(found, [Digest::of("one"), Digest::of("two")]);
+    let requests = server.requests.lock().unwrap();
+    let starts: Vec<_> = requests.iter().map(|(_, body)| body.get("ExclusiveStartKey")).collect();
+    let (one, nothing) = (key("one"), key("nothing"));
+    assert_eq!(starts, [None, Some(&one), Some(&nothing), Some(&nothing)]);
+}
+
+#[tokio::test]
+async fn r128_sessions_are_ended_a_hundred_in_one_transaction() {
+    let (server, store) = Server::start(&[CANCELLED_BY_CONFLICT, DONE]).await;
+    let keys: Vec<_> = (0..201).map(|index| Digest::of(format!("{index}"))).collect();
+    store.end_all(&keys, NOW).await.unwrap();
+    let requests = server.requests.lock().unwrap();
+    let sizes: Vec<_> =
+        requests.iter().map(|(_, body)| body["TransactItems"].as_array().unwrap().len()).collect();
+    // The first was in conflict with another call, and was sent again.
+    assert_eq!(sizes, [100, 100, 100, 1]);
+    let key = json!({ "pk": { "S": format!("session#{}", Digest::of("200")) } });
+    let delete = json!({ "Delete": { "TableName": TABLE, "Key": key } });
+    assert_eq!(requests[3].1["TransactItems"][0], delete);
+}
+
+#[tokio::test]
+async fn r128_what_cannot_be_found_or_ended_is_no_success() {
+    let (_, store) = Server::start(&[DENIED]).await;
+    let selection = Selection::of_subject(Digest::of("ada"));
+    let error = store.sessions_of(selection, NOW).await.unwrap_err();
+    assert_refused(&error, "Query", "AccessDeniedException");
+    let error = store.end_all(&[Digest::of("one")], NOW).await.unwrap_err();
+    assert_refused(&error, "TransactWriteItems", "AccessDeniedException");
+    let tombstone =
+        Tombstone { owner: Digest::of("ada"), issued_before: NOW, expires_at: after(1) };
+    let error = store.mark_ended(tombstone, NOW).await.unwrap_err();
+    assert_refused(&error, "PutItem", "AccessDeniedException");
+}
+
+/// A tombstone whose answer was lost is there all the same; one that covers more is as good.
+#[tokio::test]
+async fn r129_a_tombstone_whose_answer_was_lost_stands() {
+    let (_, store) = Server::start(&[LoseAnswer, Forward]).await;
+    let owner = session("one").owner;
+    let tombstone =
+        Tombstone { owner: owner.subject, issued_before: after(1), expires_at: after(100) };
+    store.mark_ended(tombstone, NOW).await.unwrap();
+    let refused = store.create(session("one"), pointer("token", "one"), NOW).await;
+    assert!(matches!(refused, Err(CreateError::Ended)), "{refused:?}");
+}
