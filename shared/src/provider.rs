@@ -6,6 +6,7 @@
 
 mod http;
 mod metadata;
+mod revocation;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod token_response;
@@ -17,6 +18,8 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::{
+    application::Application,
+    config::Settings,
     keys::{KeySet, MalformedKeySet},
     login_methods::LoginMethod,
 };
@@ -24,6 +27,7 @@ use crate::{
 pub use self::{
     http::HttpProvider,
     metadata::Metadata,
+    revocation::revoke_or_log,
     token_response::{RefreshResponse, TokenResponse},
 };
 
@@ -71,6 +75,20 @@ pub struct ClientCredentials {
     pub client_id: String,
     /// Its secret.
     pub client_secret: SecretString,
+}
+
+impl ClientCredentials {
+    /// Reads `CLIENT_SECRET`, whose fault is to be found even where `application` has one too.
+    pub fn from_settings(
+        settings: &mut Settings,
+        application: Option<&Application>,
+    ) -> Option<Self> {
+        let client_secret =
+            settings.required("CLIENT_SECRET", "the application's client secret", |text| {
+                Ok::<_, &str>(SecretString::from(text))
+            });
+        Some(Self { client_id: application?.client_id.clone(), client_secret: client_secret? })
+    }
 }
 
 /// An authorization code and what proves that it is ours.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use http::{Method, header};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use serde_json::Value;
 use shared::{
     application::Application,
@@ -19,7 +19,7 @@ use shared::{
     config::Settings,
     cookie::{CookieJar, RequestCookies, SessionCookie},
     error::{Failure, Public},
-    jwt::{Claims, Expected, Kind},
+    jwt::{Claims, Expected, Kind, LoginClaims},
     keys::Keys,
     login_attempt::{LoginAttempt, LoginCookies},
     provider::{AuthorizationCodeGrant, ClientCredentials, IdentityProvider, TokenResponse},
@@ -27,7 +27,7 @@ use shared::{
     request::{Function, Request, Response},
     respond::Responder,
     seams::Seams,
-    session::{SessionContents, SessionLimits, Sessions},
+    session::{RefreshGrant, SessionContents, SessionLimits, Sessions},
     store::{Owner, SessionStore},
 };
 
@@ -69,20 +69,12 @@ impl CallbackConfig {
         let application = Application::from_settings(settings);
         let base_url = BaseUrl::from_settings(settings);
         let limits = SessionLimits::from_settings(settings);
-        let client_secret =
-            settings.required("CLIENT_SECRET", "the application's client secret", |text| {
-                Ok::<_, &str>(SecretString::from(text))
-            });
+        let credentials = ClientCredentials::from_settings(settings, application.as_ref());
         let login_cookies = LoginCookies::from_settings(settings, base_url.as_ref());
-        let application = application?;
-        let credentials = ClientCredentials {
-            client_id: application.client_id.clone(),
-            client_secret: client_secret?,
-        };
         Some(Self {
-            application,
+            application: application?,
             base_url: base_url?,
-            credentials,
+            credentials: credentials?,
             limits: limits?,
             login_cookies: login_cookies?,
         })
@@ -186,8 +178,13 @@ impl Callback {
             return Err(CallbackError::Over);
         }
         let owner = Owner::of(&claims);
-        let (secret, ends_at) =
-            self.sessions.begin(owner, &contents, claims.session_expiry, now).await?;
+        let ends_by = claims.session_expiry;
+        let (secret, ends_at) = match refresh_grant(&tokens, &claims, &contents) {
+            Some(grant) => {
+                self.sessions.begin_renewable(owner, &contents, &grant, ends_by, now).await?
+            }
+            None => self.sessions.begin(owner, &contents, ends_by, now).await?,
+        };
         // Whoever was logged in with this browser is not any more (R36).
         if let SessionCookie::Present(previous) = self.cookies.session(cookies)
             && let Err(error) = self.sessions.end(previous.digest(), now).await
@@ -274,6 +271,21 @@ impl Function for Callback {
             _ => self.responder.not_found(&request),
         }
     }
+}
+
+/// What the session will be refreshed with, if the provider gave a refresh token: it does for the
+/// scope `offline_access` (OpenID Connect Core §11).
+fn refresh_grant(
+    tokens: &TokenResponse,
+    claims: &Claims,
+    contents: &SessionContents,
+) -> Option<RefreshGrant> {
+    Some(RefreshGrant {
+        refresh_token: tokens.refresh_token.as_ref()?.expose_secret().to_owned().into(),
+        login: LoginClaims::of(claims),
+        scope: tokens.scope.clone(),
+        granted: contents.scopes.clone(),
+    })
 }
 
 /// Whether the token is for the organization that was asked for: by id exactly, by name in any case

@@ -106,7 +106,7 @@ async fn r112_a_refresh_token_is_revoked_with_the_applications_credentials() {
 async fn r112_a_revocation_has_two_seconds() {
     let issuer = serve_raw(|stream| async move {
         let _open = stream;
-        std::future::pending().await
+        std::future::pending::<()>().await;
     })
     .await;
     let started = Instant::now();
