@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use callback::{Callback, CallbackConfig};
 use http::{HeaderMap, Method, header};
 use login::{Login, LoginConfig};
-use logout::Logout;
+use logout::{Logout, LogoutConfig};
 use protected::Protected;
 use refresh::{Refresh, RefreshConfig};
 use shared::{
@@ -33,6 +33,7 @@ pub struct BundleConfig {
     callback: CallbackConfig,
     guard: GuardConfig,
     login: LoginConfig,
+    logout: LogoutConfig,
     refresh: RefreshConfig,
 }
 
@@ -42,8 +43,15 @@ impl BundleConfig {
         let callback = CallbackConfig::from_settings(settings);
         let guard = GuardConfig::from_settings(settings);
         let login = LoginConfig::from_settings(settings);
+        let logout = LogoutConfig::from_settings(settings);
         let refresh = RefreshConfig::from_settings(settings);
-        Some(Self { callback: callback?, guard: guard?, login: login?, refresh: refresh? })
+        Some(Self {
+            callback: callback?,
+            guard: guard?,
+            login: login?,
+            logout: logout?,
+            refresh: refresh?,
+        })
     }
 }
 
@@ -55,7 +63,7 @@ impl Bundle {
             functions: vec![
                 ("callback", Box::new(Callback::new(config.callback, seams))),
                 ("login", Box::new(Login::new(config.login, seams))),
-                ("logout", Box::new(Logout::new(config.guard.clone(), seams))),
+                ("logout", Box::new(Logout::new(config.logout, seams))),
                 ("protected", Box::new(Protected::new(config.guard.clone(), seams))),
                 ("refresh", Box::new(Refresh::new(config.refresh, seams))),
             ],

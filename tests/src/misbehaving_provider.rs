@@ -294,6 +294,33 @@ impl MisbehavingProvider {
         TEST_KEY.sign(&claims)
     }
 
+    /// The claims of a logout token about a session of `user` that ends now.
+    pub fn logout_claims(&self, user: User, changes: &Value) -> Value {
+        let now = self.clock.now().as_unix();
+        let mut claims = json!({
+            "iss": self.issuer,
+            "sub": user.subject,
+            "aud": CLIENT_ID,
+            "iat": now,
+            "exp": now + 120,
+            "jti": Random::system().token(),
+            "events": { "http://schemas.openid.net/event/backchannel-logout": {} },
+            "trace_id": Random::system().token(),
+        });
+        change(&mut claims, changes);
+        claims
+    }
+
+    /// A logout token about a session of `user` that ends now.
+    pub fn logout_token(&self, user: User, changes: &Value) -> String {
+        TEST_KEY.sign(&self.logout_claims(user, changes))
+    }
+
+    /// A logout token that is signed like that.
+    pub fn logout_token_signed(&self, signature: Signature, user: User) -> String {
+        sign(signature, TEST_KEY.header(), &self.logout_claims(user, &json!({})))
+    }
+
     fn id_token_claims(&self, user: User) -> Value {
         let now = self.clock.now().as_unix();
         json!({

@@ -24,6 +24,7 @@ pub struct ObservedStore {
     store: MemoryStore,
     calls: AtomicUsize,
     is_down: AtomicBool,
+    index_is_down: AtomicBool,
     ends_before_slide: AtomicBool,
     written: Mutex<Written>,
 }
@@ -46,6 +47,11 @@ impl ObservedStore {
     /// From now on it answers nothing, or answers again.
     pub fn set_down(&self, is_down: bool) {
         self.is_down.store(is_down, Ordering::SeqCst);
+    }
+
+    /// From now on it does not find the sessions of an owner, or finds them again.
+    pub fn set_index_down(&self, is_down: bool) {
+        self.index_is_down.store(is_down, Ordering::SeqCst);
     }
 
     /// From now on whoever slides a session finds that a logout was faster by a moment.
@@ -190,7 +196,11 @@ impl SessionStore for ObservedStore {
         selection: Selection,
         now: Timestamp,
     ) -> Result<Vec<Digest>, StoreError> {
-        self.call()?.sessions_of(selection, now).await
+        let store = self.call()?;
+        if self.index_is_down.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable("index arn:aws:dynamodb:secret-table".into()));
+        }
+        store.sessions_of(selection, now).await
     }
 
     async fn end_all(&self, keys: &[Digest], now: Timestamp) -> Result<(), StoreError> {

@@ -91,7 +91,7 @@ impl Refresh {
     ) -> Result<Renewable, RefreshError> {
         match self.sessions.renewable(secret, now).await? {
             Some(Renewability::Renewable(renewable)) => Ok(*renewable),
-            Some(Renewability::WithoutRefreshToken) => Err(RefreshError::NoRefreshToken),
+            Some(Renewability::WithoutRefreshToken(_)) => Err(RefreshError::NoRefreshToken),
             None => Err(Refusal::CookieWithoutSession.into()),
         }
     }

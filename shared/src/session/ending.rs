@@ -6,9 +6,12 @@ use tokio::time;
 
 use crate::{
     clock::Timestamp,
-    jwt::MAX_LOGIN_AGE,
+    jwt::{EndedAtProvider, LogoutToken, MAX_LOGIN_AGE},
     secret::Digest,
-    store::{Selection, SessionStore, StoreError, Tombstone},
+    store::{
+        Selection, SessionStore, StoreError, Tombstone,
+        owner::{provider_session_digest, subject_digest},
+    },
 };
 
 /// Which sessions end, and which logins under way become none.
@@ -28,6 +31,22 @@ pub struct Progress {
 }
 
 impl Ending {
+    /// What the provider says has ended (OpenID Connect Back-Channel Logout §2.7): with `sid` the
+    /// sessions of that session at the provider, with `sub` alone all of the user's.
+    pub fn by_provider(token: &LogoutToken) -> Self {
+        let subject_digest = |subject: &String| subject_digest(&token.issuer, subject);
+        match &token.ended {
+            EndedAtProvider::Session { id, subject } => Self::of_provider_session(
+                provider_session_digest(&token.issuer, id),
+                subject.as_ref().map(subject_digest),
+                token.issued_at,
+            ),
+            EndedAtProvider::Subject(subject) => {
+                Self::of_subject(subject_digest(subject), token.issued_at)
+            }
+        }
+    }
+
     /// All sessions of a user at `now`.
     ///
     /// Logins under way are dated by the provider's clock. Where it goes behind ours, a login

@@ -52,7 +52,7 @@ pub enum Renewability {
     /// The session has a refresh token.
     Renewable(Box<Renewable>),
     /// It has none, and ends with its token.
-    WithoutRefreshToken,
+    WithoutRefreshToken(Box<Session>),
 }
 
 /// A session that can be refreshed, as it was when it was read.
@@ -125,7 +125,7 @@ impl Sessions {
             return Ok(None);
         };
         let (Some(refresh), Some(data_key)) = (row.refresh.clone(), data_key) else {
-            return Ok(Some(Renewability::WithoutRefreshToken));
+            return Ok(Some(Renewability::WithoutRefreshToken(Box::new(session))));
         };
         let associated = grant_identity(row.key, refresh.version);
         let grant = grant_key(secret)
@@ -133,7 +133,7 @@ impl Sessions {
             .and_then(|opened| serde_json::from_slice(&opened).ok());
         let Some(grant) = grant else {
             tracing::warn!(event = "session.unreadable", session = %row.key, "a session's refresh token does not open");
-            return Ok(Some(Renewability::WithoutRefreshToken));
+            return Ok(Some(Renewability::WithoutRefreshToken(Box::new(session))));
         };
         let secret = secret.clone();
         let renewable = Renewable { session, grant, secret, row, refresh, data_key };
@@ -267,6 +267,16 @@ impl Sessions {
         let plaintext = serde_json::to_vec(grant).expect("a grant is JSON");
         let associated = grant_identity(secret.digest(), version);
         grant_key(secret).seal(&plaintext, &associated, &self.random)
+    }
+}
+
+impl Renewability {
+    /// The session.
+    pub fn session(&self) -> &Session {
+        match self {
+            Self::Renewable(renewable) => &renewable.session,
+            Self::WithoutRefreshToken(session) => session,
+        }
     }
 }
 

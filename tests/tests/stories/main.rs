@@ -4,8 +4,10 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod api;
+mod backchannel_logout;
 mod browser_defences;
 mod callback;
+mod elsewhere;
 mod http_edge;
 mod login;
 mod logout;
