@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod refresh;
+
 use std::{
     collections::HashMap,
     net::SocketAddr,
@@ -29,6 +31,8 @@ use tokio::{net::TcpListener, time::sleep};
 use url::Url;
 
 use crate::site::{CLIENT_ID, CLIENT_SECRET};
+
+pub use self::refresh::{Gate, Revocation};
 
 /// Somebody with an account at the provider.
 #[derive(Clone, Copy, Debug)]
@@ -133,6 +137,7 @@ struct Behaviour {
     codes: HashMap<String, Grant>,
     token_requests: Vec<HashMap<String, String>>,
     elsewhere: usize,
+    refreshing: refresh::Refreshing,
     last: Option<Value>,
 }
 
@@ -165,6 +170,7 @@ impl MisbehavingProvider {
             codes: HashMap::new(),
             token_requests: Vec::new(),
             elsewhere: 0,
+            refreshing: refresh::Refreshing::default(),
             last: None,
         };
         let provider = Self { issuer, clock, state: Arc::new(Mutex::new(behaviour)) };
@@ -172,6 +178,7 @@ impl MisbehavingProvider {
             .route("/.well-known/openid-configuration", get(metadata))
             .route("/.well-known/jwks.json", get(async || Json(key_set_document(&[&TEST_KEY]))))
             .route("/oauth/token", post(token))
+            .route("/oauth/revoke", post(refresh::revoke))
             .route("/elsewhere", get(elsewhere).post(elsewhere))
             .route("/client/{script}", get(script))
             .with_state(provider.clone());
@@ -442,6 +449,7 @@ async fn metadata(State(provider): State<MisbehavingProvider>) -> Response {
         "token_endpoint": format!("{issuer}oauth/token"),
         "jwks_uri": format!("{issuer}.well-known/jwks.json"),
         "end_session_endpoint": format!("{issuer}oidc/logout"),
+        "revocation_endpoint": format!("{issuer}oauth/revoke"),
         "id_token_signing_alg_values_supported": ["HS256", "RS256"],
     });
     change(&mut document, &state.metadata);
@@ -459,9 +467,13 @@ async fn token(
     };
     let json_type = [(header::CONTENT_TYPE, "application/json")];
     match behaviour {
+        TokenEndpoint::Works if form["grant_type"] == "refresh_token" => {
+            refresh::exchange(&provider, &form).await
+        }
         TokenEndpoint::Works => match provider.redeem(&form) {
             Ok(grant) => {
-                let response = provider.tokens(&grant);
+                let mut response = provider.tokens(&grant);
+                provider.begin_family(&grant, &mut response);
                 provider.state().last = Some(response.clone());
                 Json(response).into_response()
             }

@@ -26,6 +26,7 @@ pub struct ObservedStore {
     is_down: AtomicBool,
     index_is_down: AtomicBool,
     ends_before_slide: AtomicBool,
+    renewals_fail: AtomicBool,
     written: Mutex<Written>,
 }
 
@@ -57,6 +58,12 @@ impl ObservedStore {
     /// From now on whoever slides a session finds that a logout was faster by a moment.
     pub fn end_before_slide(&self) {
         self.ends_before_slide.store(true, Ordering::SeqCst);
+    }
+
+    /// From now on it takes no renewal, and then answers nothing else either, as one that goes down
+    /// at the worst moment; or answers again.
+    pub fn set_renewals_fail(&self, fail: bool) {
+        self.renewals_fail.store(fail, Ordering::SeqCst);
     }
 
     /// How many sessions were ever created.
@@ -228,6 +235,9 @@ impl SessionStore for ObservedStore {
     }
 
     async fn renew(&self, renewal: Renewal, now: Timestamp) -> Result<(), RenewError> {
+        if self.renewals_fail.load(Ordering::SeqCst) {
+            self.set_down(true);
+        }
         self.call()?.renew(renewal.clone(), now).await?;
         let mut written = self.written();
         written.pointers.extend(renewal.pointer.clone());

@@ -12,6 +12,7 @@ mod http_edge;
 mod login;
 mod logout;
 mod logs;
+mod refresh;
 mod return_to;
 mod sessions;
 mod tokens;
