@@ -72,10 +72,12 @@ let answers = 0, failures = 0, asked = 0, due = 0, timer = 0, asking = false, re
 
 // Whoever is logging out need not be told on the way that the session has ended.
 const leaving = new AbortController();
-document.querySelector("form[action='/logout']").addEventListener("submit", () => {
-  stopped = true;
-  leaving.abort();
-});
+for (const form of document.forms) {
+  form.addEventListener("submit", () => {
+    stopped = true;
+    leaving.abort();
+  });
+}
 
 async function ask() {
   clearTimeout(timer);

@@ -1,4 +1,4 @@
-//! The four functions in one process.
+//! The functions in one process.
 
 use std::collections::BTreeMap;
 
@@ -6,8 +6,9 @@ use async_trait::async_trait;
 use callback::{Callback, CallbackConfig};
 use http::{HeaderMap, Method, header};
 use login::{Login, LoginConfig};
-use logout::Logout;
+use logout::{Logout, LogoutConfig};
 use protected::Protected;
+use refresh::{Refresh, RefreshConfig};
 use shared::{
     base_url::BaseUrl,
     clock::Timestamp,
@@ -32,6 +33,8 @@ pub struct BundleConfig {
     callback: CallbackConfig,
     guard: GuardConfig,
     login: LoginConfig,
+    logout: LogoutConfig,
+    refresh: RefreshConfig,
 }
 
 impl BundleConfig {
@@ -40,7 +43,15 @@ impl BundleConfig {
         let callback = CallbackConfig::from_settings(settings);
         let guard = GuardConfig::from_settings(settings);
         let login = LoginConfig::from_settings(settings);
-        Some(Self { callback: callback?, guard: guard?, login: login? })
+        let logout = LogoutConfig::from_settings(settings);
+        let refresh = RefreshConfig::from_settings(settings);
+        Some(Self {
+            callback: callback?,
+            guard: guard?,
+            login: login?,
+            logout: logout?,
+            refresh: refresh?,
+        })
     }
 }
 
@@ -52,15 +63,16 @@ impl Bundle {
             functions: vec![
                 ("callback", Box::new(Callback::new(config.callback, seams))),
                 ("login", Box::new(Login::new(config.login, seams))),
-                ("logout", Box::new(Logout::new(config.guard.clone(), seams))),
+                ("logout", Box::new(Logout::new(config.logout, seams))),
                 ("protected", Box::new(Protected::new(config.guard.clone(), seams))),
+                ("refresh", Box::new(Refresh::new(config.refresh, seams))),
             ],
             responder: Responder::new(&config.guard.application.issuer, &base_url, &seams.random),
             base_url,
         }
     }
 
-    /// Which path is served by which binary: how a gateway in front of the four must route.
+    /// Which path is served by which binary: how a gateway in front of them must route.
     pub fn routes(&self) -> BTreeMap<&'static str, &'static str> {
         let functions = self.functions.iter();
         functions

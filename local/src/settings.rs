@@ -9,7 +9,7 @@ use std::{
 use secrecy::SecretString;
 use shared::{clock::Clock, config::Settings, issuer::Issuer, random::Random};
 
-use crate::identity_provider::{IdentityProvider, Options, Surroundings};
+use crate::identity_provider::{IdentityProvider, Options, Surroundings, is_plain_loopback};
 
 /// What a local run is made of, beside the functions' own settings.
 #[derive(Debug)]
@@ -151,6 +151,9 @@ fn provider(
     let mut options = Options::new(text("CLIENT_ID"), SecretString::from(text("CLIENT_SECRET")));
     options.redirect_uris = vec![format!("{base_url}/callback")];
     options.logout_uris = vec![format!("{base_url}/signed-out")];
+    // It speaks plain HTTP and stays on this machine.
+    options.backchannel_logout_uri =
+        Some(format!("{base_url}/backchannel-logout")).filter(|uri| is_plain_loopback(uri));
     options.audiences = settings.value_of("AUDIENCE").map(str::to_owned).into_iter().collect();
     options.token_lifetime = token_lifetime;
     DevelopmentProvider { address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)), options }
@@ -203,6 +206,10 @@ mod tests {
         let provider = run.provider.unwrap();
         assert!(provider.address.ip().is_loopback());
         assert_eq!(provider.options.redirect_uris, ["http://localhost:9000/callback"]);
+        assert_eq!(
+            provider.options.backchannel_logout_uri.as_deref(),
+            Some("http://localhost:9000/backchannel-logout")
+        );
         let said = run.assumptions.join("\n");
         for variable in [
             "AUTH_HOST",
@@ -222,6 +229,15 @@ mod tests {
     fn the_address_is_written_as_browsers_write_it() {
         assert_eq!(run(&[("PORT", "80")]).unwrap().base_url, "http://localhost");
         assert_eq!(run(&[("HOST", "LOCALHOST")]).unwrap().base_url, "http://localhost:9000");
+    }
+
+    /// The development provider sends no token over a network.
+    #[test]
+    fn a_bundle_behind_a_proxy_is_sent_no_logout_tokens() {
+        for base_url in ["https://localhost:9443", "https://api.example.com"] {
+            let provider = run(&[("BASE_URL", base_url)]).unwrap().provider.unwrap();
+            assert_eq!(provider.options.backchannel_logout_uri, None, "{base_url}");
+        }
     }
 
     #[test]

@@ -19,6 +19,9 @@ use serde::{Deserialize, Serialize};
 pub struct Timestamp(u64);
 
 impl Timestamp {
+    /// A moment later than any other.
+    pub const MAX: Self = Self(u64::MAX);
+
     /// The moment `seconds` after the epoch.
     pub const fn from_unix(seconds: u64) -> Self {
         Self(seconds)

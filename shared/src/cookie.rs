@@ -86,6 +86,22 @@ impl CookieJar {
         self.build(&format!("{LOGIN}{flow}"), "", Duration::ZERO)
     }
 
+    /// What the browser took along to the provider's logout, if there is exactly one.
+    pub fn logout_state<'a>(&self, request: &'a RequestCookies) -> Option<&'a str> {
+        request.0.get(&self.name(LOGOUT))?.as_deref()
+    }
+
+    /// A `Set-Cookie` that keeps what the browser takes along to the provider's logout, base64url,
+    /// for [`LOGOUT_LIFETIME`].
+    pub fn set_logout_state(&self, state: &str) -> HeaderValue {
+        self.build(LOGOUT, state, LOGOUT_LIFETIME)
+    }
+
+    /// A `Set-Cookie` that drops it.
+    pub fn clear_logout_state(&self) -> HeaderValue {
+        self.build(LOGOUT, "", Duration::ZERO)
+    }
+
     fn name(&self, bare: &str) -> String {
         if self.is_secure { format!("__Host-{bare}") } else { bare.to_owned() }
     }
@@ -134,6 +150,10 @@ impl fmt::Debug for RequestCookies {
 
 const SESSION: &str = "session";
 const LOGIN: &str = "login.";
+const LOGOUT: &str = "logout";
+
+/// How long the provider may take to send a browser back from its logout.
+pub const LOGOUT_LIFETIME: Duration = Duration::from_secs(10 * 60);
 
 /// One pair of a `Cookie` header (RFC 6265 §4.2.1).
 ///

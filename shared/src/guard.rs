@@ -141,17 +141,24 @@ impl Guard {
 
     async fn by_token(&self, token: &str, now: Timestamp) -> Result<Principal, Refusal> {
         let (claims, session) = self.verify(token, now).await?;
-        let scopes = claims.scopes().chain(claims.permissions()).map(str::to_owned).collect();
         match session {
+            // Not the token's own: one that a refresh brought may name more than the login was
+            // granted (R138).
             TokenSession::Live(session) => Ok(Principal {
                 user: session.contents.user.clone(),
                 is_person: true,
-                scopes,
+                scopes: session.contents.scopes.clone(),
                 session: Some(*session),
             }),
             TokenSession::Unknown if !self.config.require_session => {
                 let is_person = !is_machine(&claims);
-                Ok(Principal { user: claims.user(), is_person, scopes, session: None })
+                let scopes = claims.scopes().chain(claims.permissions()).map(str::to_owned);
+                Ok(Principal {
+                    user: claims.user(),
+                    is_person,
+                    scopes: scopes.collect(),
+                    session: None,
+                })
             }
             // Its session ends with the token, which is believed for a while longer.
             _ if claims.expires_at <= now => Err(TokenError::Expired.into()),

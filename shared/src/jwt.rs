@@ -21,11 +21,16 @@
 //!    no `nonce`.
 //! 6. `exp`, `nbf`, `iat` against `now` (§3.1.3.7 items 9-10, RFC 7519 §4.1.4-§4.1.6).
 //! 7. `sub` (OpenID Connect Core §2), `aud` and `azp` (§3.1.3.7 items 3-5, RFC 9068 §4).
-//! 8. For a login: `nonce` (item 11), `at_hash` (§3.1.3.8), `auth_time` (item 13).
+//! 8. For a login: `nonce` (item 11), `at_hash` (§3.1.3.8), `auth_time` (item 13). For a refresh:
+//!    `at_hash`, and that it says of the login what the login's own ID token said (§12.2).
+//!
+//! A logout token goes the same way up to the signature, and then its own: see [`LogoutToken`].
 
 mod claims;
 mod error;
 mod json;
+mod login;
+mod logout_token;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(test)]
@@ -38,7 +43,12 @@ use serde_json::{Map, Value};
 
 use crate::{clock::Timestamp, issuer::Issuer, keys::Key};
 
-pub use self::{claims::Claims, error::TokenError};
+pub use self::{
+    claims::Claims,
+    error::TokenError,
+    login::LoginClaims,
+    logout_token::{EndedAtProvider, LogoutToken},
+};
 
 /// The longest token that is looked at, in bytes. A session's largest real token is about 2 kB.
 pub const MAX_LENGTH: usize = 16 * 1024;
@@ -96,8 +106,7 @@ pub enum Kind<'a> {
     IdToken {
         /// The application, the token's only audience.
         client_id: &'a str,
-        /// What was sent as `nonce`. `None` is for a refresh alone: a login without it accepts
-        /// the token of somebody else's login.
+        /// What was sent as `nonce`. A login without it accepts the token of somebody else's login.
         nonce: Option<&'a str>,
         /// The access token beside it, which `at_hash` must fit if the token has one.
         access_token: Option<&'a str>,
@@ -105,6 +114,15 @@ pub enum Kind<'a> {
         max_age: Option<Duration>,
         /// When a login with `prompt=login` began: `auth_time` may lie no earlier.
         authenticated_after: Option<Timestamp>,
+    },
+    /// An ID token that a refresh just brought.
+    RefreshedIdToken {
+        /// The application, the token's only audience.
+        client_id: &'a str,
+        /// The access token beside it, which `at_hash` must fit if the token has one.
+        access_token: &'a str,
+        /// What is refreshed.
+        login: &'a LoginClaims,
     },
 }
 
@@ -125,6 +143,16 @@ impl<'a> UnverifiedToken<'a> {
     ///
     /// With the first reason not to go on.
     pub fn parse(text: &'a str, expected: &Expected<'_>) -> Result<Self, TokenError> {
+        Self::read(text, expected.issuer, |header_type| expected.kind.allows_type(header_type))
+    }
+
+    /// The same for a token of `issuer` of any type that `allows_type`, which is told it in lower
+    /// case.
+    fn read(
+        text: &'a str,
+        issuer: &Issuer,
+        allows_type: impl FnOnce(&str) -> bool,
+    ) -> Result<Self, TokenError> {
         if text.len() > MAX_LENGTH {
             return Err(TokenError::TooLarge);
         }
@@ -138,7 +166,7 @@ impl<'a> UnverifiedToken<'a> {
         if ["crit", "b64", "zip"].iter().any(|name| header.contains_key(*name)) {
             return Err(TokenError::CriticalHeader);
         }
-        expected.kind.check_type(header.get("typ"))?;
+        check_type(header.get("typ"), allows_type)?;
         let key_id = match header.get("kid") {
             None => None,
             Some(Value::String(key_id)) => Some(key_id.clone()),
@@ -147,7 +175,7 @@ impl<'a> UnverifiedToken<'a> {
         let payload = json::object(&decode(payload)?)?;
         match payload.get("iss") {
             None => return Err(TokenError::MissingClaim("iss")),
-            Some(Value::String(issuer)) if issuer == expected.issuer.as_str() => {}
+            Some(Value::String(named)) if named == issuer.as_str() => {}
             Some(Value::String(_)) => return Err(TokenError::InvalidIssuer),
             Some(_) => return Err(TokenError::MistypedClaim("iss")),
         }
@@ -183,13 +211,18 @@ impl<'a> UnverifiedToken<'a> {
         expected: &Expected<'_>,
         now: Timestamp,
     ) -> Result<Claims, TokenError> {
+        self.check_signature(keys)?;
+        claims::check(self.payload, self.algorithm, &expected.kind, now)
+    }
+
+    fn check_signature(&self, keys: &[&Key]) -> Result<(), TokenError> {
         if keys.is_empty() {
             return Err(TokenError::UnknownKey);
         }
         if !self.is_signed_by(keys) {
             return Err(TokenError::InvalidSignature);
         }
-        claims::check(self.payload, self.algorithm, &expected.kind, now)
+        Ok(())
     }
 
     /// Whether one of `keys` made the signature.
@@ -224,21 +257,29 @@ impl From<Algorithm> for jsonwebtoken::Algorithm {
 }
 
 impl Kind<'_> {
-    /// Whether a header's `typ` may stand before a token of this kind (RFC 7515 §4.1.9: without
-    /// regard to case, and `application/` may be left out).
-    fn check_type(&self, header_type: Option<&Value>) -> Result<(), TokenError> {
-        let header_type = match header_type {
-            None => return Ok(()),
-            Some(Value::String(header_type)) => header_type.to_ascii_lowercase(),
-            Some(_) => return Err(TokenError::TypeNotAllowed),
-        };
-        let allowed = match self {
+    /// Whether a token of this kind may be of that type, given in lower case.
+    fn allows_type(&self, header_type: &str) -> bool {
+        match self {
             Self::AccessToken { .. } => {
-                matches!(header_type.as_str(), "jwt" | "at+jwt" | "application/at+jwt")
+                matches!(header_type, "jwt" | "at+jwt" | "application/at+jwt")
             }
-            Self::ApiKey { .. } | Self::IdToken { .. } => header_type == "jwt",
-        };
-        if allowed { Ok(()) } else { Err(TokenError::TypeNotAllowed) }
+            Self::ApiKey { .. } | Self::IdToken { .. } | Self::RefreshedIdToken { .. } => {
+                header_type == "jwt"
+            }
+        }
+    }
+}
+
+/// Whether a header's `typ` is one of those allowed (RFC 7515 §4.1.9: without regard to case, and
+/// `application/` may be left out).
+fn check_type(
+    header_type: Option<&Value>,
+    allows_type: impl FnOnce(&str) -> bool,
+) -> Result<(), TokenError> {
+    match header_type {
+        None => Ok(()),
+        Some(Value::String(name)) if allows_type(&name.to_ascii_lowercase()) => Ok(()),
+        Some(_) => Err(TokenError::TypeNotAllowed),
     }
 }
 

@@ -19,7 +19,7 @@ use crate::{
     cache::{Cache, Terms},
     clock::Timestamp,
     issuer::Issuer,
-    jwt::{Claims, Expected, TokenError, UnverifiedToken},
+    jwt::{Claims, Expected, LogoutToken, TokenError, UnverifiedToken},
     provider::{IdentityProvider, Metadata, ProviderError},
 };
 
@@ -106,6 +106,35 @@ impl Keys {
         now: Timestamp,
     ) -> Result<Claims, VerifyError> {
         let token = UnverifiedToken::parse(token, expected)?;
+        let keys = self.keys_for(&token, now).await?;
+        let candidates = keys.candidates(token.key_id(), token.algorithm());
+        Ok(token.verify(&candidates, expected, now)?)
+    }
+
+    /// Verifies a logout token for the application `client_id` in full, see [`LogoutToken`], with
+    /// the same care for keys as [`verify`](Self::verify).
+    ///
+    /// # Errors
+    ///
+    /// When the token is not as expected, or the keys to tell cannot be had.
+    pub async fn verify_logout_token(
+        &self,
+        token: &str,
+        client_id: &str,
+        now: Timestamp,
+    ) -> Result<LogoutToken, VerifyError> {
+        let token = UnverifiedToken::parse_logout_token(token, &self.issuer)?;
+        let keys = self.keys_for(&token, now).await?;
+        let candidates = keys.candidates(token.key_id(), token.algorithm());
+        Ok(token.verify_logout_token(&candidates, client_id, now)?)
+    }
+
+    /// The keys among which the one that signed `token` must be.
+    async fn keys_for(
+        &self,
+        token: &UnverifiedToken<'_>,
+        now: Timestamp,
+    ) -> Result<Arc<KeySet>, VerifyError> {
         let metadata = self.metadata(now).await?;
         if !metadata.algorithms.contains(&token.algorithm()) {
             return Err(TokenError::AlgorithmNotAllowed.into());
@@ -115,7 +144,7 @@ impl Keys {
             if key_set.is_empty() { Err(ProviderError::NoUsableKey) } else { Ok(key_set) }
         };
         let mut keys = self.key_set.get(now, fetch).await.map_err(KeysError)?;
-        if misses(&token, &keys)
+        if misses(token, &keys)
             && let Some(newer) =
                 self.key_set.newer_than(&keys, now, fetch).await.map_err(KeysError)?
         {
@@ -125,7 +154,7 @@ impl Keys {
         if candidates.is_empty() && token.key_id().is_some_and(|key_id| keys.contains(key_id)) {
             return Err(TokenError::AlgorithmNotAllowed.into());
         }
-        Ok(token.verify(&candidates, expected, now)?)
+        Ok(keys)
     }
 }
 

@@ -212,6 +212,7 @@ fn flow_of(state: &str) -> String {
 mod tests {
     use http::{HeaderMap, header};
     use proptest::prelude::*;
+    use tokio::runtime;
 
     use super::*;
 
@@ -362,6 +363,11 @@ mod tests {
         assert!(second[1].to_str().unwrap().contains("Max-Age=0"));
     }
 
+    /// Properties are not async.
+    fn wait<F: Future>(future: F) -> F::Output {
+        runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+    }
+
     proptest! {
         /// R20, R157, R180: any attempt comes back whole, and none does once a character of its
         /// cookie is another.
@@ -376,9 +382,9 @@ mod tests {
             let mut attempt = LoginAttempt::start(ReturnTo::parse(&target), &Random::system(), NOW);
             attempt.organization = organization;
             attempt.sign_in_anew = sign_in_anew;
-            let set = cookies.keep(&attempt, &RequestCookies::default(), &Random::system(), NOW);
+            let set = wait(keep(&cookies, &attempt, &RequestCookies::default(), NOW));
             let state = attempt.state.expose();
-            let found = cookies.find(state, &sent_back(&set), NOW).unwrap();
+            let found = wait(cookies.find(state, &sent_back(&set), NOW)).unwrap().unwrap();
             prop_assert_eq!(found.return_to, attempt.return_to);
             prop_assert_eq!(found.organization, attempt.organization);
             prop_assert_eq!(found.sign_in_anew, sign_in_anew);
@@ -390,7 +396,7 @@ mod tests {
             prop_assume!(pair[place..=place] != letter);
             let damaged = format!("{}{letter}{}", &pair[..place], &pair[place + 1..]);
             let request = sent_back(&[HeaderValue::from_str(&damaged).unwrap()]);
-            prop_assert!(cookies.find(state, &request, NOW).is_none());
+            prop_assert!(wait(cookies.find(state, &request, NOW)).unwrap().is_none());
         }
     }
 }

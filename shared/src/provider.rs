@@ -6,6 +6,7 @@
 
 mod http;
 mod metadata;
+mod revocation;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod token_response;
@@ -25,7 +26,12 @@ use crate::{
     stored_secret::{CLIENT_SECRET, SecretSource, StoredSecret},
 };
 
-pub use self::{http::HttpProvider, metadata::Metadata, token_response::TokenResponse};
+pub use self::{
+    http::HttpProvider,
+    metadata::Metadata,
+    revocation::revoke_or_log,
+    token_response::{RefreshResponse, TokenResponse},
+};
 
 /// What is asked of the identity provider.
 #[async_trait]
@@ -44,6 +50,21 @@ pub trait IdentityProvider: fmt::Debug + Send + Sync {
         token_endpoint: &Url,
         grant: AuthorizationCodeGrant<'_>,
     ) -> Result<TokenResponse, RedeemError>;
+
+    /// Exchanges a refresh token for new tokens (RFC 6749 §6). Never asks twice: a provider that
+    /// rotates refresh tokens takes one that it sees again for stolen.
+    async fn refresh(
+        &self,
+        token_endpoint: &Url,
+        grant: RefreshTokenGrant<'_>,
+    ) -> Result<RefreshResponse, RedeemError>;
+
+    /// Revokes a refresh token (RFC 7009 §2). An unknown one is as good as revoked.
+    async fn revoke(
+        &self,
+        revocation_endpoint: &Url,
+        grant: RefreshTokenGrant<'_>,
+    ) -> Result<(), ProviderError>;
 
     /// The login methods of an application, as the provider publishes them for its own widget.
     async fn login_methods(&self, client_id: &str) -> Result<Vec<LoginMethod>, ProviderError>;
@@ -86,7 +107,16 @@ pub struct AuthorizationCodeGrant<'a> {
     pub credentials: &'a ClientCredentials,
 }
 
-/// Why the provider's document, keys or login methods cannot be had.
+/// A refresh token and what proves that it is ours.
+#[derive(Clone, Copy)]
+pub struct RefreshTokenGrant<'a> {
+    /// The token.
+    pub refresh_token: &'a str,
+    /// Sent in the body, `client_secret_post`.
+    pub credentials: &'a ClientCredentials,
+}
+
+/// Why the provider's document, keys or login methods cannot be had, or a token is not revoked.
 #[derive(Debug, thiserror::Error)]
 pub enum ProviderError {
     /// The HTTP client cannot be built; nothing was sent.
@@ -125,7 +155,7 @@ pub enum ProviderError {
     WrongIssuer,
 }
 
-/// Why a code was not redeemed.
+/// Why a code or a refresh token brought no tokens.
 #[derive(Debug, thiserror::Error)]
 pub enum RedeemError {
     /// The token endpoint is not the issuer's own; the secret was not sent.
@@ -141,7 +171,7 @@ pub enum RedeemError {
     #[error("the token endpoint answered with a redirect")]
     Redirected,
     /// The provider said no (RFC 6749 §5.2).
-    #[error("the provider refused the code: {error}")]
+    #[error("the provider refused the grant: {error}")]
     Refused {
         /// Its `error` code: lower-case letters and underscores, `unknown` if it is anything else.
         error: String,
@@ -177,5 +207,12 @@ impl fmt::Debug for AuthorizationCodeGrant<'_> {
         f.debug_struct("AuthorizationCodeGrant")
             .field("redirect_uri", &self.redirect_uri)
             .finish_non_exhaustive()
+    }
+}
+
+/// Shows no token.
+impl fmt::Debug for RefreshTokenGrant<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RefreshTokenGrant").finish_non_exhaustive()
     }
 }

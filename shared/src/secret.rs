@@ -25,6 +25,11 @@ impl Digest {
         Self(digest)
     }
 
+    /// Reads what [`Display`](fmt::Display) wrote, and no other form of it.
+    pub fn parse(text: &str) -> Option<Self> {
+        BASE64_URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok().map(Self)
+    }
+
     /// The digest itself.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0

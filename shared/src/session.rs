@@ -6,6 +6,9 @@
 //! derived from the credential itself. So whoever reads the store learns no token, no cookie and
 //! no e-mail address, and there is no key to manage (R86, R98).
 
+mod ending;
+mod renewal;
+
 use std::{fmt, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
@@ -18,7 +21,14 @@ use crate::{
     random::Random,
     seal::SealingKey,
     secret::{Digest, SecretText, SessionSecret},
-    store::{CreateError, PointerRow, SessionRow, SessionStore, StoreError},
+    store::{CreateError, Owner, PointerRow, SessionRow, SessionStore, StoreError},
+};
+
+pub use self::{
+    ending::{Ending, Progress},
+    renewal::{
+        HeldLease, OVERLAP, REFRESH_PAUSE, RENEWED_BEFORE, RefreshGrant, Renewability, Renewable,
+    },
 };
 
 /// How long a session may live. Both are upper bounds.
@@ -48,7 +58,7 @@ pub struct SessionContents {
     pub id_token: SecretText,
     /// The token shown as API key.
     pub api_key: SecretText,
-    /// When that token expires. The session ends with it.
+    /// When that token expires. The session ends with it, unless it can be refreshed.
     pub api_key_expires_at: Timestamp,
     /// The provider's own session, `sid` (OpenID Connect Back-Channel Logout §2.1).
     pub provider_session: Option<String>,
@@ -61,8 +71,12 @@ pub struct SessionContents {
 pub struct Session {
     /// The digest by which the store knows it; safe to log.
     pub id: Digest,
+    /// Whose it is, as the store knows them.
+    pub owner: Owner,
     /// When it ends, however much it is used.
     pub ends_at: Timestamp,
+    /// When its token should be renewed. `None`: it has no refresh token, or ends before.
+    pub renews_at: Option<Timestamp>,
     /// What it holds.
     pub contents: SessionContents,
 }
@@ -92,32 +106,23 @@ impl Sessions {
         Self { store, limits, random }
     }
 
-    /// Begins a session under a fresh secret, whatever cookie the browser came with (R85). It ends
+    /// Begins a session of `owner` under a fresh secret, whatever cookie the browser came with (R85). It ends
     /// with its token, at its lifetime's end or at `ends_by`, whichever is first (R99).
     ///
     /// # Errors
     ///
-    /// When the store cannot answer.
+    /// When the store cannot answer, and when the session was ended while its login was under way.
     pub async fn begin(
         &self,
+        owner: Owner,
         contents: &SessionContents,
         ends_by: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<(SessionSecret, Timestamp), CreateError> {
-        let lifetime_end = now + self.limits.lifetime;
-        let ends_at =
-            lifetime_end.min(contents.api_key_expires_at).min(ends_by.unwrap_or(lifetime_end));
-        let mut tries = 0;
-        loop {
-            let secret = SessionSecret::generate(&self.random);
-            let (session, pointer) = self.seal(&secret, contents, ends_at, now);
-            match self.store.create(session, pointer, now).await {
-                Ok(()) => return Ok((secret, ends_at)),
-                // Another secret may be free (R95); another pointer to the same token is not.
-                Err(CreateError::Exists) if tries < 2 => tries += 1,
-                Err(error) => return Err(error),
-            }
-        }
+        let ends_at = self.lifetime_end(ends_by, now).min(contents.api_key_expires_at);
+        let secret =
+            self.create(now, |secret| self.seal(secret, owner, contents, ends_at, now)).await?;
+        Ok((secret, ends_at))
     }
 
     /// The session that a cookie opens.
@@ -132,7 +137,7 @@ impl Sessions {
     ) -> Result<Option<Session>, StoreError> {
         let Some(row) = self.store.session(secret.digest(), now).await? else { return Ok(None) };
         let data_key = cookie_key(secret).open(&row.cookie_key, row.key.as_bytes());
-        self.open(row, data_key, now).await
+        self.open(&row, data_key.as_deref(), now).await
     }
 
     /// The session of a token. Its signature and claims are for the caller to verify.
@@ -147,8 +152,11 @@ impl Sessions {
         let Some(row) = self.store.session(pointer.session, now).await? else {
             return Ok(TokenSession::Ended);
         };
-        let data_key = token_key(token).open(&pointer.token_key, &pointer_identity(&pointer));
-        let session = self.open(row, data_key, now).await?;
+        let Some(sealed) = renewal::key_for_token(&row, &pointer, now) else {
+            return Ok(TokenSession::Ended);
+        };
+        let data_key = token_key(token).open(sealed, &pointer_identity(&pointer));
+        let session = self.open(&row, data_key.as_deref(), now).await?;
         Ok(session.map_or(TokenSession::Ended, |session| TokenSession::Live(Box::new(session))))
     }
 
@@ -161,14 +169,50 @@ impl Sessions {
         self.store.end(id, now).await
     }
 
+    /// Ends every session that `ending` means. Answers how many it found.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot answer; any of the sessions may then still live.
+    pub async fn end_all(&self, ending: &Ending, now: Timestamp) -> Result<usize, StoreError> {
+        ending.carry_out(&*self.store, now, |_| {}).await
+    }
+
+    fn lifetime_end(&self, ends_by: Option<Timestamp>, now: Timestamp) -> Timestamp {
+        let lifetime_end = now + self.limits.lifetime;
+        ends_by.map_or(lifetime_end, |ends_by| lifetime_end.min(ends_by))
+    }
+
+    async fn create(
+        &self,
+        now: Timestamp,
+        seal: impl Fn(&SessionSecret) -> (SessionRow, PointerRow) + Send + Sync,
+    ) -> Result<SessionSecret, CreateError> {
+        let mut tries = 0;
+        loop {
+            let secret = SessionSecret::generate(&self.random);
+            let (session, pointer) = seal(&secret);
+            match self.store.create(session, pointer, now).await {
+                Ok(()) => return Ok(secret),
+                // Another secret may be free (R95); another pointer to the same token is not.
+                Err(CreateError::Exists) if tries < 2 => tries += 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// Opens a row, and slides its idle expiry if that is due.
     async fn open(
         &self,
-        row: SessionRow,
-        data_key: Option<Vec<u8>>,
+        row: &SessionRow,
+        data_key: Option<&[u8]>,
         now: Timestamp,
     ) -> Result<Option<Session>, StoreError> {
-        let contents = data_key
+        // A slide that was under way when a refresh brought the end forward wrote the later one.
+        if row.ends_at <= now {
+            return Ok(None);
+        }
+        let contents: Option<SessionContents> = data_key
             .and_then(|key| contents_key(key).open(&row.sealed, row.key.as_bytes()))
             .and_then(|opened| serde_json::from_slice(&opened).ok());
         let Some(contents) = contents else {
@@ -181,42 +225,66 @@ impl Sessions {
                 return Ok(None);
             }
         }
-        Ok(Some(Session { id: row.key, ends_at: row.ends_at, contents }))
+        let renews_at = row
+            .refresh
+            .as_ref()
+            .and_then(|refresh| renewal::renews_at(refresh, &contents, row.ends_at));
+        Ok(Some(Session {
+            id: row.key,
+            owner: row.owner,
+            ends_at: row.ends_at,
+            renews_at,
+            contents,
+        }))
+    }
+
+    fn seal(
+        &self,
+        secret: &SessionSecret,
+        owner: Owner,
+        contents: &SessionContents,
+        ends_at: Timestamp,
+        now: Timestamp,
+    ) -> (SessionRow, PointerRow) {
+        let data_key: [u8; 32] = self.random.bytes();
+        let key = secret.digest();
+        let session = SessionRow {
+            key,
+            owner,
+            created_at: now,
+            used_at: now,
+            ends_at,
+            expires_at: ends_at.min(now + self.limits.idle),
+            cookie_key: cookie_key(secret).seal(&data_key, key.as_bytes(), &self.random),
+            sealed: self.seal_contents(contents, &data_key, key),
+            refresh: None,
+        };
+        let token = contents.api_key.expose();
+        let expires_at = contents.api_key_expires_at + jwt::LEEWAY;
+        (session, self.pointer(key, token, &data_key, expires_at))
     }
 
     #[expect(
         clippy::expect_used,
         reason = "the contents are texts, numbers and JSON, which are JSON"
     )]
-    fn seal(
-        &self,
-        secret: &SessionSecret,
-        contents: &SessionContents,
-        ends_at: Timestamp,
-        now: Timestamp,
-    ) -> (SessionRow, PointerRow) {
-        let token = contents.api_key.expose();
-        let data_key: [u8; 32] = self.random.bytes();
+    fn seal_contents(&self, contents: &SessionContents, data_key: &[u8], key: Digest) -> Vec<u8> {
         let plaintext = serde_json::to_vec(contents).expect("contents are JSON");
-        let key = secret.digest();
-        let session = SessionRow {
-            key,
-            created_at: now,
-            used_at: now,
-            ends_at,
-            expires_at: ends_at.min(now + self.limits.idle),
-            cookie_key: cookie_key(secret).seal(&data_key, key.as_bytes(), &self.random),
-            sealed: contents_key(data_key).seal(&plaintext, key.as_bytes(), &self.random),
-        };
-        let mut pointer = PointerRow {
-            key: token_digest(token),
-            session: key,
-            token_key: Vec::new(),
-            expires_at: contents.api_key_expires_at + jwt::LEEWAY,
-        };
+        contents_key(data_key).seal(&plaintext, key.as_bytes(), &self.random)
+    }
+
+    fn pointer(
+        &self,
+        session: Digest,
+        token: &str,
+        data_key: &[u8],
+        expires_at: Timestamp,
+    ) -> PointerRow {
+        let mut pointer =
+            PointerRow { key: token_digest(token), session, token_key: Vec::new(), expires_at };
         pointer.token_key =
-            token_key(token).seal(&data_key, &pointer_identity(&pointer), &self.random);
-        (session, pointer)
+            token_key(token).seal(data_key, &pointer_identity(&pointer), &self.random);
+        pointer
     }
 }
 
@@ -279,6 +347,10 @@ mod tests {
         NOW + Duration::from_secs(seconds)
     }
 
+    fn owner() -> Owner {
+        Owner { subject: Digest::of("ada"), provider_session: None, issued_at: NOW }
+    }
+
     fn sessions() -> (Sessions, Arc<MemoryStore>) {
         let store = Arc::new(MemoryStore::default());
         (Sessions::new(Arc::<MemoryStore>::clone(&store), LIMITS, Random::system()), store)
@@ -300,7 +372,7 @@ mod tests {
     #[tokio::test]
     async fn a_session_is_found_by_its_cookie_and_by_its_token() {
         let (sessions, _) = sessions();
-        let (secret, _) = sessions.begin(&contents("token"), None, NOW).await.unwrap();
+        let (secret, _) = sessions.begin(owner(), &contents("token"), None, NOW).await.unwrap();
         let by_cookie = sessions.by_cookie(&secret, NOW).await.unwrap().unwrap();
         assert_eq!(by_cookie.contents.user["email"], "ada@example.com");
         let TokenSession::Live(by_token) = sessions.by_token("token", NOW).await.unwrap() else {
@@ -313,7 +385,7 @@ mod tests {
     #[tokio::test]
     async fn an_ended_session_is_dead_at_once_for_both() {
         let (sessions, _) = sessions();
-        let (secret, _) = sessions.begin(&contents("token"), None, NOW).await.unwrap();
+        let (secret, _) = sessions.begin(owner(), &contents("token"), None, NOW).await.unwrap();
         assert!(sessions.end(secret.digest(), NOW).await.unwrap());
         assert!(sessions.by_cookie(&secret, NOW).await.unwrap().is_none());
         assert!(matches!(sessions.by_token("token", NOW).await.unwrap(), TokenSession::Ended));
@@ -324,7 +396,7 @@ mod tests {
     async fn a_twin_of_an_ended_token_by_another_signature_is_ended_as_well() {
         let (sessions, _) = sessions();
         let (secret, _) =
-            sessions.begin(&contents("header.claims.signature"), None, NOW).await.unwrap();
+            sessions.begin(owner(), &contents("header.claims.signature"), None, NOW).await.unwrap();
         let twin = async || sessions.by_token("header.claims.other-signature", NOW).await.unwrap();
         assert!(matches!(twin().await, TokenSession::Ended));
         sessions.end(secret.digest(), NOW).await.unwrap();
@@ -335,7 +407,7 @@ mod tests {
     async fn an_ended_token_is_known_for_as_long_as_its_claims_are_believed() {
         let (sessions, _) = sessions();
         let short = SessionContents { api_key_expires_at: after(300), ..contents("short") };
-        let (secret, _) = sessions.begin(&short, None, NOW).await.unwrap();
+        let (secret, _) = sessions.begin(owner(), &short, None, NOW).await.unwrap();
         sessions.end(secret.digest(), NOW).await.unwrap();
         let last_moment = after(299) + jwt::LEEWAY;
         assert!(matches!(
@@ -347,17 +419,18 @@ mod tests {
     #[tokio::test]
     async fn r091_an_unused_session_ends_when_its_idle_time_is_over() {
         let (sessions, _) = sessions();
-        let (secret, _) = sessions.begin(&contents("token"), None, NOW).await.unwrap();
+        let (secret, _) = sessions.begin(owner(), &contents("token"), None, NOW).await.unwrap();
         assert!(sessions.by_cookie(&secret, after(999)).await.unwrap().is_some());
         assert!(sessions.by_cookie(&secret, after(1_999)).await.unwrap().is_none());
-        let (secret, _) = sessions.begin(&contents("second"), None, NOW).await.unwrap();
+        let (secret, _) = sessions.begin(owner(), &contents("second"), None, NOW).await.unwrap();
         assert!(sessions.by_cookie(&secret, after(1_000)).await.unwrap().is_none());
     }
 
     #[tokio::test]
     async fn r091_a_used_session_still_ends_when_its_lifetime_is_over() {
         let (sessions, _) = sessions();
-        let (secret, ends_at) = sessions.begin(&contents("token"), None, NOW).await.unwrap();
+        let (secret, ends_at) =
+            sessions.begin(owner(), &contents("token"), None, NOW).await.unwrap();
         assert_eq!(ends_at, after(5_000));
         for seconds in (0..5_000).step_by(500) {
             assert!(
@@ -373,9 +446,9 @@ mod tests {
     async fn r099_a_session_ends_with_its_token_or_when_the_provider_says() {
         let (sessions, _) = sessions();
         let short = SessionContents { api_key_expires_at: after(300), ..contents("short") };
-        assert_eq!(sessions.begin(&short, None, NOW).await.unwrap().1, after(300));
+        assert_eq!(sessions.begin(owner(), &short, None, NOW).await.unwrap().1, after(300));
         let (secret, ends_at) =
-            sessions.begin(&contents("token"), Some(after(200)), NOW).await.unwrap();
+            sessions.begin(owner(), &contents("token"), Some(after(200)), NOW).await.unwrap();
         assert_eq!(ends_at, after(200));
         assert!(sessions.by_cookie(&secret, after(200)).await.unwrap().is_none());
     }
@@ -383,7 +456,7 @@ mod tests {
     #[tokio::test]
     async fn the_idle_time_is_written_at_most_once_per_tenth_of_it() {
         let (sessions, store) = sessions();
-        let (secret, _) = sessions.begin(&contents("token"), None, NOW).await.unwrap();
+        let (secret, _) = sessions.begin(owner(), &contents("token"), None, NOW).await.unwrap();
         let used_at = async |now| {
             sessions.by_cookie(&secret, now).await.unwrap().unwrap();
             store.session(secret.digest(), now).await.unwrap().unwrap().used_at
@@ -398,7 +471,8 @@ mod tests {
     #[tokio::test]
     async fn r098_neither_credential_nor_claim_can_be_read_from_the_rows() {
         let (sessions, store) = sessions();
-        let (secret, _) = sessions.begin(&contents("the.api.key"), None, NOW).await.unwrap();
+        let (secret, _) =
+            sessions.begin(owner(), &contents("the.api.key"), None, NOW).await.unwrap();
         let row = store.session(secret.digest(), NOW).await.unwrap().unwrap();
         let pointer = store.pointer(token_digest("the.api.key"), NOW).await.unwrap().unwrap();
         let dump = [&row.sealed[..], &row.cookie_key, &pointer.token_key].concat();
@@ -416,8 +490,8 @@ mod tests {
     #[tokio::test]
     async fn r098_rows_whose_contents_were_swapped_open_for_nobody() {
         let (sessions, store) = sessions();
-        let (ada, _) = sessions.begin(&contents("ada"), None, NOW).await.unwrap();
-        let (eve, _) = sessions.begin(&contents("eve"), None, NOW).await.unwrap();
+        let (ada, _) = sessions.begin(owner(), &contents("ada"), None, NOW).await.unwrap();
+        let (eve, _) = sessions.begin(owner(), &contents("eve"), None, NOW).await.unwrap();
         let of_ada = store.session(ada.digest(), NOW).await.unwrap().unwrap();
         let of_eve = store.session(eve.digest(), NOW).await.unwrap().unwrap();
         let swapped = SessionRow { cookie_key: of_ada.cookie_key, sealed: of_ada.sealed, ..of_eve };
@@ -434,7 +508,8 @@ mod tests {
     async fn r097_a_row_of_another_schema_opens_for_nobody() {
         let (sessions, store) = sessions();
         let secret = SessionSecret::generate(&Random::system());
-        let (mut session, pointer) = sessions.seal(&secret, &contents("token"), after(100), NOW);
+        let (mut session, pointer) =
+            sessions.seal(&secret, owner(), &contents("token"), after(100), NOW);
         session.sealed = contents_key([1; 32]).seal(
             b"{\"older\": true}",
             session.key.as_bytes(),
@@ -456,8 +531,8 @@ mod tests {
             bytes.fill(if draw == 5 { 0 } else { draw });
         });
         let sessions = Sessions::new(store, LIMITS, random);
-        let (first, _) = sessions.begin(&contents("one"), None, NOW).await.unwrap();
-        let (second, _) = sessions.begin(&contents("two"), None, NOW).await.unwrap();
+        let (first, _) = sessions.begin(owner(), &contents("one"), None, NOW).await.unwrap();
+        let (second, _) = sessions.begin(owner(), &contents("two"), None, NOW).await.unwrap();
         assert_ne!(first.digest(), second.digest());
         assert!(sessions.by_cookie(&first, NOW).await.unwrap().is_some());
         assert!(sessions.by_cookie(&second, NOW).await.unwrap().is_some());

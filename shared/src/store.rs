@@ -15,8 +15,22 @@
 //! 4. [`slide`](SessionStore::slide) changes a row that is there; it never makes one. What has been
 //!    ended stays ended, whatever was in flight (R94).
 //! 5. [`claim`](SessionStore::claim) says yes to one caller, however many ask at once (R17, R18).
+//! 6. [`create`](SessionStore::create) refuses a login that a tombstone covers, its subject's or its
+//!    provider session's. Once [`mark_ended`](SessionStore::mark_ended) has answered, none such is
+//!    created; one that was before has been there to be found (R129).
+//! 7. Of two tombstones of one owner, the one that covers more stays.
+//! 8. [`sessions_of`](SessionStore::sessions_of) finds every session that is there, has been for
+//!    [`index_lag`](SessionStore::index_lag) and is selected, however many there are, and none that
+//!    is not selected. Law 3 does not hold for it: it reads an index, which a store may write a
+//!    moment later.
+//! 9. [`lease`](SessionStore::lease) gives one version of a session to one owner, however many ask at
+//!    once, until the lease runs out; and to that owner again, who may thereby hold it for longer or
+//!    give it up (R131, R132).
+//! 10. [`renew`](SessionStore::renew) writes session and pointer or neither, for the owner of the lease
+//!     on the version before and for nobody else. A session that was ended stays ended, one that
+//!     somebody else has renewed stays as it is (R132, R137).
 
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, time::Duration};
 
 use async_trait::async_trait;
 
@@ -27,7 +41,14 @@ pub mod contract;
 #[cfg(feature = "dynamodb")]
 pub mod dynamodb;
 pub mod memory;
+pub mod owner;
+mod renewal;
 pub mod table;
+
+pub use self::{
+    owner::{Owner, Selection, Tombstone},
+    renewal::{Lease, PreviousToken, RefreshRow, RenewError, Renewal},
+};
 
 /// Where sessions are kept.
 #[async_trait]
@@ -36,7 +57,8 @@ pub trait SessionStore: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`CreateError::Exists`] if either key is taken; then nothing was written.
+    /// [`CreateError::Exists`] if either key is taken, [`CreateError::Ended`] if a tombstone covers
+    /// the login; then nothing was written.
     async fn create(
         &self,
         session: SessionRow,
@@ -92,6 +114,61 @@ pub trait SessionStore: fmt::Debug + Send + Sync {
         expires_at: Timestamp,
         now: Timestamp,
     ) -> Result<bool, StoreError>;
+
+    /// The keys of the sessions in `selection`. Among them may be some whose time has come.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot answer.
+    async fn sessions_of(
+        &self,
+        selection: Selection,
+        now: Timestamp,
+    ) -> Result<Vec<Digest>, StoreError>;
+
+    /// Ends the sessions under `keys`, each of which is named once. Their pointers stay, as with
+    /// [`end`](Self::end).
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot answer; any of the sessions may then still live.
+    async fn end_all(&self, keys: &[Digest], now: Timestamp) -> Result<(), StoreError>;
+
+    /// Lets no login that `tombstone` covers become a session any more.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot answer.
+    async fn mark_ended(&self, tombstone: Tombstone, now: Timestamp) -> Result<(), StoreError>;
+
+    /// How long a session may be there before [`sessions_of`](Self::sessions_of) finds it.
+    fn index_lag(&self) -> Duration;
+
+    /// Lets the owner of `lease` alone refresh the session under `key`, as long as it is at
+    /// `version`. Answers whether the lease was free, or that owner's.
+    ///
+    /// The version is part of the question: whoever read the row before somebody else's refresh
+    /// would present a refresh token that has been used.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot answer; the lease may then be taken all the same.
+    async fn lease(
+        &self,
+        key: Digest,
+        version: u64,
+        lease: Lease,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
+
+    /// Writes what a refresh brought, and gives up the lease. The session counts as used at `now`.
+    ///
+    /// A lease that has run out is good enough if nobody took it since.
+    ///
+    /// # Errors
+    ///
+    /// [`RenewError::Lost`] or [`RenewError::PointerExists`] if it may not; nothing was written then.
+    async fn renew(&self, renewal: Renewal, now: Timestamp) -> Result<(), RenewError>;
 }
 
 /// A session, as the store sees it.
@@ -99,6 +176,8 @@ pub trait SessionStore: fmt::Debug + Send + Sync {
 pub struct SessionRow {
     /// The digest of the cookie's secret.
     pub key: Digest,
+    /// Whose it is. It never changes.
+    pub owner: Owner,
     /// When it began.
     pub created_at: Timestamp,
     /// When it was last seen to be used.
@@ -111,6 +190,8 @@ pub struct SessionRow {
     pub cookie_key: Vec<u8>,
     /// Claims and tokens.
     pub sealed: Vec<u8>,
+    /// What a refresh needs. `None` where the login brought no refresh token.
+    pub refresh: Option<RefreshRow>,
 }
 
 /// The way from a token to its session. It is written once and never changed.
@@ -132,6 +213,9 @@ pub enum CreateError {
     /// One of the keys is taken.
     #[error("a row with this key exists")]
     Exists,
+    /// It was ended at the provider, or everywhere, while the login was under way.
+    #[error("the session was ended before it began")]
+    Ended,
     /// The store cannot answer.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod refresh;
+
 use std::{
     collections::HashMap,
     net::SocketAddr,
@@ -42,6 +44,8 @@ use tokio::{net::TcpListener, time::sleep};
 use url::Url;
 
 use crate::site::{CLIENT_ID, CLIENT_SECRET};
+
+pub use self::refresh::{Gate, Revocation};
 
 /// Somebody with an account at the provider.
 #[derive(Clone, Copy, Debug)]
@@ -258,6 +262,7 @@ struct Behaviour {
     key_set_requests: usize,
     elsewhere: usize,
     secrets: Vec<(&'static str, String)>,
+    refreshing: refresh::Refreshing,
     last: Option<Value>,
 }
 
@@ -312,6 +317,7 @@ impl MisbehavingProvider {
             key_set_requests: 0,
             elsewhere: 0,
             secrets: Vec::new(),
+            refreshing: refresh::Refreshing::default(),
             last: None,
         };
         let state = Arc::new(Mutex::new(behaviour));
@@ -321,6 +327,7 @@ impl MisbehavingProvider {
             .route("/.well-known/jwks.json", get(key_set))
             .route("/oauth/token", post(token))
             .route(ELSEWHERE, get(elsewhere).post(elsewhere))
+            .route("/oauth/revoke", post(refresh::revoke))
             .route("/client/{script}", get(script))
             .with_state(provider.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -496,6 +503,34 @@ impl MisbehavingProvider {
         token
     }
 
+    /// The claims of a logout token about a session of `user` that ends now.
+    pub fn logout_claims(&self, user: User, changes: &Value) -> Value {
+        let now = self.clock.now().as_unix();
+        let mut claims = json!({
+            "iss": self.issuer,
+            "sub": user.subject,
+            "aud": CLIENT_ID,
+            "iat": now,
+            "exp": now + 120,
+            "jti": Random::system().token(),
+            "events": { "http://schemas.openid.net/event/backchannel-logout": {} },
+            "trace_id": Random::system().token(),
+        });
+        change(&mut claims, changes);
+        claims
+    }
+
+    /// A logout token about a session of `user` that ends now.
+    pub fn logout_token(&self, user: User, changes: &Value) -> String {
+        TEST_KEY.sign(&self.logout_claims(user, changes))
+    }
+
+    /// A logout token that is signed like that.
+    pub fn logout_token_signed(&self, signature: Signature, user: User) -> String {
+        let claims = self.logout_claims(user, &json!({})).to_string();
+        sign(signature, &TEST_KEY, TEST_KEY.header(), &claims, |header| header)
+    }
+
     fn id_token_claims(&self, user: User) -> Value {
         let now = self.clock.now().as_unix();
         json!({
@@ -636,6 +671,7 @@ async fn metadata(State(provider): State<MisbehavingProvider>) -> Response {
         "token_endpoint": format!("{issuer}oauth/token"),
         "jwks_uri": format!("{issuer}.well-known/jwks.json"),
         "end_session_endpoint": format!("{issuer}oidc/logout"),
+        "revocation_endpoint": format!("{issuer}oauth/revoke"),
         "id_token_signing_alg_values_supported": ["HS256", "RS256"],
     });
     let behaviour = {
@@ -670,9 +706,13 @@ async fn token(
     if !matches!(behaviour, Endpoint::Works | Endpoint::PlainText) {
         return behaviour.answer(Value::Null, provider.endless_bytes).await;
     }
+    if form["grant_type"] == "refresh_token" {
+        return refresh::exchange(&provider, &form).await;
+    }
     match provider.redeem(&form) {
         Ok(grant) => {
-            let response = provider.tokens(&grant);
+            let mut response = provider.tokens(&grant);
+            provider.begin_family(&grant, &mut response);
             provider.state().last = Some(response.clone());
             behaviour.answer(response, provider.endless_bytes).await
         }

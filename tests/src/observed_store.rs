@@ -12,7 +12,10 @@ use async_trait::async_trait;
 use shared::{
     clock::Timestamp,
     secret::Digest,
-    store::{CreateError, PointerRow, SessionRow, SessionStore, StoreError, memory::MemoryStore},
+    store::{
+        CreateError, Lease, PointerRow, RenewError, Renewal, Selection, SessionRow, SessionStore,
+        StoreError, Tombstone, memory::MemoryStore,
+    },
 };
 
 use crate::permissions::Permissions;
@@ -23,8 +26,10 @@ pub struct ObservedStore {
     store: MemoryStore,
     calls: AtomicUsize,
     is_down: AtomicBool,
+    index_is_down: AtomicBool,
     ends_before_slide: AtomicBool,
     permissions: Permissions,
+    renewals_fail: AtomicBool,
     written: Mutex<Written>,
 }
 
@@ -33,6 +38,8 @@ struct Written {
     sessions: Vec<SessionRow>,
     pointers: Vec<PointerRow>,
     marks: Vec<(Digest, Timestamp)>,
+    tombstones: Vec<Tombstone>,
+    renewals: Vec<Renewal>,
 }
 
 impl ObservedStore {
@@ -51,9 +58,20 @@ impl ObservedStore {
         self.is_down.store(is_down, Ordering::SeqCst);
     }
 
+    /// From now on it does not find the sessions of an owner, or finds them again.
+    pub fn set_index_down(&self, is_down: bool) {
+        self.index_is_down.store(is_down, Ordering::SeqCst);
+    }
+
     /// From now on whoever slides a session finds that a logout was faster by a moment.
     pub fn end_before_slide(&self) {
         self.ends_before_slide.store(true, Ordering::SeqCst);
+    }
+
+    /// From now on it takes no renewal, and then answers nothing else either, as one that goes down
+    /// at the worst moment; or answers again.
+    pub fn set_renewals_fail(&self, fail: bool) {
+        self.renewals_fail.store(fail, Ordering::SeqCst);
     }
 
     /// How many sessions were ever created.
@@ -90,6 +108,8 @@ impl ObservedStore {
         let mut dump = format!("{written:?}").into_bytes();
         for row in &written.sessions {
             dump.extend(row.key.as_bytes());
+            dump.extend(row.owner.subject.as_bytes());
+            dump.extend(row.owner.provider_session.iter().flat_map(|digest| *digest.as_bytes()));
             dump.extend(&row.cookie_key);
             dump.extend(&row.sealed);
         }
@@ -101,6 +121,17 @@ impl ObservedStore {
         for (mark, _) in &written.marks {
             dump.extend(mark.as_bytes());
         }
+        for tombstone in &written.tombstones {
+            dump.extend(tombstone.owner.as_bytes());
+        }
+        for row in &written.renewals {
+            dump.extend(&row.cookie_key);
+            dump.extend(&row.sealed);
+            dump.extend(&row.refresh.sealed);
+            dump.extend(row.refresh.previous.iter().flat_map(|previous| &previous.token_key));
+        }
+        let refresh = written.sessions.iter().filter_map(|row| row.refresh.as_ref());
+        dump.extend(refresh.flat_map(|refresh| &refresh.sealed));
         dump
     }
 
@@ -174,5 +205,52 @@ impl SessionStore for ObservedStore {
             self.written().marks.push((mark, expires_at));
         }
         Ok(is_free)
+    }
+
+    async fn sessions_of(
+        &self,
+        selection: Selection,
+        now: Timestamp,
+    ) -> Result<Vec<Digest>, StoreError> {
+        let store = self.call("sessions_of")?;
+        if self.index_is_down.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable("index arn:aws:dynamodb:secret-table".into()));
+        }
+        store.sessions_of(selection, now).await
+    }
+
+    async fn end_all(&self, keys: &[Digest], now: Timestamp) -> Result<(), StoreError> {
+        self.call("end_all")?.end_all(keys, now).await
+    }
+
+    async fn mark_ended(&self, tombstone: Tombstone, now: Timestamp) -> Result<(), StoreError> {
+        self.call("mark_ended")?.mark_ended(tombstone, now).await?;
+        self.written().tombstones.push(tombstone);
+        Ok(())
+    }
+
+    fn index_lag(&self) -> Duration {
+        self.store.index_lag()
+    }
+
+    async fn lease(
+        &self,
+        key: Digest,
+        version: u64,
+        lease: Lease,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.call("lease")?.lease(key, version, lease, now).await
+    }
+
+    async fn renew(&self, renewal: Renewal, now: Timestamp) -> Result<(), RenewError> {
+        if self.renewals_fail.load(Ordering::SeqCst) {
+            self.set_down(true);
+        }
+        self.call("renew")?.renew(renewal.clone(), now).await?;
+        let mut written = self.written();
+        written.pointers.extend(renewal.pointer.clone());
+        written.renewals.push(renewal);
+        Ok(())
     }
 }

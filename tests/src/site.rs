@@ -47,6 +47,9 @@ pub const CLIENT_SECRET: &str = "b9Q2mZ7xT4kL8vR1cW6s";
 /// What seals the login cookies.
 pub const SECRET_KEY: &str = "GJ5cWzkR8xHc1vXq9tYb3nMf7sLd2pQa";
 
+/// The type of the body in which a provider sends a logout token.
+pub const FORM: &str = "application/x-www-form-urlencoded";
+
 /// When every story begins.
 pub const START: Timestamp = Timestamp::from_unix(1_800_000_000);
 
@@ -222,6 +225,26 @@ impl Site {
     /// Sends a `GET` with no headers but these, as a program does.
     pub async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
         self.send(Method::GET, path, headers).await
+    }
+
+    /// Sends a `POST` with this body and no headers but these, as a provider does.
+    pub async fn post(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
+        let mut request = http::Request::builder().method(Method::POST).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.handle(request.body(body.into()).unwrap()).await
+    }
+
+    /// Hands over a logout token as the provider does.
+    pub async fn post_logout_token(&self, token: &str) -> Answer {
+        self.post("/backchannel-logout", &[("content-type", FORM)], format!("logout_token={token}"))
+            .await
     }
 
     /// Asks `/protected` with this token.

@@ -98,6 +98,11 @@ impl Visitor {
         self.send(Method::GET, path, Sending::SCRIPT, &[]).await
     }
 
+    /// Asks for new tokens, as the key page does.
+    pub async fn refresh(&mut self) -> Answer {
+        self.send(Method::POST, "/refresh", Sending::SCRIPT, &[("origin", ORIGIN)]).await
+    }
+
     /// Sends a request as this browser would, with these headers beside. A header given here
     /// replaces the browser's own, and an empty one takes it away.
     pub async fn send(

@@ -117,6 +117,12 @@ impl Failure for CallbackError {
                 "This login can't be finished",
                 "It was started in another browser, took too long, or was finished already. Please start again.",
             ),
+            Self::Create(CreateError::Ended) => (
+                Status::BAD_REQUEST,
+                "login_ended",
+                "You were logged out meanwhile",
+                "A logout ended this login before it was finished. Please start again.",
+            ),
             Self::ApiKey(_)
             | Self::Create(CreateError::Exists)
             | Self::IdToken(_)

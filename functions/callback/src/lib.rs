@@ -19,7 +19,7 @@ use shared::{
     config::Settings,
     cookie::{CookieJar, RequestCookies, SessionCookie},
     error::{Failure, Public},
-    jwt::{Claims, Expected, Kind},
+    jwt::{Claims, Expected, Kind, LoginClaims},
     keys::Keys,
     login_attempt::{LoginAttempt, LoginCookies},
     provider::{AuthorizationCodeGrant, ClientCredentials, IdentityProvider, TokenResponse},
@@ -27,8 +27,8 @@ use shared::{
     request::{Function, Request, Response},
     respond::Responder,
     seams::Seams,
-    session::{SessionContents, SessionLimits, Sessions},
-    store::SessionStore,
+    session::{RefreshGrant, SessionContents, SessionLimits, Sessions},
+    store::{Owner, SessionStore},
     stored_secret::{SecretSource, StoredSecret},
 };
 
@@ -192,7 +192,14 @@ impl Callback {
         {
             return Err(CallbackError::Over);
         }
-        let (secret, ends_at) = self.sessions.begin(&contents, claims.session_expiry, now).await?;
+        let owner = Owner::of(&claims);
+        let ends_by = claims.session_expiry;
+        let (secret, ends_at) = match refresh_grant(&tokens, &claims, &contents) {
+            Some(grant) => {
+                self.sessions.begin_renewable(owner, &contents, &grant, ends_by, now).await?
+            }
+            None => self.sessions.begin(owner, &contents, ends_by, now).await?,
+        };
         // Whoever was logged in with this browser is not any more (R36).
         if let SessionCookie::Present(previous) = self.cookies.session(cookies)
             && let Err(error) = self.sessions.end(previous.digest(), now).await
@@ -279,6 +286,21 @@ impl Function for Callback {
             _ => self.responder.not_found(&request),
         }
     }
+}
+
+/// What the session will be refreshed with, if the provider gave a refresh token: it does for the
+/// scope `offline_access` (OpenID Connect Core §11).
+fn refresh_grant(
+    tokens: &TokenResponse,
+    claims: &Claims,
+    contents: &SessionContents,
+) -> Option<RefreshGrant> {
+    Some(RefreshGrant {
+        refresh_token: tokens.refresh_token.as_ref()?.expose_secret().to_owned().into(),
+        login: LoginClaims::of(claims),
+        scope: tokens.scope.clone(),
+        granted: contents.scopes.clone(),
+    })
 }
 
 /// Whether the token is for the organization that was asked for: by id exactly, by name in any case

@@ -1,80 +1,84 @@
 //! `POST /logout`: ends the session, then sends the browser to end the provider's. `GET /logout`:
 //! asks first. `GET /signed-out`: where the provider returns to (OpenID Connect RP-Initiated Logout
-//! 1.0).
+//! 1.0). `POST /backchannel-logout`: where the provider says that a session has ended.
 
+mod backchannel;
+mod config;
+mod error;
 mod provider_logout;
+mod revocation;
+mod signed_out;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use http::{Method, StatusCode, header};
+use http::{Method, StatusCode, Uri, header};
 use serde_json::json;
 use shared::{
     clock::Timestamp,
     cookie::{CookieJar, RequestCookies, SessionCookie},
-    error::{Failure, Public},
     guard::{Credential, Guard, GuardConfig, Refusal},
     keys::Keys,
+    provider::{ClientCredentials, IdentityProvider},
+    query::Query,
     random::Random,
     request::{Function, Request, Response},
     respond::{self, Responder},
     seams::Seams,
-    session::{Session, Sessions, TokenSession},
+    session::{Ending, Renewability, Session, Sessions, TokenSession},
     store::StoreError,
-    view::{Action, MessageKind, MessagePage, SignOutPage},
+    stored_secret::StoredSecret,
+    view::SignOutPage,
 };
 
-use provider_logout::ProviderSession;
+use backchannel::BackchannelLogout;
+use provider_logout::{ProviderLogout, ProviderSession};
+
+pub use config::LogoutConfig;
+pub use error::LogoutError;
 
 /// The function.
 #[derive(Debug)]
 pub struct Logout {
+    backchannel: BackchannelLogout,
     config: GuardConfig,
     cookies: CookieJar,
+    credentials: Option<StoredSecret<ClientCredentials>>,
     guard: Guard,
     keys: Arc<Keys>,
+    provider: Arc<dyn IdentityProvider>,
     random: Random,
     responder: Responder,
     sessions: Sessions,
 }
 
-/// Why nobody was logged out.
-#[derive(Debug, thiserror::Error)]
-pub enum LogoutError {
-    /// The credential, or the page that sent the request, is not believed.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// The store does not answer, so nobody knows whether there is a session.
-    #[error(transparent)]
-    Read(StoreError),
-    /// The store does not answer: the session may still live, though its cookie is taken away.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
 impl Logout {
     /// The function with `config`, plugged into `seams`.
-    pub fn new(config: GuardConfig, seams: &Seams) -> Self {
+    pub fn new(config: LogoutConfig, seams: &Seams) -> Self {
+        let LogoutConfig { guard: config, credentials } = config;
+        let sessions = Sessions::new(Arc::clone(&seams.store), config.limits, seams.random.clone());
+        let responder = Responder::new(&config.application.issuer, &config.base_url, &seams.random);
         Self {
+            backchannel: BackchannelLogout::new(
+                config.application.clone(),
+                sessions.clone(),
+                responder.clone(),
+                seams,
+            ),
             cookies: CookieJar::new(&config.base_url),
+            credentials,
             guard: Guard::new(config.clone(), seams),
             keys: Arc::clone(&seams.keys),
+            provider: Arc::clone(&seams.provider),
             random: seams.random.clone(),
-            responder: Responder::new(&config.application.issuer, &config.base_url, &seams.random),
-            sessions: Sessions::new(Arc::clone(&seams.store), config.limits, seams.random.clone()),
+            responder,
+            sessions,
             config,
         }
     }
 
     async fn log_out(&self, request: &Request, now: Timestamp) -> Response {
-        let result = match Credential::of(request, self.cookies) {
-            Ok(Credential::Bearer(token)) => self.by_token(request, token, now).await,
-            Ok(Credential::Cookie(_) | Credential::MalformedCookie | Credential::Absent) => {
-                self.by_cookie(request, now).await
-            }
-            Err(refusal) => Err(refusal.into()),
-        };
-        let mut response = match result {
+        let mut response = match self.end_sessions(request, now).await {
             Ok(response) => response,
             Err(error) => self.responder.failure(request, &error),
         };
@@ -85,64 +89,125 @@ impl Logout {
         response
     }
 
+    async fn end_sessions(
+        &self,
+        request: &Request,
+        now: Timestamp,
+    ) -> Result<Response, LogoutError> {
+        let extent = Extent::of(request.uri())?;
+        match Credential::of(request, self.cookies)? {
+            Credential::Bearer(token) => self.by_token(request, token, extent, now).await,
+            Credential::Cookie(_) | Credential::MalformedCookie | Credential::Absent => {
+                self.by_cookie(request, extent, now).await
+            }
+        }
+    }
+
     /// For clients of the API. The same token again is no error: it is logged out (R110).
     async fn by_token(
         &self,
         request: &Request,
         token: &str,
+        extent: Extent,
         now: Timestamp,
     ) -> Result<Response, LogoutError> {
         let (_, session) = self.guard.verify(token, now).await?;
         let ended = match session {
             TokenSession::Live(session) => {
-                self.end(&session, now).await?;
+                self.end(&session, extent, now).await?;
                 Some(session)
+            }
+            // Nor does a token that was logged out log its user out everywhere.
+            TokenSession::Ended | TokenSession::Unknown if extent == Extent::Everywhere => {
+                return Err(Refusal::SessionEnded.into());
             }
             TokenSession::Ended | TokenSession::Unknown => None,
         };
         let next = self.provider_session(ended.as_deref()).without_token();
-        let next = self.provider_logout_url(request, &next, now).await?;
-        Ok(self.signed_out_json(next.as_deref()))
+        let next = self.provider_logout(request, &next, None, now).await?;
+        Ok(self.signed_out_json(extent, next.as_ref()))
     }
 
     /// For browsers. Only a page of ours may ask, or one of an allowed origin: a browser would send
     /// the cookie along with a form from anywhere (R104).
-    async fn by_cookie(&self, request: &Request, now: Timestamp) -> Result<Response, LogoutError> {
+    async fn by_cookie(
+        &self,
+        request: &Request,
+        extent: Extent,
+        now: Timestamp,
+    ) -> Result<Response, LogoutError> {
         if !self.is_vouched_for(request)? {
             return Err(Refusal::CrossSite.into());
         }
         let mut ended = None;
         if let SessionCookie::Present(secret) = self.session_cookie(request) {
-            ended = self.sessions.by_cookie(&secret, now).await?;
+            ended = self.sessions.renewable(&secret, now).await?;
             match &ended {
-                Some(session) => self.end(session, now).await?,
+                Some(found) => {
+                    let outcome = self.end(found.session(), extent, now).await;
+                    self.revoke_refresh_token(found, now).await;
+                    outcome?;
+                }
                 // Its row may lie there unreadable, and is to go as well.
                 None => drop(self.sessions.end(secret.digest(), now).await?),
             }
         }
-        let provider_session = self.provider_session(ended.as_ref());
-        if !respond::wants_page(request) {
-            let next =
-                self.provider_logout_url(request, &provider_session.without_token(), now).await?;
-            return Ok(self.signed_out_json(next.as_deref()));
+        if ended.is_none() && extent == Extent::Everywhere {
+            return Err(Refusal::CookieWithoutSession.into());
         }
-        Ok(match self.provider_logout_url(request, &provider_session, now).await? {
-            Some(next) => self.responder.see_other(&next),
+        let mut provider_session = self.provider_session(ended.as_ref().map(Renewability::session));
+        let wants_page = respond::wants_page(request);
+        if !wants_page {
+            provider_session = provider_session.without_token();
+        }
+        // Nobody who had no session is given a cookie (R100).
+        let state = ended.is_some().then(|| self.random.token());
+        let next = self.provider_logout(request, &provider_session, state, now).await?;
+        let mut response = match &next {
+            _ if !wants_page => self.signed_out_json(extent, next.as_ref()),
+            Some(next) => self.responder.see_other(&next.url),
             None => self.provider_unreachable(),
-        })
+        };
+        if let Some(state) = next.and_then(|next| next.state) {
+            response
+                .headers_mut()
+                .append(header::SET_COOKIE, self.cookies.set_logout_state(&state));
+        }
+        Ok(response)
     }
 
     /// `next` is where a browser ends the provider's session. No token may stand in it (R101).
-    fn signed_out_json(&self, next: Option<&str>) -> Response {
-        let description = "The session has ended.";
+    fn signed_out_json(&self, extent: Extent, next: Option<&ProviderLogout>) -> Response {
+        let description = match extent {
+            Extent::Everywhere => "All sessions of the user have ended.",
+            Extent::ThisSession => "The session has ended.",
+        };
+        let next = next.map(|next| next.url.as_str());
         let body = json!({ "code": "signed_out", "description": description, "logout_url": next });
         self.responder.json(StatusCode::OK, &body)
     }
 
-    /// The store's row goes first: nothing that fails afterwards may leave it alive (R105).
-    async fn end(&self, session: &Session, now: Timestamp) -> Result<(), StoreError> {
+    /// The store's row goes first: nothing that fails afterwards may leave it alive (R105). So it
+    /// does when all sessions of the user are to end.
+    async fn end(
+        &self,
+        session: &Session,
+        extent: Extent,
+        now: Timestamp,
+    ) -> Result<(), LogoutError> {
         self.sessions.end(session.id, now).await?;
         tracing::info!(event = "logout.succeeded", session = %session.id, "a session was ended");
+        if extent == Extent::Everywhere {
+            let ending = Ending::everywhere(session.owner.subject, now);
+            let sessions =
+                self.sessions.end_all(&ending, now).await.map_err(LogoutError::Everywhere)?;
+            tracing::info!(
+                event = "logout.everywhere",
+                session = %session.id,
+                sessions,
+                "the other sessions of its user were ended"
+            );
+        }
         Ok(())
     }
 
@@ -155,12 +220,14 @@ impl Logout {
     }
 
     /// Where the provider's session ends; `None` while the provider cannot be reached (R111).
-    async fn provider_logout_url(
+    /// `state` comes back from there, and is to be bound to the browser that goes (R109).
+    async fn provider_logout(
         &self,
         request: &Request,
         session: &ProviderSession<'_>,
+        state: Option<String>,
         now: Timestamp,
-    ) -> Result<Option<String>, LogoutError> {
+    ) -> Result<Option<ProviderLogout>, LogoutError> {
         let base_url = self.config.base_url.resolve(request).map_err(Refusal::from)?;
         let metadata = match self.keys.metadata(now).await {
             Ok(metadata) => metadata,
@@ -173,11 +240,7 @@ impl Logout {
                 return Ok(None);
             }
         };
-        Ok(Some(
-            session
-                .logout_url(&metadata, &format!("{base_url}/signed-out"), &self.random.token())
-                .into(),
-        ))
+        Ok(Some(session.logout(&metadata, &format!("{base_url}/signed-out"), state)))
     }
 
     /// A link from elsewhere must log nobody out, so `GET` only asks (R104).
@@ -191,61 +254,6 @@ impl Logout {
                 .page(StatusCode::OK, |nonce| SignOutPage { nonce, signed_in }.render()),
             Err(error) => self.responder.failure(request, &LogoutError::Read(error)),
         }
-    }
-
-    /// Says what is true, whoever sends the browser here and with whatever `state` (R109).
-    async fn signed_out(&self, request: &Request, now: Timestamp) -> Response {
-        let signed_in = match self.is_signed_in(request, now).await {
-            Ok(signed_in) => signed_in,
-            Err(error) => return self.responder.failure(request, &LogoutError::Read(error)),
-        };
-        if !respond::wants_page(request) {
-            let code = if signed_in { "signed_in" } else { "signed_out" };
-            return self.responder.json(StatusCode::OK, &json!({ "code": code }));
-        }
-        let (title, text, action) = if signed_in {
-            (
-                "You are still logged in",
-                "This browser has a session that goes on.",
-                Action { label: "Go to your key", href: "/" },
-            )
-        } else {
-            (
-                "You are logged out",
-                "Your session here has ended, and your API key with it.",
-                Action { label: "Log in again", href: "/" },
-            )
-        };
-        self.responder.page(StatusCode::OK, |nonce| {
-            MessagePage {
-                nonce,
-                kind: MessageKind::Ok,
-                title,
-                text: &[text],
-                action: Some(action),
-                request_id: None,
-            }
-            .render()
-        })
-    }
-
-    fn provider_unreachable(&self) -> Response {
-        let text = [
-            "Your session here has ended, and your API key with it.",
-            "The identity provider does not answer right now, so you may still be logged in there. On a shared computer, close the browser.",
-        ];
-        let action = Some(Action { label: "Go to the login page", href: "/" });
-        self.responder.page(StatusCode::OK, |nonce| {
-            MessagePage {
-                nonce,
-                kind: MessageKind::Ok,
-                title: "You are logged out here",
-                text: &text,
-                action,
-                request_id: None,
-            }
-            .render()
-        })
     }
 
     async fn is_signed_in(&self, request: &Request, now: Timestamp) -> Result<bool, StoreError> {
@@ -277,7 +285,7 @@ impl Logout {
 #[async_trait]
 impl Function for Logout {
     fn paths(&self) -> &'static [&'static str] {
-        &["/logout", "/signed-out"]
+        &["/backchannel-logout", "/logout", "/signed-out"]
     }
 
     async fn handle(&self, request: Request, now: Timestamp) -> Response {
@@ -297,6 +305,7 @@ impl Function for Logout {
             ("/logout", _) => {
                 self.responder.method_not_allowed(&request, "GET, HEAD, POST, OPTIONS")
             }
+            ("/backchannel-logout", _) => return self.backchannel.handle(&request, now).await,
             ("/signed-out", &Method::GET | &Method::HEAD) => {
                 return self.signed_out(&request, now).await;
             }
@@ -308,39 +317,23 @@ impl Function for Logout {
     }
 }
 
-impl Failure for LogoutError {
-    fn public(&self) -> Public {
-        match self {
-            Self::Refused(Refusal::CrossSite) => Public {
-                title: "You were not logged out",
-                description: "The request came from another site. To log out, use the button on this one.",
-                action: Some(("Log out", "/logout".to_owned())),
-                headers: Vec::new(),
-                ..Refusal::CrossSite.public()
-            },
-            Self::Refused(refusal) => refusal.public(),
-            Self::Read(_) => Public::store_unavailable(),
-            Self::Store(_) => Public {
-                title: "The logout may be incomplete",
-                description: "This browser has forgotten the session, but the session store does not answer right now, so the API key may still work. Please try again shortly.",
-                ..Public::store_unavailable()
-            },
-        }
-    }
+/// What a logout ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Extent {
+    /// All sessions of the user.
+    Everywhere,
+    /// The one that the credential opens.
+    ThisSession,
+}
 
-    fn event(&self) -> &'static str {
-        match self {
-            Self::Refused(Refusal::Keys(_) | Refusal::Store(_) | Refusal::UnknownBaseUrl(_))
-            | Self::Read(_)
-            | Self::Store(_) => "logout.failed",
-            Self::Refused(_) => "logout.refused",
-        }
-    }
-
-    fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Refused(refusal) => refusal.hint(),
-            Self::Read(_) | Self::Store(_) => None,
+impl Extent {
+    /// Reads `everywhere`. What is not understood ends nothing: whoever meant all of their sessions
+    /// must not believe that they have ended.
+    fn of(uri: &Uri) -> Result<Self, LogoutError> {
+        match Query::of(uri).once("everywhere") {
+            Ok(Some("true")) => Ok(Self::Everywhere),
+            Ok(None | Some("false")) => Ok(Self::ThisSession),
+            Ok(Some(_)) | Err(_) => Err(LogoutError::UnclearExtent),
         }
     }
 }

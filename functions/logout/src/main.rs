@@ -2,14 +2,14 @@
 
 use std::process::ExitCode;
 
-use logout::Logout;
-use shared::{guard::GuardConfig, seams::Seams};
+use logout::{Logout, LogoutConfig};
+use shared::seams::Seams;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     gateway::run(async |settings| {
         let (config, seams) =
-            (GuardConfig::from_settings(settings), Seams::from_settings(settings));
+            (LogoutConfig::from_settings(settings), Seams::from_settings(settings));
         Some(Logout::new(config?, &seams?))
     })
     .await

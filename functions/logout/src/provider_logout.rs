@@ -12,6 +12,14 @@ pub(crate) struct ProviderSession<'a> {
     pub(crate) session_id: Option<&'a str>,
 }
 
+/// A browser's way to the end of the provider's session.
+pub(crate) struct ProviderLogout {
+    /// Where it goes.
+    pub(crate) url: String,
+    /// What comes back with it, if anything does.
+    pub(crate) state: Option<String>,
+}
+
 impl<'a> ProviderSession<'a> {
     /// The same, named by its `sid` alone, for an answer in which no token may stand.
     pub(crate) fn without_token(&self) -> Self {
@@ -21,16 +29,31 @@ impl<'a> ProviderSession<'a> {
     /// The address that ends it and then returns to `return_to`: the end-session endpoint of the
     /// provider's metadata (RP-Initiated Logout §2), else Auth0's older `/v2/logout`.
     ///
-    /// Nothing in it comes from a request, and no access token is in it (R107, R108).
-    pub(crate) fn logout_url(&self, metadata: &Metadata, return_to: &str, state: &str) -> Url {
-        let Some(endpoint) = &metadata.end_session_endpoint else {
-            let mut url = metadata.issuer.url().clone();
-            url.set_path("/v2/logout");
-            url.query_pairs_mut()
-                .append_pair("client_id", self.client_id)
-                .append_pair("returnTo", return_to);
-            return url;
-        };
+    /// Nothing in it comes from a request, and no access token is in it (R107, R108). The older
+    /// address takes no `state`, and its `returnTo` must be the allowed one to the letter.
+    pub(crate) fn logout(
+        &self,
+        metadata: &Metadata,
+        return_to: &str,
+        state: Option<String>,
+    ) -> ProviderLogout {
+        match &metadata.end_session_endpoint {
+            Some(endpoint) => {
+                let url = self.end_session_url(endpoint, return_to, state.as_deref());
+                ProviderLogout { url: url.into(), state }
+            }
+            None => {
+                let mut url = metadata.issuer.url().clone();
+                url.set_path("/v2/logout");
+                url.query_pairs_mut()
+                    .append_pair("client_id", self.client_id)
+                    .append_pair("returnTo", return_to);
+                ProviderLogout { url: url.into(), state: None }
+            }
+        }
+    }
+
+    fn end_session_url(&self, endpoint: &Url, return_to: &str, state: Option<&str>) -> Url {
         let with_hint = |hint: Option<(&str, &str)>| {
             let mut url = endpoint.clone();
             let mut query = url.query_pairs_mut();
@@ -38,7 +61,7 @@ impl<'a> ProviderSession<'a> {
             query
                 .append_pair("client_id", self.client_id)
                 .append_pair("post_logout_redirect_uri", return_to)
-                .append_pair("state", state);
+                .extend_pairs(state.map(|state| ("state", state)));
             drop(query);
             url
         };
@@ -79,9 +102,10 @@ mod tests {
             id_token: Some(id_token),
             session_id: Some("sid-1"),
         };
-        session.logout_url(&metadata(endpoint), "https://us.example/signed-out", "st").into()
+        session.logout(&metadata(endpoint), RETURN_TO, Some("st".to_owned())).url
     }
 
+    const RETURN_TO: &str = "https://us.example/signed-out";
     const END_SESSION: Option<&str> = Some("https://tenant.auth0.com/oidc/logout");
 
     #[test]
@@ -100,14 +124,10 @@ mod tests {
             id_token: Some("a.b.c"),
             session_id: Some("sid-1"),
         };
-        let url = session.without_token().logout_url(
-            &metadata(END_SESSION),
-            "https://us.example/signed-out",
-            "st",
-        );
+        let ProviderLogout { url, .. } =
+            session.without_token().logout(&metadata(END_SESSION), RETURN_TO, None);
         assert!(
-            url.as_str().contains("?logout_hint=sid-1&client_id=client&")
-                && !url.as_str().contains("a.b.c"),
+            url.contains("?logout_hint=sid-1&client_id=client&") && !url.contains("a.b.c"),
             "{url}"
         );
     }
@@ -118,6 +138,19 @@ mod tests {
             logout_url(None, "a.b.c"),
             "https://tenant.auth0.com/v2/logout?client_id=client&returnTo=https%3A%2F%2Fus.example%2Fsigned-out"
         );
+    }
+
+    /// What does not come back must not be waited for.
+    #[test]
+    fn r109_a_state_is_kept_where_it_is_sent() {
+        let session = ProviderSession { client_id: "client", id_token: None, session_id: None };
+        let logout =
+            |endpoint| session.logout(&metadata(endpoint), RETURN_TO, Some("st".to_owned()));
+        assert_eq!(logout(END_SESSION).state.as_deref(), Some("st"));
+        assert!(logout(END_SESSION).url.ends_with("&state=st"));
+        assert_eq!(logout(None).state, None);
+        let logout = session.logout(&metadata(END_SESSION), RETURN_TO, None);
+        assert!(logout.state.is_none() && !logout.url.contains("state"), "{}", logout.url);
     }
 
     #[test]

@@ -59,6 +59,7 @@ use shared::{
 };
 use tokio::net::TcpListener;
 
+pub(crate) use self::options::is_plain_loopback;
 pub use self::options::{InvalidUrl, Options, Surroundings};
 use self::{
     backchannel::BackchannelClient,

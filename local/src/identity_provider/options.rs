@@ -106,7 +106,8 @@ fn check_redirect_target(option: &'static str, uri: &str) -> Result<(), InvalidU
     }
 }
 
-fn is_plain_loopback(uri: &str) -> bool {
+/// Whether a URL is plain HTTP to this machine.
+pub(crate) fn is_plain_loopback(uri: &str) -> bool {
     Url::parse(uri).is_ok_and(|url| {
         let loopback = match url.host() {
             Some(Host::Domain(name)) => name == "localhost",

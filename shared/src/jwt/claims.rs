@@ -1,5 +1,7 @@
 //! What a verified token says.
 
+use std::time::Duration;
+
 use aws_lc_rs::digest;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
@@ -145,7 +147,11 @@ pub(super) fn check(
     let expires_at = required("exp", moment(&payload, "exp")?)?;
     let issued_at = required("iat", moment(&payload, "iat")?)?;
     let not_before = moment(&payload, "nbf")?;
-    check_times(kind, expires_at, issued_at, not_before, now)?;
+    let max_age = match kind {
+        Kind::AccessToken { .. } | Kind::ApiKey { .. } => MAX_AGE,
+        Kind::IdToken { .. } | Kind::RefreshedIdToken { .. } => MAX_LOGIN_AGE,
+    };
+    check_times(max_age, expires_at, issued_at, not_before, now)?;
 
     let claims = Claims {
         issuer: required("iss", text(&payload, "iss")?)?,
@@ -174,11 +180,8 @@ pub(super) fn check(
             {
                 return Err(TokenError::NonceMismatch);
             }
-            if let Some(access_token) = access_token
-                && let Some(hash) = text(&claims.all, "at_hash")?
-                && hash != half_hash(access_token, algorithm)
-            {
-                return Err(TokenError::AccessTokenHashMismatch);
+            if let Some(access_token) = access_token {
+                check_access_token(&claims, access_token, algorithm)?;
             }
             let earliest =
                 max_age.map(|age| now - age).into_iter().chain(authenticated_after).max();
@@ -187,6 +190,11 @@ pub(super) fn check(
             {
                 return Err(TokenError::AuthenticationTooOld);
             }
+        }
+        Kind::RefreshedIdToken { client_id, access_token, login } => {
+            check_application(&claims, client_id)?;
+            check_access_token(&claims, access_token, algorithm)?;
+            login.check(&claims)?;
         }
     }
     Ok(claims)
@@ -206,17 +214,13 @@ fn check_kind(payload: &Map<String, Value>, kind: &Kind<'_>) -> Result<(), Token
     }
 }
 
-fn check_times(
-    kind: &Kind<'_>,
+pub(super) fn check_times(
+    max_age: Duration,
     expires_at: Timestamp,
     issued_at: Timestamp,
     not_before: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<(), TokenError> {
-    let max_age = match kind {
-        Kind::AccessToken { .. } | Kind::ApiKey { .. } => MAX_AGE,
-        Kind::IdToken { .. } => MAX_LOGIN_AGE,
-    };
     if now >= expires_at + LEEWAY {
         Err(TokenError::Expired)
     } else if not_before.is_some_and(|not_before| now + LEEWAY < not_before) {
@@ -241,7 +245,22 @@ fn check_application(claims: &Claims, client_id: &str) -> Result<(), TokenError>
     Ok(())
 }
 
-fn subject(payload: &Map<String, Value>) -> Result<String, TokenError> {
+/// An access token that the ID token does not vouch for may be somebody else's.
+fn check_access_token(
+    claims: &Claims,
+    access_token: &str,
+    algorithm: Algorithm,
+) -> Result<(), TokenError> {
+    match text(&claims.all, "at_hash")? {
+        Some(hash) if hash != half_hash(access_token, algorithm) => {
+            Err(TokenError::AccessTokenHashMismatch)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A `sub` that must be there.
+pub(super) fn subject(payload: &Map<String, Value>) -> Result<String, TokenError> {
     let subject = required("sub", text(payload, "sub")?)?;
     let printable = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
     if subject.is_empty() || subject.len() > MAX_SUBJECT_LENGTH || !subject.bytes().all(printable) {
@@ -251,7 +270,7 @@ fn subject(payload: &Map<String, Value>) -> Result<String, TokenError> {
 }
 
 /// One string or an array of strings (RFC 7519 §4.1.3).
-fn audience(payload: &Map<String, Value>) -> Result<Vec<String>, TokenError> {
+pub(super) fn audience(payload: &Map<String, Value>) -> Result<Vec<String>, TokenError> {
     let entry = |value: &Value| value.as_str().map(str::to_owned);
     let audience = match required("aud", payload.get("aud"))? {
         Value::Array(entries) => entries.iter().map(entry).collect(),
@@ -260,7 +279,10 @@ fn audience(payload: &Map<String, Value>) -> Result<Vec<String>, TokenError> {
     audience.ok_or(TokenError::MistypedClaim("aud"))
 }
 
-fn text(payload: &Map<String, Value>, name: &'static str) -> Result<Option<String>, TokenError> {
+pub(super) fn text(
+    payload: &Map<String, Value>,
+    name: &'static str,
+) -> Result<Option<String>, TokenError> {
     match payload.get(name) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.clone())),
@@ -270,7 +292,7 @@ fn text(payload: &Map<String, Value>, name: &'static str) -> Result<Option<Strin
 
 /// A whole number of seconds. RFC 7519 §2 would allow fractions; no provider writes them, and 1e300
 /// is one.
-fn moment(
+pub(super) fn moment(
     payload: &Map<String, Value>,
     name: &'static str,
 ) -> Result<Option<Timestamp>, TokenError> {
@@ -281,7 +303,7 @@ fn moment(
     }
 }
 
-fn required<T>(name: &'static str, value: Option<T>) -> Result<T, TokenError> {
+pub(super) fn required<T>(name: &'static str, value: Option<T>) -> Result<T, TokenError> {
     value.ok_or(TokenError::MissingClaim(name))
 }
 

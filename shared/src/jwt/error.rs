@@ -64,6 +64,10 @@ pub enum TokenError {
     /// One part: only the provider can read it.
     #[error("the token is opaque")]
     Opaque,
+    /// A refreshed token is another user's, or says of the login what the login did not (OpenID
+    /// Connect Core §12.2).
+    #[error("the claim `{0}` is not the login's")]
+    OtherLogin(&'static str),
     /// Longer than [`MAX_LENGTH`](super::MAX_LENGTH).
     #[error("the token is too long")]
     TooLarge,
@@ -101,6 +105,7 @@ impl TokenError {
             | Self::NonceMismatch
             | Self::MistypedClaim(_) => "token_invalid_claim",
             Self::Opaque => "token_opaque",
+            Self::OtherLogin(_) => "token_other_login",
             Self::TypeNotAllowed | Self::WrongKind => "token_type_not_allowed",
             Self::UnknownKey => "token_unknown_key",
         }
@@ -128,7 +133,7 @@ impl TokenError {
             Self::Malformed => "The token is not a well-formed JWT.",
             Self::MissingClaim(_) => "The token lacks a claim that is needed.",
             Self::MistypedClaim(_) => "The token has a claim with an impossible value.",
-            Self::NonceMismatch => "The token belongs to another login.",
+            Self::NonceMismatch | Self::OtherLogin(_) => "The token belongs to another login.",
             Self::TooLarge => "The token is too long.",
             Self::TypeNotAllowed | Self::WrongKind => "The token is of another kind.",
             Self::UnknownKey => "The token is signed with a key that is not known.",

@@ -1,5 +1,6 @@
 mod damage;
 mod published_examples;
+mod refresh;
 mod signature_vectors;
 
 use std::time::Duration;

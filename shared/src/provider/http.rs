@@ -16,8 +16,8 @@ use crate::{
 };
 
 use super::{
-    AuthorizationCodeGrant, IdentityProvider, Metadata, ProviderError, RedeemError, TokenResponse,
-    token_response,
+    AuthorizationCodeGrant, IdentityProvider, Metadata, ProviderError, RedeemError,
+    RefreshResponse, RefreshTokenGrant, TokenResponse, token_response,
 };
 
 /// How long an answer may take, from the connection to the last byte: well within a function's
@@ -26,6 +26,9 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long the list of login methods may take; a person waits for the page meanwhile.
 const SCRIPT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long a revocation may take; a person who logs out waits for it.
+const REVOCATION_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The longest answer that is read, in bytes.
 const MAX_BODY: usize = 1_000_000;
@@ -75,45 +78,22 @@ impl HttpProvider {
     fn endpoint(&self, path: &str) -> Result<Url, ProviderError> {
         self.issuer.url().join(path).map_err(|error| ProviderError::Malformed(error.to_string()))
     }
-}
 
-#[async_trait]
-impl IdentityProvider for HttpProvider {
-    async fn metadata(&self) -> Result<Metadata, ProviderError> {
-        let url = self.endpoint(".well-known/openid-configuration")?;
-        Metadata::parse(&self.json(url).await?, &self.issuer)
-    }
-
-    async fn key_set(&self, jwks_uri: &Url) -> Result<KeySet, ProviderError> {
-        if !self.issuer.owns(jwks_uri) {
-            return Err(ProviderError::ForeignEndpoint("jwks_uri"));
-        }
-        let keys = KeySet::parse(&self.json(jwks_uri.clone()).await?)?;
-        if keys.is_empty() { Err(ProviderError::NoUsableKey) } else { Ok(keys) }
-    }
-
-    async fn redeem(
+    /// The body of a 200 of the token endpoint.
+    async fn tokens(
         &self,
         token_endpoint: &Url,
-        grant: AuthorizationCodeGrant<'_>,
-    ) -> Result<TokenResponse, RedeemError> {
+        form: &[(&str, &str)],
+    ) -> Result<Vec<u8>, RedeemError> {
         if !self.issuer.owns(token_endpoint) {
             return Err(RedeemError::ForeignEndpoint);
         }
-        let form = [
-            ("grant_type", "authorization_code"),
-            ("code", grant.code),
-            ("redirect_uri", grant.redirect_uri),
-            ("code_verifier", grant.code_verifier),
-            ("client_id", &grant.credentials.client_id),
-            ("client_secret", grant.credentials.client_secret.expose_secret()),
-        ];
         let request = self
             .client()
             .map_err(unavailable)?
             .post(token_endpoint.clone())
             .header(header::ACCEPT, "application/json")
-            .form(&form);
+            .form(form);
         let response = send(request).await.map_err(unavailable)?;
         let status = response.status();
         if status.is_redirection() {
@@ -136,12 +116,76 @@ impl IdentityProvider for HttpProvider {
             Err(error) => return Err(RedeemError::Malformed(error.to_string())),
         };
         if status == StatusCode::OK {
-            TokenResponse::parse(&body)
+            Ok(body)
         } else if status.is_client_error() {
             Err(RedeemError::Refused { error: token_response::error_code(&body) })
         } else {
             Err(RedeemError::Malformed(format!("status {}", status.as_u16())))
         }
+    }
+}
+
+#[async_trait]
+impl IdentityProvider for HttpProvider {
+    async fn metadata(&self) -> Result<Metadata, ProviderError> {
+        let url = self.endpoint(".well-known/openid-configuration")?;
+        Metadata::parse(&self.json(url).await?, &self.issuer)
+    }
+
+    async fn key_set(&self, jwks_uri: &Url) -> Result<KeySet, ProviderError> {
+        if !self.issuer.owns(jwks_uri) {
+            return Err(ProviderError::ForeignEndpoint("jwks_uri"));
+        }
+        let keys = KeySet::parse(&self.json(jwks_uri.clone()).await?)?;
+        if keys.is_empty() { Err(ProviderError::NoUsableKey) } else { Ok(keys) }
+    }
+
+    async fn redeem(
+        &self,
+        token_endpoint: &Url,
+        grant: AuthorizationCodeGrant<'_>,
+    ) -> Result<TokenResponse, RedeemError> {
+        let form = [
+            ("grant_type", "authorization_code"),
+            ("code", grant.code),
+            ("redirect_uri", grant.redirect_uri),
+            ("code_verifier", grant.code_verifier),
+            ("client_id", &grant.credentials.client_id),
+            ("client_secret", grant.credentials.client_secret.expose_secret()),
+        ];
+        TokenResponse::parse(&self.tokens(token_endpoint, &form).await?)
+    }
+
+    async fn refresh(
+        &self,
+        token_endpoint: &Url,
+        grant: RefreshTokenGrant<'_>,
+    ) -> Result<RefreshResponse, RedeemError> {
+        let form = [
+            ("grant_type", "refresh_token"),
+            ("refresh_token", grant.refresh_token),
+            ("client_id", &grant.credentials.client_id),
+            ("client_secret", grant.credentials.client_secret.expose_secret()),
+        ];
+        RefreshResponse::parse(&self.tokens(token_endpoint, &form).await?)
+    }
+
+    async fn revoke(
+        &self,
+        revocation_endpoint: &Url,
+        grant: RefreshTokenGrant<'_>,
+    ) -> Result<(), ProviderError> {
+        if !self.issuer.owns(revocation_endpoint) {
+            return Err(ProviderError::ForeignEndpoint("revocation_endpoint"));
+        }
+        let form = [
+            ("token", grant.refresh_token),
+            ("token_type_hint", "refresh_token"),
+            ("client_id", &grant.credentials.client_id),
+            ("client_secret", grant.credentials.client_secret.expose_secret()),
+        ];
+        let request = self.client()?.post(revocation_endpoint.clone()).form(&form);
+        expect_ok(&send(request.timeout(REVOCATION_TIMEOUT)).await?)
     }
 
     async fn login_methods(&self, client_id: &str) -> Result<Vec<LoginMethod>, ProviderError> {

@@ -21,6 +21,8 @@ pub struct Metadata {
     /// Where a browser is sent to log out (RP-Initiated Logout §2.1). Auth0 names it for tenants
     /// since November 2023 only.
     pub end_session_endpoint: Option<Url>,
+    /// Where a refresh token is revoked (RFC 7009 §2), if it can be.
+    pub revocation_endpoint: Option<Url>,
     /// The algorithms its tokens may be signed with: RS256 always (Discovery §3), and what it
     /// advertises of ours.
     pub algorithms: Vec<Algorithm>,
@@ -63,6 +65,10 @@ impl Metadata {
                 .end_session_endpoint
                 .map(|url| own("end_session_endpoint", url))
                 .transpose()?,
+            revocation_endpoint: document
+                .revocation_endpoint
+                .map(|url| own("revocation_endpoint", url))
+                .transpose()?,
             algorithms,
             authorization_response_iss_parameter_supported: document
                 .authorization_response_iss_parameter_supported,
@@ -78,6 +84,8 @@ struct Document {
     jwks_uri: String,
     #[serde(default)]
     end_session_endpoint: Option<String>,
+    #[serde(default)]
+    revocation_endpoint: Option<String>,
     #[serde(default)]
     id_token_signing_alg_values_supported: Vec<String>,
     #[serde(default)]
@@ -116,8 +124,13 @@ mod tests {
     /// R71.
     #[test]
     fn r071_an_endpoint_elsewhere_is_refused() {
-        let endpoints =
-            ["authorization_endpoint", "token_endpoint", "jwks_uri", "end_session_endpoint"];
+        let endpoints = [
+            "authorization_endpoint",
+            "token_endpoint",
+            "jwks_uri",
+            "end_session_endpoint",
+            "revocation_endpoint",
+        ];
         for name in endpoints {
             for url in [
                 "http://tenant.auth0.com/x",

@@ -15,7 +15,8 @@ use url::Url;
 use crate::{issuer::Issuer, jwt::Algorithm, keys::KeySet, login_methods::LoginMethod};
 
 use super::{
-    AuthorizationCodeGrant, IdentityProvider, Metadata, ProviderError, RedeemError, TokenResponse,
+    AuthorizationCodeGrant, IdentityProvider, Metadata, ProviderError, RedeemError,
+    RefreshResponse, RefreshTokenGrant, TokenResponse,
 };
 
 /// A provider without a network. What it has not been given, it fails to answer.
@@ -135,6 +136,7 @@ impl IdentityProvider for FakeProvider {
             token_endpoint: self.endpoint("oauth/token")?,
             jwks_uri: self.endpoint(".well-known/jwks.json")?,
             end_session_endpoint: Some(self.endpoint("oidc/logout")?),
+            revocation_endpoint: Some(self.endpoint("oauth/revoke")?),
             algorithms,
             authorization_response_iss_parameter_supported: false,
         })
@@ -154,6 +156,22 @@ impl IdentityProvider for FakeProvider {
         self.wait().await;
         let response = self.answers().token_response.take();
         response.ok_or_else(|| RedeemError::Refused { error: "invalid_grant".to_owned() })
+    }
+
+    async fn refresh(
+        &self,
+        _token_endpoint: &Url,
+        _grant: RefreshTokenGrant<'_>,
+    ) -> Result<RefreshResponse, RedeemError> {
+        Err(RedeemError::Refused { error: "invalid_grant".to_owned() })
+    }
+
+    async fn revoke(
+        &self,
+        _revocation_endpoint: &Url,
+        _grant: RefreshTokenGrant<'_>,
+    ) -> Result<(), ProviderError> {
+        Err(ProviderError::Status(500))
     }
 
     async fn login_methods(&self, _client_id: &str) -> Result<Vec<LoginMethod>, ProviderError> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::RedeemError;
@@ -26,6 +26,20 @@ pub struct TokenResponse {
     pub scope: Option<String>,
 }
 
+/// A successful answer to a refresh token (RFC 6749 §6, OpenID Connect Core §12.2). Nothing in it is
+/// verified.
+#[derive(Clone, Debug)]
+pub struct RefreshResponse {
+    /// For the API, or opaque and for the provider's own user info.
+    pub access_token: SecretString,
+    /// Who logged in back then, if the provider says it again.
+    pub id_token: Option<SecretString>,
+    /// The next refresh token. `None`: the one that was sent works on.
+    pub refresh_token: Option<SecretString>,
+    /// What was granted, if the provider says it again.
+    pub scope: Option<String>,
+}
+
 impl TokenResponse {
     /// Reads the body of a 200.
     ///
@@ -33,21 +47,29 @@ impl TokenResponse {
     ///
     /// When a token is missing, or it is no bearer token.
     pub fn parse(bytes: &[u8]) -> Result<Self, RedeemError> {
-        // The error's own text could quote a token.
-        let body: Body = serde_json::from_slice(bytes)
-            .map_err(|_| RedeemError::Malformed("not the JSON of a token response".to_owned()))?;
-        let malformed = |what: &str| RedeemError::Malformed(what.to_owned());
-        let present = |token: Option<String>| token.filter(|token| !token.is_empty());
-        if !body.token_type.is_some_and(|name| name.eq_ignore_ascii_case("bearer")) {
-            return Err(malformed("token_type is not Bearer"));
-        }
+        let body = Body::parse(bytes)?;
         Ok(Self {
-            access_token: present(body.access_token)
-                .ok_or_else(|| malformed("access_token is missing"))?
-                .into(),
-            id_token: present(body.id_token).ok_or(RedeemError::MissingIdToken)?.into(),
             expires_in: body.expires_in.as_ref().and_then(lifetime),
-            refresh_token: present(body.refresh_token).map(Into::into),
+            access_token: body.access_token.ok_or_else(no_access_token)?,
+            id_token: body.id_token.ok_or(RedeemError::MissingIdToken)?,
+            refresh_token: body.refresh_token,
+            scope: body.scope,
+        })
+    }
+}
+
+impl RefreshResponse {
+    /// Reads the body of a 200.
+    ///
+    /// # Errors
+    ///
+    /// When the access token is missing, or it is no bearer token.
+    pub fn parse(bytes: &[u8]) -> Result<Self, RedeemError> {
+        let body = Body::parse(bytes)?;
+        Ok(Self {
+            access_token: body.access_token.ok_or_else(no_access_token)?,
+            id_token: body.id_token,
+            refresh_token: body.refresh_token,
             scope: body.scope,
         })
     }
@@ -69,12 +91,38 @@ pub(super) fn error_code(bytes: &[u8]) -> String {
 
 #[derive(Deserialize)]
 struct Body {
-    access_token: Option<String>,
-    id_token: Option<String>,
+    #[serde(default, deserialize_with = "token")]
+    access_token: Option<SecretString>,
+    #[serde(default, deserialize_with = "token")]
+    id_token: Option<SecretString>,
     token_type: Option<String>,
     expires_in: Option<Value>,
-    refresh_token: Option<String>,
+    #[serde(default, deserialize_with = "token")]
+    refresh_token: Option<SecretString>,
     scope: Option<String>,
+}
+
+impl Body {
+    fn parse(bytes: &[u8]) -> Result<Self, RedeemError> {
+        // The error's own text could quote a token.
+        let body: Self = serde_json::from_slice(bytes)
+            .map_err(|_| RedeemError::Malformed("not the JSON of a token response".to_owned()))?;
+        if body.token_type.as_ref().is_some_and(|name| name.eq_ignore_ascii_case("bearer")) {
+            Ok(body)
+        } else {
+            Err(RedeemError::Malformed("token_type is not Bearer".to_owned()))
+        }
+    }
+}
+
+/// An empty token is none.
+fn token<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    Ok(text.filter(|text| !text.is_empty()).map(Into::into))
+}
+
+fn no_access_token() -> RedeemError {
+    RedeemError::Malformed("access_token is missing".to_owned())
 }
 
 /// Some providers write the number as a string; what is no number of seconds is as good as absent.
@@ -136,6 +184,19 @@ mod tests {
         for value in [json!(null), json!("")] {
             let refused = parse_with("id_token", value).unwrap_err();
             assert!(matches!(refused, RedeemError::MissingIdToken));
+        }
+    }
+
+    #[test]
+    fn r135_a_refresh_may_bring_an_access_token_alone() {
+        let body = json!({ "access_token": "at", "token_type": "Bearer" });
+        let response = RefreshResponse::parse(body.to_string().as_bytes()).unwrap();
+        assert!(response.id_token.is_none() && response.refresh_token.is_none());
+        for name in ["access_token", "token_type"] {
+            let mut without = body.clone();
+            without[name] = json!("");
+            let refused = RefreshResponse::parse(without.to_string().as_bytes()).unwrap_err();
+            assert!(matches!(refused, RedeemError::Malformed(_)), "{name}");
         }
     }
 

@@ -4,11 +4,13 @@
 //! one. Time is passed in, so a law about expiry needs no waiting.
 //!
 //! A broken law panics: this is a test suite, kept here so that every store can be held to it.
-#![expect(clippy::expect_used, reason = "a test suite: what it expects, it asserts")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test suite: what it expects, it asserts")]
+
+pub mod renewal;
 
 use std::{sync::Arc, time::Duration};
 
-use super::{CreateError, PointerRow, SessionRow, SessionStore};
+use super::{CreateError, Owner, PointerRow, Selection, SessionRow, SessionStore, Tombstone};
 use crate::{clock::Timestamp, secret::Digest};
 
 /// Makes a test of every law, for the store that the given async function makes.
@@ -33,6 +35,34 @@ macro_rules! store_contract {
             r018_of_many_claims_at_once_one_succeeds
             r095_of_many_creates_at_once_one_succeeds
             r094_end_wins_over_slides_in_flight
+            r103_the_sessions_of_a_subject_are_found
+            r122_those_issued_later_are_not_selected
+            r115_the_sessions_of_a_provider_session_are_found
+            r115_of_a_provider_session_those_of_one_subject_are_found
+            ended_sessions_are_found_no_more
+            end_all_ends_those_named_and_no_others
+            r128_a_thousand_sessions_are_found_and_ended
+            r129_a_tombstone_keeps_logins_of_a_subject_out
+            r129_a_tombstone_keeps_logins_of_a_provider_session_out
+            r129_a_tombstone_leaves_others_alone
+            r129_a_tombstone_refuses_before_a_taken_key_does
+            r122_a_login_issued_later_is_not_kept_out
+            a_tombstone_ends_with_its_time
+            the_tombstone_that_covers_more_stays
+            r129_a_login_racing_a_tombstone_is_found_or_refused
+        }
+        $crate::store_contract! { @laws of renewal, $new_store;
+            r131_a_lease_is_held_by_one_owner_until_it_runs_out
+            r131_of_many_leases_at_once_one_is_taken
+            r131_a_lease_on_an_older_version_is_refused
+            r132_an_owner_may_hold_a_lease_for_longer_or_give_it_up
+            r094_a_lease_makes_no_session
+            r133_renew_writes_session_and_pointer
+            r133_renew_writes_session_and_pointer_or_neither
+            r132_renew_is_refused_to_whoever_lost_the_lease
+            r132_a_lease_that_ran_out_unnoticed_is_good_enough
+            r137_renew_never_brings_an_ended_session_back
+            r137_end_wins_over_a_renewal_in_flight
         }
     };
     (@laws $new_store:expr; $($law:ident)*) => {
@@ -40,6 +70,14 @@ macro_rules! store_contract {
             #[tokio::test]
             async fn $law() {
                 $crate::store::contract::$law(($new_store)().await).await;
+            }
+        )*
+    };
+    (@laws of $module:ident, $new_store:expr; $($law:ident)*) => {
+        $(
+            #[tokio::test]
+            async fn $law() {
+                $crate::store::contract::$module::$law(($new_store)().await).await;
             }
         )*
     };
@@ -215,6 +253,188 @@ pub async fn r094_end_wins_over_slides_in_flight(store: Arc<dyn SessionStore>) {
     assert!(live_session(&*store, "one", after(50)).await.is_none());
 }
 
+/// Law 8: those of the user, and of nobody else.
+pub async fn r103_the_sessions_of_a_subject_are_found(store: Arc<dyn SessionStore>) {
+    create_owned(&*store, "one", owner("ada")).await;
+    create_owned(&*store, "two", of_session("ada", "sid")).await;
+    create_owned(&*store, "three", owner("grace")).await;
+    assert_eq!(found(&*store, of_subject("ada")).await, named(&["one", "two"]));
+    assert_eq!(found(&*store, of_subject("grace")).await, named(&["three"]));
+    assert_eq!(found(&*store, of_subject("nobody")).await, []);
+}
+
+/// A logout ends what was there, not what came after.
+pub async fn r122_those_issued_later_are_not_selected(store: Arc<dyn SessionStore>) {
+    create_owned(&*store, "before", Owner { issued_at: after(9), ..owner("ada") }).await;
+    create_owned(&*store, "after", Owner { issued_at: after(10), ..owner("ada") }).await;
+    let before = Selection::Subject { subject: Digest::of("ada"), issued_before: after(10) };
+    assert_eq!(found(&*store, before).await, named(&["before"]));
+}
+
+/// Law 8, for provider sessions.
+pub async fn r115_the_sessions_of_a_provider_session_are_found(store: Arc<dyn SessionStore>) {
+    create_owned(&*store, "one", of_session("ada", "sid")).await;
+    create_owned(&*store, "two", of_session("ada", "sid")).await;
+    create_owned(&*store, "three", of_session("ada", "other sid")).await;
+    create_owned(&*store, "four", owner("ada")).await;
+    assert_eq!(found(&*store, of_provider_session("sid", None)).await, named(&["one", "two"]));
+    assert_eq!(found(&*store, of_provider_session("no sid", None)).await, []);
+    // A digest of one kind is none of the other.
+    assert_eq!(found(&*store, of_provider_session("ada", None)).await, []);
+    assert_eq!(found(&*store, of_subject("sid")).await, []);
+}
+
+/// Law 8, for both together.
+pub async fn r115_of_a_provider_session_those_of_one_subject_are_found(
+    store: Arc<dyn SessionStore>,
+) {
+    create_owned(&*store, "one", of_session("ada", "sid")).await;
+    create_owned(&*store, "two", of_session("grace", "sid")).await;
+    assert_eq!(found(&*store, of_provider_session("sid", Some("ada"))).await, named(&["one"]));
+    assert_eq!(found(&*store, of_provider_session("sid", Some("nobody"))).await, []);
+}
+
+/// Law 8: what is gone is gone from the index too.
+pub async fn ended_sessions_are_found_no_more(store: Arc<dyn SessionStore>) {
+    create_owned(&*store, "one", of_session("ada", "sid")).await;
+    create_owned(&*store, "two", of_session("ada", "sid")).await;
+    assert!(end(&*store, "one", 10).await);
+    assert_eq!(found(&*store, of_subject("ada")).await, named(&["two"]));
+    assert_eq!(found(&*store, of_provider_session("sid", None)).await, named(&["two"]));
+}
+
+/// Others go on; one that is not there is no error; pointers stay.
+pub async fn end_all_ends_those_named_and_no_others(store: Arc<dyn SessionStore>) {
+    for name in ["one", "two", "three"] {
+        create_owned(&*store, name, owner("ada")).await;
+    }
+    let keys = ["one", "never was", "three"].map(Digest::of);
+    store.end_all(&keys, after(10)).await.expect("the store answers");
+    store.end_all(&[], after(10)).await.expect("the store answers");
+    assert_eq!(found(&*store, of_subject("ada")).await, named(&["two"]));
+    assert!(live_session(&*store, "one", after(10)).await.is_none());
+    assert!(live_session(&*store, "two", after(10)).await.is_some());
+    assert!(live_pointer(&*store, "one", after(10)).await.is_some());
+}
+
+/// Law 8: more than fit into one page or one transaction.
+pub async fn r128_a_thousand_sessions_are_found_and_ended(store: Arc<dyn SessionStore>) {
+    let mut all = Vec::new();
+    for index in 0..1_000 {
+        let name = format!("{index}");
+        create_owned(&*store, &name, of_session("ada", "sid")).await;
+        all.push(Digest::of(name));
+    }
+    all.sort();
+    assert_eq!(found(&*store, of_subject("ada")).await, all);
+    assert_eq!(found(&*store, of_provider_session("sid", None)).await, all);
+    store.end_all(&all, NOW).await.expect("the store answers");
+    assert_eq!(found(&*store, of_subject("ada")).await, []);
+    assert!(live_session(&*store, "999", NOW).await.is_none());
+}
+
+/// Law 6.
+pub async fn r129_a_tombstone_keeps_logins_of_a_subject_out(store: Arc<dyn SessionStore>) {
+    mark_ended(&*store, "ada", 10, 500).await;
+    for owner in [owner("ada"), of_session("ada", "sid")] {
+        let row = SessionRow { owner, ..session("one") };
+        let refused = store.create(row, pointer("token", "one"), after(11)).await;
+        assert!(matches!(refused, Err(CreateError::Ended)), "{refused:?}");
+    }
+    assert!(live_session(&*store, "one", after(11)).await.is_none());
+    assert!(live_pointer(&*store, "token", after(11)).await.is_none());
+}
+
+/// Law 6, for the other digest.
+pub async fn r129_a_tombstone_keeps_logins_of_a_provider_session_out(store: Arc<dyn SessionStore>) {
+    mark_ended(&*store, "sid", 10, 500).await;
+    let row = SessionRow { owner: of_session("ada", "sid"), ..session("one") };
+    let refused = store.create(row, pointer("token", "one"), after(11)).await;
+    assert!(matches!(refused, Err(CreateError::Ended)), "{refused:?}");
+    assert!(live_session(&*store, "one", after(11)).await.is_none());
+}
+
+/// Law 6 binds those it names.
+pub async fn r129_a_tombstone_leaves_others_alone(store: Arc<dyn SessionStore>) {
+    mark_ended(&*store, "ada", 10, 500).await;
+    mark_ended(&*store, "sid", 10, 500).await;
+    create_owned(&*store, "one", of_session("grace", "other sid")).await;
+    assert!(live_session(&*store, "one", after(11)).await.is_some());
+}
+
+/// A key that is taken is drawn again; a login that was ended stays so.
+pub async fn r129_a_tombstone_refuses_before_a_taken_key_does(store: Arc<dyn SessionStore>) {
+    create_owned(&*store, "one", owner("ada")).await;
+    mark_ended(&*store, "ada", 10, 500).await;
+    let row = SessionRow { owner: owner("ada"), ..session("one") };
+    let refused = store.create(row, pointer("token", "one"), after(11)).await;
+    assert!(matches!(refused, Err(CreateError::Ended)), "{refused:?}");
+}
+
+/// Law 6, at the very second.
+pub async fn r122_a_login_issued_later_is_not_kept_out(store: Arc<dyn SessionStore>) {
+    mark_ended(&*store, "ada", 10, 500).await;
+    let early =
+        SessionRow { owner: Owner { issued_at: after(9), ..owner("ada") }, ..session("one") };
+    let refused = store.create(early, pointer("token", "one"), after(10)).await;
+    assert!(matches!(refused, Err(CreateError::Ended)), "{refused:?}");
+    create_owned(&*store, "one", Owner { issued_at: after(10), ..owner("ada") }).await;
+}
+
+/// Law 1, for tombstones.
+pub async fn a_tombstone_ends_with_its_time(store: Arc<dyn SessionStore>) {
+    mark_ended(&*store, "ada", 1_000, 50).await;
+    let row = SessionRow { owner: owner("ada"), ..session("one") };
+    let refused = store.create(row.clone(), pointer("token", "one"), after(49)).await;
+    assert!(matches!(refused, Err(CreateError::Ended)), "{refused:?}");
+    store.create(row, pointer("token", "one"), after(50)).await.expect("its time has come");
+}
+
+/// Law 7, in either order; and one whose time has come is as if it were not there.
+pub async fn the_tombstone_that_covers_more_stays(store: Arc<dyn SessionStore>) {
+    for (name, first, second) in [("up", 10, 20), ("down", 20, 10)] {
+        mark_ended(&*store, name, first, 500).await;
+        mark_ended(&*store, name, second, 500).await;
+        let login = |issued_at| SessionRow {
+            owner: Owner { issued_at: after(issued_at), ..owner(name) },
+            ..session(name)
+        };
+        let refused = store.create(login(19), pointer(name, name), after(20)).await;
+        assert!(matches!(refused, Err(CreateError::Ended)), "{name}: {refused:?}");
+        store.create(login(20), pointer(name, name), after(20)).await.expect("issued later");
+    }
+    mark_ended(&*store, "ada", 900, 100).await;
+    let tombstone =
+        Tombstone { owner: Digest::of("ada"), issued_before: after(10), expires_at: after(500) };
+    store.mark_ended(tombstone, after(100)).await.expect("the store answers");
+    let row = SessionRow { owner: owner("ada"), ..session("late") };
+    let refused = store.create(row, pointer("late", "late"), after(101)).await;
+    assert!(matches!(refused, Err(CreateError::Ended)), "{refused:?}");
+}
+
+/// Law 6, under contention: whatever was created before the tombstone is there to be ended.
+pub async fn r129_a_login_racing_a_tombstone_is_found_or_refused(store: Arc<dyn SessionStore>) {
+    let creates: Vec<_> = (0..20)
+        .map(|index| {
+            let store = Arc::clone(&store);
+            let name = format!("{index}");
+            let row = SessionRow { owner: owner("ada"), ..session(&name) };
+            tokio::spawn(async move { store.create(row, pointer(&name, &name), NOW).await })
+        })
+        .collect();
+    mark_ended(&*store, "ada", 10, 500).await;
+    tokio::time::sleep(store.index_lag()).await;
+    let keys = found(&*store, of_subject("ada")).await;
+    store.end_all(&keys, NOW).await.expect("the store answers");
+    for create in creates {
+        match create.await.expect("the create ends") {
+            Ok(()) | Err(CreateError::Ended) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert_eq!(found(&*store, of_subject("ada")).await, []);
+}
+
 /// The moment at which every story of the suite begins.
 pub const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 
@@ -227,13 +447,20 @@ pub fn after(seconds: u64) -> Timestamp {
 pub fn session(name: &str) -> SessionRow {
     SessionRow {
         key: Digest::of(name),
+        owner: owner("nobody in particular"),
         created_at: NOW,
         used_at: NOW,
         ends_at: after(1_000),
         expires_at: after(100),
         cookie_key: b"wrapped for the cookie".to_vec(),
         sealed: vec![0, 255, 1, 254],
+        refresh: None,
     }
+}
+
+/// The user `subject` by a login of no provider session, issued at [`NOW`].
+pub fn owner(subject: &str) -> Owner {
+    Owner { subject: Digest::of(subject), provider_session: None, issued_at: NOW }
 }
 
 /// The pointer from `token`, of 500 seconds, to that session.
@@ -268,4 +495,47 @@ async fn end(store: &dyn SessionStore, name: &str, now: u64) -> bool {
 
 async fn claim(store: &dyn SessionStore, mark: &str, expires_at: u64, now: u64) -> bool {
     store.claim(Digest::of(mark), after(expires_at), after(now)).await.expect("the store answers")
+}
+
+async fn create_owned(store: &dyn SessionStore, name: &str, owner: Owner) {
+    let row = SessionRow { owner, ..session(name) };
+    store.create(row, pointer(name, name), NOW).await.expect("the keys are free");
+}
+
+/// By a login that belongs to a session at the provider.
+fn of_session(subject: &str, session_id: &str) -> Owner {
+    Owner { provider_session: Some(Digest::of(session_id)), ..owner(subject) }
+}
+
+fn of_subject(subject: &str) -> Selection {
+    Selection::of_subject(Digest::of(subject))
+}
+
+fn of_provider_session(session_id: &str, subject: Option<&str>) -> Selection {
+    Selection::ProviderSession {
+        provider_session: Digest::of(session_id),
+        subject: subject.map(Digest::of),
+    }
+}
+
+/// In order.
+async fn found(store: &dyn SessionStore, selection: Selection) -> Vec<Digest> {
+    let mut keys = store.sessions_of(selection, NOW).await.expect("the store answers");
+    keys.sort();
+    keys
+}
+
+fn named(names: &[&str]) -> Vec<Digest> {
+    let mut keys: Vec<_> = names.iter().map(Digest::of).collect();
+    keys.sort();
+    keys
+}
+
+async fn mark_ended(store: &dyn SessionStore, owner: &str, issued_before: u64, expires_at: u64) {
+    let tombstone = Tombstone {
+        owner: Digest::of(owner),
+        issued_before: after(issued_before),
+        expires_at: after(expires_at),
+    };
+    store.mark_ended(tombstone, NOW).await.expect("the store answers");
 }

@@ -4,30 +4,37 @@
 //!
 //! 1. Expiry is compared on every read and in every condition: DynamoDB deletes a row up to days
 //!    after its TTL.
-//! 2. `create` is one transaction of two conditional puts.
+//! 2. `create` is one transaction of two conditional puts, and of a check for each tombstone.
 //! 3. Every read is strongly consistent.
 //! 4. `slide` is an update on the condition that the row is there; nothing but `create` puts a
 //!    session.
 //! 5. `claim` is one conditional put.
+//! 6. The transaction of `create` meets the tombstone or comes before it; nothing lies between.
+//! 7. `mark_ended` is one conditional put.
+//! 8. `sessions_of` follows the pages of an index. DynamoDB writes a global index after the row,
+//!    within a fraction of a second as a rule, and gives no bound: see [`INDEX_LAG`].
+//! 9. `lease` is one conditional update.
+//! 10. `renew` is one transaction of a conditional update and a conditional put.
 //!
 //! A call is sent again when it times out or DynamoDB fails, throttles it or finds it in conflict
 //! with another, all within three seconds; then the store is unavailable, which is never the same
 //! as "no session" (R96). A put that is sent again after its answer was lost meets itself: `create`
-//! carries DynamoDB's idempotency token, `claim` recognises its own row. An `end` sent again may
-//! answer that there was no session.
+//! and `renew` carry DynamoDB's idempotency token, `claim` and `lease` recognise their own row. An
+//! `end` sent again may answer that there was no session.
 //!
 //! What a function must be allowed to do with the table is in [`table::ACTIONS`].
 //!
 //! [`table::ACTIONS`]: super::table::ACTIONS
 
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, time::Duration};
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::{
     Client,
-    operation::put_item::PutItemError,
+    operation::{put_item::PutItemError, transact_write_items::TransactWriteItemsError},
     types::{
-        Put, ReturnValue, ReturnValuesOnConditionCheckFailure as OnFailure, TransactWriteItem,
+        ConditionCheck, Put, ReturnValue, ReturnValuesOnConditionCheckFailure as OnFailure,
+        TransactWriteItem,
     },
 };
 
@@ -35,15 +42,20 @@ use self::{
     call::call,
     item::{
         Item, Kind, Unreadable, is_claimed_by, is_live, key, mark_item, pointer_item, read_pointer,
-        read_session, seconds, session_item,
+        read_session, seconds, session_item, tombstone_item,
     },
 };
-use super::{CreateError, PointerRow, SessionRow, SessionStore, StoreError, table::PARTITION_KEY};
+use super::{
+    CreateError, Lease, PointerRow, RenewError, Renewal, Selection, SessionRow, SessionStore,
+    StoreError, Tombstone, table::PARTITION_KEY,
+};
 use crate::{aws::CallError, clock::Timestamp, random::Random, secret::Digest};
 
 mod call;
 mod config;
 mod item;
+mod owned;
+mod renewal;
 #[cfg(test)]
 mod tests;
 
@@ -54,6 +66,19 @@ const IS_FREE: &str = "attribute_not_exists(pk) OR expires_at <= :now";
 
 /// An update goes through where there is a row whose time has not come (law 4).
 const IS_THERE: &str = "attribute_exists(pk) AND expires_at > :now";
+
+/// A login goes through where no tombstone covers it (law 6).
+const IS_NOT_ENDED: &str =
+    "attribute_not_exists(pk) OR expires_at <= :now OR issued_before <= :issued_at";
+
+/// A tombstone goes through where none is there that covers more (law 7).
+const COVERS_MORE: &str =
+    "attribute_not_exists(pk) OR expires_at <= :now OR issued_before <= :issued_before";
+
+/// How long the indexes are given to show a row. DynamoDB writes them within a fraction of a second
+/// as a rule. It gives no bound: a session that was created at the very moment of a logout, and that
+/// an index shows later than this, lives on until it expires.
+pub const INDEX_LAG: Duration = Duration::from_secs(1);
 
 /// Keeps sessions in DynamoDB.
 #[derive(Clone)]
@@ -98,6 +123,23 @@ impl DynamoStore {
             .map_err(|error| StoreError::Unavailable(Box::new(error)))?;
         Ok(TransactWriteItem::builder().put(put).build())
     }
+
+    fn check_not_ended(
+        &self,
+        owner: Digest,
+        issued_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<TransactWriteItem, StoreError> {
+        let check = ConditionCheck::builder()
+            .table_name(&self.table)
+            .key(PARTITION_KEY, key(Kind::Ended, owner))
+            .condition_expression(IS_NOT_ENDED)
+            .expression_attribute_values(":now", seconds(now))
+            .expression_attribute_values(":issued_at", seconds(issued_at))
+            .build()
+            .map_err(|error| StoreError::Unavailable(Box::new(error)))?;
+        Ok(TransactWriteItem::builder().condition_check(check).build())
+    }
 }
 
 #[async_trait]
@@ -108,15 +150,20 @@ impl SessionStore for DynamoStore {
         pointer: PointerRow,
         now: Timestamp,
     ) -> Result<(), CreateError> {
-        let request = self
+        let owner = session.owner;
+        let mut request = self
             .client
             .transact_write_items()
             .transact_items(self.put(session_item(session), now)?)
             .transact_items(self.put(pointer_item(pointer), now)?);
+        for digest in [Some(owner.subject), owner.provider_session].into_iter().flatten() {
+            let check = self.check_not_ended(digest, owner.issued_at, now)?;
+            request = request.transact_items(check);
+        }
         call("TransactWriteItems", &self.random, || request.clone().send())
             .await?
             .map(|_| ())
-            .map_err(|_| CreateError::Exists)
+            .map_err(|error| why_not_created(&error))
     }
 
     async fn session(&self, key: Digest, now: Timestamp) -> Result<Option<SessionRow>, StoreError> {
@@ -187,6 +234,50 @@ impl SessionStore for DynamoStore {
             Err(_) => false,
         })
     }
+
+    async fn sessions_of(
+        &self,
+        selection: Selection,
+        _: Timestamp,
+    ) -> Result<Vec<Digest>, StoreError> {
+        self.query(selection).await
+    }
+
+    async fn end_all(&self, keys: &[Digest], _: Timestamp) -> Result<(), StoreError> {
+        self.delete_all(keys).await
+    }
+
+    async fn mark_ended(&self, tombstone: Tombstone, now: Timestamp) -> Result<(), StoreError> {
+        let request = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .condition_expression(COVERS_MORE)
+            .expression_attribute_values(":now", seconds(now))
+            .expression_attribute_values(":issued_before", seconds(tombstone.issued_before))
+            .set_item(Some(tombstone_item(tombstone)));
+        // Where the condition does not hold, the tombstone that is there does.
+        let _ = call("PutItem", &self.random, || request.clone().send()).await?;
+        Ok(())
+    }
+
+    fn index_lag(&self) -> Duration {
+        INDEX_LAG
+    }
+
+    async fn lease(
+        &self,
+        key: Digest,
+        version: u64,
+        lease: Lease,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.take_lease(key, version, lease, now).await
+    }
+
+    async fn renew(&self, renewal: Renewal, now: Timestamp) -> Result<(), RenewError> {
+        self.write_renewal(renewal, now).await
+    }
 }
 
 /// Where, and nothing else: the client holds credentials.
@@ -203,6 +294,20 @@ fn readable<T>(kind: Kind, digest: Digest, row: Result<T, Unreadable>) -> Option
         tracing::warn!(event = "store.row_unreadable", row = %digest, %kind, attribute, "a row of the session table cannot be read");
     })
     .ok()
+}
+
+/// A tombstone is final; a key that is taken is drawn again. So the former decides.
+fn why_not_created(error: &TransactWriteItemsError) -> CreateError {
+    let TransactWriteItemsError::TransactionCanceledException(cancelled) = error else {
+        return CreateError::Exists;
+    };
+    // In the order of the transaction: after the two puts come the checks of the tombstones.
+    let mut checks = cancelled.cancellation_reasons().iter().skip(2);
+    if checks.any(|reason| reason.code() == Some("ConditionalCheckFailed")) {
+        CreateError::Ended
+    } else {
+        CreateError::Exists
+    }
 }
 
 fn unexpected(operation: &'static str, _: &impl Error) -> StoreError {

@@ -9,7 +9,10 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::{CreateError, PointerRow, SessionRow, SessionStore, StoreError};
+use super::{
+    CreateError, Lease, Owner, PointerRow, RenewError, Renewal, Selection, SessionRow,
+    SessionStore, StoreError, Tombstone,
+};
 use crate::{clock::Timestamp, secret::Digest};
 
 /// A store that forgets everything when its process ends.
@@ -26,6 +29,8 @@ struct Rows {
     sessions: HashMap<Digest, SessionRow>,
     pointers: HashMap<Digest, PointerRow>,
     marks: HashMap<Digest, Timestamp>,
+    /// By their owner.
+    tombstones: HashMap<Digest, Tombstone>,
     next_sweep: Option<Timestamp>,
 }
 
@@ -74,6 +79,9 @@ impl SessionStore for MemoryStore {
         now: Timestamp,
     ) -> Result<(), CreateError> {
         let mut rows = self.write(now);
+        if rows.is_ended(&session.owner, now) {
+            return Err(CreateError::Ended);
+        }
         let is_taken =
             rows.session(session.key, now).is_some() || rows.pointer(pointer.key, now).is_some();
         if is_taken {
@@ -102,10 +110,7 @@ impl SessionStore for MemoryStore {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let mut rows = self.write(now);
-        let Some(session) = rows.sessions.get_mut(&key).filter(|session| now < session.expires_at)
-        else {
-            return Ok(false);
-        };
+        let Some(session) = rows.live_session(key, now) else { return Ok(false) };
         session.used_at = now;
         session.expires_at = expires_at;
         Ok(true)
@@ -131,9 +136,104 @@ impl SessionStore for MemoryStore {
         rows.marks.insert(mark, expires_at);
         Ok(true)
     }
+
+    /// Walks over all sessions, which are as many as fit into memory.
+    async fn sessions_of(
+        &self,
+        selection: Selection,
+        now: Timestamp,
+    ) -> Result<Vec<Digest>, StoreError> {
+        Ok(self.read(|rows| {
+            let live = rows.sessions.values().filter(|session| now < session.expires_at);
+            live.filter(|session| selection.contains(&session.owner))
+                .map(|session| session.key)
+                .collect()
+        }))
+    }
+
+    async fn end_all(&self, keys: &[Digest], now: Timestamp) -> Result<(), StoreError> {
+        let mut rows = self.write(now);
+        for key in keys {
+            rows.sessions.remove(key);
+        }
+        Ok(())
+    }
+
+    async fn mark_ended(&self, tombstone: Tombstone, now: Timestamp) -> Result<(), StoreError> {
+        let mut rows = self.write(now);
+        let there = rows.tombstones.get(&tombstone.owner).filter(|there| now < there.expires_at);
+        if there.is_some_and(|there| there.issued_before > tombstone.issued_before) {
+            return Ok(());
+        }
+        if there.is_none() && rows.len() >= self.capacity {
+            return Err(StoreError::Full);
+        }
+        rows.tombstones.insert(tombstone.owner, tombstone);
+        Ok(())
+    }
+
+    fn index_lag(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    async fn lease(
+        &self,
+        key: Digest,
+        version: u64,
+        lease: Lease,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut rows = self.write(now);
+        let refresh = rows.live_session(key, now).and_then(|session| session.refresh.as_mut());
+        let Some(refresh) = refresh.filter(|refresh| refresh.version == version) else {
+            return Ok(false);
+        };
+        let is_taken =
+            refresh.lease.is_some_and(|held| now < held.expires_at && held.owner != lease.owner);
+        if !is_taken {
+            refresh.lease = Some(lease);
+        }
+        Ok(!is_taken)
+    }
+
+    async fn renew(&self, renewal: Renewal, now: Timestamp) -> Result<(), RenewError> {
+        let mut rows = self.write(now);
+        let pointer_exists = renewal
+            .pointer
+            .as_ref()
+            .is_some_and(|pointer| rows.pointer(pointer.key, now).is_some());
+        let is_full = renewal.pointer.is_some() && rows.len() >= self.capacity;
+        let session = rows.live_session(renewal.key, now).filter(|session| {
+            session.refresh.as_ref().is_some_and(|refresh| {
+                refresh.version + 1 == renewal.refresh.version
+                    && refresh.lease.is_some_and(|held| held.owner == renewal.owner)
+            })
+        });
+        let session = session.ok_or(RenewError::Lost)?;
+        if pointer_exists {
+            return Err(RenewError::PointerExists);
+        }
+        if is_full {
+            return Err(StoreError::Full.into());
+        }
+        session.used_at = now;
+        session.ends_at = renewal.ends_at;
+        session.expires_at = renewal.expires_at;
+        session.cookie_key = renewal.cookie_key;
+        session.sealed = renewal.sealed;
+        session.refresh = Some(renewal.refresh);
+        if let Some(pointer) = renewal.pointer {
+            rows.pointers.insert(pointer.key, pointer);
+        }
+        Ok(())
+    }
 }
 
 impl Rows {
+    fn live_session(&mut self, key: Digest, now: Timestamp) -> Option<&mut SessionRow> {
+        self.sessions.get_mut(&key).filter(|session| now < session.expires_at)
+    }
+
     fn session(&self, key: Digest, now: Timestamp) -> Option<&SessionRow> {
         self.sessions.get(&key).filter(|session| now < session.expires_at)
     }
@@ -142,14 +242,23 @@ impl Rows {
         self.pointers.get(&key).filter(|pointer| now < pointer.expires_at)
     }
 
+    fn is_ended(&self, owner: &Owner, now: Timestamp) -> bool {
+        [Some(owner.subject), owner.provider_session]
+            .into_iter()
+            .flatten()
+            .filter_map(|digest| self.tombstones.get(&digest))
+            .any(|tombstone| tombstone.covers(owner, now))
+    }
+
     fn len(&self) -> usize {
-        self.sessions.len() + self.pointers.len() + self.marks.len()
+        self.sessions.len() + self.pointers.len() + self.marks.len() + self.tombstones.len()
     }
 
     fn drop_expired(&mut self, now: Timestamp) {
         self.sessions.retain(|_, session| now < session.expires_at);
         self.pointers.retain(|_, pointer| now < pointer.expires_at);
         self.marks.retain(|_, expires_at| now < *expires_at);
+        self.tombstones.retain(|_, tombstone| now < tombstone.expires_at);
         self.next_sweep = Some(now + SWEEP_EVERY);
     }
 }

@@ -1,6 +1,6 @@
 //! `/logout` and `/signed-out`.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::net::SocketAddr;
 
 use http::Method;
 use local::identity_provider::{IdentityProvider, Options, Surroundings};
@@ -8,11 +8,20 @@ use secrecy::SecretString;
 use serde_json::json;
 use shared::random::Random;
 use tests::{
-    misbehaving_provider::ADA,
+    answer::Answer,
+    misbehaving_provider::{ADA, GRACE},
     site::{CLIENT_ID, CLIENT_SECRET, MovedClock, ORIGIN, Site},
     visitor::{SESSION, Sending, Visitor},
 };
 use url::Url;
+
+use crate::elsewhere::Elsewhere;
+
+/// Where the button on the key page leads.
+const EVERYWHERE: &str = "/logout?everywhere=true";
+
+/// The name of the cookie that is bound to the way through the provider's logout.
+const LOGOUT: &str = "__Host-logout";
 
 fn query(url: &str) -> Vec<(String, String)> {
     Url::parse(url).unwrap().query_pairs().into_owned().collect()
@@ -115,7 +124,7 @@ async fn r105_r106_the_row_goes_and_the_cookie_is_cleared_as_it_was_set() {
     let set = set.iter().find(|cookie| cookie.name() == SESSION).unwrap().clone();
     let mut hoarder = visitor.clone();
     let answer = visitor.submit("/logout").await;
-    let [mut cleared] = <[_; 1]>::try_from(answer.cookies()).unwrap();
+    let [_, mut cleared] = <[_; 2]>::try_from(answer.cookies()).unwrap();
     assert_eq!((cleared.name(), cleared.value()), (SESSION, ""));
     assert!(cleared.max_age().unwrap().is_zero());
     cleared.set_value(set.value().to_owned());
@@ -215,6 +224,182 @@ async fn r109_the_way_back_from_a_logout_says_what_is_true_and_does_nothing() {
 }
 
 #[tokio::test]
+async fn r109_the_state_that_comes_back_says_that_the_provider_is_left_as_well() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let answer = visitor.submit("/logout").await;
+    assert_eq!(answer.cookies_set(), [LOGOUT]);
+    let state = value(&query(answer.location()), "state").to_owned();
+    assert_eq!(visitor.cookie(LOGOUT), Some(state.as_str()));
+    let here = "Your session here has ended, and your API key with it.";
+    let both =
+        "Your session has ended here and at the identity provider, and your API key with it.";
+    let text = |answer: &Answer| answer.texts("main p").remove(0);
+
+    // Whatever comes back otherwise is no error, leads nowhere, and leaves the cookie alone.
+    let mut elsewhere = Visitor::new(&site);
+    for (visitor, path) in [
+        (&mut visitor, "/signed-out".to_owned()),
+        (&mut elsewhere, format!("/signed-out?state={state}")),
+    ] {
+        let answer = visitor.open(&path).await;
+        answer.is_a_page(200, "You are logged out").offers("Log in again", "/");
+        assert_eq!(text(&answer), here);
+        assert!(!answer.has("location") && !answer.has("set-cookie"), "{answer:?}");
+    }
+    for query in ["state=", "state=other", &format!("state={state}&state={state}")] {
+        let answer = visitor.arrive(&format!("{ORIGIN}/signed-out?{query}")).await;
+        answer.is_a_page(200, "You are logged out");
+        assert_eq!(text(&answer), here, "{query}");
+        assert!(!answer.has("location") && !answer.has("set-cookie"), "{query}");
+    }
+
+    let back = format!("{ORIGIN}/signed-out?state={state}");
+    let answer = visitor.arrive(&back).await;
+    answer.is_a_page(200, "You are logged out").offers("Log in again", "/");
+    assert_eq!(text(&answer), both);
+    assert_eq!(answer.cookies_cleared(), [LOGOUT]);
+    // Once.
+    assert_eq!(text(&visitor.arrive(&back).await), here);
+}
+
+#[tokio::test]
+async fn r109_a_state_that_is_not_sent_or_took_too_long_is_not_waited_for() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    visitor.submit("/logout").await;
+    site.pass(600);
+    assert_eq!(visitor.cookie(LOGOUT), None);
+
+    // R100: nobody who had no session is given a cookie.
+    let answer = Visitor::new(&site).submit("/logout").await;
+    assert_eq!(value(&query(answer.location()), "state"), "");
+    assert!(!answer.has("set-cookie"), "{answer:?}");
+
+    site.provider().change_metadata(json!({ "end_session_endpoint": null }));
+    site.pass(700);
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    assert_eq!(visitor.submit("/logout").await.cookies_set(), [] as [&str; 0]);
+}
+
+#[tokio::test]
+async fn r103_somebody_logs_out_everywhere_and_others_stay() {
+    let site = Site::start().await;
+    let mut phone = Visitor::logged_in(&site, ADA).await;
+    let mut laptop = Visitor::logged_in(&site, ADA).await;
+    let mut grace = Visitor::logged_in(&site, GRACE).await;
+    let tokens = [phone.api_key().await, laptop.api_key().await];
+    let page = laptop.open("/").await;
+    assert_eq!(page.attributes("form", "action"), ["/logout", EVERYWHERE]);
+    assert_eq!(page.texts("form button"), ["Log out", "Log out everywhere"]);
+
+    let answer = laptop.submit(EVERYWHERE).await;
+    assert!(answer.location().starts_with(&format!("{}oidc/logout?", site.provider().issuer)));
+    assert_eq!(laptop.session(), None);
+    for token in &tokens {
+        site.call_api(token).await.is_json(401, "session_ended");
+    }
+    phone.open("/").await.is_a_page(200, "Log in");
+    grace.open("/").await.is_a_page(200, "Your API key");
+    assert_eq!(site.live_sessions().await, 1);
+
+    // Who logs in again is in.
+    laptop.log_in(ADA).await;
+    laptop.open("/").await.is_a_page(200, "Your API key");
+}
+
+#[tokio::test]
+async fn r103_an_api_client_logs_out_everywhere_with_its_token() {
+    let site = Site::start().await;
+    let mut phone = Visitor::logged_in(&site, ADA).await;
+    let mut laptop = Visitor::logged_in(&site, ADA).await;
+    let token = phone.api_key().await;
+    let authorization = format!("Bearer {token}");
+    let headers = [("authorization", authorization.as_str())];
+    let answer = site.send(Method::POST, EVERYWHERE, &headers).await;
+    answer.is_json(200, "signed_out");
+    assert_eq!(answer.json()["description"], "All sessions of the user have ended.");
+    assert_eq!(site.live_sessions().await, 0);
+    laptop.fetch("/protected").await.is_json(401, "session_ended");
+
+    // A token that was logged out ends no more sessions than its own.
+    laptop.log_in(ADA).await;
+    let refused = site.send(Method::POST, EVERYWHERE, &headers).await;
+    refused.is_json(401, "session_ended");
+    assert_eq!(refused.json()["message"], "Good token, bad session");
+    assert_eq!(site.live_sessions().await, 1);
+}
+
+#[tokio::test]
+async fn r103_without_a_session_nobody_knows_whose_sessions_to_end() {
+    let site = Site::start().await;
+    let _other = Visitor::logged_in(&site, ADA).await;
+    let mut visitor = Visitor::new(&site);
+    visitor.submit(EVERYWHERE).await.is_a_refusal(401, "You are not logged in");
+    visitor.plant(SESSION, &"A".repeat(43));
+    let answer = visitor.submit(EVERYWHERE).await;
+    answer.is_a_refusal(401, "You are not logged in");
+    assert_eq!(answer.cookies_cleared(), [SESSION]);
+    assert_eq!(site.live_sessions().await, 1);
+}
+
+#[tokio::test]
+async fn r104_a_page_elsewhere_logs_nobody_out_everywhere() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    for site_of_request in ["cross-site", "same-site"] {
+        let sending = Sending { site: site_of_request, ..Sending::NAVIGATION };
+        let cookie = visitor.cookie_header();
+        let headers = [("origin", "https://evil.example"), ("cookie", cookie.as_str())];
+        let answer = visitor.send(Method::POST, EVERYWHERE, sending, &headers).await;
+        answer.is_a_refusal(403, "You were not logged out");
+    }
+    visitor.open(EVERYWHERE).await.is_a_page(200, "Log out?");
+    assert_eq!(site.live_sessions().await, 1);
+}
+
+#[tokio::test]
+async fn r103_what_is_not_understood_ends_nothing() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let cookie = visitor.cookie_header();
+    for query in
+        ["everywhere=yes", "everywhere=", "everywhere=TRUE", "everywhere=true&everywhere=true"]
+    {
+        let path = format!("/logout?{query}");
+        let headers = [("origin", ORIGIN), ("cookie", cookie.as_str())];
+        let answer = visitor.send(Method::POST, &path, Sending::SCRIPT, &headers).await;
+        answer.is_json(400, "invalid_request");
+        assert_eq!(site.live_sessions().await, 1, "{query}");
+    }
+    let headers = [("origin", ORIGIN), ("cookie", cookie.as_str())];
+    let path = "/logout?everywhere=false";
+    let answer = visitor.send(Method::POST, path, Sending::SCRIPT, &headers).await;
+    answer.is_json(200, "signed_out");
+}
+
+#[tokio::test]
+async fn r096_a_logout_everywhere_whose_store_fails_says_what_it_could_not_do() {
+    let site = Site::start().await;
+    let mut phone = Visitor::logged_in(&site, ADA).await;
+    let mut laptop = Visitor::logged_in(&site, ADA).await;
+    site.store().set_index_down(true);
+    let answer = laptop.submit(EVERYWHERE).await;
+    answer.is_a_refusal(503, "You are logged out here, and perhaps not everywhere");
+    assert!(!answer.header("retry-after").is_empty());
+    assert_eq!(answer.cookies_cleared(), [SESSION]);
+    // R105: this one is gone whatever failed afterwards.
+    assert_eq!(site.live_sessions().await, 1);
+    phone.open("/").await.is_a_page(200, "Your API key");
+
+    site.store().set_index_down(false);
+    site.pass(1);
+    laptop.log_in(ADA).await;
+    laptop.submit(EVERYWHERE).await.location();
+    assert_eq!(site.live_sessions().await, 0);
+}
+
+#[tokio::test]
 async fn r110_logging_out_twice_is_no_error() {
     let site = Site::start().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
@@ -311,68 +496,6 @@ async fn a_script_on_our_page_logs_out_and_is_told_where_to_go() {
     answer.is_json(200, "signed_out");
     assert_eq!(visitor.session(), None);
     assert!(answer.json()["logout_url"].as_str().unwrap().starts_with(&site.provider().issuer));
-}
-
-/// The browser's other half of the story: what happens at the provider.
-struct Elsewhere {
-    client: reqwest::Client,
-    cookies: String,
-}
-
-impl Elsewhere {
-    fn new() -> Self {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(rustls::RootCertStore::empty())
-            .with_no_client_auth();
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build()
-            .unwrap();
-        Self { client, cookies: String::new() }
-    }
-
-    /// Follows redirects until a page or our own address comes; its address and its text.
-    async fn open(&mut self, url: &str) -> (String, String) {
-        let mut url = Url::parse(url).unwrap();
-        loop {
-            if url.as_str().starts_with(ORIGIN) {
-                return (url.into(), String::new());
-            }
-            let answer = self.send(self.client.get(url.clone())).await;
-            match answer.headers().get("location") {
-                Some(location) => url = url.join(location.to_str().unwrap()).unwrap(),
-                None => return (url.into(), answer.text().await.unwrap()),
-            }
-        }
-    }
-
-    async fn send(&mut self, request: reqwest::RequestBuilder) -> reqwest::Response {
-        let answer = request.header("cookie", &self.cookies).send().await.unwrap();
-        for cookie in answer.headers().get_all("set-cookie") {
-            self.cookies = cookie.to_str().unwrap().split(';').next().unwrap().to_owned();
-        }
-        answer
-    }
-
-    /// Fills in the login form; the address that it leads back to.
-    async fn sign_in(&mut self, form: &(String, String), email: &str) -> String {
-        let (_, rest) = form.1.split_once("name=\"state\" value=\"").unwrap();
-        let state = rest.split('"').next().unwrap();
-        let address = Url::parse(&form.0).unwrap();
-        let origin = address.origin().ascii_serialization();
-        let request = self
-            .client
-            .post(format!("{origin}/u/login"))
-            .header("origin", origin)
-            .form(&[("state", state), ("email", email)]);
-        let answer = self.send(request).await;
-        answer.headers()["location"].to_str().unwrap().to_owned()
-    }
 }
 
 /// The development provider, which is strict: login, silent login, logout of

@@ -4,14 +4,17 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod api;
+mod backchannel_logout;
 mod browser_defences;
 mod callback;
 mod deployment;
+mod elsewhere;
 mod http_edge;
 mod keys;
 mod login;
 mod logout;
 mod logs;
+mod refresh;
 mod return_to;
 mod rules;
 mod secrets;

@@ -8,7 +8,7 @@ use crate::{
     random::Random,
     secret::SecretText,
     session::{SessionContents, SessionLimits, Sessions, TokenSession},
-    store::memory::MemoryStore,
+    store::{Owner, memory::MemoryStore},
 };
 
 /// Everything that a token is written with, and what it could be padded with.
@@ -104,14 +104,15 @@ async fn the_other_signature_of_an_es256_token_is_the_same_token() {
     }
     let twin = format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature));
     assert_ne!(twin, token);
-    let claims = |token: &str| verify(token, &[&key], login_kind()).unwrap().all().clone();
-    assert_eq!(claims(&twin), claims(&token));
+    let claims = |token: &str| verify(token, &[&key], login_kind()).unwrap();
+    assert_eq!(claims(&twin).all(), claims(&token).all());
 
     let limits =
         SessionLimits { idle: Duration::from_secs(600), lifetime: Duration::from_secs(600) };
     let sessions = Sessions::new(Arc::new(MemoryStore::default()), limits, Random::system());
+    let owner = Owner::of(&claims(&token));
     let contents = SessionContents {
-        user: claims(&token),
+        user: claims(&token).all().clone(),
         id_token: SecretText::from(token.clone()),
         api_key: SecretText::from(token),
         api_key_expires_at: Timestamp::from_unix(NOW + 3600),
@@ -119,7 +120,7 @@ async fn the_other_signature_of_an_es256_token_is_the_same_token() {
         scopes: Vec::new(),
     };
     let now = Timestamp::from_unix(NOW);
-    let (secret, _) = sessions.begin(&contents, None, now).await.unwrap();
+    let (secret, _) = sessions.begin(owner, &contents, None, now).await.unwrap();
     sessions.end(secret.digest(), now).await.unwrap();
     assert!(matches!(sessions.by_token(&twin, now).await.unwrap(), TokenSession::Ended));
 }

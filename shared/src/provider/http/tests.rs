@@ -1,5 +1,7 @@
 //! Against a real server on loopback, which misbehaves in one way per test.
 
+mod refresh;
+
 use std::{
     sync::{
         Arc,

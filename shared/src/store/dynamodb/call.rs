@@ -7,7 +7,8 @@ use aws_sdk_dynamodb::{
     error::{ProvideErrorMetadata, SdkError},
     operation::{
         delete_item::DeleteItemError, get_item::GetItemError, put_item::PutItemError,
-        transact_write_items::TransactWriteItemsError, update_item::UpdateItemError,
+        query::QueryError, transact_write_items::TransactWriteItemsError,
+        update_item::UpdateItemError,
     },
 };
 use tokio::time;
@@ -59,6 +60,7 @@ pub(super) trait CallFailure: ProvideErrorMetadata + Error + Send + Sync + 'stat
 impl CallFailure for DeleteItemError {}
 impl CallFailure for GetItemError {}
 impl CallFailure for PutItemError {}
+impl CallFailure for QueryError {}
 impl CallFailure for UpdateItemError {}
 
 impl CallFailure for TransactWriteItemsError {

@@ -10,6 +10,7 @@ use crate::{
     config::Settings,
     error::chain,
     store::{
+        RefreshRow,
         contract::{NOW, after, pointer, session},
         table,
     },
@@ -17,6 +18,7 @@ use crate::{
 
 mod emulated;
 mod misbehaving;
+mod renewal;
 
 const TABLE: &str = "sessions";
 

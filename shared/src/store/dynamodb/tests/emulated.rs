@@ -10,8 +10,14 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::*;
-use crate::captured_log::CapturedLog;
-use crate::session::{SessionContents, SessionLimits, Sessions};
+use crate::{
+    captured_log::CapturedLog,
+    session::{Ending, SessionContents, SessionLimits, Sessions},
+    store::{
+        Owner,
+        owner::{provider_session_digest, subject_digest},
+    },
+};
 
 /// R92: the emulator, like DynamoDB, leaves such a row where it lies.
 #[tokio::test]
@@ -88,9 +94,14 @@ async fn r097_an_attribute_of_a_later_version_is_left_alone() {
 async fn r097_a_row_that_cannot_be_read_is_not_there() {
     let database = database();
     let store = serve(database.clone()).await;
-    for attribute in ["created_at", "used_at", "ends_at", "expires_at", "cookie_key", "sealed"] {
-        for broken in [Value::Null, json!({ "S": "1800000100" }), json!({ "N": "-1.5" })] {
-            let store_broken = |item: &mut Value| match &broken {
+    let attributes = ["created_at", "used_at", "ends_at", "expires_at", "cookie_key", "sealed"];
+    // The table itself refuses a value of another type for the key of an index.
+    let index_keys = [table::SUBJECT, table::ISSUED_AT];
+    for attribute in attributes.into_iter().chain(index_keys) {
+        let broken = [Value::Null, json!({ "S": "1800000100" }), json!({ "N": "-1.5" })];
+        let possible = if index_keys.contains(&attribute) { 1 } else { broken.len() };
+        for broken in &broken[..possible] {
+            let store_broken = |item: &mut Value| match broken {
                 Value::Null => drop(item.as_object_mut().unwrap().remove(attribute)),
                 broken => item[attribute] = broken.clone(),
             };
@@ -157,7 +168,17 @@ async fn r098_a_dump_of_the_table_holds_no_credential_and_no_claim() {
         scopes: vec!["read:reports".to_owned()],
     };
     let sessions = Sessions::new(store, limits, Random::system());
-    let (secret, _) = sessions.begin(&contents, None, NOW).await.unwrap();
+    let owner = Owner {
+        subject: subject_digest("https://tenant.auth0.com/", "auth0|65f1"),
+        provider_session: Some(provider_session_digest(
+            "https://tenant.auth0.com/",
+            "provider session",
+        )),
+        issued_at: NOW,
+    };
+    let logout = Ending::of_provider_session(Digest::of("another"), Some(owner.subject), NOW);
+    sessions.end_all(&logout, NOW).await.unwrap();
+    let (secret, _) = sessions.begin(owner, &contents, None, NOW).await.unwrap();
     assert!(sessions.by_cookie(&secret, NOW).await.unwrap().is_some());
 
     let dump = values(&rows(&database));
@@ -177,20 +198,20 @@ async fn r098_a_dump_of_the_table_holds_no_credential_and_no_claim() {
         }
     }
     // What is meant to be there is found by the same search.
-    for known in [secret.digest(), Digest::of("api.key.of")] {
+    for known in [secret.digest(), Digest::of("api.key.of"), Digest::of("another")] {
         assert!(contains(&dump, known.to_string().as_bytes()));
         assert!(encodings(known.as_bytes()).iter().any(|needle| contains(&dump, needle)));
     }
 }
 
-fn rows(database: &Database) -> Vec<Value> {
+pub(super) fn rows(database: &Database) -> Vec<Value> {
     let request = serde_json::from_value(json!({ "TableName": TABLE })).unwrap();
     let scan = serde_json::to_value(database.scan(request).unwrap()).unwrap();
     scan["Items"].as_array().unwrap().clone()
 }
 
 /// Changes the session's row behind the store's back.
-fn change(database: &Database, name: &str, change: impl Fn(&mut Value)) {
+pub(super) fn change(database: &Database, name: &str, change: impl Fn(&mut Value)) {
     let pk = json!({ "S": format!("session#{}", Digest::of(name)) });
     let mut item = rows(database).into_iter().find(|row| row["pk"] == pk).unwrap();
     change(&mut item);

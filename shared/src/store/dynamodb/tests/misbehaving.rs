@@ -20,7 +20,7 @@ use crate::aws::CALL_TIMEOUT;
 
 /// What a server does with one request.
 #[derive(Clone, Copy)]
-enum Deed {
+pub(super) enum Deed {
     Answer(u16, &'static str),
     Stall,
     /// What the emulator behind it does.
@@ -39,7 +39,7 @@ const CONFLICT: Deed = Answer(
     400,
     r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionConflictException","message":"ongoing"}"#,
 );
-const CANCELLED_BY_CONFLICT: Deed = Answer(
+pub(super) const CANCELLED_BY_CONFLICT: Deed = Answer(
     400,
     r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException","Message":"cancelled",
         "CancellationReasons":[{"Code":"TransactionConflict","Message":"ongoing"},{"Code":"None"}]}"#,
@@ -49,7 +49,7 @@ const CANCELLED_BY_BOTH: Deed = Answer(
     r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException","Message":"cancelled",
         "CancellationReasons":[{"Code":"TransactionConflict"},{"Code":"ConditionalCheckFailed"}]}"#,
 );
-const CANCELLED_BY_MISTAKE: Deed = Answer(
+pub(super) const CANCELLED_BY_MISTAKE: Deed = Answer(
     400,
     r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException","Message":"cancelled",
         "CancellationReasons":[{"Code":"ValidationError","Message":"session#abc"},{"Code":"None"}]}"#,
@@ -58,20 +58,20 @@ const DENIED: Deed = Answer(
     400,
     r#"{"__type":"com.amazon.coral.service#AccessDeniedException","Message":"User: arn:aws:..."}"#,
 );
-const BROKEN: Deed = Answer(500, r#"{"__type":"InternalServerError","message":"oops"}"#);
+pub(super) const BROKEN: Deed = Answer(500, r#"{"__type":"InternalServerError","message":"oops"}"#);
 const BAD_GATEWAY: Deed = Answer(502, "<html>bad gateway</html>");
-const DONE: Deed = Answer(200, "{}");
+pub(super) const DONE: Deed = Answer(200, "{}");
 
 /// A server that does its deeds in order, the last of them for ever, and records requests.
 #[derive(Clone)]
-struct Server {
+pub(super) struct Server {
     deeds: Arc<Mutex<VecDeque<Deed>>>,
-    requests: Arc<Mutex<Vec<(HeaderMap, Value)>>>,
+    pub(super) requests: Arc<Mutex<Vec<(HeaderMap, Value)>>>,
     emulator: String,
 }
 
 impl Server {
-    async fn start(deeds: &[Deed]) -> (Self, DynamoStore) {
+    pub(super) async fn start(deeds: &[Deed]) -> (Self, DynamoStore) {
         let (listener, emulator) = listen().await;
         tokio::spawn(dynoxide::server::serve_on(listener, database()));
         let server = Self {
@@ -115,7 +115,7 @@ impl Server {
         (answer.status().as_u16(), answer.text().await.unwrap())
     }
 
-    fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.requests.lock().unwrap().len()
     }
 }
@@ -325,4 +325,71 @@ async fn r095_a_create_whose_answer_was_lost_is_sent_as_the_same_transaction() {
     let requests = server.requests.lock().unwrap();
     let token = |index: usize| requests[index].1["ClientRequestToken"].as_str().unwrap();
     assert_eq!(token(0), token(1));
+}
+
+/// A page may be cut anywhere, and need not hold anything.
+#[tokio::test]
+async fn r103_every_page_of_an_index_is_read() {
+    let key = |name: &str| json!({ "pk": { "S": format!("session#{}", Digest::of(name)) } });
+    let page = |items: Value, last: Option<&str>| -> Deed {
+        let mut page = json!({ "Items": items });
+        if let Some(last) = last {
+            page["LastEvaluatedKey"] = key(last);
+        }
+        Answer(200, page.to_string().leak())
+    };
+    let (server, store) = Server::start(&[
+        page(json!([key("one"), { "pk": { "S": "token#stray" } }]), Some("one")),
+        page(json!([]), Some("nothing")),
+        THROTTLED,
+        page(json!([key("two")]), None),
+    ])
+    .await;
+    let found = store.sessions_of(Selection::of_subject(Digest::of("ada")), NOW).await.unwrap();
+    assert_eq!(found, [Digest::of("one"), Digest::of("two")]);
+    let requests = server.requests.lock().unwrap();
+    let starts: Vec<_> = requests.iter().map(|(_, body)| body.get("ExclusiveStartKey")).collect();
+    let (one, nothing) = (key("one"), key("nothing"));
+    assert_eq!(starts, [None, Some(&one), Some(&nothing), Some(&nothing)]);
+}
+
+#[tokio::test]
+async fn r128_sessions_are_ended_a_hundred_in_one_transaction() {
+    let (server, store) = Server::start(&[CANCELLED_BY_CONFLICT, DONE]).await;
+    let keys: Vec<_> = (0..201).map(|index| Digest::of(format!("{index}"))).collect();
+    store.end_all(&keys, NOW).await.unwrap();
+    let requests = server.requests.lock().unwrap();
+    let sizes: Vec<_> =
+        requests.iter().map(|(_, body)| body["TransactItems"].as_array().unwrap().len()).collect();
+    // The first was in conflict with another call, and was sent again.
+    assert_eq!(sizes, [100, 100, 100, 1]);
+    let key = json!({ "pk": { "S": format!("session#{}", Digest::of("200")) } });
+    let delete = json!({ "Delete": { "TableName": TABLE, "Key": key } });
+    assert_eq!(requests[3].1["TransactItems"][0], delete);
+}
+
+#[tokio::test]
+async fn r128_what_cannot_be_found_or_ended_is_no_success() {
+    let (_, store) = Server::start(&[DENIED]).await;
+    let selection = Selection::of_subject(Digest::of("ada"));
+    let error = store.sessions_of(selection, NOW).await.unwrap_err();
+    assert_refused(&error, "Query", "AccessDeniedException");
+    let error = store.end_all(&[Digest::of("one")], NOW).await.unwrap_err();
+    assert_refused(&error, "TransactWriteItems", "AccessDeniedException");
+    let tombstone =
+        Tombstone { owner: Digest::of("ada"), issued_before: NOW, expires_at: after(1) };
+    let error = store.mark_ended(tombstone, NOW).await.unwrap_err();
+    assert_refused(&error, "PutItem", "AccessDeniedException");
+}
+
+/// A tombstone whose answer was lost is there all the same; one that covers more is as good.
+#[tokio::test]
+async fn r129_a_tombstone_whose_answer_was_lost_stands() {
+    let (_, store) = Server::start(&[LoseAnswer, Forward]).await;
+    let owner = session("one").owner;
+    let tombstone =
+        Tombstone { owner: owner.subject, issued_before: after(1), expires_at: after(100) };
+    store.mark_ended(tombstone, NOW).await.unwrap();
+    let refused = store.create(session("one"), pointer("token", "one"), NOW).await;
+    assert!(matches!(refused, Err(CreateError::Ended)), "{refused:?}");
 }

@@ -1,0 +1,78 @@
+//! Why nobody was logged out, and what they are told.
+
+use http::StatusCode;
+use shared::{
+    error::{Failure, Public},
+    guard::Refusal,
+    store::StoreError,
+};
+
+/// Why nobody was logged out.
+#[derive(Debug, thiserror::Error)]
+pub enum LogoutError {
+    /// The credential, or the page that sent the request, is not believed.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The session was ended; the store does not answer, so others of the user may still live.
+    #[error("other sessions of the user were not ended")]
+    Everywhere(#[source] StoreError),
+    /// The store does not answer, so nobody knows whether there is a session.
+    #[error(transparent)]
+    Read(StoreError),
+    /// The store does not answer: the session may still live, though its cookie is taken away.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// `everywhere` is neither `true` nor `false`, or came twice.
+    #[error("the parameter `everywhere` is not understood")]
+    UnclearExtent,
+}
+
+impl Failure for LogoutError {
+    fn public(&self) -> Public {
+        match self {
+            Self::Refused(Refusal::CrossSite) => Public {
+                title: "You were not logged out",
+                description: "The request came from another site. To log out, use the button on this one.",
+                action: Some(("Log out", "/logout".to_owned())),
+                headers: Vec::new(),
+                ..Refusal::CrossSite.public()
+            },
+            Self::Refused(refusal) => refusal.public(),
+            Self::Everywhere(_) => Public {
+                title: "You are logged out here, and perhaps not everywhere",
+                description: "This session has ended, but the session store does not answer right now, so others of yours may live on. Log in again and repeat it shortly.",
+                action: Some(("Log in again", "/".to_owned())),
+                ..Public::store_unavailable()
+            },
+            Self::Read(_) => Public::store_unavailable(),
+            Self::Store(_) => Public {
+                title: "The logout may be incomplete",
+                description: "This browser has forgotten the session, but the session store does not answer right now, so the API key may still work. Please try again shortly.",
+                ..Public::store_unavailable()
+            },
+            Self::UnclearExtent => Public::new(
+                StatusCode::BAD_REQUEST,
+                "invalid_request",
+                "You were not logged out",
+                "The parameter everywhere must be true or false, and come once.",
+            ),
+        }
+    }
+
+    fn event(&self) -> &'static str {
+        match self {
+            Self::Refused(Refusal::Keys(_) | Refusal::Store(_) | Refusal::UnknownBaseUrl(_))
+            | Self::Everywhere(_)
+            | Self::Read(_)
+            | Self::Store(_) => "logout.failed",
+            Self::Refused(_) | Self::UnclearExtent => "logout.refused",
+        }
+    }
+
+    fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Refused(refusal) => refusal.hint(),
+            Self::Everywhere(_) | Self::Read(_) | Self::Store(_) | Self::UnclearExtent => None,
+        }
+    }
+}

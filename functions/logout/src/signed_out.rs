@@ -1,0 +1,84 @@
+//! `GET /signed-out`, where the provider returns to, and the page of a logout that never went there.
+
+use http::{StatusCode, header};
+use serde_json::json;
+use shared::{
+    clock::Timestamp,
+    cookie::RequestCookies,
+    query::Query,
+    request::{Request, Response},
+    respond, secret,
+    view::{Action, MessageKind, MessagePage},
+};
+
+use crate::{Logout, LogoutError};
+
+impl Logout {
+    /// Says what is true, whoever sends the browser here and with whatever `state` (R109). That the
+    /// provider's session has ended as well is said only where the `state` is the one that this
+    /// browser took there (RP-Initiated Logout §3).
+    pub(crate) async fn signed_out(&self, request: &Request, now: Timestamp) -> Response {
+        let signed_in = match self.is_signed_in(request, now).await {
+            Ok(signed_in) => signed_in,
+            Err(error) => return self.responder.failure(request, &LogoutError::Read(error)),
+        };
+        let is_complete = self.is_complete(request);
+        let mut response = if !respond::wants_page(request) {
+            let code = if signed_in { "signed_in" } else { "signed_out" };
+            self.responder.json(StatusCode::OK, &json!({ "code": code }))
+        } else if signed_in {
+            self.message(
+                "You are still logged in",
+                &["This browser has a session that goes on."],
+                Action { label: "Go to your key", href: "/" },
+            )
+        } else {
+            let text = if is_complete {
+                "Your session has ended here and at the identity provider, and your API key with it."
+            } else {
+                "Your session here has ended, and your API key with it."
+            };
+            let action = Action { label: "Log in again", href: "/" };
+            self.message("You are logged out", &[text], action)
+        };
+        if is_complete {
+            tracing::info!(event = "logout.completed", "the provider's session was ended too");
+            response.headers_mut().append(header::SET_COOKIE, self.cookies.clear_logout_state());
+        }
+        response
+    }
+
+    pub(crate) fn provider_unreachable(&self) -> Response {
+        self.message(
+            "You are logged out here",
+            &[
+                "Your session here has ended, and your API key with it.",
+                "The identity provider does not answer right now, so you may still be logged in there. On a shared computer, close the browser.",
+            ],
+            Action { label: "Go to the login page", href: "/" },
+        )
+    }
+
+    fn is_complete(&self, request: &Request) -> bool {
+        let cookies = RequestCookies::of(request.headers());
+        let query = Query::of(request.uri());
+        match (self.cookies.logout_state(&cookies), query.once("state")) {
+            (Some(sent), Ok(Some(returned))) => secret::equal(sent, returned),
+            _ => false,
+        }
+    }
+
+    fn message(&self, title: &str, text: &[&str], action: Action<'_>) -> Response {
+        self.responder.page(StatusCode::OK, |nonce| {
+            MessagePage {
+                nonce,
+                kind: MessageKind::Ok,
+                title,
+                text,
+                action: Some(action),
+                request_id: None,
+            }
+            .render()
+        })
+    }
+}

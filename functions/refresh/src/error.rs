@@ -1,0 +1,163 @@
+//! Why a session has no new tokens.
+
+use http::StatusCode;
+use shared::{
+    error::{Failure, Public},
+    guard::Refusal,
+    jwt::TokenError,
+    keys::{KeysError, VerifyError},
+    provider::RedeemError,
+    store::StoreError,
+    stored_secret::SecretUnavailable,
+};
+
+/// Why a session has no new tokens.
+#[derive(Debug, thiserror::Error)]
+pub enum RefreshError {
+    /// The new token would not be accepted as API key.
+    #[error("the token to be shown as API key is not acceptable")]
+    ApiKey(#[source] VerifyError),
+    /// A logout was faster than the provider's answer.
+    #[error("the session has ended while it was refreshed")]
+    EndedMeanwhile,
+    /// The request that was waited for got no new tokens.
+    #[error("another request tried to refresh the session and gave up")]
+    GivenUp,
+    /// The new ID token is not acceptable, or the keys to check it cannot be had.
+    #[error("the ID token is not acceptable")]
+    IdToken(#[source] VerifyError),
+    /// Another request refreshes the session, and takes its time.
+    #[error("another request refreshes the session")]
+    InProgress,
+    /// The provider takes the refresh token no more.
+    #[error("the refresh token works no more")]
+    InvalidGrant(#[source] RedeemError),
+    /// The provider's metadata cannot be had.
+    #[error(transparent)]
+    Metadata(#[from] KeysError),
+    /// The provider gave tokens, and none that may serve as API key.
+    #[error("the provider gave no token that may serve as API key")]
+    NoApiKey,
+    /// The login brought no refresh token.
+    #[error("the session has no refresh token")]
+    NoRefreshToken,
+    /// The provider gave new tokens and the store did not take them.
+    #[error("the new tokens were not stored")]
+    NotStored(#[source] StoreError),
+    /// The new access token is another user's.
+    #[error("the access token is another user's")]
+    OtherSubject,
+    /// The provider says that the session is over.
+    #[error("the provider's session is over")]
+    Over,
+    /// The provider gave no new tokens.
+    #[error("the provider gave no new tokens")]
+    Redeem(#[source] RedeemError),
+    /// The cookie opens no session, or the page that sent the request is not believed.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The new tokens are for more than the login was granted.
+    #[error("the new tokens are for more than the login was granted")]
+    ScopeWidened,
+    /// The client secret cannot be had; the refresh token was not presented.
+    #[error(transparent)]
+    Secret(#[from] SecretUnavailable),
+    /// The store does not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The very same token was issued to another session of the user, within the same second.
+    #[error("the new token leads to another session")]
+    TokenOfAnotherSession,
+}
+
+impl RefreshError {
+    /// Whether the session may go on all the same, and a later refresh may succeed.
+    pub(crate) const fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::ApiKey(VerifyError::Keys(_))
+                | Self::IdToken(VerifyError::Keys(_))
+                | Self::NoApiKey
+        )
+    }
+
+    /// Whether the browser's cookie opens nothing any more.
+    pub(crate) const fn leaves_no_session(&self) -> bool {
+        match self {
+            Self::ApiKey(VerifyError::Token(_))
+            | Self::EndedMeanwhile
+            | Self::IdToken(VerifyError::Token(_))
+            | Self::InvalidGrant(_)
+            | Self::NotStored(_)
+            | Self::OtherSubject
+            | Self::Over
+            | Self::Refused(Refusal::CookieWithoutSession)
+            | Self::ScopeWidened => true,
+            Self::ApiKey(VerifyError::Keys(_))
+            | Self::GivenUp
+            | Self::IdToken(VerifyError::Keys(_))
+            | Self::InProgress
+            | Self::Metadata(_)
+            | Self::NoApiKey
+            | Self::NoRefreshToken
+            | Self::Redeem(_)
+            | Self::Refused(_)
+            | Self::Secret(_)
+            | Self::Store(_)
+            | Self::TokenOfAnotherSession => false,
+        }
+    }
+}
+
+impl Failure for RefreshError {
+    fn public(&self) -> Public {
+        match self {
+            Self::Refused(refusal) => refusal.public(),
+            _ if self.leaves_no_session() => Refusal::CookieWithoutSession.public(),
+            Self::Secret(_) => Public::secret_unavailable(),
+            Self::Store(_) => Public::store_unavailable(),
+            Self::Redeem(RedeemError::Unavailable { retry_after, .. }) => {
+                let public = Public::provider_unavailable();
+                Public { retry_after: retry_after.or(public.retry_after), ..public }
+            }
+            Self::Redeem(_) | Self::NoApiKey => Public::new(
+                StatusCode::BAD_GATEWAY,
+                "identity_provider_answer",
+                "There is no new key",
+                "The identity provider gave no answer that can be used. The session goes on.",
+            ),
+            Self::NoRefreshToken => Public::new(
+                StatusCode::CONFLICT,
+                "not_refreshable",
+                "There is no new key",
+                "The session has no refresh token. It ends with its key.",
+            ),
+            Self::InProgress | Self::TokenOfAnotherSession => Public::unavailable(
+                "refresh_in_progress",
+                "Another request refreshes the session. Please try again shortly.",
+            ),
+            _ => Public::provider_unavailable(),
+        }
+    }
+
+    fn event(&self) -> &'static str {
+        match self {
+            Self::Refused(Refusal::UnknownBaseUrl(_)) => "refresh.failed",
+            Self::NoRefreshToken | Self::Refused(_) => "refresh.refused",
+            _ if self.leaves_no_session() => "refresh.session_ended",
+            _ => "refresh.failed",
+        }
+    }
+
+    fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::ApiKey(VerifyError::Token(TokenError::Opaque | TokenError::Encrypted)) => {
+                TokenError::Opaque.hint()
+            }
+            Self::InvalidGrant(_) => Some(
+                "it was revoked, has expired, or was presented twice: a rotation overlap at the provider forgives an answer that was lost",
+            ),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! `POST /refresh`: new tokens for a session, without a new login (RFC 6749 §6, OpenID Connect Core
+//! §12).
+//!
+//! The session's cookie alone opens the refresh token. It works once, so of many requests at once,
+//! in as many processes, one presents it: the one that gets the lease on the session. The others
+//! wait a moment and answer with what that one wrote (R131).
+
+mod error;
+mod exchange;
+mod turn;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use http::{Method, StatusCode, header};
+use serde_json::json;
+use shared::{
+    application::Application,
+    base_url::BaseUrl,
+    clock::Timestamp,
+    config::Settings,
+    cookie::{CookieJar, RequestCookies, SessionCookie},
+    guard::Refusal,
+    keys::Keys,
+    origin::AllowedOrigins,
+    provider::{ClientCredentials, IdentityProvider},
+    request::{Function, Request, Response},
+    respond::Responder,
+    seams::Seams,
+    session::{Session, SessionLimits, Sessions},
+    stored_secret::{SecretSource, StoredSecret},
+};
+
+use turn::{Time, Turn};
+
+pub use error::RefreshError;
+pub use turn::{LEASE, PATIENCE, POLL};
+
+/// The function.
+#[derive(Debug)]
+pub struct Refresh {
+    config: RefreshConfig,
+    cookies: CookieJar,
+    keys: Arc<Keys>,
+    provider: Arc<dyn IdentityProvider>,
+    responder: Responder,
+    sessions: Sessions,
+}
+
+/// What the refresh function uses.
+#[derive(Debug)]
+pub struct RefreshConfig {
+    /// Who logs people in.
+    pub application: Application,
+    /// Where the bundle is reached.
+    pub base_url: BaseUrl,
+    /// What proves this application to the provider.
+    pub credentials: StoredSecret<ClientCredentials>,
+    /// How long sessions live.
+    pub limits: SessionLimits,
+    /// Whether the answer shows the token.
+    pub show_key: bool,
+}
+
+impl RefreshConfig {
+    /// Reads what the refresh function uses.
+    pub fn from_settings(settings: &mut Settings) -> Option<Self> {
+        let application = Application::from_settings(settings);
+        let base_url = BaseUrl::from_settings(settings);
+        let secrets = SecretSource::from_settings(settings);
+        let credentials =
+            ClientCredentials::from_settings(settings, &secrets, application.as_ref());
+        let limits = SessionLimits::from_settings(settings);
+        let show_key = settings.flag("SHOW_KEY", true);
+        Some(Self {
+            application: application?,
+            base_url: base_url?,
+            credentials: credentials?,
+            limits: limits?,
+            show_key: show_key?,
+        })
+    }
+}
+
+impl Refresh {
+    /// The function with `config`, plugged into `seams`.
+    pub fn new(config: RefreshConfig, seams: &Seams) -> Self {
+        Self {
+            cookies: CookieJar::new(&config.base_url),
+            keys: Arc::clone(&seams.keys),
+            provider: Arc::clone(&seams.provider),
+            responder: Responder::new(&config.application.issuer, &config.base_url, &seams.random)
+                .json_only(),
+            sessions: Sessions::new(Arc::clone(&seams.store), config.limits, seams.random.clone()),
+            config,
+        }
+    }
+
+    async fn answer(&self, request: &Request, now: Timestamp) -> Response {
+        let time = Time::since(now);
+        match self.refresh(request, time).await {
+            Ok(session) => self.renewed(&session, time.now()),
+            Err(error) => {
+                let mut response = self.responder.failure(request, &error);
+                let has_cookie = !matches!(self.session_cookie(request), SessionCookie::Absent);
+                if has_cookie && error.leaves_no_session() {
+                    response.headers_mut().append(header::SET_COOKIE, self.cookies.clear_session());
+                }
+                response
+            }
+        }
+    }
+
+    /// A token beside the cookie adds nothing: it opens no refresh token.
+    async fn refresh(&self, request: &Request, time: Time) -> Result<Session, RefreshError> {
+        let own = self.config.base_url.resolve(request).map_err(Refusal::from)?;
+        // The new token is for a page of ours, so no other origin may ask for it (R167).
+        if !AllowedOrigins::default().vouch_for(request, &own) {
+            return Err(Refusal::CrossSite.into());
+        }
+        let SessionCookie::Present(secret) = self.session_cookie(request) else {
+            return Err(Refusal::CookieWithoutSession.into());
+        };
+        match self.turn(&secret, time).await? {
+            Turn::Ours(held, client) => self.exchange(&secret, &held, &client, time).await,
+            Turn::Theirs(session) => Ok(*session),
+        }
+    }
+
+    fn session_cookie(&self, request: &Request) -> SessionCookie {
+        self.cookies.session(&RequestCookies::of(request.headers()))
+    }
+
+    /// What the key page needs to go on with. Spans are told beside moments, for a visitor's clock
+    /// may be wrong.
+    fn renewed(&self, session: &Session, now: Timestamp) -> Response {
+        let contents = &session.contents;
+        let mut body = json!({
+            "expires_at": contents.api_key_expires_at,
+            "expires_in": contents.api_key_expires_at.since(now).as_secs(),
+            "renew_in": session.renews_at.map(|renews_at| renews_at.since(now).as_secs()),
+            "session_ends_at": session.ends_at,
+        });
+        if self.config.show_key {
+            body["api_key"] = contents.api_key.expose().into();
+        }
+        self.responder.json(StatusCode::OK, &body)
+    }
+}
+
+#[async_trait]
+impl Function for Refresh {
+    fn paths(&self) -> &'static [&'static str] {
+        &["/refresh"]
+    }
+
+    async fn handle(&self, request: Request, now: Timestamp) -> Response {
+        match (request.uri().path(), request.method()) {
+            ("/refresh", &Method::POST) => self.answer(&request, now).await,
+            ("/refresh", _) => self.responder.method_not_allowed(&request, "POST"),
+            _ => self.responder.not_found(&request),
+        }
+    }
+}

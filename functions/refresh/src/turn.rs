@@ -1,0 +1,116 @@
+//! Whose turn it is to refresh a session.
+
+use std::{sync::Arc, time::Duration};
+
+use shared::{
+    clock::Timestamp,
+    guard::Refusal,
+    provider::{ClientCredentials, Metadata},
+    secret::SessionSecret,
+    session::{HeldLease, Renewability, Renewable, Session},
+    store::Lease,
+};
+use tokio::time::{Instant, sleep};
+
+use crate::{Refresh, RefreshError};
+
+/// How long one request may be about a refresh: longer than the provider and the store may take
+/// together. Whoever has not come to an end by then never will, and the next one tries.
+pub const LEASE: Duration = Duration::from_secs(20);
+
+/// How long a request waits for another one that refreshes the same session.
+pub const PATIENCE: Duration = Duration::from_secs(8);
+
+/// How often it looks meanwhile.
+pub const POLL: Duration = Duration::from_millis(200);
+
+/// What became of a request to refresh.
+pub(crate) enum Turn {
+    /// It presents the refresh token, as this client.
+    Ours(Box<HeldLease>, Client),
+    /// Another one did, just now.
+    Theirs(Box<Session>),
+}
+
+/// This application as a client of the provider.
+pub(crate) struct Client {
+    /// Where the provider takes tokens.
+    pub(crate) metadata: Arc<Metadata>,
+    /// What proves to it who asks.
+    pub(crate) credentials: Arc<ClientCredentials>,
+}
+
+/// The time as it passes. A handler is told `now` once, and this one waits.
+#[derive(Clone, Copy)]
+pub(crate) struct Time {
+    told: Timestamp,
+    started: Instant,
+}
+
+impl Time {
+    pub(crate) fn since(now: Timestamp) -> Self {
+        Self { told: now, started: Instant::now() }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.told + self.started.elapsed()
+    }
+}
+
+impl Refresh {
+    pub(crate) async fn turn(
+        &self,
+        secret: &SessionSecret,
+        time: Time,
+    ) -> Result<Turn, RefreshError> {
+        let mut awaited = None;
+        loop {
+            let now = time.now();
+            let renewable = self.renewable(secret, now).await?;
+            if !renewable.is_due(now) {
+                return Ok(Turn::Theirs(Box::new(renewable.session)));
+            }
+            let lease = renewable.lease();
+            if awaited.is_some_and(|awaited| was_given_up(awaited, lease)) {
+                return Err(RefreshError::GivenUp);
+            }
+            match lease.filter(|lease| now < lease.expires_at) {
+                Some(lease) => awaited = Some(lease),
+                None => {
+                    // Before the lease: nobody waits for a provider that cannot be found, nor for
+                    // a secret that cannot be had.
+                    let client = Client {
+                        metadata: self.keys.metadata(now).await?,
+                        credentials: self.config.credentials.current(now).await?,
+                    };
+                    let now = time.now();
+                    if let Some(held) = self.sessions.lease(renewable, now + LEASE, now).await? {
+                        return Ok(Turn::Ours(Box::new(held), client));
+                    }
+                }
+            }
+            if time.started.elapsed() >= PATIENCE {
+                return Err(RefreshError::InProgress);
+            }
+            sleep(POLL).await;
+        }
+    }
+
+    pub(crate) async fn renewable(
+        &self,
+        secret: &SessionSecret,
+        now: Timestamp,
+    ) -> Result<Renewable, RefreshError> {
+        match self.sessions.renewable(secret, now).await? {
+            Some(Renewability::Renewable(renewable)) => Ok(*renewable),
+            Some(Renewability::WithoutRefreshToken(_)) => Err(RefreshError::NoRefreshToken),
+            None => Err(Refusal::CookieWithoutSession.into()),
+        }
+    }
+}
+
+/// Whether whoever had the lease `awaited` has come to an end without a new token, and said so: the
+/// provider does not answer, and asking it again at once would help nobody.
+fn was_given_up(awaited: Lease, lease: Option<Lease>) -> bool {
+    lease.is_none_or(|lease| lease.owner == awaited.owner && lease.expires_at < awaited.expires_at)
+}

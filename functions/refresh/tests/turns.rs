@@ -1,0 +1,504 @@
+//! Who refreshes a session when many would, over both stores, with time that a test passes by itself.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use http::{Method, header};
+use refresh::{LEASE, PATIENCE, POLL, Refresh, RefreshConfig};
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+use shared::{
+    base_url::BaseUrl,
+    clock::Timestamp,
+    config::Settings,
+    guard::{Guard, GuardConfig, Rules},
+    issuer::Issuer,
+    jwt::{
+        Claims, Expected, Kind, LoginClaims,
+        testing::{TEST_KEY, key_set},
+    },
+    keys::{KeySet, Keys},
+    login_methods::LoginMethod,
+    provider::{
+        AuthorizationCodeGrant, IdentityProvider, Metadata, ProviderError, RedeemError,
+        RefreshResponse, RefreshTokenGrant, TokenResponse,
+    },
+    random::Random,
+    request::{Function, Request, Response},
+    seams::Seams,
+    secret::{Digest, SessionSecret},
+    session::{RefreshGrant, SessionContents, SessionLimits, Sessions},
+    store::{
+        Lease, Owner, SessionStore,
+        dynamodb::{DynamoConfig, DynamoStore},
+        memory::MemoryStore,
+        table,
+    },
+};
+use tokio::{
+    net::TcpListener,
+    task::JoinSet,
+    time::{Instant, sleep},
+};
+use url::Url;
+
+const ORIGIN: &str = "https://api.example.com";
+const CLIENT: &str = "client";
+const API: &str = "https://api.example";
+const START: Timestamp = Timestamp::from_unix(1_800_000_000);
+
+/// When every story begins: the token of the login is old enough to be renewed.
+const NOW: Timestamp = Timestamp::from_unix(1_800_000_100);
+
+/// A provider that rotates refresh tokens and, if it is strict, never takes one twice.
+#[derive(Debug)]
+struct Provider {
+    issuer: Issuer,
+    delay: Mutex<Duration>,
+    failure: Mutex<Option<u16>>,
+    keys_are_out: Mutex<bool>,
+    is_strict: bool,
+    changes: Mutex<Value>,
+    requests: AtomicUsize,
+    used: Mutex<HashSet<String>>,
+    revoked: Mutex<Vec<String>>,
+}
+
+impl Provider {
+    fn new(is_strict: bool) -> Arc<Self> {
+        Arc::new(Self {
+            issuer: Issuer::parse("tenant.auth0.com").unwrap(),
+            delay: Mutex::default(),
+            failure: Mutex::default(),
+            keys_are_out: Mutex::default(),
+            is_strict,
+            changes: Mutex::new(json!({})),
+            requests: AtomicUsize::default(),
+            used: Mutex::default(),
+            revoked: Mutex::default(),
+        })
+    }
+
+    fn requests(&self) -> usize {
+        self.requests.load(Ordering::SeqCst)
+    }
+
+    fn access_token(&self, now: Timestamp) -> String {
+        let mut claims = json!({
+            "iss": self.issuer.as_str(),
+            "sub": "auth0|ada",
+            "aud": API,
+            "iat": now.as_unix(),
+            "exp": now.as_unix() + 3_600,
+            "scope": "openid read",
+            "permissions": ["write"],
+        });
+        let changes = lock(&self.changes).clone();
+        claims.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        TEST_KEY.sign(&claims)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap()
+}
+
+#[async_trait]
+impl IdentityProvider for Provider {
+    async fn metadata(&self) -> Result<Metadata, ProviderError> {
+        let issuer = self.issuer.as_str();
+        let document = json!({
+            "issuer": issuer,
+            "authorization_endpoint": format!("{issuer}authorize"),
+            "token_endpoint": format!("{issuer}oauth/token"),
+            "revocation_endpoint": format!("{issuer}oauth/revoke"),
+            "jwks_uri": format!("{issuer}jwks"),
+        });
+        Metadata::parse(document.to_string().as_bytes(), &self.issuer)
+    }
+
+    async fn key_set(&self, _: &Url) -> Result<KeySet, ProviderError> {
+        if *lock(&self.keys_are_out) {
+            return Err(ProviderError::Status(500));
+        }
+        Ok(key_set(&[&TEST_KEY]))
+    }
+
+    async fn redeem(
+        &self,
+        _: &Url,
+        _: AuthorizationCodeGrant<'_>,
+    ) -> Result<TokenResponse, RedeemError> {
+        unreachable!("nobody logs in")
+    }
+
+    async fn refresh(
+        &self,
+        _: &Url,
+        grant: RefreshTokenGrant<'_>,
+    ) -> Result<RefreshResponse, RedeemError> {
+        let number = self.requests.fetch_add(1, Ordering::SeqCst);
+        let delay = *lock(&self.delay);
+        sleep(delay).await;
+        if let Some(seconds) = *lock(&self.failure) {
+            let retry_after = Some(Duration::from_secs(seconds.into()));
+            return Err(RedeemError::Unavailable { retry_after, source: None });
+        }
+        let is_new = lock(&self.used).insert(grant.refresh_token.to_owned());
+        if self.is_strict && !is_new {
+            return Err(RedeemError::Refused { error: "invalid_grant".to_owned() });
+        }
+        // Each at a second of its own, as far as the token shows.
+        let issued_at = NOW + Duration::from_secs(number as u64);
+        Ok(RefreshResponse {
+            access_token: self.access_token(issued_at).into(),
+            id_token: None,
+            refresh_token: Some(format!("rotated {number}").into()),
+            scope: None,
+        })
+    }
+
+    async fn revoke(&self, _: &Url, grant: RefreshTokenGrant<'_>) -> Result<(), ProviderError> {
+        assert_eq!(grant.credentials.client_secret.expose_secret(), "the client secret");
+        lock(&self.revoked).push(grant.refresh_token.to_owned());
+        Ok(())
+    }
+
+    async fn login_methods(&self, _: &str) -> Result<Vec<LoginMethod>, ProviderError> {
+        unreachable!("nobody asks for login methods")
+    }
+}
+
+/// A session that can be refreshed, and who would refresh it.
+struct Story {
+    store: Arc<dyn SessionStore>,
+    provider: Arc<Provider>,
+    secret: SessionSecret,
+}
+
+impl Story {
+    async fn over(store: Arc<dyn SessionStore>, provider: Arc<Provider>) -> Self {
+        let grant = RefreshGrant {
+            refresh_token: "the first refresh token".to_owned().into(),
+            login: LoginClaims::of(&login_claims(&provider.issuer).await),
+            scope: None,
+            granted: vec!["openid".to_owned(), "read".to_owned(), "write".to_owned()],
+        };
+        let contents = SessionContents {
+            user: json!({ "sub": "auth0|ada" }).as_object().unwrap().clone(),
+            id_token: "the login's ID token".to_owned().into(),
+            api_key: provider.access_token(START).into(),
+            api_key_expires_at: START + Duration::from_secs(3_600),
+            provider_session: None,
+            scopes: grant.granted.clone(),
+        };
+        let owner = Owner { subject: Digest::of("ada"), provider_session: None, issued_at: START };
+        let sessions = sessions(Arc::clone(&store));
+        let begun = sessions.begin_renewable(owner, &contents, &grant, None, START).await;
+        Self { store, provider, secret: begun.unwrap().0 }
+    }
+
+    async fn in_memory() -> Self {
+        Self::over(Arc::new(MemoryStore::default()), Provider::new(true)).await
+    }
+
+    /// An instance of the function, which shares nothing with others but store and provider.
+    fn instance(&self, store: Arc<dyn SessionStore>) -> Refresh {
+        let settings = [
+            ("AUTH_HOST", "tenant.auth0.com"),
+            ("AUDIENCE", API),
+            ("BASE_URL", ORIGIN),
+            ("CLIENT_ID", CLIENT),
+            ("CLIENT_SECRET", "the client secret"),
+        ];
+        let mut settings = Settings::from_values(settings);
+        let config = RefreshConfig::from_settings(&mut settings).unwrap();
+        Refresh::new(config, &seams(store, &self.provider))
+    }
+
+    /// A request to an instance of its own.
+    fn refresh(&self, now: Timestamp) -> impl Future<Output = Answer> + Send + use<> {
+        let instance = self.instance(Arc::clone(&self.store));
+        let request = self.request();
+        async move { Answer::of(&instance.handle(request, now).await) }
+    }
+
+    fn request(&self) -> Request {
+        http::Request::builder()
+            .method(Method::POST)
+            .uri("/refresh")
+            .header(header::ORIGIN, ORIGIN)
+            .header(header::COOKIE, format!("__Host-session={}", self.secret.expose()))
+            .body(Request::default().into_body())
+            .unwrap()
+    }
+
+    fn key(&self) -> Digest {
+        self.secret.digest()
+    }
+}
+
+#[derive(Debug)]
+struct Answer {
+    status: u16,
+    retry_after: Option<String>,
+    body: Value,
+}
+
+impl Answer {
+    fn of(response: &Response) -> Self {
+        let retry_after = response.headers().get(header::RETRY_AFTER);
+        Self {
+            status: response.status().as_u16(),
+            retry_after: retry_after.map(|value| value.to_str().unwrap().to_owned()),
+            body: serde_json::from_slice(response.body()).unwrap(),
+        }
+    }
+
+    #[track_caller]
+    fn is(&self, status: u16, code: &str) {
+        assert_eq!((self.status, &self.body["code"]), (status, &json!(code)), "{self:?}");
+    }
+
+    #[track_caller]
+    fn key(&self) -> String {
+        assert_eq!(self.status, 200, "{self:?}");
+        self.body["api_key"].as_str().unwrap().to_owned()
+    }
+}
+
+fn seams(store: Arc<dyn SessionStore>, provider: &Arc<Provider>) -> Seams {
+    let asked = Arc::<Provider>::clone(provider) as Arc<dyn IdentityProvider>;
+    let keys = Arc::new(Keys::new(Arc::clone(&asked), provider.issuer.clone()));
+    Seams { store, provider: asked, keys, random: Random::system() }
+}
+
+const LIMITS: SessionLimits =
+    SessionLimits { idle: Duration::from_secs(43_200), lifetime: Duration::from_secs(604_800) };
+
+fn sessions(store: Arc<dyn SessionStore>) -> Sessions {
+    Sessions::new(store, LIMITS, Random::system())
+}
+
+async fn login_claims(issuer: &Issuer) -> Claims {
+    let claims = json!({
+        "iss": issuer.as_str(),
+        "sub": "auth0|ada",
+        "aud": CLIENT,
+        "iat": START.as_unix(),
+        "exp": START.as_unix() + 60,
+    });
+    let provider = Provider::new(true);
+    let keys = Keys::new(provider, issuer.clone());
+    let expected = Expected { issuer, kind: Kind::ApiKey { client_id: CLIENT } };
+    keys.verify(&TEST_KEY.sign(&claims), &expected, START).await.unwrap()
+}
+
+/// An emulator with an empty table, and where it is.
+async fn table() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let database = dynoxide::Database::memory().unwrap();
+    let table = serde_json::from_value(table::create_table("sessions")).unwrap();
+    database.create_table(table).unwrap();
+    tokio::spawn(dynoxide::server::serve_on(listener, database));
+    address
+}
+
+fn client(address: &str) -> Arc<dyn SessionStore> {
+    let mut settings = Settings::from_values([
+        ("SESSION_TABLE", "sessions"),
+        ("AWS_REGION", "eu-central-1"),
+        ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
+        ("AWS_SECRET_ACCESS_KEY", "hunter2"),
+        ("AWS_ENDPOINT_URL_DYNAMODB", address),
+    ]);
+    let config = DynamoConfig::from_settings(&mut settings).unwrap();
+    Arc::new(DynamoStore::new(config, Random::system()).unwrap())
+}
+
+async fn twenty(story: &Story, stores: &[Arc<dyn SessionStore>]) -> Vec<Answer> {
+    let mut refreshes = JoinSet::new();
+    for store in stores.iter().cycle().take(20) {
+        let instance = story.instance(Arc::clone(store));
+        let request = story.request();
+        refreshes.spawn(async move { Answer::of(&instance.handle(request, NOW).await) });
+    }
+    refreshes.join_all().await
+}
+
+#[tokio::test(start_paused = true)]
+async fn r131_of_twenty_instances_over_memory_one_asks_and_all_succeed() {
+    let story = Story::in_memory().await;
+    *lock(&story.provider.delay) = Duration::from_secs(4);
+    let answers = twenty(&story, &[Arc::clone(&story.store)]).await;
+    let keys: HashSet<_> = answers.iter().map(Answer::key).collect();
+    assert_eq!((keys.len(), story.provider.requests()), (1, 1));
+}
+
+/// Each of four clients with connections of its own, as functions in processes of their own have.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r131_of_twenty_instances_over_dynamodb_one_asks_and_all_succeed() {
+    for _ in 0..5 {
+        let address = table().await;
+        let clients = [(); 4].map(|()| client(&address));
+        let story = Story::over(Arc::clone(&clients[0]), Provider::new(true)).await;
+        let answers = twenty(&story, &clients).await;
+        let keys: HashSet<_> = answers.iter().map(Answer::key).collect();
+        assert_eq!((keys.len(), story.provider.requests()), (1, 1));
+        let row = story.store.session(story.key(), NOW).await.unwrap().unwrap();
+        let refresh = row.refresh.unwrap();
+        assert_eq!((refresh.version, refresh.lease), (1, None));
+    }
+}
+
+/// R132: nobody hears of it again.
+#[tokio::test(start_paused = true)]
+async fn r132_whoever_died_holding_the_lease_is_followed_when_it_runs_out() {
+    let story = Story::in_memory().await;
+    let dead = Lease { owner: [7; 16], expires_at: NOW + Duration::from_secs(5) };
+    assert!(story.store.lease(story.key(), 0, dead, NOW).await.unwrap());
+    let started = Instant::now();
+    let (one, other) = tokio::join!(story.refresh(NOW), story.refresh(NOW));
+    assert_eq!(one.key(), other.key());
+    assert_eq!(story.provider.requests(), 1);
+    let waited = started.elapsed();
+    assert!((Duration::from_secs(5)..Duration::from_secs(6)).contains(&waited), "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn r132_patience_ends_before_a_long_lease_does_and_the_next_request_succeeds() {
+    let story = Story::in_memory().await;
+    let dead = Lease { owner: [7; 16], expires_at: NOW + LEASE };
+    assert!(story.store.lease(story.key(), 0, dead, NOW).await.unwrap());
+    let started = Instant::now();
+    let answer = story.refresh(NOW).await;
+    answer.is(503, "refresh_in_progress");
+    assert_eq!(answer.retry_after.as_deref(), Some("5"));
+    assert!(started.elapsed() >= PATIENCE && started.elapsed() < PATIENCE + 2 * POLL);
+    assert_eq!(story.provider.requests(), 0);
+    story.refresh(NOW + LEASE).await.key();
+    assert_eq!(story.provider.requests(), 1);
+}
+
+/// R132: it answers with what the other one wrote, and revokes nothing of it.
+#[tokio::test(start_paused = true)]
+async fn r132_whoever_comes_back_after_its_lease_has_run_out_writes_nothing() {
+    let story = Story::over(Arc::new(MemoryStore::default()), Provider::new(false)).await;
+    *lock(&story.provider.delay) = LEASE + Duration::from_secs(5);
+    let late = tokio::spawn(story.refresh(NOW));
+    sleep(LEASE).await;
+    *lock(&story.provider.delay) = Duration::ZERO;
+    let key = story.refresh(NOW + LEASE).await.key();
+    assert_eq!(story.provider.requests(), 2);
+    assert_eq!(late.await.unwrap().key(), key);
+    let row = story.store.session(story.key(), NOW).await.unwrap().unwrap();
+    assert_eq!(row.refresh.unwrap().version, 1);
+    assert!(lock(&story.provider.revoked).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn r134_a_provider_that_fails_is_asked_once_however_many_wait() {
+    let story = Story::in_memory().await;
+    *lock(&story.provider.delay) = Duration::from_secs(3);
+    *lock(&story.provider.failure) = Some(17);
+    let started = Instant::now();
+    let answers = twenty(&story, &[Arc::clone(&story.store)]).await;
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+    for answer in &answers {
+        answer.is(503, "identity_provider_unavailable");
+    }
+    let told: HashSet<_> = answers.iter().map(|answer| answer.retry_after.clone()).collect();
+    assert_eq!(told, HashSet::from([Some("17".to_owned()), Some("5".to_owned())]));
+    assert_eq!(story.provider.requests(), 1);
+    *lock(&story.provider.failure) = None;
+    story.refresh(NOW + Duration::from_secs(5)).await.key();
+}
+
+/// What came of a refresh cannot be verified for now; the next refresh token is not lost.
+#[tokio::test(start_paused = true)]
+async fn r134_keys_that_cannot_be_had_keep_the_session_and_its_next_refresh_token() {
+    let story = Story::in_memory().await;
+    *lock(&story.provider.keys_are_out) = true;
+    story.refresh(NOW).await.is(503, "identity_provider_unavailable");
+    *lock(&story.provider.keys_are_out) = false;
+    story.refresh(NOW + Duration::from_secs(10)).await.key();
+    assert!(lock(&story.provider.used).contains("rotated 0"));
+    assert!(lock(&story.provider.revoked).is_empty());
+}
+
+/// Two sessions of one user, refreshed within one second, may be issued the very same token.
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_another_sessions_is_not_taken_and_the_next_one_is() {
+    let provider = Provider::new(true);
+    let story = Story::over(Arc::new(MemoryStore::default()), Arc::clone(&provider)).await;
+    let contents = SessionContents {
+        user: json!({ "sub": "auth0|ada" }).as_object().unwrap().clone(),
+        id_token: "an ID token".to_owned().into(),
+        api_key: provider.access_token(NOW).into(),
+        api_key_expires_at: NOW + Duration::from_secs(3_600),
+        provider_session: None,
+        scopes: Vec::new(),
+    };
+    let owner = Owner { subject: Digest::of("ada"), provider_session: None, issued_at: NOW };
+    let other = sessions(Arc::clone(&story.store));
+    other.begin(owner, &contents, None, NOW).await.unwrap();
+    story.refresh(NOW).await.is(503, "refresh_in_progress");
+    let key = story.refresh(NOW + Duration::from_secs(1)).await.key();
+    assert_ne!(key, contents.api_key.expose());
+    assert!(lock(&provider.used).contains("rotated 0"));
+}
+
+/// R138: what a function's rules see, for the cookie and for the token alike.
+#[tokio::test(start_paused = true)]
+async fn r138_a_scope_that_is_gone_is_gone_and_a_permission_that_is_new_is_not_granted() {
+    for (changes, scope, is_granted) in [
+        (json!({}), "read", true),
+        (json!({}), "write", true),
+        (json!({ "scope": "openid" }), "read", false),
+        (json!({ "permissions": [] }), "write", false),
+        (json!({ "permissions": ["write", "admin"] }), "write", true),
+        (json!({ "permissions": ["write", "admin"] }), "admin", false),
+    ] {
+        let story = Story::in_memory().await;
+        *lock(&story.provider.changes) = changes.clone();
+        let key = story.refresh(NOW).await.key();
+        let mut settings = Settings::from_values([
+            ("AUTH_HOST", "tenant.auth0.com"),
+            ("AUDIENCE", API),
+            ("BASE_URL", ORIGIN),
+            ("CLIENT_ID", CLIENT),
+        ]);
+        let config = GuardConfig::from_settings(&mut settings).unwrap();
+        assert_eq!(config.base_url, BaseUrl::Fixed(ORIGIN.to_owned()));
+        let guard = Guard::new(config, &seams(Arc::clone(&story.store), &story.provider));
+        let scopes: &'static [&'static str] = match scope {
+            "read" => &["read"],
+            "write" => &["write"],
+            "admin" => &["admin"],
+            other => panic!("{other}"),
+        };
+        let rules = Rules { scopes, ..Rules::default() };
+        let bearer = http::Request::builder()
+            .header(header::AUTHORIZATION, format!("Bearer {key}"))
+            .body(Request::default().into_body())
+            .unwrap();
+        let cookie = http::Request::builder()
+            .header(header::COOKIE, format!("__Host-session={}", story.secret.expose()))
+            .body(Request::default().into_body())
+            .unwrap();
+        for request in [bearer, cookie] {
+            let outcome = guard.authenticate(&request, &rules, NOW).await;
+            assert_eq!(outcome.is_ok(), is_granted, "{changes} {scope}: {outcome:?}");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What a refresh must leave as it was.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::clock::Timestamp;
+
+use super::{Claims, LEEWAY, TokenError};
+
+/// What the ID token of a login said about that login. A refreshed ID token may repeat it, and say
+/// nothing else (OpenID Connect Core §12.2): no other user, no later proof of who they are, no
+/// stronger one.
+#[derive(Clone, Deserialize, Serialize)]
+pub struct LoginClaims {
+    subject: String,
+    issued_at: Timestamp,
+    nonce: Option<String>,
+    auth_time: Option<Timestamp>,
+    acr: Option<String>,
+    amr: Vec<String>,
+    organization: Option<String>,
+}
+
+impl LoginClaims {
+    /// What `claims`, those of a login, say about it.
+    pub fn of(claims: &Claims) -> Self {
+        let text = |name| claims.string(name).map(str::to_owned);
+        Self {
+            subject: claims.subject.clone(),
+            issued_at: claims.issued_at,
+            nonce: claims.nonce.clone(),
+            auth_time: claims.auth_time,
+            acr: text("acr"),
+            amr: strings(claims.get("amr")).unwrap_or_default(),
+            organization: text("org_id"),
+        }
+    }
+
+    /// `sub`: who logged in.
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// Compares what is there: Auth0 leaves most of it out (R135, R136).
+    pub(super) fn check(&self, refreshed: &Claims) -> Result<(), TokenError> {
+        if refreshed.subject != self.subject {
+            return Err(TokenError::OtherLogin("sub"));
+        }
+        if refreshed.nonce.is_some() && refreshed.nonce != self.nonce {
+            return Err(TokenError::NonceMismatch);
+        }
+        let is_same_moment = |time: Timestamp| match self.auth_time {
+            Some(auth_time) => time == auth_time,
+            // The login did not say when; it was not after its own token.
+            None => time <= self.issued_at + LEEWAY,
+        };
+        if !refreshed.auth_time.is_none_or(is_same_moment) {
+            return Err(TokenError::OtherLogin("auth_time"));
+        }
+        let is_same = |name: &str, login: &Option<String>| {
+            let text = refreshed.get(name).map(Value::as_str);
+            text.is_none_or(|text| text.is_some() && text == login.as_deref())
+        };
+        if !is_same("acr", &self.acr) {
+            return Err(TokenError::OtherLogin("acr"));
+        }
+        if !is_same("org_id", &self.organization) {
+            return Err(TokenError::OtherLogin("org_id"));
+        }
+        let is_known = |method: &String| self.amr.contains(method);
+        match refreshed.get("amr").map(|amr| strings(Some(amr))) {
+            Some(Some(amr)) if !amr.iter().all(is_known) => Err(TokenError::OtherLogin("amr")),
+            Some(None) => Err(TokenError::MistypedClaim("amr")),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Shows nothing of who logged in.
+impl fmt::Debug for LoginClaims {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoginClaims").field("issued_at", &self.issued_at).finish_non_exhaustive()
+    }
+}
+
+/// The strings of an array; `None` if it is anything else.
+fn strings(value: Option<&Value>) -> Option<Vec<String>> {
+    let entries = value?.as_array()?.iter();
+    entries.map(|entry| entry.as_str().map(str::to_owned)).collect()
+}

@@ -1,0 +1,393 @@
+//! Logout tokens: the provider's word that somebody's session has ended.
+
+use std::{fmt, time::Duration};
+
+use serde_json::{Map, Value};
+
+use super::{
+    LEEWAY, TokenError, UnverifiedToken,
+    claims::{audience, check_times, moment, required, subject, text},
+};
+use crate::{clock::Timestamp, issuer::Issuer, keys::Key, secret::Digest};
+
+/// How old a logout token may be, whatever its `exp` says. Auth0's live for two minutes.
+const MAX_AGE: Duration = Duration::from_secs(10 * 60);
+
+/// The member of `events` that makes a token a logout token (OpenID Connect Back-Channel Logout
+/// §2.4).
+const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
+
+/// What a verified logout token says (OpenID Connect Back-Channel Logout 1.0).
+///
+/// Checked as §2.6 demands, after steps 1 to 4 of the [parent module's](super) list with `typ` one
+/// of `logout+jwt` and `JWT`, or missing (§2.4):
+///
+/// 1. `events` is an object in which [`EVENT`] is an object (item 5), and there is no `nonce` (item
+///    6): neither an ID token nor another security event ends a session.
+/// 2. `exp`, `iat` and, if it is there, `nbf` against `now` (item 3).
+/// 3. `aud` has this application among it (item 3). Others may be: the token lets nobody in.
+/// 4. `sub`, `sid` or both name whose session it was (item 4).
+/// 5. `jti` names the token. That it was not seen before (item 7) is for the caller to know, by
+///    [`mark`](Self::mark).
+///
+/// Claims that are not known are left alone (§2.4).
+#[derive(Clone, Eq, PartialEq)]
+pub struct LogoutToken {
+    /// `iss`.
+    pub issuer: String,
+    /// What has ended.
+    pub ended: EndedAtProvider,
+    /// `iat`: when it ended.
+    pub issued_at: Timestamp,
+    /// `exp`.
+    pub expires_at: Timestamp,
+    /// `jti`.
+    pub id: String,
+}
+
+/// What a logout token says has ended (§2.7).
+#[derive(Clone, Eq, PartialEq)]
+pub enum EndedAtProvider {
+    /// `sid`: one session at the provider.
+    Session {
+        /// `sid`.
+        id: String,
+        /// `sub`, if the token names the user as well.
+        subject: Option<String>,
+    },
+    /// `sub` alone: every session of the user.
+    Subject(String),
+}
+
+impl LogoutToken {
+    /// The mark to claim, by which the same token is known again.
+    pub fn mark(&self) -> Digest {
+        Digest::of(format!("logout token {} {}", Digest::of(&self.issuer), self.id))
+    }
+
+    /// When the token is no longer believed, and the mark may be forgotten.
+    pub fn mark_expires_at(&self) -> Timestamp {
+        let last_moment = self.expires_at.min(self.issued_at + MAX_AGE);
+        last_moment + LEEWAY + Duration::from_secs(1)
+    }
+}
+
+impl<'a> UnverifiedToken<'a> {
+    /// Steps 1 to 3 of the [parent module's](super) list, for a logout token of `issuer`.
+    ///
+    /// # Errors
+    ///
+    /// With the first reason not to go on.
+    pub fn parse_logout_token(text: &'a str, issuer: &Issuer) -> Result<Self, TokenError> {
+        Self::read(text, issuer, |header_type| {
+            matches!(header_type, "jwt" | "logout+jwt" | "application/logout+jwt")
+        })
+    }
+
+    /// The signature, and the claims as [`LogoutToken`] lists them. `keys` are the candidates, see
+    /// [`KeySet::candidates`](crate::keys::KeySet::candidates).
+    ///
+    /// # Errors
+    ///
+    /// With the first reason not to believe it.
+    pub fn verify_logout_token(
+        self,
+        keys: &[&Key],
+        client_id: &str,
+        now: Timestamp,
+    ) -> Result<LogoutToken, TokenError> {
+        self.check_signature(keys)?;
+        check(&self.payload, client_id, now)
+    }
+}
+
+fn check(
+    payload: &Map<String, Value>,
+    client_id: &str,
+    now: Timestamp,
+) -> Result<LogoutToken, TokenError> {
+    check_events(payload)?;
+    if payload.contains_key("nonce") {
+        return Err(TokenError::WrongKind);
+    }
+    let expires_at = required("exp", moment(payload, "exp")?)?;
+    let issued_at = required("iat", moment(payload, "iat")?)?;
+    check_times(MAX_AGE, expires_at, issued_at, moment(payload, "nbf")?, now)?;
+    if !audience(payload)?.iter().any(|entry| entry == client_id) {
+        return Err(TokenError::InvalidAudience);
+    }
+    let subject = payload.contains_key("sub").then(|| subject(payload)).transpose()?;
+    let ended = match (named(payload, "sid")?, subject) {
+        (Some(id), subject) => EndedAtProvider::Session { id, subject },
+        (None, Some(subject)) => EndedAtProvider::Subject(subject),
+        (None, None) => return Err(TokenError::MissingClaim("sub or sid")),
+    };
+    Ok(LogoutToken {
+        issuer: required("iss", text(payload, "iss")?)?,
+        ended,
+        issued_at,
+        expires_at,
+        id: required("jti", named(payload, "jti")?)?,
+    })
+}
+
+fn check_events(payload: &Map<String, Value>) -> Result<(), TokenError> {
+    match required("events", payload.get("events"))? {
+        Value::Object(events) => match events.get(EVENT) {
+            Some(Value::Object(_)) => Ok(()),
+            Some(_) => Err(TokenError::MistypedClaim("events")),
+            None => Err(TokenError::WrongKind),
+        },
+        _ => Err(TokenError::MistypedClaim("events")),
+    }
+}
+
+/// A text that is not empty: an empty one names nothing.
+fn named(payload: &Map<String, Value>, name: &'static str) -> Result<Option<String>, TokenError> {
+    match text(payload, name)? {
+        Some(text) if text.is_empty() => Err(TokenError::MistypedClaim(name)),
+        text => Ok(text),
+    }
+}
+
+/// Times alone: who it is about is personal.
+impl fmt::Debug for LogoutToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogoutToken")
+            .field("issued_at", &self.issued_at)
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        jwt::{
+            Algorithm,
+            testing::{TEST_KEY, TestKey, key_set},
+        },
+        keys::KeySet,
+    };
+
+    const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
+    const ISSUER: &str = "https://tenant.auth0.com/";
+    const CLIENT: &str = "client";
+
+    fn claims() -> Value {
+        json!({
+            "iss": ISSUER,
+            "sub": "auth0|ada",
+            "aud": CLIENT,
+            "iat": NOW.as_unix(),
+            "exp": NOW.as_unix() + 120,
+            "jti": "token-1",
+            "events": { EVENT: {} },
+            "sid": "sid-1",
+        })
+    }
+
+    /// `null` takes a claim out.
+    fn changed(changes: &Value) -> Value {
+        let mut claims = claims();
+        for (name, value) in changes.as_object().unwrap() {
+            match value {
+                Value::Null => drop(claims.as_object_mut().unwrap().remove(name)),
+                value => claims[name] = value.clone(),
+            }
+        }
+        claims
+    }
+
+    fn verify_with(token: &str, keys: &KeySet, now: Timestamp) -> Result<LogoutToken, TokenError> {
+        let issuer = Issuer::parse("tenant.auth0.com").unwrap();
+        let token = UnverifiedToken::parse_logout_token(token, &issuer)?;
+        let candidates = keys.candidates(token.key_id(), token.algorithm());
+        token.verify_logout_token(&candidates, CLIENT, now)
+    }
+
+    fn verify_at(changes: &Value, now: Timestamp) -> Result<LogoutToken, TokenError> {
+        verify_with(&TEST_KEY.sign(&changed(changes)), &key_set(&[&TEST_KEY]), now)
+    }
+
+    fn verify(changes: &Value) -> Result<LogoutToken, TokenError> {
+        verify_at(changes, NOW)
+    }
+
+    fn with_header(changes: &Value) -> Result<LogoutToken, TokenError> {
+        let mut header = TEST_KEY.header();
+        for (name, value) in changes.as_object().unwrap() {
+            match value {
+                Value::Null => drop(header.as_object_mut().unwrap().remove(name)),
+                value => header[name] = value.clone(),
+            }
+        }
+        let token = TEST_KEY.sign_with_header(&header, &claims());
+        verify_with(&token, &key_set(&[&TEST_KEY]), NOW)
+    }
+
+    #[test]
+    fn r114_a_token_as_auth0_sends_it_names_whose_session_ended() {
+        let token = verify(&json!({})).unwrap();
+        assert_eq!(token.issuer, ISSUER);
+        let subject = Some("auth0|ada".to_owned());
+        assert!(token.ended == EndedAtProvider::Session { id: "sid-1".to_owned(), subject });
+        assert_eq!((token.issued_at, token.id.as_str()), (NOW, "token-1"));
+    }
+
+    #[test]
+    fn r115_sub_or_sid_alone_is_enough() {
+        let token = verify(&json!({ "sid": null })).unwrap();
+        assert!(token.ended == EndedAtProvider::Subject("auth0|ada".to_owned()));
+        let token = verify(&json!({ "sub": null })).unwrap();
+        let id = "sid-1".to_owned();
+        assert!(token.ended == EndedAtProvider::Session { id, subject: None });
+    }
+
+    #[test]
+    fn r116_another_signature_than_the_providers_is_refused() {
+        for name in ["none", "None", "HS256", "RS512", ""] {
+            let refused = with_header(&json!({ "alg": name }));
+            assert_eq!(refused.unwrap_err(), TokenError::AlgorithmNotAllowed, "{name}");
+        }
+        let keys = key_set(&[&TEST_KEY]);
+        let foreign = TestKey::rsa("test").sign(&claims());
+        assert_eq!(verify_with(&foreign, &keys, NOW).unwrap_err(), TokenError::InvalidSignature);
+        let curve = TestKey::p256("test").sign(&claims());
+        assert_eq!(verify_with(&curve, &keys, NOW).unwrap_err(), TokenError::UnknownKey);
+        let padding = TestKey::rsa("other").with_algorithm(Algorithm::Ps256).sign(&claims());
+        assert_eq!(verify_with(&padding, &keys, NOW).unwrap_err(), TokenError::UnknownKey);
+    }
+
+    #[test]
+    fn r117_without_the_event_it_is_no_logout_token() {
+        for (events, reason) in [
+            (Value::Null, TokenError::MissingClaim("events")),
+            (json!([EVENT]), TokenError::MistypedClaim("events")),
+            (json!(EVENT), TokenError::MistypedClaim("events")),
+            (json!({}), TokenError::WrongKind),
+            (json!({ "foobar": {} }), TokenError::WrongKind),
+            (json!({ EVENT: null }), TokenError::MistypedClaim("events")),
+            (json!({ EVENT: "" }), TokenError::MistypedClaim("events")),
+            (json!({ EVENT: [] }), TokenError::MistypedClaim("events")),
+        ] {
+            assert_eq!(verify(&json!({ "events": events })).unwrap_err(), reason, "{events}");
+        }
+        assert!(verify(&json!({ "events": { EVENT: { "later": 1 }, "other": 1 } })).is_ok());
+    }
+
+    #[test]
+    fn r118_with_a_nonce_it_is_no_logout_token() {
+        for nonce in [json!("n"), json!(""), json!(1)] {
+            let refused = verify(&json!({ "nonce": nonce }));
+            assert_eq!(refused.unwrap_err(), TokenError::WrongKind, "{nonce}");
+        }
+    }
+
+    #[test]
+    fn r119_it_is_from_our_provider_and_for_us() {
+        for (aud, reason) in [
+            (Value::Null, TokenError::MissingClaim("aud")),
+            (json!("other"), TokenError::InvalidAudience),
+            (json!([]), TokenError::InvalidAudience),
+            (json!(["other"]), TokenError::InvalidAudience),
+            (json!(1), TokenError::MistypedClaim("aud")),
+        ] {
+            assert_eq!(verify(&json!({ "aud": aud })).unwrap_err(), reason, "{aud}");
+        }
+        assert!(verify(&json!({ "aud": ["other", CLIENT] })).is_ok());
+        for (iss, reason) in [
+            (Value::Null, TokenError::MissingClaim("iss")),
+            (json!("https://tenant.auth0.com"), TokenError::InvalidIssuer),
+            (json!("https://other.auth0.com/"), TokenError::InvalidIssuer),
+            (json!(1), TokenError::MistypedClaim("iss")),
+        ] {
+            assert_eq!(verify(&json!({ "iss": iss })).unwrap_err(), reason, "{iss}");
+        }
+    }
+
+    #[test]
+    fn r120_it_names_somebody() {
+        let refused = verify(&json!({ "sub": null, "sid": null }));
+        assert_eq!(refused.unwrap_err(), TokenError::MissingClaim("sub or sid"));
+        for name in ["sub", "sid"] {
+            for value in [json!(1), json!(""), json!(["x"]), json!({})] {
+                let refused = verify(&json!({ name: value }));
+                assert_eq!(refused.unwrap_err(), TokenError::MistypedClaim(name), "{value}");
+            }
+        }
+        let refused = verify(&json!({ "sub": "x".repeat(256) }));
+        assert_eq!(refused.unwrap_err(), TokenError::MistypedClaim("sub"));
+    }
+
+    #[test]
+    fn r121_its_time_is_now() {
+        for name in ["iat", "exp"] {
+            let refused = verify(&json!({ name: null }));
+            assert_eq!(refused.unwrap_err(), TokenError::MissingClaim(name));
+            let refused = verify(&json!({ name: "1800000000" }));
+            assert_eq!(refused.unwrap_err(), TokenError::MistypedClaim(name));
+        }
+        let seconds = Duration::from_secs;
+        let last = NOW + seconds(120) + LEEWAY - seconds(1);
+        assert!(verify_at(&json!({}), last).is_ok());
+        assert_eq!(verify_at(&json!({}), last + seconds(1)).unwrap_err(), TokenError::Expired);
+        assert!(verify_at(&json!({}), NOW - LEEWAY).is_ok());
+        let early = verify_at(&json!({}), NOW - LEEWAY - seconds(1));
+        assert_eq!(early.unwrap_err(), TokenError::IssuedInFuture);
+        let long = json!({ "exp": NOW.as_unix() + 86_400 });
+        assert!(verify_at(&long, NOW + MAX_AGE + LEEWAY).is_ok());
+        let late = verify_at(&long, NOW + MAX_AGE + LEEWAY + seconds(1));
+        assert_eq!(late.unwrap_err(), TokenError::IssuedTooLongAgo);
+        let refused = verify(&json!({ "nbf": NOW.as_unix() + 31 }));
+        assert_eq!(refused.unwrap_err(), TokenError::NotYetValid);
+    }
+
+    #[test]
+    fn r122_it_has_a_name_by_which_it_is_known_again() {
+        assert_eq!(verify(&json!({ "jti": null })).unwrap_err(), TokenError::MissingClaim("jti"));
+        for jti in [json!(""), json!(1)] {
+            let refused = verify(&json!({ "jti": jti }));
+            assert_eq!(refused.unwrap_err(), TokenError::MistypedClaim("jti"), "{jti}");
+        }
+        let token = verify(&json!({})).unwrap();
+        assert_eq!(token.mark(), verify(&json!({ "sid": null })).unwrap().mark());
+        assert_ne!(token.mark(), verify(&json!({ "jti": "token-2" })).unwrap().mark());
+    }
+
+    /// Forgotten sooner, the mark would let the token do its work a second time.
+    #[test]
+    fn r122_it_is_known_for_as_long_as_it_is_believed() {
+        for exp in [120, 86_400] {
+            let changes = json!({ "exp": NOW.as_unix() + exp });
+            let expires_at = verify(&changes).unwrap().mark_expires_at();
+            assert!(verify_at(&changes, expires_at).is_err(), "{exp}");
+        }
+    }
+
+    #[test]
+    fn r123_its_type_may_be_named_and_no_other() {
+        for name in ["JWT", "jwt", "logout+jwt", "LOGOUT+JWT", "application/logout+jwt"] {
+            assert!(with_header(&json!({ "typ": name })).is_ok(), "{name}");
+        }
+        assert!(with_header(&json!({ "typ": null })).is_ok());
+        for name in [json!("at+jwt"), json!("secevent+jwt"), json!(""), json!(1)] {
+            let refused = with_header(&json!({ "typ": name }));
+            assert_eq!(refused.unwrap_err(), TokenError::TypeNotAllowed, "{name}");
+        }
+    }
+
+    #[test]
+    fn r124_claims_that_are_not_known_are_left_alone() {
+        assert!(verify(&json!({ "trace_id": "x", "ignored_claim": [1] })).is_ok());
+    }
+
+    #[test]
+    fn r173_debug_output_does_not_say_who_it_is_about() {
+        let shown = format!("{:?}", verify(&json!({})).unwrap());
+        assert!(!shown.contains("ada") && !shown.contains("sid-1"), "{shown}");
+    }
+}

@@ -1,0 +1,146 @@
+//! The ID token of a refresh, beside that of the login (OpenID Connect Core §12.2).
+
+use super::*;
+
+/// As Auth0 makes it: without `nonce`, `sid` and `amr`.
+fn refreshed() -> Value {
+    json!({
+        "iss": "https://tenant.auth0.com/",
+        "sub": "auth0|ada",
+        "aud": CLIENT,
+        "exp": NOW + 3600,
+        "iat": NOW,
+    })
+}
+
+/// A login whose ID token said all that can be said, with these changes.
+fn login_claims(changes: &Value) -> LoginClaims {
+    let mut claims = id_token();
+    claims["auth_time"] = json!(NOW - 60);
+    claims["acr"] = json!("silver");
+    claims["amr"] = json!(["pwd", "otp"]);
+    claims["org_id"] = json!("org_ours");
+    change(&mut claims, changes);
+    LoginClaims::of(&login(&claims).unwrap())
+}
+
+fn change(claims: &mut Value, changes: &Value) {
+    for (name, value) in changes.as_object().unwrap() {
+        claims[name] = value.clone();
+    }
+    claims.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+}
+
+fn refresh(login: &LoginClaims, changes: &Value) -> Result<Claims, TokenError> {
+    let mut claims = refreshed();
+    change(&mut claims, changes);
+    let kind = Kind::RefreshedIdToken { client_id: CLIENT, access_token: "access token", login };
+    verify(&TEST_KEY.sign(&claims), &[&TEST_KEY], kind)
+}
+
+#[test]
+fn r135_a_refreshed_token_needs_neither_nonce_nor_sid_nor_amr() {
+    let claims = refresh(&login_claims(&json!({})), &json!({})).unwrap();
+    assert_eq!((claims.session_id, claims.nonce), (None, None));
+}
+
+#[test]
+fn r135_a_refreshed_token_may_repeat_what_the_login_said() {
+    let same = json!({
+        "nonce": "n-1",
+        "auth_time": NOW - 60,
+        "acr": "silver",
+        "amr": ["otp", "pwd"],
+        "org_id": "org_ours",
+        "azp": CLIENT,
+    });
+    assert!(refresh(&login_claims(&json!({})), &same).is_ok());
+    assert!(refresh(&login_claims(&json!({})), &json!({ "amr": ["pwd"] })).is_ok());
+    assert!(refresh(&login_claims(&json!({})), &json!({ "amr": [] })).is_ok());
+}
+
+#[test]
+fn r135_another_issuer_user_or_application_is_refused() {
+    for (changes, error) in [
+        (json!({ "iss": "https://evil/" }), TokenError::InvalidIssuer),
+        (json!({ "iss": null }), TokenError::MissingClaim("iss")),
+        (json!({ "sub": "auth0|eve" }), TokenError::OtherLogin("sub")),
+        (json!({ "sub": "AUTH0|ada" }), TokenError::OtherLogin("sub")),
+        (json!({ "sub": null }), TokenError::MissingClaim("sub")),
+        (json!({ "aud": "another" }), TokenError::InvalidAudience),
+        (json!({ "aud": [CLIENT, "another"] }), TokenError::InvalidAudience),
+        (json!({ "azp": "another" }), TokenError::InvalidAuthorizedParty),
+        (json!({ "org_id": "org_theirs" }), TokenError::OtherLogin("org_id")),
+        (json!({ "org_id": ["org_ours"] }), TokenError::OtherLogin("org_id")),
+    ] {
+        assert_eq!(refresh(&login_claims(&json!({})), &changes).unwrap_err(), error, "{changes}");
+    }
+    let without = login_claims(&json!({ "org_id": null }));
+    let refused = refresh(&without, &json!({ "org_id": "org_ours" })).unwrap_err();
+    assert_eq!(refused, TokenError::OtherLogin("org_id"));
+}
+
+#[test]
+fn r135_a_nonce_that_is_there_is_the_logins() {
+    let login = login_claims(&json!({}));
+    let refused = refresh(&login, &json!({ "nonce": "n-2" })).unwrap_err();
+    assert_eq!(refused, TokenError::NonceMismatch);
+    let refused = refresh(&login, &json!({ "nonce": 1 })).unwrap_err();
+    assert_eq!(refused, TokenError::MistypedClaim("nonce"));
+}
+
+#[test]
+fn r135_an_auth_time_that_is_there_is_the_logins() {
+    let login = login_claims(&json!({}));
+    for time in [NOW - 61, NOW - 59, NOW] {
+        let refused = refresh(&login, &json!({ "auth_time": time })).unwrap_err();
+        assert_eq!(refused, TokenError::OtherLogin("auth_time"), "{time}");
+    }
+    // Where the login did not say, it was not after its own token, give or take the leeway.
+    let silent = login_claims(&json!({ "auth_time": null, "iat": NOW - 100, "exp": NOW + 100 }));
+    assert!(refresh(&silent, &json!({ "auth_time": NOW - 70 })).is_ok());
+    let refused = refresh(&silent, &json!({ "auth_time": NOW - 69 })).unwrap_err();
+    assert_eq!(refused, TokenError::OtherLogin("auth_time"));
+}
+
+#[test]
+fn r136_a_refresh_proves_no_more_than_the_login_did() {
+    let login = login_claims(&json!({}));
+    for (changes, error) in [
+        (json!({ "amr": ["pwd", "otp", "mfa"] }), TokenError::OtherLogin("amr")),
+        (json!({ "amr": ["mfa"] }), TokenError::OtherLogin("amr")),
+        (json!({ "amr": "mfa" }), TokenError::MistypedClaim("amr")),
+        (json!({ "amr": [7] }), TokenError::MistypedClaim("amr")),
+        (json!({ "acr": "gold" }), TokenError::OtherLogin("acr")),
+        (json!({ "acr": 7 }), TokenError::OtherLogin("acr")),
+    ] {
+        assert_eq!(refresh(&login, &changes).unwrap_err(), error, "{changes}");
+    }
+    let plain = login_claims(&json!({ "amr": null, "acr": null }));
+    for (changes, claim) in
+        [(json!({ "amr": ["pwd"] }), "amr"), (json!({ "acr": "silver" }), "acr")]
+    {
+        assert_eq!(refresh(&plain, &changes).unwrap_err(), TokenError::OtherLogin(claim));
+    }
+}
+
+#[test]
+fn r135_a_refreshed_token_was_made_just_now_and_for_the_access_token_beside_it() {
+    let login = login_claims(&json!({}));
+    let late = NOW - MAX_LOGIN_AGE.as_secs() - LEEWAY.as_secs() - 1;
+    let refused = refresh(&login, &json!({ "iat": late })).unwrap_err();
+    assert_eq!(refused, TokenError::IssuedTooLongAgo);
+    let hash = half_hash("access token", Algorithm::Rs256);
+    assert!(refresh(&login, &json!({ "at_hash": hash })).is_ok());
+    let other = half_hash("another", Algorithm::Rs256);
+    let refused = refresh(&login, &json!({ "at_hash": other })).unwrap_err();
+    assert_eq!(refused, TokenError::AccessTokenHashMismatch);
+    let refused = refresh(&login, &json!({ "events": {} })).unwrap_err();
+    assert_eq!(refused, TokenError::WrongKind);
+}
+
+#[test]
+fn r179_what_is_kept_of_a_login_shows_nobody() {
+    let shown = format!("{:?}", login_claims(&json!({})));
+    assert!(!shown.contains("ada") && !shown.contains("n-1"), "{shown}");
+}

@@ -1,0 +1,23 @@
+//! A refresh token that nobody shall use any more.
+
+use super::{IdentityProvider, Metadata, ProviderError, RefreshTokenGrant};
+
+/// Revokes a refresh token. Whoever throws one away has done the rest by then, so a failure is only
+/// logged (R112): nobody has the token, and it expires by itself.
+pub async fn revoke_or_log(
+    provider: &dyn IdentityProvider,
+    metadata: &Metadata,
+    grant: RefreshTokenGrant<'_>,
+) {
+    let revoked = match &metadata.revocation_endpoint {
+        Some(endpoint) => provider.revoke(endpoint, grant).await,
+        None => Err(ProviderError::Malformed("metadata: no `revocation_endpoint`".to_owned())),
+    };
+    if let Err(error) = revoked {
+        tracing::warn!(
+            event = "refresh_token.not_revoked",
+            error = &error as &dyn std::error::Error,
+            "a refresh token that nobody has any more lives on at the provider"
+        );
+    }
+}

@@ -1,0 +1,412 @@
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::*;
+use crate::{
+    jwt::{Expected, Kind, UnverifiedToken, testing},
+    random::Random,
+    session::{SessionLimits, TokenSession, contents_key, pointer_identity, token_key},
+    store::{SessionStore, memory::MemoryStore},
+};
+
+const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
+const LIMITS: SessionLimits =
+    SessionLimits { idle: Duration::from_secs(1_000), lifetime: Duration::from_secs(5_000) };
+
+fn after(seconds: u64) -> Timestamp {
+    NOW + Duration::from_secs(seconds)
+}
+
+/// Sessions in a store that is looked into.
+struct Story {
+    sessions: Sessions,
+    store: Arc<MemoryStore>,
+}
+
+impl Story {
+    fn new() -> Self {
+        let store = Arc::new(MemoryStore::default());
+        let sessions = Sessions::new(Arc::<MemoryStore>::clone(&store), LIMITS, Random::system());
+        Self { sessions, store }
+    }
+
+    /// Begins a session whose first token lives for 400 seconds.
+    async fn begin(&self, token: &str) -> SessionSecret {
+        let (contents, grant) = (contents(token, 400), grant());
+        self.sessions.begin_renewable(owner(), &contents, &grant, None, NOW).await.unwrap().0
+    }
+
+    async fn renewable(&self, secret: &SessionSecret, now: Timestamp) -> Renewable {
+        match self.sessions.renewable(secret, now).await.unwrap().unwrap() {
+            Renewability::Renewable(renewable) => *renewable,
+            Renewability::WithoutRefreshToken(_) => panic!("there is no refresh token"),
+        }
+    }
+
+    async fn lease(&self, secret: &SessionSecret, now: Timestamp) -> Option<HeldLease> {
+        let renewable = self.renewable(secret, now).await;
+        self.sessions.lease(renewable, now + Duration::from_secs(20), now).await.unwrap()
+    }
+
+    /// A refresh from beginning to end, which brings a token of 400 seconds.
+    async fn refresh(&self, secret: &SessionSecret, token: &str, at: u64) -> Session {
+        let held = self.lease(secret, after(at)).await.unwrap();
+        let next = format!("refresh token beside {token}").into();
+        let renewed =
+            self.sessions.renew(&held, contents(token, at + 400), next, None, after(at)).await;
+        renewed.unwrap()
+    }
+
+    /// The token that the session of `token` has by now.
+    async fn by_token(&self, token: &str, now: Timestamp) -> Result<String, &'static str> {
+        match self.sessions.by_token(token, now).await.unwrap() {
+            TokenSession::Live(session) => Ok(session.contents.api_key.expose().to_owned()),
+            TokenSession::Ended => Err("ended"),
+            TokenSession::Unknown => Err("unknown"),
+        }
+    }
+
+    async fn by_cookie(&self, secret: &SessionSecret, now: Timestamp) -> Option<Session> {
+        self.sessions.by_cookie(secret, now).await.unwrap()
+    }
+}
+
+fn owner() -> Owner {
+    Owner { subject: Digest::of("ada"), provider_session: None, issued_at: NOW }
+}
+
+fn contents(api_key: &str, expires_at: u64) -> SessionContents {
+    SessionContents {
+        user: json!({ "sub": "auth0|ada" }).as_object().unwrap().clone(),
+        id_token: "the login's ID token".to_owned().into(),
+        api_key: api_key.to_owned().into(),
+        api_key_expires_at: after(expires_at),
+        provider_session: Some("provider session".to_owned()),
+        scopes: vec!["read".to_owned()],
+    }
+}
+
+fn grant() -> RefreshGrant {
+    RefreshGrant {
+        refresh_token: "the first refresh token".to_owned().into(),
+        login: login_claims(),
+        scope: Some("openid offline_access read".to_owned()),
+        granted: vec!["read".to_owned()],
+    }
+}
+
+fn login_claims() -> LoginClaims {
+    let issuer = crate::issuer::Issuer::parse("tenant.auth0.com").unwrap();
+    let claims = json!({
+        "iss": issuer.as_str(),
+        "sub": "auth0|ada",
+        "aud": "client",
+        "iat": NOW.as_unix(),
+        "exp": NOW.as_unix() + 400,
+    });
+    let expected = Expected { issuer: &issuer, kind: Kind::ApiKey { client_id: "client" } };
+    let token = testing::TEST_KEY.sign(&claims);
+    let token = UnverifiedToken::parse(&token, &expected).unwrap();
+    let keys = testing::key_set(&[&testing::TEST_KEY]);
+    let candidates = keys.candidates(token.key_id(), token.algorithm());
+    LoginClaims::of(&token.verify(&candidates, &expected, NOW).unwrap())
+}
+
+#[tokio::test]
+async fn r091_a_session_with_a_refresh_token_outlives_its_token_and_not_its_lifetime() {
+    let story = Story::new();
+    let (secret, ends_at) = story
+        .sessions
+        .begin_renewable(owner(), &contents("token", 400), &grant(), None, NOW)
+        .await
+        .unwrap();
+    assert_eq!(ends_at, after(5_000));
+    for seconds in (0..5_000).step_by(500).chain([4_999]) {
+        assert!(story.by_cookie(&secret, after(seconds)).await.is_some(), "{seconds}");
+    }
+    assert!(story.by_cookie(&secret, after(5_000)).await.is_none());
+}
+
+#[tokio::test]
+async fn r091_an_unused_session_with_a_refresh_token_ends_with_its_idle_time() {
+    let story = Story::new();
+    for (seconds, lives) in [(999, true), (1_000, false)] {
+        let secret = story.begin(&format!("token {seconds}")).await;
+        assert_eq!(story.by_cookie(&secret, after(seconds)).await.is_some(), lives);
+    }
+}
+
+#[tokio::test]
+async fn r091_a_refresh_is_a_use_and_moves_no_lifetime() {
+    let story = Story::new();
+    let secret = story.begin("token").await;
+    for (index, at) in (900..5_000).step_by(900).enumerate() {
+        let session = story.refresh(&secret, &format!("token {index}"), at).await;
+        assert_eq!(session.ends_at, after(5_000));
+    }
+    assert!(story.by_cookie(&secret, after(4_999)).await.is_some());
+    assert!(story.by_cookie(&secret, after(5_000)).await.is_none());
+
+    let secret = story.begin("another").await;
+    story.refresh(&secret, "its second", 900).await;
+    let row = story.store.session(secret.digest(), after(900)).await.unwrap().unwrap();
+    assert_eq!((row.used_at, row.expires_at), (after(900), after(1_900)));
+}
+
+#[tokio::test]
+async fn r099_a_refresh_may_bring_the_end_forward_and_never_put_it_off() {
+    let story = Story::new();
+    let secret = story.begin("token").await;
+    for (token, at, ends_by, ends_at) in
+        [("second", 100, 3_000, 3_000), ("third", 200, 9_000, 3_000), ("fourth", 300, 700, 700)]
+    {
+        let held = story.lease(&secret, after(at)).await.unwrap();
+        let renewed = story.sessions.renew(
+            &held,
+            contents(token, at + 400),
+            token.to_owned().into(),
+            Some(after(ends_by)),
+            after(at),
+        );
+        assert_eq!(renewed.await.unwrap().ends_at, after(ends_at));
+    }
+    // A request that had read the row before slides it past the new end.
+    assert!(story.store.slide(secret.digest(), after(1_300), after(301)).await.unwrap());
+    assert!(story.by_cookie(&secret, after(699)).await.is_some());
+    assert!(story.by_cookie(&secret, after(700)).await.is_none());
+    assert_eq!(story.by_token("fourth", after(700)).await, Err("ended"));
+}
+
+#[tokio::test]
+async fn r133_a_refreshed_session_has_the_new_token_and_the_new_refresh_token() {
+    let story = Story::new();
+    let secret = story.begin("first").await;
+    assert_eq!(
+        story.renewable(&secret, NOW).await.grant.refresh_token.expose(),
+        "the first refresh token"
+    );
+    let session = story.refresh(&secret, "second", 100).await;
+    assert_eq!(session.contents.api_key.expose(), "second");
+    let renewable = story.renewable(&secret, after(100)).await;
+    assert_eq!(renewable.grant.refresh_token.expose(), "refresh token beside second");
+    assert_eq!(renewable.session.contents.api_key.expose(), "second");
+    assert_eq!(
+        (renewable.session.renews_at, session.renews_at),
+        (Some(after(440)), Some(after(440)))
+    );
+    assert_eq!(renewable.grant.scope, grant().scope);
+}
+
+#[tokio::test]
+async fn a_replaced_token_is_accepted_for_the_overlap_and_is_ended_then() {
+    let story = Story::new();
+    let secret = story.begin("first").await;
+    story.refresh(&secret, "second", 100).await;
+    assert_eq!(story.by_token("first", after(159)).await.as_deref(), Ok("second"));
+    assert_eq!(story.by_token("second", after(159)).await.as_deref(), Ok("second"));
+    assert_eq!(story.by_token("first", after(160)).await, Err("ended"));
+    // For as long as its claims are believed: it must never be one that no login ever showed.
+    assert_eq!(story.by_token("first", after(399) + jwt::LEEWAY).await, Err("ended"));
+    assert_eq!(story.by_token("second", after(160)).await.as_deref(), Ok("second"));
+
+    story.refresh(&secret, "third", 170).await;
+    assert_eq!(story.by_token("first", after(170)).await, Err("ended"));
+    assert_eq!(story.by_token("second", after(229)).await.as_deref(), Ok("third"));
+    assert_eq!(story.by_token("second", after(230)).await, Err("ended"));
+}
+
+#[tokio::test]
+async fn r137_a_logout_ends_every_token_and_a_refresh_in_flight_writes_nothing() {
+    let story = Story::new();
+    let secret = story.begin("first").await;
+    story.refresh(&secret, "second", 100).await;
+    let held = story.lease(&secret, after(110)).await.unwrap();
+    assert!(story.sessions.end(secret.digest(), after(110)).await.unwrap());
+    let next = "next".to_owned();
+    let renewed = story
+        .sessions
+        .renew(&held, contents("third", 500), next.clone().into(), None, after(110))
+        .await;
+    assert!(matches!(renewed, Err(RenewError::Lost)));
+    let kept = story.sessions.keep_refresh_token(&held, next.into(), after(110)).await;
+    assert!(matches!(kept, Err(RenewError::Lost)));
+    assert!(story.by_cookie(&secret, after(110)).await.is_none());
+    for (token, known_as) in [("first", "ended"), ("second", "ended"), ("third", "unknown")] {
+        assert_eq!(story.by_token(token, after(110)).await, Err(known_as), "{token}");
+    }
+}
+
+#[tokio::test]
+async fn r131_whoever_read_the_session_before_a_refresh_gets_no_lease_after_it() {
+    let story = Story::new();
+    let secret = story.begin("first").await;
+    let stale = story.renewable(&secret, after(100)).await;
+    story.refresh(&secret, "second", 100).await;
+    assert!(story.sessions.lease(stale, after(120), after(100)).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn r132_a_lease_runs_out_and_who_held_it_can_write_no_more() {
+    let story = Story::new();
+    let secret = story.begin("first").await;
+    let late = story.lease(&secret, after(100)).await.unwrap();
+    assert!(story.lease(&secret, after(119)).await.is_none());
+    assert!(story.lease(&secret, after(120)).await.is_some());
+    let renewed = story
+        .sessions
+        .renew(&late, contents("late", 520), "late".to_owned().into(), None, after(121))
+        .await;
+    assert!(matches!(renewed, Err(RenewError::Lost)));
+    assert_eq!(story.by_token("late", after(121)).await, Err("unknown"));
+}
+
+#[tokio::test]
+async fn a_lease_that_is_given_up_is_free_at_once() {
+    let story = Story::new();
+    let secret = story.begin("first").await;
+    let held = story.lease(&secret, after(100)).await.unwrap();
+    assert!(story.lease(&secret, after(101)).await.is_none());
+    story.sessions.give_up(&held, after(101)).await.unwrap();
+    assert!(story.lease(&secret, after(101)).await.is_some());
+}
+
+#[tokio::test]
+async fn r131_a_token_that_just_came_is_left_alone() {
+    let story = Story::new();
+    let secret = story.begin("first").await;
+    assert!(!story.renewable(&secret, after(59)).await.is_due(after(59)));
+    assert!(story.renewable(&secret, after(60)).await.is_due(after(60)));
+    story.refresh(&secret, "second", 60).await;
+    assert!(!story.renewable(&secret, after(119)).await.is_due(after(119)));
+    assert!(story.renewable(&secret, after(120)).await.is_due(after(120)));
+
+    // A short one for half of its life.
+    let held = story.lease(&secret, after(120)).await.unwrap();
+    let short = contents("short", 128);
+    let renewed =
+        story.sessions.renew(&held, short, "next".to_owned().into(), None, after(120)).await;
+    assert_eq!(renewed.unwrap().renews_at, Some(after(126)));
+    assert!(!story.renewable(&secret, after(123)).await.is_due(after(123)));
+    assert!(story.renewable(&secret, after(124)).await.is_due(after(124)));
+}
+
+#[tokio::test]
+async fn a_token_that_the_session_does_not_outlive_need_not_be_renewed() {
+    let story = Story::new();
+    let long = contents("long", 100_000);
+    let begun = story.sessions.begin_renewable(owner(), &long, &grant(), None, NOW).await.unwrap();
+    assert_eq!(story.by_cookie(&begun.0, NOW).await.unwrap().renews_at, None);
+    let plain = story.sessions.begin(owner(), &contents("plain", 400), None, NOW).await.unwrap();
+    assert_eq!(story.by_cookie(&plain.0, NOW).await.unwrap().renews_at, None);
+}
+
+/// Within one second the same claims make the same token, and an RSA signature is always the same.
+#[tokio::test]
+async fn a_refresh_that_brings_the_same_token_keeps_it() {
+    let story = Story::new();
+    let secret = story.begin("first").await;
+    story.refresh(&secret, "second", 100).await;
+    story.refresh(&secret, "second", 100).await;
+    assert_eq!(story.by_token("second", after(100)).await.as_deref(), Ok("second"));
+    assert_eq!(story.by_token("first", after(159)).await.as_deref(), Ok("second"));
+    assert_eq!(story.by_token("first", after(160)).await, Err("ended"));
+    assert!(story.by_cookie(&secret, after(160)).await.is_some());
+}
+
+#[tokio::test]
+async fn a_token_that_is_another_sessions_is_refused_and_the_refresh_token_can_be_kept() {
+    let story = Story::new();
+    let (one, other) = (story.begin("one").await, story.begin("other").await);
+    story.refresh(&other, "twin", 100).await;
+    let held = story.lease(&one, after(100)).await.unwrap();
+    let next = "the second refresh token".to_owned();
+    let renewed = story
+        .sessions
+        .renew(&held, contents("twin", 500), next.clone().into(), None, after(100))
+        .await;
+    assert!(matches!(renewed, Err(RenewError::PointerExists)));
+    story.sessions.keep_refresh_token(&held, next.into(), after(100)).await.unwrap();
+    let renewable = story.renewable(&one, after(100)).await;
+    assert_eq!(renewable.grant.refresh_token.expose(), "the second refresh token");
+    assert_eq!(renewable.session.contents.api_key.expose(), "one");
+    assert!(renewable.is_due(after(100)) && renewable.lease().is_none());
+    assert_eq!(story.by_token("twin", after(100)).await.as_deref(), Ok("twin"));
+}
+
+#[tokio::test]
+async fn a_session_without_a_refresh_token_says_so() {
+    let story = Story::new();
+    let (secret, _) =
+        story.sessions.begin(owner(), &contents("token", 400), None, NOW).await.unwrap();
+    let found = story.sessions.renewable(&secret, NOW).await.unwrap();
+    assert!(matches!(found, Some(Renewability::WithoutRefreshToken(_))));
+    let stranger = SessionSecret::generate(&Random::system());
+    assert!(story.sessions.renewable(&stranger, NOW).await.unwrap().is_none());
+}
+
+/// R98: it is bound to its row and to its version, and sealed for the cookie.
+#[tokio::test]
+async fn r098_a_refresh_token_opens_in_its_place_and_time_alone() {
+    let story = Story::new();
+    let (ada, eve) = (story.begin("ada").await, story.begin("eve").await);
+    let row = async |secret: &SessionSecret| {
+        story.store.session(secret.digest(), after(100)).await.unwrap().unwrap()
+    };
+    let (first, of_eve) = (row(&ada).await, row(&eve).await);
+    story.refresh(&ada, "second", 100).await;
+    let second = row(&ada).await;
+    let dump = format!("{first:?}{second:?}").into_bytes();
+    for row in [&first, &second] {
+        let sealed = &row.refresh.as_ref().unwrap().sealed;
+        for needle in ["refresh token", "auth0|ada", "offline_access"] {
+            let found = |bytes: &[u8]| bytes.windows(needle.len()).any(|w| w == needle.as_bytes());
+            assert!(!found(sealed) && !found(&dump), "{needle}");
+        }
+    }
+
+    let other = Story::new();
+    for (token, refresh) in [("older", first.refresh), ("swapped", of_eve.refresh)] {
+        let planted =
+            RefreshRow { sealed: refresh.unwrap().sealed, ..second.refresh.clone().unwrap() };
+        let forged = SessionRow { refresh: Some(planted), ..second.clone() };
+        let pointer = story.sessions.pointer(second.key, token, &[0; 32], after(500));
+        other.store.create(forged, pointer, NOW).await.unwrap();
+        let found = other.sessions.renewable(&ada, after(100)).await.unwrap();
+        assert!(matches!(found, Some(Renewability::WithoutRefreshToken(_))), "{token}");
+        other.sessions.end(second.key, NOW).await.unwrap();
+    }
+}
+
+/// R98: whoever has an old token and reads the table later learns nothing of what came since.
+#[tokio::test]
+async fn r098_each_refresh_seals_under_a_key_of_its_own() {
+    let story = Story::new();
+    let secret = story.begin("first").await;
+    let pointer = story.store.pointer(token_digest("first"), NOW).await.unwrap().unwrap();
+    let old_key = token_key("first").open(&pointer.token_key, &pointer_identity(&pointer)).unwrap();
+    story.refresh(&secret, "second", 100).await;
+    let row = story.store.session(secret.digest(), after(100)).await.unwrap().unwrap();
+    assert!(contents_key(old_key).open(&row.sealed, row.key.as_bytes()).is_none());
+}
+
+#[test]
+fn r138_a_scope_that_the_login_was_not_granted_widens_it() {
+    let grant = grant();
+    for scope in
+        [None, Some(""), Some("read"), Some("read openid"), Some("openid offline_access read")]
+    {
+        assert!(!grant.is_widened_by(scope), "{scope:?}");
+    }
+    for scope in ["write", "openid read write", "read:all", "Read"] {
+        assert!(grant.is_widened_by(Some(scope)), "{scope}");
+    }
+    let silent = RefreshGrant { scope: None, ..grant };
+    assert!(!silent.is_widened_by(Some("write")));
+}
+
+#[test]
+fn r179_debug_output_shows_no_refresh_token() {
+    let shown = format!("{:?}", grant());
+    assert!(!shown.contains("refresh token") && !shown.contains("ada"), "{shown}");
+}

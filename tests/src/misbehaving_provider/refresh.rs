@@ -1,0 +1,231 @@
+//! Its refresh tokens: each works once, and one that is seen again takes its family with it.
+
+use std::{collections::HashMap, mem, sync::Arc};
+
+use axum::{
+    Form, Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::StatusCode;
+use serde_json::{Value, json};
+use shared::{jwt::testing::TEST_KEY, random::Random};
+use tokio::{sync::Notify, time::sleep};
+
+use super::{CLIENT_ID, CLIENT_SECRET, Grant, MisbehavingProvider, TOO_LONG, at_hash, change};
+
+/// What it knows of refresh tokens, and how it treats them.
+#[derive(Debug)]
+pub(super) struct Refreshing {
+    /// By token: the family, and whether it was exchanged.
+    tokens: HashMap<String, (usize, bool)>,
+    /// One for each login: what was granted, until it is revoked.
+    families: Vec<Option<Grant>>,
+    claims: Value,
+    access_token_claims: Value,
+    response: Value,
+    gate: Option<Arc<Gate>>,
+    revocation: Revocation,
+    revoked: Vec<String>,
+}
+
+/// How the revocation endpoint behaves.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Revocation {
+    /// As it should.
+    Works,
+    /// It answers with this status.
+    Fails(u16),
+    /// It takes longer than anybody waits.
+    Silent,
+}
+
+/// What holds a refresh up until it is opened.
+#[derive(Debug, Default)]
+pub struct Gate {
+    arrived: Notify,
+    opened: Notify,
+}
+
+impl Gate {
+    /// Waits until a refresh has come to it.
+    pub async fn arrival(&self) {
+        self.arrived.notified().await;
+    }
+
+    /// Lets one through.
+    pub fn open(&self) {
+        self.opened.notify_one();
+    }
+}
+
+impl Default for Refreshing {
+    fn default() -> Self {
+        Self {
+            tokens: HashMap::new(),
+            families: Vec::new(),
+            claims: json!({}),
+            access_token_claims: json!({}),
+            response: json!({}),
+            gate: None,
+            revocation: Revocation::Works,
+            revoked: Vec::new(),
+        }
+    }
+}
+
+impl MisbehavingProvider {
+    /// Changes claims of the ID tokens of refreshes from now on; `null` takes one out.
+    pub fn change_refreshed_claims(&self, changes: Value) {
+        self.state().refreshing.claims = changes;
+    }
+
+    /// Changes claims of the access tokens of refreshes from now on; `null` takes one out.
+    pub fn change_refreshed_access_token_claims(&self, changes: Value) {
+        self.state().refreshing.access_token_claims = changes;
+    }
+
+    /// Changes members of the token responses of refreshes from now on; `null` takes one out.
+    pub fn change_refresh_response(&self, changes: Value) {
+        self.state().refreshing.response = changes;
+    }
+
+    /// From now on a refresh is held up, once its token is used up, until the gate is opened for it.
+    pub fn hold_refreshes(&self) -> Arc<Gate> {
+        let gate = Arc::new(Gate::default());
+        self.state().refreshing.gate = Some(Arc::clone(&gate));
+        gate
+    }
+
+    /// Holds up no further refresh.
+    pub fn let_refreshes_pass(&self) {
+        self.state().refreshing.gate = None;
+    }
+
+    /// The revocation endpoint behaves like that from now on.
+    pub fn set_revocation(&self, behaviour: Revocation) {
+        self.state().refreshing.revocation = behaviour;
+    }
+
+    /// The tokens that were revoked, in order.
+    pub fn revoked(&self) -> Vec<String> {
+        self.state().refreshing.revoked.clone()
+    }
+
+    /// How many refreshes were asked for.
+    pub fn refreshes(&self) -> usize {
+        let is_refresh = |form: &&HashMap<String, String>| form["grant_type"] == "refresh_token";
+        self.state().token_requests.iter().filter(is_refresh).count()
+    }
+
+    /// Revokes every refresh token, as an administrator does or a thief brings about.
+    pub fn revoke_all(&self) {
+        self.state().refreshing.families.fill(None);
+    }
+
+    /// Gives a login its first refresh token, if it asked for one.
+    pub(super) fn begin_family(&self, grant: &Grant, response: &mut Value) {
+        let scope = grant.request["scope"].as_str();
+        if !scope.split(' ').any(|scope| scope == "offline_access") {
+            return;
+        }
+        let refreshing = &mut self.state().refreshing;
+        refreshing.families.push(Some(grant.clone()));
+        let token = refreshing.issue(refreshing.families.len() - 1);
+        response["refresh_token"] = token.into();
+        response["scope"] = scope.into();
+    }
+
+    /// As Auth0 makes them: without `nonce` and `sid`.
+    fn refreshed_tokens(&self, grant: &Grant) -> Value {
+        let changes = &self.state().refreshing;
+        let access_token = match grant.request.get("audience") {
+            Some(audience) => self.access_token(grant.user, audience, &changes.access_token_claims),
+            None => format!("opaque-{}", Random::system().token()),
+        };
+        let mut claims = self.id_token_claims(grant.user);
+        claims["at_hash"] = at_hash(&access_token).into();
+        change(&mut claims, &json!({ "sid": null }));
+        change(&mut claims, &changes.claims);
+        json!({
+            "access_token": access_token,
+            "id_token": TEST_KEY.sign(&claims),
+            "token_type": "Bearer",
+            "expires_in": 86_400,
+            "scope": grant.request["scope"],
+        })
+    }
+}
+
+impl Refreshing {
+    fn issue(&mut self, family: usize) -> String {
+        let token = format!("refresh-{}", Random::system().token());
+        self.tokens.insert(token.clone(), (family, false));
+        token
+    }
+
+    /// The family of a token, which is used up by this.
+    fn rotate(&mut self, token: &str) -> Option<(usize, Grant)> {
+        let (family, is_used) = self.tokens.get_mut(token)?;
+        let family = *family;
+        if mem::replace(is_used, true) {
+            self.families[family] = None;
+        }
+        Some((family, self.families[family].clone()?))
+    }
+
+    fn revoke(&mut self, token: &str) {
+        if let Some((family, _)) = self.tokens.get(token) {
+            self.families[*family] = None;
+        }
+        self.revoked.push(token.to_owned());
+    }
+}
+
+pub(super) async fn exchange(
+    provider: &MisbehavingProvider,
+    form: &HashMap<String, String>,
+) -> Response {
+    let refused =
+        |error: &str| (StatusCode::FORBIDDEN, Json(json!({ "error": error }))).into_response();
+    if !is_client(form) {
+        return refused("invalid_client");
+    }
+    let rotated = provider.state().refreshing.rotate(&form["refresh_token"]);
+    let Some((family, grant)) = rotated else { return refused("invalid_grant") };
+    let gate = provider.state().refreshing.gate.clone();
+    if let Some(gate) = gate {
+        gate.arrived.notify_one();
+        gate.opened.notified().await;
+    }
+    let mut response = provider.refreshed_tokens(&grant);
+    let state = &mut provider.state();
+    response["refresh_token"] = state.refreshing.issue(family).into();
+    change(&mut response, &state.refreshing.response);
+    state.last = Some(response.clone());
+    Json(response).into_response()
+}
+
+pub(super) async fn revoke(
+    State(provider): State<MisbehavingProvider>,
+    Form(form): Form<HashMap<String, String>>,
+) -> StatusCode {
+    let behaviour = provider.state().refreshing.revocation;
+    match behaviour {
+        Revocation::Works if is_client(&form) => {
+            provider.state().refreshing.revoke(&form["token"]);
+            StatusCode::OK
+        }
+        Revocation::Works => StatusCode::UNAUTHORIZED,
+        Revocation::Fails(status) => StatusCode::from_u16(status).unwrap_or_default(),
+        Revocation::Silent => {
+            sleep(TOO_LONG).await;
+            StatusCode::OK
+        }
+    }
+}
+
+fn is_client(form: &HashMap<String, String>) -> bool {
+    let field = |name: &str| form.get(name).map_or("", String::as_str);
+    field("client_id") == CLIENT_ID && field("client_secret") == CLIENT_SECRET
+}

@@ -1,0 +1,432 @@
+//! `/backchannel-logout`: the provider ends sessions.
+
+use axum::{Router, body::Bytes, extract::State, routing::post};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use http::{HeaderMap, Method, Request};
+use local::identity_provider::{IdentityProvider, Options, Surroundings};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use shared::{
+    jwt::testing::{TEST_KEY, TestKey},
+    random::Random,
+};
+use tests::{
+    answer::Answer,
+    misbehaving_provider::{ADA, GRACE, Signature},
+    site::{CLIENT_ID, CLIENT_SECRET, FORM, MovedClock, ORIGIN, Site},
+    visitor::{SESSION, Visitor},
+};
+
+use crate::elsewhere::Elsewhere;
+
+const PATH: &str = "/backchannel-logout";
+const SID: &str = "the provider's session";
+
+/// Somebody whose ID token names the session `sid`.
+async fn logged_in(site: &Site, sid: &str) -> Visitor {
+    site.provider().change_claims(json!({ "sid": sid }));
+    let visitor = Visitor::logged_in(site, ADA).await;
+    site.provider().change_claims(json!({}));
+    visitor
+}
+
+#[track_caller]
+fn accepted(answer: &Answer) {
+    assert_eq!((answer.status(), answer.text()), (200, ""), "{answer:?}");
+    assert_eq!(answer.header("cache-control"), "no-store");
+    assert!(!answer.has("set-cookie") && !answer.has("location"), "{answer:?}");
+}
+
+#[track_caller]
+fn refused(answer: &Answer, description: &str) {
+    assert_eq!(answer.status(), 400, "{answer:?}");
+    let body = json!({ "error": "invalid_request", "error_description": description });
+    assert_eq!(answer.json(), body);
+    assert_eq!(answer.header("cache-control"), "no-store");
+    assert!(!answer.has("set-cookie") && !answer.has("www-authenticate"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn r114_the_session_that_ended_at_the_provider_is_dead_at_once_here() {
+    let site = Site::start().await;
+    let mut visitor = logged_in(&site, SID).await;
+    let mut other = logged_in(&site, "another").await;
+    let (token, cookie) = (visitor.api_key().await, visitor.session().unwrap().to_owned());
+    accepted(
+        &site.post_logout_token(&site.provider().logout_token(ADA, &json!({ "sid": SID }))).await,
+    );
+
+    site.call_api(&token).await.is_json(401, "session_ended");
+    let mut thief = Visitor::new(&site);
+    thief.plant(SESSION, &cookie);
+    thief.fetch("/protected").await.is_json(401, "session_ended");
+    other.open("/").await.is_a_page(200, "Your API key");
+    assert_eq!(site.live_sessions().await, 1);
+}
+
+#[tokio::test]
+async fn r115_of_a_user_all_sessions_end_and_nobody_elses() {
+    let site = Site::start().await;
+    let (_phone, _laptop) = (logged_in(&site, SID).await, logged_in(&site, "another").await);
+    let mut grace = Visitor::logged_in(&site, GRACE).await;
+    accepted(&site.post_logout_token(&site.provider().logout_token(ADA, &json!({}))).await);
+    assert_eq!(site.live_sessions().await, 1);
+    grace.open("/").await.is_a_page(200, "Your API key");
+}
+
+#[tokio::test]
+async fn r115_sid_and_sub_must_belong_together() {
+    let site = Site::start().await;
+    let _visitor = logged_in(&site, SID).await;
+    let theirs = site.provider().logout_token(GRACE, &json!({ "sid": SID }));
+    accepted(&site.post_logout_token(&theirs).await);
+    assert_eq!(site.live_sessions().await, 1);
+    let without_sub = site.provider().logout_token(ADA, &json!({ "sub": null, "sid": SID }));
+    accepted(&site.post_logout_token(&without_sub).await);
+    assert_eq!(site.live_sessions().await, 0);
+}
+
+#[tokio::test]
+async fn r116_a_token_that_the_provider_did_not_sign_ends_nothing() {
+    let site = Site::start().await;
+    let _visitor = Visitor::logged_in(&site, ADA).await;
+    let provider = site.provider();
+    for (signature, description) in [
+        (Signature::None, "the signature algorithm is not allowed"),
+        (Signature::HmacWithPublicKey, "the signature algorithm is not allowed"),
+        (Signature::HmacWithClientSecret, "the signature algorithm is not allowed"),
+        (Signature::Damaged, "the signature is not valid"),
+        (Signature::Foreign, "the signature is not valid"),
+        (Signature::UnknownKey, "the signing key is not known"),
+    ] {
+        let token = provider.logout_token_signed(signature, ADA);
+        refused(&site.post_logout_token(&token).await, description);
+    }
+    let curve = TestKey::p256("test").sign(&provider.logout_claims(ADA, &json!({})));
+    refused(&site.post_logout_token(&curve).await, "the signature algorithm is not allowed");
+    assert_eq!(site.live_sessions().await, 1);
+}
+
+#[tokio::test]
+async fn r117_to_r124_a_token_with_other_claims_ends_nothing() {
+    let site = Site::start().await;
+    let _visitor = Visitor::logged_in(&site, ADA).await;
+    let now = site.now().as_unix();
+    let event = "http://schemas.openid.net/event/backchannel-logout";
+    let mistyped = |name: &str| format!("the claim `{name}` has a value it cannot have");
+    let missing = |name: &str| format!("the claim `{name}` is missing");
+    let kind = || "the claims are those of another kind of token".to_owned();
+    for (changes, description) in [
+        (json!({ "events": null }), missing("events")),
+        (json!({ "events": { "foobar": {} } }), kind()),
+        (json!({ "events": [event] }), mistyped("events")),
+        (json!({ "events": event }), mistyped("events")),
+        (json!({ "events": { event: true } }), mistyped("events")),
+        (json!({ "nonce": "n" }), kind()),
+        (json!({ "aud": "another" }), "the token is for another audience".to_owned()),
+        (json!({ "iss": "https://evil.example/" }), "the token is from another issuer".to_owned()),
+        (json!({ "sub": null }), missing("sub or sid")),
+        (json!({ "sub": 1 }), mistyped("sub")),
+        (json!({ "sid": {} }), mistyped("sid")),
+        (json!({ "iat": null }), missing("iat")),
+        (json!({ "iat": now + 31 }), "the token was issued in the future".to_owned()),
+        (json!({ "iat": now - 700 }), "the token was issued too long ago".to_owned()),
+        (json!({ "exp": now - 30 }), "the token has expired".to_owned()),
+        (json!({ "jti": null }), missing("jti")),
+    ] {
+        let token = site.provider().logout_token(ADA, &changes);
+        refused(&site.post_logout_token(&token).await, &description);
+        assert_eq!(site.live_sessions().await, 1, "{changes}");
+    }
+    // R118: an ID token is none; R123: nor is an access token.
+    let id_token = site.provider().id_token(ADA, &json!({}));
+    refused(&site.post_logout_token(&id_token).await, &missing("events"));
+    let mut header = TEST_KEY.header();
+    header["typ"] = "at+jwt".into();
+    let claims = site.provider().logout_claims(ADA, &json!({}));
+    let token = TEST_KEY.sign_with_header(&header, &claims);
+    refused(&site.post_logout_token(&token).await, "the header names another type of token");
+    assert_eq!(site.live_sessions().await, 1);
+}
+
+#[tokio::test]
+async fn r119_r123_r124_what_may_differ_between_providers_may_differ() {
+    let site = Site::start().await;
+    for (header_type, changes) in [
+        ("JWT", json!({ "aud": ["another", CLIENT_ID] })),
+        ("logout+jwt", json!({ "ignored_claim": { "x": 1 } })),
+        ("", json!({ "trace_id": null })),
+    ] {
+        let _visitor = Visitor::logged_in(&site, ADA).await;
+        let mut header = TEST_KEY.header();
+        if header_type.is_empty() {
+            header.as_object_mut().unwrap().remove("typ");
+        } else {
+            header["typ"] = header_type.into();
+        }
+        let claims = site.provider().logout_claims(ADA, &changes);
+        accepted(&site.post_logout_token(&TEST_KEY.sign_with_header(&header, &claims)).await);
+        assert_eq!(site.live_sessions().await, 0, "{changes}");
+        site.pass(1);
+    }
+}
+
+#[tokio::test]
+async fn r122_a_token_that_comes_again_ends_no_session_that_began_later() {
+    let site = Site::start().await;
+    let _visitor = Visitor::logged_in(&site, ADA).await;
+    let token = site.provider().logout_token(ADA, &json!({}));
+    accepted(&site.post_logout_token(&token).await);
+    assert_eq!(site.live_sessions().await, 0);
+    site.pass(1);
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    for seconds in [0, 60, 88] {
+        site.pass(seconds);
+        accepted(&site.post_logout_token(&token).await);
+        visitor.open("/").await.is_a_page(200, "Your API key");
+    }
+    site.pass(1);
+    refused(&site.post_logout_token(&token).await, "the token has expired");
+    // One mark of the two logins each, and one of the token.
+    assert_eq!(site.store().marks(), 3);
+}
+
+#[tokio::test]
+async fn r125_a_session_that_nobody_has_here_is_no_error() {
+    let site = Site::start().await;
+    let token = site.provider().logout_token(GRACE, &json!({ "sid": "never seen" }));
+    accepted(&site.post_logout_token(&token).await);
+}
+
+#[tokio::test]
+async fn r126_the_body_is_a_form_with_one_token() {
+    let site = Site::start().await;
+    let _visitor = Visitor::logged_in(&site, ADA).await;
+    let token = site.provider().logout_token(ADA, &json!({}));
+    let no_form = "the body is not application/x-www-form-urlencoded";
+    let no_token = "the form does not have exactly one logout_token";
+    let form = format!("logout_token={token}");
+    let multipart = format!(
+        "--x\r\ncontent-disposition: form-data; name=\"logout_token\"\r\n\r\n{token}\r\n--x--\r\n"
+    );
+    for (content_type, body, description) in [
+        ("application/json", json!({ "logout_token": token }).to_string(), no_form),
+        ("multipart/form-data; boundary=x", multipart, no_form),
+        ("application/x-www-form-urlencodedx", form.clone(), no_form),
+        ("text/plain", form.clone(), no_form),
+        ("", form.clone(), no_form),
+        (FORM, format!("{form}&{form}"), no_token),
+        (FORM, format!("{form}&logout_token="), no_token),
+        (FORM, "token=x".to_owned(), no_token),
+        (FORM, String::new(), no_token),
+        (FORM, "logout_token=".to_owned(), "the token is malformed"),
+        (FORM, "logout_token=x".to_owned(), "the token is opaque"),
+    ] {
+        let answer = site.post(PATH, &[("content-type", content_type)], body).await;
+        refused(&answer, description);
+    }
+    refused(&site.post(PATH, &[], form.clone()).await, no_form);
+    let twice = [("content-type", FORM), ("content-type", "application/json")];
+    refused(&site.post(PATH, &twice, form.clone()).await, no_form);
+
+    let huge = format!("{form}&padding={}", "x".repeat(1_000_000));
+    let answer = site.post(PATH, &[("content-type", FORM)], huge).await;
+    assert_eq!((answer.status(), &answer.json()["error"]), (413, &json!("invalid_request")));
+    for method in [Method::GET, Method::HEAD, Method::PUT, Method::DELETE, Method::OPTIONS] {
+        let answer = site.send(method, &format!("{PATH}?{form}"), &[("accept", "text/html")]).await;
+        answer.is_json(405, "method_not_allowed");
+        assert_eq!(answer.header("allow"), "POST");
+    }
+    assert_eq!(site.live_sessions().await, 1);
+
+    // Parameters of the type, and fields that are not known, do no harm.
+    let content_type = [("content-type", "Application/X-WWW-Form-Urlencoded; charset=UTF-8")];
+    accepted(&site.post(PATH, &content_type, format!("other=1&{form}&other=2")).await);
+    assert_eq!(site.live_sessions().await, 0);
+}
+
+/// The gateway hands a form over in base64.
+#[tokio::test]
+async fn r126_the_event_of_the_gateway_is_read() {
+    let site = Site::start().await;
+    let _visitor = Visitor::logged_in(&site, ADA).await;
+    let token = site.provider().logout_token(ADA, &json!({}));
+    let event = |body: String| {
+        json!({
+            "version": "2.0",
+            "rawPath": PATH,
+            "rawQueryString": "",
+            "headers": { "content-type": FORM },
+            "requestContext": { "http": { "method": "POST" } },
+            "isBase64Encoded": true,
+            "body": body,
+        })
+        .to_string()
+    };
+    let send = async |body: String| {
+        let request = gateway::event::parse(event(body).as_bytes(), "invocation").unwrap();
+        site.handle(request).await
+    };
+    // What the flag says is believed: read as it stands, this would be a token.
+    let plain = format!("logout_token={token}");
+    assert!(gateway::event::parse(event(plain.clone()).as_bytes(), "invocation").is_err());
+    accepted(&send(BASE64_STANDARD.encode(plain)).await);
+    assert_eq!(site.live_sessions().await, 0);
+}
+
+#[tokio::test]
+async fn r127_neither_cookie_nor_origin_matters() {
+    let site = Site::start().await;
+    let mut grace = Visitor::logged_in(&site, GRACE).await;
+    for (name, value) in [
+        ("cookie", format!("{SESSION}={}", grace.session().unwrap())),
+        ("cookie", format!("{SESSION}=x; {SESSION}=y")),
+        ("origin", "https://evil.example".to_owned()),
+        ("origin", "null".to_owned()),
+        ("sec-fetch-site", "cross-site".to_owned()),
+        ("authorization", "Basic eDp5".to_owned()),
+    ] {
+        let _visitor = Visitor::logged_in(&site, ADA).await;
+        assert_eq!(site.live_sessions().await, 2);
+        let token = site.provider().logout_token(ADA, &json!({}));
+        let headers = [("content-type", FORM), (name, value.as_str()), ("accept", "text/html")];
+        let answer = site.post(PATH, &headers, format!("logout_token={token}")).await;
+        accepted(&answer);
+        assert!(!answer.has("access-control-allow-origin"), "{answer:?}");
+        assert_eq!(site.live_sessions().await, 1, "{name}: {value}");
+        site.pass(1);
+    }
+    grace.open("/").await.is_a_page(200, "Your API key");
+    let answer =
+        site.post(PATH, &[("content-type", FORM), ("origin", ORIGIN)], "logout_token=a.b.c").await;
+    refused(&answer, "the token is malformed");
+}
+
+#[tokio::test]
+async fn r128_a_logout_that_failed_is_told_and_is_no_replay_when_it_comes_again() {
+    let site = Site::start().await;
+    let _visitor = Visitor::logged_in(&site, ADA).await;
+    let token = site.provider().logout_token(ADA, &json!({}));
+    let fails = async || {
+        let answer = site.post_logout_token(&token).await;
+        assert_eq!(answer.status(), 503, "{answer:?}");
+        assert_eq!(answer.json()["error"], "temporarily_unavailable");
+        assert_eq!(answer.json()["error_description"], "the sessions may not all have ended");
+        assert_eq!(answer.header("retry-after"), "5");
+        assert!(!answer.text().contains("arn:aws"), "{answer:?}");
+    };
+    site.store().set_down(true);
+    fails().await;
+    site.store().set_down(false);
+    site.store().set_index_down(true);
+    fails().await;
+    assert_eq!(site.live_sessions().await, 1);
+    site.store().set_index_down(false);
+    accepted(&site.post_logout_token(&token).await);
+    assert_eq!(site.live_sessions().await, 0);
+}
+
+#[tokio::test]
+async fn r128_without_keys_nobody_knows_whether_a_token_is_good() {
+    let site = Site::start().await;
+    site.provider().set_metadata_down(true);
+    let token = site.provider().logout_token(ADA, &json!({}));
+    let answer = site.post_logout_token(&token).await;
+    assert_eq!(answer.status(), 503, "{answer:?}");
+    assert_eq!(answer.json()["error_description"], "the keys to verify the token cannot be had");
+    // R75: for what no key could make good, none is asked for.
+    refused(&site.post_logout_token("a.b.c").await, "the token is malformed");
+}
+
+#[tokio::test]
+async fn r129_a_login_that_is_overtaken_by_its_logout_begins_no_session() {
+    let site = Site::start().await;
+    for changes in [json!({ "sid": SID, "sub": null }), json!({ "sid": SID }), json!({})] {
+        site.provider().change_claims(json!({ "sid": SID }));
+        let mut visitor = Visitor::new(&site);
+        let request = visitor.start("/login").await;
+        let back = site.provider().log_in(&request, ADA);
+        // The provider has ended the session before the browser brings the code.
+        let token = site.provider().logout_token(ADA, &changes);
+        accepted(&site.post_logout_token(&token).await);
+        let answer = visitor.arrive(&back).await;
+        answer.is_a_refusal(400, "You were logged out meanwhile").offers("Start again", "/");
+        assert_eq!(visitor.session(), None, "{changes}");
+        assert_eq!(site.live_sessions().await, 0, "{changes}");
+
+        // Whoever logs in again has another session there, and is in.
+        site.pass(1);
+        site.provider().change_claims(json!({}));
+        visitor.log_in(ADA).await;
+        assert_eq!(site.live_sessions().await, 1, "{changes}");
+        visitor.submit("/logout").await;
+        site.pass(1);
+    }
+}
+
+/// A provider speaks real HTTP; what it posts is handed to the site.
+async fn listen() -> (tokio::net::TcpListener, String) {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let uri = format!("http://{}{PATH}", listener.local_addr().unwrap());
+    (listener, uri)
+}
+
+fn serve(listener: tokio::net::TcpListener, site: Site) {
+    let take = async |State(site): State<Site>, headers: HeaderMap, body: Bytes| {
+        let mut request = Request::post(PATH).body(body).unwrap();
+        *request.headers_mut() = headers;
+        site.answer(request, site.now()).await.map(axum::body::Body::from)
+    };
+    let router = Router::new().route(PATH, post(take)).with_state(site);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+}
+
+/// The development provider's own logout tokens, to its administrator's button.
+#[tokio::test]
+async fn r114_the_development_provider_ends_a_users_sessions() {
+    let clock = MovedClock::new();
+    let (listener, uri) = listen().await;
+    let mut options = Options::new(CLIENT_ID, SecretString::from(CLIENT_SECRET));
+    options.redirect_uris = vec![format!("{ORIGIN}/callback")];
+    options.backchannel_logout_uri = Some(uri);
+    let provider = IdentityProvider::bind(
+        ([127, 0, 0, 1], 0).into(),
+        options,
+        Surroundings::Machine,
+        clock.as_clock(),
+        Random::system(),
+    )
+    .await
+    .unwrap();
+    let site = Site::at(provider.issuer(), clock, &[]);
+    serve(listener, site.clone());
+    let administrator = provider.handle();
+    tokio::spawn(provider.serve());
+
+    let mut visitors = Vec::new();
+    for email in ["ada@example.com", "ada@example.com", "grace@example.com"] {
+        let mut visitor = Visitor::new(&site);
+        let request = visitor.start("/login").await;
+        let mut elsewhere = Elsewhere::new();
+        let form = elsewhere.open(request.as_str()).await;
+        let back = elsewhere.sign_in(&form, email).await;
+        assert_eq!(visitor.arrive(&back).await.location(), "/");
+        visitors.push(visitor);
+    }
+    let subject = visitors[0].fetch("/protected").await.json()["sub"].as_str().unwrap().to_owned();
+    assert_eq!(site.live_sessions().await, 3);
+    assert_eq!(administrator.end_sessions_of(&subject).await, 2);
+    assert_eq!(site.live_sessions().await, 1);
+    visitors[0].fetch("/protected").await.is_json(401, "session_ended");
+    visitors[2].open("/").await.is_a_page(200, "Your API key");
+}
+
+#[tokio::test]
+async fn r098_what_the_store_keeps_of_a_logout_names_nobody() {
+    let site = Site::start().await;
+    let _visitor = logged_in(&site, SID).await;
+    let claims: Value = site.provider().logout_claims(ADA, &json!({ "sid": SID }));
+    accepted(&site.post_logout_token(&TEST_KEY.sign(&claims)).await);
+    let secrets = [("sub", ADA.subject), ("sid", SID), ("jti", claims["jti"].as_str().unwrap())];
+    tests::secrets::assert_absent(&site.store().dump(), &secrets);
+}

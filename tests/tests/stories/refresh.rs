@@ -1,0 +1,584 @@
+//! `/refresh`: sessions that outlive their token.
+
+use std::time::{Duration, Instant};
+
+use http::Method;
+use serde_json::{Value, json};
+use tests::{
+    answer::Answer,
+    misbehaving_provider::{ADA, GRACE, Revocation, Endpoint},
+    secrets::assert_absent,
+    site::{ORIGIN, Site},
+    visitor::{SESSION, Sending, Visitor},
+};
+use tokio::task::JoinSet;
+
+const HOUR: u64 = 3_600;
+const OFFLINE: (&str, &str) = ("SCOPE", "openid profile email offline_access");
+const API: (&str, &str) = ("AUDIENCE", "https://api.example");
+
+async fn site() -> Site {
+    Site::start_with(&[OFFLINE]).await
+}
+
+/// The session goes on, and can be refreshed.
+async fn assert_goes_on(site: &Site, visitor: &mut Visitor) {
+    assert_eq!(visitor.fetch("/protected").await.status(), 200);
+    site.provider().set_token_endpoint(Endpoint::Works);
+    for change in ["claims", "access token", "response"] {
+        match change {
+            "claims" => site.provider().change_refreshed_claims(json!({})),
+            "access token" => site.provider().change_refreshed_access_token_claims(json!({})),
+            _ => site.provider().change_refresh_response(json!({})),
+        }
+    }
+    site.pass(100);
+    assert_eq!(visitor.refresh().await.status(), 200);
+}
+
+/// The session has ended, here and for its refresh token, and the browser has forgotten it.
+async fn assert_is_over(site: &Site, visitor: &mut Visitor, answer: &Answer, cookie: &str) {
+    answer.is_json(401, "session_ended").challenges(r#"Bearer realm="api", error="invalid_token""#);
+    assert_eq!(answer.cookies_cleared(), [SESSION]);
+    assert_eq!(visitor.session(), None);
+    assert_eq!(site.live_sessions().await, 0);
+    visitor.plant(SESSION, cookie);
+    visitor.fetch("/protected").await.is_json(401, "session_ended");
+}
+
+#[tokio::test]
+async fn a_session_is_refreshed_and_goes_on_with_a_new_token() {
+    let site = site().await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let first = visitor.api_key().await;
+    site.pass(5 * HOUR);
+    let answer = visitor.refresh().await;
+    let body = answer.json();
+    assert_eq!(answer.status(), 200);
+    let second = body["api_key"].as_str().unwrap().to_owned();
+    assert_eq!(json!(second), site.provider().last_token_response()["id_token"]);
+    let now = site.now().as_unix();
+    assert_eq!(
+        body,
+        json!({
+            "api_key": second,
+            "expires_at": now + 36_000,
+            "expires_in": 36_000,
+            "renew_in": 36_000 - 60,
+            "session_ends_at": now - 5 * HOUR + 7 * 24 * HOUR,
+        })
+    );
+    assert!(!answer.has("set-cookie") && !answer.has("access-control-allow-origin"));
+    assert_eq!(site.call_api(&second).await.json()["email"], ADA.email);
+    assert_eq!(visitor.api_key().await, second);
+    assert_eq!(visitor.fetch("/protected").await.json()["sub"], ADA.subject);
+
+    // A request under way with the old token does not fail; a minute later the token has ended.
+    site.pass(59);
+    assert_eq!(site.call_api(&first).await.status(), 200);
+    site.pass(1);
+    site.call_api(&first).await.is_json(401, "session_ended");
+    assert_eq!(site.call_api(&second).await.status(), 200);
+
+    // And again, with the refresh token that came with it.
+    let rotated = site.provider().last_token_response()["refresh_token"].clone();
+    let third = visitor.refresh().await.json()["api_key"].as_str().unwrap().to_owned();
+    assert_eq!(json!(site.provider().last_token_request()["refresh_token"]), rotated);
+    assert_ne!(third, second);
+    assert_eq!(site.provider().refreshes(), 2);
+
+    visitor.submit("/logout").await;
+    for token in [first, second, third] {
+        site.call_api(&token).await.is_json(401, "session_ended");
+    }
+}
+
+#[tokio::test]
+async fn for_an_api_the_access_token_is_refreshed() {
+    let site = Site::start_with(&[OFFLINE, API]).await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    site.pass(HOUR);
+    let token = visitor.refresh().await.json()["api_key"].as_str().unwrap().to_owned();
+    assert_eq!(json!(token), site.provider().last_token_response()["access_token"]);
+    assert_eq!(site.call_api(&token).await.json()["name"], ADA.name);
+}
+
+/// R91: neither the token nor its refreshes move the session's own limits.
+#[tokio::test]
+async fn r091_a_session_that_is_refreshed_ends_with_its_lifetime_and_its_idle_time() {
+    let site = site().await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let (token, cookie) = (visitor.api_key().await, visitor.session().unwrap().to_owned());
+    site.pass(11 * HOUR);
+    site.call_api(&token).await.is_json(401, "token_expired");
+    assert_eq!(visitor.fetch("/protected").await.status(), 200);
+    for _ in 1..15 {
+        assert_eq!(visitor.refresh().await.status(), 200);
+        site.pass(11 * HOUR);
+    }
+    assert_eq!(visitor.refresh().await.status(), 200);
+    site.pass(3 * HOUR - 1);
+    let answer = visitor.refresh().await;
+    assert_eq!((answer.status(), &answer.json()["renew_in"]), (200, &Value::Null));
+    let token = answer.json()["api_key"].as_str().unwrap().to_owned();
+    site.pass(1);
+    site.call_api(&token).await.is_json(401, "session_ended");
+    visitor.plant(SESSION, &cookie);
+    visitor.refresh().await.is_json(401, "session_ended");
+
+    for (unused, status) in [(12 * HOUR - 1, 200), (12 * HOUR, 401)] {
+        let mut visitor = Visitor::logged_in(&site, ADA).await;
+        site.pass(unused);
+        assert_eq!(visitor.refresh().await.status(), status, "{unused}");
+    }
+}
+
+#[tokio::test]
+async fn r099_a_session_ends_when_a_refreshed_token_says_so() {
+    let site = site().await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let ends_at = site.now().as_unix() + HOUR;
+    site.pass(100);
+    site.provider().change_refreshed_claims(json!({ "session_expiry": ends_at }));
+    assert_eq!(visitor.refresh().await.json()["session_ends_at"], ends_at);
+    site.pass(HOUR - 101);
+    assert_eq!(visitor.fetch("/protected").await.status(), 200);
+    site.pass(1);
+    visitor.fetch("/protected").await.is_json(401, "session_ended");
+
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let cookie = visitor.session().unwrap().to_owned();
+    site.pass(100);
+    site.provider().change_refreshed_claims(json!({ "session_expiry": site.now().as_unix() }));
+    let answer = visitor.refresh().await;
+    assert_is_over(&site, &mut visitor, &answer, &cookie).await;
+}
+
+#[tokio::test]
+async fn r131_twenty_refreshes_at_once_are_one_token_request_and_all_succeed() {
+    let site = site().await;
+    let visitor = Visitor::logged_in(&site, ADA).await;
+    site.pass(10 * HOUR + 100);
+    let mut refreshes = JoinSet::new();
+    for _ in 0..20 {
+        let mut visitor = visitor.clone();
+        refreshes.spawn(async move { visitor.refresh().await });
+    }
+    let answers = refreshes.join_all().await;
+    let tokens: Vec<_> = answers.iter().map(|answer| answer.json()["api_key"].clone()).collect();
+    assert!(answers.iter().all(|answer| answer.status() == 200), "{answers:?}");
+    assert_eq!(site.provider().refreshes(), 1);
+    let token = site.provider().last_token_response()["id_token"].clone();
+    assert_eq!(tokens, vec![token; 20]);
+}
+
+#[tokio::test]
+async fn r131_a_token_that_just_came_is_given_out_again() {
+    let site = site().await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let token = visitor.api_key().await;
+    assert_eq!(visitor.refresh().await.json()["api_key"], token);
+    site.pass(59);
+    assert_eq!(visitor.refresh().await.json()["api_key"], token);
+    assert_eq!(site.provider().refreshes(), 0);
+    site.pass(1);
+    assert_ne!(visitor.refresh().await.json()["api_key"], token);
+    assert_eq!(site.provider().refreshes(), 1);
+}
+
+/// R133: the refresh token that the row holds is used up. The session must not try it for ever.
+#[tokio::test]
+async fn r133_a_session_whose_new_tokens_cannot_be_stored_ends() {
+    let site = site().await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let cookie = visitor.session().unwrap().to_owned();
+    site.pass(100);
+    site.store().set_renewals_fail(true);
+    let answer = visitor.refresh().await;
+    answer.is_json(401, "session_ended");
+    assert_eq!(answer.cookies_cleared(), [SESSION]);
+    let lost = site.provider().last_token_response()["refresh_token"].clone();
+    assert_eq!(json!(site.provider().revoked()), json!([lost]));
+
+    // The row survived, since nothing could be written. Whoever kept the cookie finds that its
+    // refresh token works no more, and it ends then.
+    site.store().set_renewals_fail(false);
+    site.store().set_down(false);
+    visitor.plant(SESSION, &cookie);
+    site.pass(100);
+    let answer = visitor.refresh().await;
+    assert_is_over(&site, &mut visitor, &answer, &cookie).await;
+    assert_eq!(site.provider().refreshes(), 2);
+}
+
+#[tokio::test]
+async fn r134_a_refresh_token_that_works_no_more_ends_the_session() {
+    let site = site().await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let (token, cookie) = (visitor.api_key().await, visitor.session().unwrap().to_owned());
+    site.pass(100);
+    site.provider().revoke_all();
+    let answer = visitor.refresh().await;
+    assert_is_over(&site, &mut visitor, &answer, &cookie).await;
+    site.call_api(&token).await.is_json(401, "session_ended");
+}
+
+#[tokio::test]
+async fn r134_trouble_that_may_pass_keeps_the_session() {
+    let site = site().await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    for behaviour in [
+        Endpoint::Refuses(429, "too_many_requests"),
+        Endpoint::Refuses(500, "invalid_grant"),
+        Endpoint::Refuses(503, "server_error"),
+    ] {
+        site.pass(100);
+        site.provider().set_token_endpoint(behaviour);
+        let answer = visitor.refresh().await;
+        answer.is_json(503, "identity_provider_unavailable");
+        assert_eq!(answer.header("retry-after"), "5");
+        assert!(!answer.has("set-cookie") && !answer.has("www-authenticate"));
+        assert_goes_on(&site, &mut visitor).await;
+    }
+    site.pass(100);
+    site.provider().set_token_endpoint(Endpoint::Slow);
+    let started = Instant::now();
+    visitor.refresh().await.is_json(503, "identity_provider_unavailable");
+    assert!(started.elapsed() < Duration::from_secs(8));
+    assert_goes_on(&site, &mut visitor).await;
+}
+
+/// R134: what only the operator can mend, or nobody understands, logs nobody out.
+#[tokio::test]
+async fn r134_an_answer_that_is_none_keeps_the_session() {
+    let site = site().await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    for behaviour in [
+        Endpoint::Refuses(401, "access_denied"),
+        Endpoint::Refuses(401, "invalid_client"),
+        Endpoint::Refuses(403, "unauthorized_client"),
+        Endpoint::Redirects(307),
+        Endpoint::Html,
+        Endpoint::Garbage,
+        Endpoint::Huge,
+    ] {
+        site.pass(100);
+        site.provider().set_token_endpoint(behaviour);
+        let answer = visitor.refresh().await;
+        answer.is_json(502, "identity_provider_answer");
+        assert!(!answer.has("set-cookie"), "{behaviour:?}");
+        assert_goes_on(&site, &mut visitor).await;
+    }
+    assert_eq!(site.provider().requests_elsewhere(), 0);
+}
+
+#[tokio::test]
+async fn r135_r136_a_refreshed_id_token_of_another_login_ends_the_session() {
+    let site = site().await;
+    let now = site.now().as_unix();
+    for changes in [
+        json!({ "iss": "https://evil.example/" }),
+        json!({ "sub": GRACE.subject }),
+        json!({ "aud": "another" }),
+        json!({ "aud": [site.provider().issuer, "another"] }),
+        json!({ "azp": "another" }),
+        json!({ "nonce": "another" }),
+        json!({ "auth_time": now + 1_000_000 }),
+        json!({ "amr": ["mfa"] }),
+        json!({ "acr": "http://schemas.openid.net/pape/policies/2007/06/multi-factor" }),
+        json!({ "org_id": "org_theirs" }),
+        json!({ "at_hash": "another" }),
+        json!({ "exp": 1 }),
+    ] {
+        site.provider().change_refreshed_claims(json!({}));
+        let mut visitor = Visitor::logged_in(&site, ADA).await;
+        let cookie = visitor.session().unwrap().to_owned();
+        site.pass(100);
+        site.provider().change_refreshed_claims(changes.clone());
+        let answer = visitor.refresh().await;
+        assert_is_over(&site, &mut visitor, &answer, &cookie).await;
+        let thrown_away = &site.provider().last_token_response()["refresh_token"];
+        assert_eq!(
+            site.provider().revoked().last(),
+            thrown_away.as_str().map(str::to_owned).as_ref(),
+            "{changes}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn r135_an_access_token_of_another_user_or_api_ends_the_session() {
+    let site = Site::start_with(&[OFFLINE, API]).await;
+    for changes in [
+        json!({ "sub": GRACE.subject }),
+        json!({ "aud": "https://another.example" }),
+        json!({ "iss": "https://evil.example/" }),
+        json!({ "nonce": "x" }),
+    ] {
+        let mut visitor = Visitor::logged_in(&site, ADA).await;
+        let cookie = visitor.session().unwrap().to_owned();
+        site.pass(100);
+        site.provider().change_refreshed_access_token_claims(changes);
+        let answer = visitor.refresh().await;
+        assert_is_over(&site, &mut visitor, &answer, &cookie).await;
+        site.provider().change_refreshed_access_token_claims(json!({}));
+    }
+}
+
+#[tokio::test]
+async fn r135_a_refresh_without_an_id_token_will_do_for_an_api() {
+    let site = Site::start_with(&[OFFLINE, API]).await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    site.pass(100);
+    site.provider().change_refresh_response(json!({ "id_token": null }));
+    let token = visitor.refresh().await.json()["api_key"].as_str().unwrap().to_owned();
+    let claims = site.call_api(&token).await.json();
+    assert_eq!((&claims["sub"], &claims["name"]), (&json!(ADA.subject), &json!(ADA.name)));
+    assert_goes_on(&site, &mut visitor).await;
+}
+
+/// Without an API the ID token is the key, and none came. The next refresh token is kept.
+#[tokio::test]
+async fn r135_a_refresh_without_an_id_token_brings_no_key_where_that_is_the_key() {
+    let site = site().await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let token = visitor.api_key().await;
+    site.pass(100);
+    site.provider().change_refresh_response(json!({ "id_token": null }));
+    let answer = visitor.refresh().await;
+    answer.is_json(502, "identity_provider_answer");
+    assert!(!answer.has("set-cookie"));
+    assert_eq!(site.call_api(&token).await.status(), 200);
+    assert_goes_on(&site, &mut visitor).await;
+}
+
+#[tokio::test]
+async fn a_provider_that_does_not_rotate_is_refreshed_with_the_same_token() {
+    let site = site().await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    site.pass(100);
+    site.provider().change_refresh_response(json!({ "refresh_token": null }));
+    assert_eq!(visitor.refresh().await.status(), 200);
+    let first = site.provider().last_token_request()["refresh_token"].clone();
+    site.pass(100);
+    visitor.refresh().await;
+    assert_eq!(site.provider().last_token_request()["refresh_token"], first);
+}
+
+/// R137: whichever way it ends.
+#[tokio::test]
+async fn r137_a_session_that_ends_while_it_is_refreshed_stays_ended() {
+    let site = site().await;
+    for way in ["logout", "back-channel logout", "logout everywhere"] {
+        let mut visitor = Visitor::logged_in(&site, ADA).await;
+        let cookie = visitor.session().unwrap().to_owned();
+        site.pass(100);
+        let gate = site.provider().hold_refreshes();
+        let mut refreshing = visitor.clone();
+        let refresh = tokio::spawn(async move { refreshing.refresh().await });
+        gate.arrival().await;
+        match way {
+            "logout" => drop(visitor.submit("/logout").await),
+            "logout everywhere" => drop(visitor.submit("/logout?everywhere=true").await),
+            _ => {
+                let token = site.provider().logout_token(ADA, &json!({}));
+                assert_eq!(site.post_logout_token(&token).await.status(), 200);
+            }
+        }
+        gate.open();
+        let answer = refresh.await.unwrap();
+        answer.is_json(401, "session_ended");
+        assert_eq!(answer.cookies_cleared(), [SESSION]);
+        let response = site.provider().last_token_response();
+        let next = response["refresh_token"].as_str().unwrap();
+        assert!(site.provider().revoked().iter().any(|token| token == next), "{way}");
+        assert_eq!(site.live_sessions().await, 0);
+        visitor.plant(SESSION, &cookie);
+        visitor.fetch("/protected").await.is_json(401, "session_ended");
+        let token = response["id_token"].as_str().unwrap();
+        site.call_api(token).await.is_json(401, "session_ended");
+        site.provider().let_refreshes_pass();
+        // What a logout ended is what there was, and the next login comes later.
+        site.pass(100);
+    }
+}
+
+#[tokio::test]
+async fn r138_a_refresh_is_granted_no_more_than_the_login() {
+    let site = Site::start_with(&[OFFLINE, API]).await;
+    for (response, access_token) in [
+        (json!({ "scope": "openid profile email offline_access admin" }), json!({})),
+        (json!({}), json!({ "scope": "openid profile email admin" })),
+    ] {
+        let mut visitor = Visitor::logged_in(&site, ADA).await;
+        let cookie = visitor.session().unwrap().to_owned();
+        site.pass(100);
+        site.provider().change_refresh_response(response);
+        site.provider().change_refreshed_access_token_claims(access_token);
+        let answer = visitor.refresh().await;
+        assert_is_over(&site, &mut visitor, &answer, &cookie).await;
+    }
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    site.pass(100);
+    site.provider().change_refresh_response(json!({ "scope": "openid" }));
+    site.provider().change_refreshed_access_token_claims(json!({ "scope": "openid" }));
+    assert_eq!(visitor.refresh().await.status(), 200);
+    assert_goes_on(&site, &mut visitor).await;
+}
+
+#[tokio::test]
+async fn r112_a_logout_revokes_the_refresh_token_once_the_session_has_ended() {
+    let site = site().await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let token = site.provider().last_token_response()["refresh_token"].clone();
+    let answer = visitor.submit("/logout").await;
+    assert!(answer.location().starts_with(&site.provider().issuer));
+    assert_eq!(json!(site.provider().revoked()), json!([token]));
+
+    // The refresh token is sealed for the cookie: a logout by the API key cannot read it.
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let bearer = format!("Bearer {}", visitor.api_key().await);
+    site.send(Method::POST, "/logout", &[("authorization", &bearer)])
+        .await
+        .is_json(200, "signed_out");
+    assert_eq!(site.provider().revoked().len(), 1);
+    assert_eq!(site.live_sessions().await, 0);
+}
+
+#[tokio::test]
+async fn r112_a_revocation_that_fails_blocks_no_logout() {
+    let site = site().await;
+    for behaviour in [Revocation::Fails(500), Revocation::Fails(307), Revocation::Silent] {
+        site.provider().set_revocation(behaviour);
+        let mut visitor = Visitor::logged_in(&site, ADA).await;
+        let started = Instant::now();
+        let answer = visitor.submit("/logout").await;
+        assert!(answer.location().starts_with(&site.provider().issuer), "{behaviour:?}");
+        assert!(started.elapsed() < Duration::from_secs(4), "{behaviour:?}");
+        assert_eq!((visitor.session(), site.live_sessions().await), (None, 0));
+    }
+    site.provider().change_metadata(json!({ "revocation_endpoint": null }));
+    site.pass(HOUR);
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    visitor.submit("/logout").await.location();
+    assert_eq!((visitor.session(), site.live_sessions().await), (None, 0));
+    assert!(site.provider().revoked().is_empty());
+}
+
+#[tokio::test]
+async fn a_session_without_a_refresh_token_cannot_be_refreshed() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    site.pass(100);
+    let answer = visitor.refresh().await;
+    answer.is_json(409, "not_refreshable");
+    assert!(!answer.has("set-cookie"));
+    assert_eq!(site.provider().refreshes(), 0);
+    assert_eq!(visitor.fetch("/protected").await.status(), 200);
+}
+
+#[tokio::test]
+async fn r167_only_a_page_of_ours_may_ask_for_new_tokens() {
+    let site = Site::start_with(&[OFFLINE, ("ALLOWED_ORIGINS", "https://app.example")]).await;
+    let visitor = Visitor::logged_in(&site, ADA).await;
+    let cookie = visitor.cookie_header();
+    site.pass(100);
+    let calls = site.store().calls();
+    for headers in [
+        &[("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")][..],
+        &[("origin", "https://app.example")],
+        &[("origin", "null"), ("sec-fetch-site", "same-origin")],
+        &[("origin", "https://evil.api.example.com"), ("sec-fetch-site", "same-site")],
+        &[("sec-fetch-site", "none")],
+        &[],
+    ] {
+        let all = [&[("cookie", cookie.as_str())], headers].concat();
+        let answer = site.send(Method::POST, "/refresh", &all).await;
+        answer.is_json(403, "cross_site_request");
+        assert!(!answer.has("access-control-allow-origin") && !answer.has("set-cookie"));
+    }
+    assert_eq!((site.store().calls(), site.provider().refreshes()), (calls, 0));
+}
+
+#[tokio::test]
+async fn the_cookie_alone_opens_a_refresh() {
+    let site = site().await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let bearer = format!("Bearer {}", visitor.api_key().await);
+    site.pass(100);
+    let calls = site.store().calls();
+    let own = ("origin", ORIGIN);
+    for headers in
+        [&[own][..], &[own, ("authorization", &bearer)], &[own, ("cookie", "__Host-session=x")]]
+    {
+        let answer = site.send(Method::POST, "/refresh", headers).await;
+        answer.is_json(401, "session_ended");
+    }
+    assert_eq!((site.store().calls(), site.provider().refreshes()), (calls, 0));
+    for method in [Method::GET, Method::HEAD, Method::PUT, Method::OPTIONS] {
+        let answer = visitor.send(method, "/refresh", Sending::SCRIPT, &[own]).await;
+        assert_eq!((answer.status(), answer.header("allow")), (405, "POST"));
+    }
+    let mut stranger = Visitor::new(&site);
+    stranger.plant(SESSION, &"A".repeat(43));
+    let answer = stranger.refresh().await;
+    answer.is_json(401, "session_ended");
+    assert_eq!(answer.cookies_cleared(), [SESSION]);
+    assert_eq!(site.provider().refreshes(), 0);
+}
+
+#[tokio::test]
+async fn r096_a_store_that_is_down_ends_no_session() {
+    let site = site().await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    site.pass(100);
+    site.store().set_down(true);
+    let answer = visitor.refresh().await;
+    answer.is_json(503, "session_store_unavailable");
+    assert!(!answer.has("set-cookie"));
+    assert_eq!(site.provider().refreshes(), 0);
+    site.store().set_down(false);
+    assert_goes_on(&site, &mut visitor).await;
+}
+
+#[tokio::test]
+async fn r101_a_key_that_is_not_to_be_shown_is_not_in_the_answer() {
+    let site = Site::start_with(&[OFFLINE, ("SHOW_KEY", "false")]).await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    site.pass(100);
+    let answer = visitor.refresh().await;
+    let mut members: Vec<_> = answer.json().as_object().unwrap().keys().cloned().collect();
+    members.sort();
+    assert_eq!(members, ["expires_at", "expires_in", "renew_in", "session_ends_at"]);
+    let response = site.provider().last_token_response();
+    for name in ["id_token", "access_token", "refresh_token"] {
+        let token = response[name].as_str().unwrap();
+        assert!(!answer.text().contains(&token[token.len() - 20..]), "{name}");
+    }
+}
+
+/// R98, R101: a refresh token is in nobody's hands but the provider's and ours.
+#[tokio::test]
+async fn r098_r101_no_refresh_token_is_shown_or_can_be_read_in_the_store() {
+    let site = site().await;
+    let mut visitor = Visitor::new(&site);
+    let mut answers = vec![visitor.log_in(ADA).await];
+    let mut tokens = vec![site.provider().last_token_response()];
+    site.pass(100);
+    answers.push(visitor.refresh().await);
+    tokens.push(site.provider().last_token_response());
+    answers.push(visitor.open("/").await);
+    answers.push(visitor.submit("/logout").await);
+    let text = |response: &Value, name: &str| response[name].as_str().unwrap().to_owned();
+    let dump = site.store().dump();
+    for response in &tokens {
+        let refresh_token = text(response, "refresh_token");
+        assert_absent(
+            &dump,
+            &[("refresh token", &refresh_token), ("token", &text(response, "id_token"))],
+        );
+        for answer in &answers {
+            assert!(!format!("{answer:?}").contains(&refresh_token), "{answer:?}");
+        }
+    }
+}
