@@ -195,7 +195,8 @@ class Template(unittest.TestCase):
                 "Login": {"/*"},
                 "Callback": {"/*/callback"},
                 "Protected": {"/*/protected"},
-                "Logout": {"/*/logout", "/*/signed-out"},
+                "Logout": {"/*/backchannel-logout", "/*/logout", "/*/signed-out"},
+                "Refresh": {"/*/refresh"},
             },
         )
 
@@ -337,6 +338,9 @@ class Deployment(unittest.TestCase):
         self.assertEqual(self.outputs["AllowedCallbackUrls"], "https://api.example.com/callback")
         self.assertEqual(self.outputs["AllowedLogoutUrls"], "https://api.example.com/signed-out")
         self.assertEqual(self.outputs["ApplicationLoginUri"], "https://api.example.com/login")
+        self.assertEqual(
+            self.outputs["BackChannelLogoutUrl"], "https://api.example.com/backchannel-logout"
+        )
         self.assertNotIn("DomainTarget", self.outputs)
         self.assertEqual(self.outputs["SecretKeyArn"], self.secrets["SecretKey"])
         self.assertEqual(self.outputs["ClientSecretArn"], self.secrets["ClientSecretStore"])
@@ -345,8 +349,20 @@ class Deployment(unittest.TestCase):
         client = MOTO.client("dynamodb")
         table = client.describe_table(TableName=self.outputs["SessionTableName"])["Table"]
         self.assertEqual(table["KeySchema"], [{"AttributeName": "pk", "KeyType": "HASH"}])
+        types = {one["AttributeName"]: one["AttributeType"] for one in table["AttributeDefinitions"]}
         self.assertEqual(
-            table["AttributeDefinitions"], [{"AttributeName": "pk", "AttributeType": "S"}]
+            types, {"pk": "S", "subject": "B", "provider_session": "B", "issued_at": "N"}
+        )
+        indexes = {
+            index["IndexName"]: [key["AttributeName"] for key in index["KeySchema"]]
+            for index in table["GlobalSecondaryIndexes"]
+        }
+        self.assertEqual(
+            indexes,
+            {
+                "by_subject": ["subject", "issued_at"],
+                "by_provider_session": ["provider_session", "subject"],
+            },
         )
         self.assertEqual(table["BillingModeSummary"]["BillingMode"], "PAY_PER_REQUEST")
         self.assertEqual(str(table["DeletionProtectionEnabled"]).lower(), "true")
@@ -374,16 +390,26 @@ class Deployment(unittest.TestCase):
         table = MOTO.client("dynamodb").describe_table(TableName=self.outputs["SessionTableName"])
         table = table["Table"]["TableArn"]
         key, secret = self.secrets["SecretKey"], self.secrets["ClientSecretStore"]
+        all_of_rows = {
+            (table, action) for action in ["GetItem", "PutItem", "UpdateItem", "DeleteItem"]
+        }
         expected = {
             "Login": {(table, "GetItem"), (table, "UpdateItem"), (key, "GetSecretValue")},
             "Callback": {
+                (table, "ConditionCheckItem"),
                 (table, "PutItem"),
                 (table, "DeleteItem"),
                 (key, "GetSecretValue"),
                 (secret, "GetSecretValue"),
             },
             "Protected": {(table, "GetItem"), (table, "UpdateItem")},
-            "Logout": {(table, "GetItem"), (table, "UpdateItem"), (table, "DeleteItem")},
+            "Logout": {
+                *all_of_rows,
+                (f"{table}/index/by_subject", "Query"),
+                (f"{table}/index/by_provider_session", "Query"),
+                (secret, "GetSecretValue"),
+            },
+            "Refresh": {*all_of_rows, (secret, "GetSecretValue")},
         }
         found = {}
         for name in functions():

@@ -9,6 +9,7 @@ pub mod browser;
 pub mod certified_provider;
 pub mod chromium;
 pub mod documentation;
+pub mod listener;
 pub mod misbehaving_provider;
 pub mod observed_store;
 pub mod page;

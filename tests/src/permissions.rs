@@ -69,8 +69,14 @@ impl Permissions {
 }
 
 fn allowed(function: &Function) -> BTreeSet<String> {
-    let of_table = |resources: &[String]| resources == ["SessionTable.Arn"];
+    let of_table = |resources: &[String]| resources.iter().all(|name| is_of_table(name));
     let statements = function.statements.iter();
     let statements = statements.filter(|statement| of_table(&statement.resources));
     statements.flat_map(|statement| statement.actions.clone()).collect()
+}
+
+/// Whether an ARN, as the template's reader writes it, is that of the table or of one of its indexes.
+#[must_use]
+pub fn is_of_table(resource: &str) -> bool {
+    resource == "SessionTable.Arn" || resource.starts_with("SessionTable.Arn/index/")
 }

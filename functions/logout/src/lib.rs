@@ -43,7 +43,7 @@ pub struct Logout {
     backchannel: BackchannelLogout,
     config: GuardConfig,
     cookies: CookieJar,
-    credentials: Option<StoredSecret<ClientCredentials>>,
+    credentials: StoredSecret<ClientCredentials>,
     guard: Guard,
     keys: Arc<Keys>,
     provider: Arc<dyn IdentityProvider>,

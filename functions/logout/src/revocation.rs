@@ -6,7 +6,6 @@ use shared::{
     clock::Timestamp,
     provider::{self, ClientCredentials, Metadata, RefreshTokenGrant},
     session::Renewability,
-    stored_secret::StoredSecret,
 };
 
 use crate::Logout;
@@ -16,15 +15,7 @@ impl Logout {
     /// token. It is in nobody's hands by then, so whatever fails is logged and no more (R112).
     pub(crate) async fn revoke_refresh_token(&self, ended: &Renewability, now: Timestamp) {
         let Renewability::Renewable(renewable) = ended else { return };
-        let Some(credentials) = &self.credentials else {
-            tracing::warn!(
-                event = "refresh_token.not_revoked",
-                hint = "neither CLIENT_SECRET nor CLIENT_SECRET_ARN is set for this function",
-                "a refresh token that nobody has any more lives on at the provider"
-            );
-            return;
-        };
-        match self.client(credentials, now).await {
+        match self.client(now).await {
             Ok((metadata, credentials)) => {
                 let refresh_token = renewable.grant.refresh_token.expose();
                 let grant = RefreshTokenGrant { refresh_token, credentials: &credentials };
@@ -40,9 +31,8 @@ impl Logout {
 
     async fn client(
         &self,
-        credentials: &StoredSecret<ClientCredentials>,
         now: Timestamp,
     ) -> Result<(Arc<Metadata>, Arc<ClientCredentials>), Box<dyn Error + Send + Sync>> {
-        Ok((self.keys.metadata(now).await?, credentials.current(now).await?))
+        Ok((self.keys.metadata(now).await?, self.credentials.current(now).await?))
     }
 }

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use callback::CallbackConfig;
 use login::LoginConfig;
+use logout::LogoutConfig;
+use refresh::RefreshConfig;
 use serde_json::json;
 use shared::{config::Settings, guard::GuardConfig, store::table};
 use tests::{
     misbehaving_provider::ADA,
-    permissions::{Permissions, REQUIRED},
+    permissions::{Permissions, REQUIRED, is_of_table},
     site::{SECRET_KEY, Site},
     template::{Function, Stack, Statement, Template},
     visitor::Visitor,
@@ -89,8 +91,10 @@ fn r181_no_function_may_read_a_secret_that_its_code_does_not_need() {
 fn r181_every_right_is_one_on_the_table_or_on_a_secret() {
     for function in stack().functions() {
         for statement in &function.statements {
-            let of_table = statement.resources == ["SessionTable.Arn"]
+            let of_table = statement.resources.iter().all(|name| is_of_table(name))
                 && statement.actions.iter().all(|action| action.starts_with("dynamodb:"));
+            let of_indexes = statement.resources.iter().any(|name| name.contains("/index/"));
+            assert_eq!(of_indexes, statement.actions == ["dynamodb:Query"], "{statement:?}");
             let of_secrets = statement.actions == ["secretsmanager:GetSecretValue"];
             assert!(of_table || of_secrets, "{}: {statement:?}", function.binary);
             let wide = |text: &String| text.contains('*');
@@ -209,7 +213,9 @@ fn faults(function: &Function, secrets: &BTreeSet<&str>) -> Option<String> {
     match &function.binary[..] {
         "callback" => drop(CallbackConfig::from_settings(&mut settings)),
         "login" => drop(LoginConfig::from_settings(&mut settings)),
-        "logout" | "protected" => drop(GuardConfig::from_settings(&mut settings)),
+        "logout" => drop(LogoutConfig::from_settings(&mut settings)),
+        "protected" => drop(GuardConfig::from_settings(&mut settings)),
+        "refresh" => drop(RefreshConfig::from_settings(&mut settings)),
         other => unreachable!("add what {other} reads"),
     }
     settings.finish().err().map(|error| error.to_string())

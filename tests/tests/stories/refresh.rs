@@ -6,7 +6,7 @@ use http::Method;
 use serde_json::{Value, json};
 use tests::{
     answer::Answer,
-    misbehaving_provider::{ADA, GRACE, Revocation, Endpoint},
+    misbehaving_provider::{ADA, Endpoint, GRACE, Revocation},
     secrets::assert_absent,
     site::{ORIGIN, Site},
     visitor::{SESSION, Sending, Visitor},
