@@ -47,11 +47,11 @@ async function copy(source) {
 }
 
 // Counts from the server's remaining seconds: the visitor's clock may be wrong, its pace is not.
-const opened = Date.now();
+let counted = Date.now();
 function countDown() {
   const target = element("time-left");
   if (!target) return;
-  const left = seconds(target.dataset.seconds * 1000 - (Date.now() - opened));
+  const left = seconds(target.dataset.seconds * 1000 - (Date.now() - counted));
   target.textContent = left > 0 ? `${duration(left)} left` : "Expired";
   target.parentElement.classList.toggle("over", left === 0);
 }
@@ -64,7 +64,7 @@ function duration(left) {
   return `${left} s`;
 }
 
-const token = element("token")?.textContent;
+let token = element("token")?.textContent;
 const what = token ? "key" : "session";
 const pause = 1000;
 const longest = 30000;
@@ -83,6 +83,8 @@ async function ask() {
   clearTimeout(timer);
   if (asking || stopped || document.hidden) return;
   asking = true;
+  if (Date.now() >= renewAt) await renew();
+  if (stopped) return;
   asked = Date.now();
   let verdict;
   try {
@@ -99,6 +101,7 @@ async function ask() {
     last = `Answer ${answers} came at ${new Date().toLocaleTimeString()} after ${Date.now() - asked} ms.`;
     say("http-status", `HTTP ${response.status}`);
     verdict = judge(response, show(text));
+    if (verdict.stop && renewAt < Infinity) verdict = await renewInstead(verdict);
   } catch {
     if (leaving.signal.aborted) return;
     reachable = false;
@@ -107,6 +110,88 @@ async function ask() {
   }
   asking = false;
   settle(verdict);
+}
+
+// When to have the token renewed: shortly before it ends, and never where the session cannot be.
+const { renewIn } = element("live").dataset;
+let renewAt = renewIn === undefined ? Infinity : counted + renewIn * 1000;
+let refusals = 0;
+
+// Answers "renewed", "later", or "never".
+async function renew() {
+  let wait = 0;
+  try {
+    const response = await fetch("/refresh", {
+      method: "POST",
+      cache: "no-store",
+      headers: { Accept: "application/json" },
+      redirect: "error",
+      signal: AbortSignal.any([leaving.signal, AbortSignal.timeout(25000)]),
+    });
+    const answer = await response.json();
+    if (response.ok) {
+      adopt(answer);
+      return "renewed";
+    }
+    if (response.status < 500 && response.status !== 429) {
+      renewAt = Infinity;
+      if (response.status === 401) {
+        settle({ state: "bad", words: "Session ended: you are logged out", why: "It could not be renewed.", stop: true });
+      } else {
+        say("renewal", `The ${what} cannot be renewed. It ends when its time is over.`);
+      }
+      return "never";
+    }
+    wait = retryAfter(response.headers.get("Retry-After"));
+  } catch { /* no answer, or none that can be read */ }
+  refusals += 1;
+  renewAt = Date.now() + Math.max(wait, Math.min(pause * 2 ** refusals, longest));
+  say("renewal", `The ${what} could not be renewed just now. This page tries again by itself.`);
+  return "later";
+}
+
+// The token is refused: it may have been replaced in another tab, or have ended while this one slept.
+async function renewInstead(refused) {
+  switch (await renew()) {
+    case "renewed": return { state: "wait", words: `The ${what} was renewed`, why: "" };
+    case "later": return { state: "wait", words: `The ${what} has ended`, why: "It could not be renewed just now.", retry: renewAt - Date.now() };
+    default: return refused;
+  }
+}
+
+function adopt({ api_key: next, expires_at: expiresAt, expires_in: expiresIn, renew_in: renewsIn, session_ends_at: endsAt }) {
+  refusals = 0;
+  renewAt = renewsIn === null ? Infinity : Date.now() + Math.max(renewsIn * 1000, pause);
+  say("renewal", `Renewed at ${new Date().toLocaleTimeString()}.`);
+  tellTime("#session-end time", endsAt);
+  if (next === undefined || next === token) return;
+  token = next;
+  const parts = next.split(".");
+  element("token").replaceChildren(...parts.flatMap((part, index) => {
+    const span = document.createElement("span");
+    span.className = `part-${index + 1}`;
+    span.textContent = part;
+    return index > 0 ? [".", span] : [span];
+  }));
+  element("curl").querySelector(".quiet").textContent = next;
+  element("token-header").textContent = readable(parts[0]);
+  element("token-claims").textContent = readable(parts[1]);
+  counted = Date.now();
+  element("time-left").dataset.seconds = expiresIn;
+  tellTime("#key time", expiresAt);
+  countDown();
+}
+
+function tellTime(selector, moment) {
+  const target = document.querySelector(selector);
+  const text = new Date(moment * 1000).toISOString();
+  target.dateTime = `${text.slice(0, 19)}Z`;
+  target.textContent = `${text.slice(0, 10)} ${text.slice(11, 19)} UTC`;
+}
+
+function readable(part) {
+  const bytes = Uint8Array.from(atob(part.replaceAll("-", "+").replaceAll("_", "/")), (byte) => byte.charCodeAt(0));
+  return JSON.stringify(JSON.parse(new TextDecoder().decode(bytes)), null, 2);
 }
 
 function show(text) {

@@ -121,6 +121,7 @@ impl Login {
                 },
                 protected_url,
                 session_ends_at: session.ends_at,
+                renews_at: session.renews_at,
                 now,
             }
             .render()

@@ -23,6 +23,8 @@ pub struct KeyPage<'a> {
     pub protected_url: &'a str,
     /// When the session ends if nothing ends it sooner.
     pub session_ends_at: Timestamp,
+    /// When the page should have the token renewed. `None`: it cannot be.
+    pub renews_at: Option<Timestamp>,
     /// When the page is made: what the time left on the token is counted from.
     pub now: Timestamp,
 }
@@ -64,6 +66,10 @@ impl KeyPage<'_> {
 
     fn heading(&self) -> &'static str {
         if self.key.is_some() { "Your API key" } else { "Your session" }
+    }
+
+    fn renew_in(&self) -> Option<u64> {
+        self.renews_at.map(|renews_at| renews_at.since(self.now).as_secs())
     }
 
     fn seconds_left(&self, key: &Key<'_>) -> u64 {

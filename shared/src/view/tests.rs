@@ -205,7 +205,8 @@ fn the_key_page_logs_out_without_a_script() {
 #[test]
 fn what_only_a_script_can_do_is_hidden_until_it_runs() {
     let page = Page::parse(&key_page(Some(key())));
-    for element in page.all("[data-copy], #verdict, #explanation, #again, #answer, #pace") {
+    let quiet = "[data-copy], #verdict, #explanation, #again, #answer, #pace, #renewal";
+    for element in page.all(quiet) {
         assert!(element.attr("hidden").is_some(), "{}", element.html());
     }
     assert_eq!(page.all("noscript").len(), 1);
@@ -237,6 +238,14 @@ fn the_time_left_is_counted_from_the_servers_clock() {
     assert_eq!(left(3_600).0, "1 h 0 min 0 s left");
     assert_eq!(left(86_399).0, "23 h 59 min 59 s left");
     assert_eq!(left(86_400).0, "1 d 0 h 0 min left");
+}
+
+#[test]
+fn a_session_that_can_be_refreshed_says_when() {
+    let page = Page::parse(&key_page(Some(key())));
+    assert_eq!(page.attribute("#live", "data-renew-in"), "3540");
+    assert_eq!(Page::parse(&key_page(None)).attribute("#live", "data-renew-in"), "3540");
+    assert!(Page::parse(&key_page_of(user())).all("[data-renew-in]").is_empty());
 }
 
 #[test]
@@ -428,6 +437,7 @@ fn key_page_made_of(value: &str) -> String {
         },
         protected_url: value,
         session_ends_at: NOW,
+        renews_at: None,
         now: NOW,
     }
     .render()
@@ -440,6 +450,7 @@ fn key_page(key: Option<Key<'_>>) -> String {
         user: user(),
         protected_url: "https://api.example/protected",
         session_ends_at: Timestamp::from_unix(NOW.as_unix() + 604_800),
+        renews_at: Some(Timestamp::from_unix(NOW.as_unix() + 3_540)),
         now: NOW,
     }
     .render()
@@ -452,6 +463,7 @@ fn key_page_of(user: User<'_>) -> String {
         user,
         protected_url: "https://api.example/protected",
         session_ends_at: NOW,
+        renews_at: None,
         now: NOW,
     }
     .render()
