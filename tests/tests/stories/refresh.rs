@@ -1,17 +1,25 @@
 //! `/refresh`: sessions that outlive their token.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use http::Method;
+use local::identity_provider::{IdentityProvider, Options, Surroundings};
+use secrecy::SecretString;
 use serde_json::{Value, json};
+use shared::random::Random;
 use tests::{
     answer::Answer,
     misbehaving_provider::{ADA, GRACE, Revocation, TokenEndpoint},
     secrets::assert_absent,
-    site::{ORIGIN, Site},
+    site::{CLIENT_ID, CLIENT_SECRET, MovedClock, ORIGIN, Site},
     visitor::{SESSION, Sending, Visitor},
 };
 use tokio::task::JoinSet;
+
+use crate::elsewhere::Elsewhere;
 
 const HOUR: u64 = 3_600;
 const OFFLINE: (&str, &str) = ("SCOPE", "openid profile email offline_access");
@@ -581,4 +589,49 @@ async fn r098_r101_no_refresh_token_is_shown_or_can_be_read_in_the_store() {
             assert!(!format!("{answer:?}").contains(&refresh_token), "{answer:?}");
         }
     }
+}
+
+/// The development provider, which is strict: it rotates refresh tokens, and revokes the family of
+/// one that it sees again.
+#[tokio::test]
+async fn against_the_development_provider_from_login_to_logout() {
+    let clock = MovedClock::new();
+    let mut options = Options::new(CLIENT_ID, SecretString::from(CLIENT_SECRET));
+    options.redirect_uris = vec![format!("{ORIGIN}/callback")];
+    options.token_lifetime = Some(Duration::from_secs(600));
+    let provider = IdentityProvider::bind(
+        SocketAddr::from(([127, 0, 0, 1], 0)),
+        options,
+        Surroundings::Machine,
+        clock.as_clock(),
+        Random::system(),
+    )
+    .await
+    .unwrap();
+    let site = Site::at(provider.issuer(), clock, &[OFFLINE]);
+    tokio::spawn(provider.serve());
+    let (mut visitor, mut elsewhere) = (Visitor::new(&site), Elsewhere::new());
+    let form = elsewhere.open(visitor.start("/login").await.as_str()).await;
+    let back = elsewhere.sign_in(&form, "ada@example.com").await;
+    visitor.arrive(&back).await;
+    let first = visitor.api_key().await;
+
+    // Past the end of the token, and of those after it.
+    for _ in 0..5 {
+        site.pass(700);
+        let mut refreshes = JoinSet::new();
+        for _ in 0..4 {
+            let mut visitor = visitor.clone();
+            refreshes.spawn(async move { visitor.refresh().await });
+        }
+        for answer in refreshes.join_all().await {
+            assert_eq!(answer.status(), 200, "{answer:?}");
+            let token = answer.json()["api_key"].as_str().unwrap().to_owned();
+            assert_eq!(site.call_api(&token).await.json()["email"], "ada@example.com");
+        }
+    }
+    site.call_api(&first).await.is_json(401, "token_expired");
+    let last = visitor.api_key().await;
+    visitor.submit("/logout").await;
+    site.call_api(&last).await.is_json(401, "session_ended");
 }
