@@ -14,8 +14,9 @@ async fn r131_twenty_refreshes_by_several_processes_are_one_token_request_and_al
     let settings = [("SCOPE", "openid profile email offline_access"), ("TOKEN_LIFETIME", "30s")];
     let watch = Watch::start_deployed(6, &settings).await;
     let mut browser = Browser::at(watch.base_url());
-    let form = browser.get("/login?connection=github").await.follow_all().await.form();
-    form.press("Ada Lovelace").await.follow_all().await;
+    let login = browser.get("/login?connection=github").await.follow_all().await;
+    let form = login.form_at("form:has(#email)");
+    form.fill("email", "ada@example.com").submit().await.follow_all().await;
     assert!(browser.cookie("session").is_some());
 
     // A token is left alone for half of its life.
