@@ -1,7 +1,9 @@
 //! `/refresh`: sessions that outlive their token.
 
 use std::{
+    io::{Read, Seek},
     net::SocketAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -563,6 +565,73 @@ async fn r101_a_key_that_is_not_to_be_shown_is_not_in_the_answer() {
         let token = response[name].as_str().unwrap();
         assert!(!answer.text().contains(&token[token.len() - 20..]), "{name}");
     }
+}
+
+/// R173, R175: what happened has a name, and no refresh token is in any line.
+#[tokio::test]
+async fn r173_r175_what_became_of_a_refresh_is_logged_without_its_tokens() {
+    let log = Arc::new(tempfile::tempfile().unwrap());
+    let subscriber = gateway::logging::subscriber(true, "local::main", Arc::clone(&log));
+    let guard = tracing::subscriber::set_default(subscriber);
+    let site = site().await;
+    let mut tokens = Vec::new();
+    let mut log_in = async || {
+        let visitor = Visitor::logged_in(&site, ADA).await;
+        tokens.push(site.provider().last_token_response()["refresh_token"].clone());
+        site.pass(100);
+        visitor
+    };
+    let mut visitor = log_in().await;
+    visitor.refresh().await;
+    site.pass(100);
+    site.provider().set_token_endpoint(TokenEndpoint::Refuses(503, "x"));
+    visitor.refresh().await;
+    site.provider().set_token_endpoint(TokenEndpoint::Works);
+    site.provider().revoke_all();
+    visitor.refresh().await;
+    visitor.refresh().await;
+    let mut visitor = log_in().await;
+    site.provider().set_revocation(Revocation::Fails(500));
+    site.provider().change_refreshed_claims(json!({ "sub": GRACE.subject }));
+    visitor.refresh().await;
+    let mut visitor = log_in().await;
+    visitor.submit("/logout").await;
+    drop(guard);
+
+    let mut lines = String::new();
+    (&*log).rewind().unwrap();
+    (&*log).read_to_string(&mut lines).unwrap();
+    let log = lines.clone().into_bytes();
+    let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let text = |line: &Value, name: &str| line[name].as_str().unwrap_or_default().to_owned();
+    let events: Vec<_> = lines.map(|line| (text(&line, "event"), text(&line, "error"))).collect();
+    let events: Vec<_> = events
+        .iter()
+        .filter(|(event, _)| event.starts_with("refresh"))
+        .map(|(event, error)| (event.as_str(), error.as_str()))
+        .collect();
+    assert_eq!(
+        events,
+        [
+            ("refresh.succeeded", ""),
+            ("refresh.failed", "the provider gave no new tokens: the provider is unavailable"),
+            (
+                "refresh.session_ended",
+                "the refresh token works no more: the provider refused the grant: invalid_grant"
+            ),
+            ("refresh.refused", "the cookie opens no session"),
+            ("refresh_token.not_revoked", "the answer has status 500"),
+            (
+                "refresh.session_ended",
+                "the ID token is not acceptable: the claim `sub` is not the login's"
+            ),
+            ("refresh_token.not_revoked", "the answer has status 500"),
+        ]
+    );
+    for token in tokens {
+        assert_absent(&log, &[("a refresh token", token.as_str().unwrap())]);
+    }
+    assert_absent(&log, &[("the client secret", CLIENT_SECRET), ("the subject", ADA.subject)]);
 }
 
 /// R98, R101: a refresh token is in nobody's hands but the provider's and ours.
