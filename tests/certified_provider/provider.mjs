@@ -69,6 +69,8 @@ function rotateKeys() {
       jwks: '/.well-known/jwks.json',
     },
     pkce: { required: () => true },
+    // As at Auth0 with rotation: a refresh token works once.
+    rotateRefreshToken: true,
     scopes: ['openid', 'offline_access'],
     claims: {
       openid: ['sub'],
@@ -100,6 +102,7 @@ function rotateKeys() {
     // Its own `dispatcher` refuses loopback, where the tests listen.
     fetch: (url, { dispatcher, ...options }) => globalThis.fetch(url, options),
   });
+  provider.use(consentToOfflineAccess);
   provider.use(spoilIdToken);
 }
 
@@ -126,6 +129,10 @@ async function interaction(request, response) {
     await provider.interactionFinished(request, response, result, { mergeWithLastSubmission: false });
     return;
   }
+  if (prompt.name === 'consent') {
+    await provider.interactionFinished(request, response, { consent: {} }, { mergeWithLastSubmission: true });
+    return;
+  }
   if (prompt.name !== 'login') throw new Error(`unexpected prompt ${prompt.name}`);
   page(response, 'Sign in', `<form method="post" action="/interaction/${uid}">
     <label>E-mail <input name="email" type="email" value="${escape(params.login_hint ?? '')}"></label>
@@ -143,6 +150,15 @@ async function logoutSource(ctx, form) {
 async function postLogoutSuccessSource(ctx) {
   page(ctx.res, 'Signed out', '<p>The session has ended.</p>');
   ctx.respond = false;
+}
+
+/** Auth0 gives a refresh token for the scope alone; this provider, where consent is asked for. */
+async function consentToOfflineAccess(ctx, next) {
+  const { scope = '', prompt = '' } = ctx.query;
+  if (ctx.path === '/authorize' && scope.split(' ').includes('offline_access')) {
+    ctx.query = { ...ctx.query, prompt: `${prompt} consent`.trim() };
+  }
+  await next();
 }
 
 async function spoilIdToken(ctx, next) {

@@ -201,6 +201,7 @@ impl Refresh {
     async fn give_up(&self, held: &HeldLease, now: Timestamp) {
         if let Err(error) = self.sessions.give_up(held, now).await {
             tracing::warn!(
+                event = "refresh.lease_not_given_up",
                 error = &error as &dyn std::error::Error,
                 "a lease that is needed no more runs out by itself"
             );

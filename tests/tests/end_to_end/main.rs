@@ -3,5 +3,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "what a story expects is its assertion")]
 
 mod certified;
+mod certified_refresh;
 mod chromium;
 mod machinery;
+mod processes;

@@ -1,17 +1,27 @@
 //! `/refresh`: sessions that outlive their token.
 
-use std::time::{Duration, Instant};
+use std::{
+    io::{Read, Seek},
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use http::Method;
+use local::identity_provider::{IdentityProvider, Options, Surroundings};
+use secrecy::SecretString;
 use serde_json::{Value, json};
+use shared::random::Random;
 use tests::{
     answer::Answer,
     misbehaving_provider::{ADA, Endpoint, GRACE, Revocation},
     secrets::assert_absent,
-    site::{ORIGIN, Site},
+    site::{CLIENT_ID, CLIENT_SECRET, MovedClock, ORIGIN, Site},
     visitor::{SESSION, Sending, Visitor},
 };
 use tokio::task::JoinSet;
+
+use crate::elsewhere::Elsewhere;
 
 const HOUR: u64 = 3_600;
 const OFFLINE: (&str, &str) = ("SCOPE", "openid profile email offline_access");
@@ -557,6 +567,73 @@ async fn r101_a_key_that_is_not_to_be_shown_is_not_in_the_answer() {
     }
 }
 
+/// R173, R175: what happened has a name, and no refresh token is in any line.
+#[tokio::test]
+async fn r173_r175_what_became_of_a_refresh_is_logged_without_its_tokens() {
+    let log = Arc::new(tempfile::tempfile().unwrap());
+    let subscriber = gateway::logging::subscriber(true, "local::main", Arc::clone(&log));
+    let guard = tracing::subscriber::set_default(subscriber);
+    let site = site().await;
+    let mut tokens = Vec::new();
+    let mut log_in = async || {
+        let visitor = Visitor::logged_in(&site, ADA).await;
+        tokens.push(site.provider().last_token_response()["refresh_token"].clone());
+        site.pass(100);
+        visitor
+    };
+    let mut visitor = log_in().await;
+    visitor.refresh().await;
+    site.pass(100);
+    site.provider().set_token_endpoint(TokenEndpoint::Refuses(503, "x"));
+    visitor.refresh().await;
+    site.provider().set_token_endpoint(TokenEndpoint::Works);
+    site.provider().revoke_all();
+    visitor.refresh().await;
+    visitor.refresh().await;
+    let mut visitor = log_in().await;
+    site.provider().set_revocation(Revocation::Fails(500));
+    site.provider().change_refreshed_claims(json!({ "sub": GRACE.subject }));
+    visitor.refresh().await;
+    let mut visitor = log_in().await;
+    visitor.submit("/logout").await;
+    drop(guard);
+
+    let mut lines = String::new();
+    (&*log).rewind().unwrap();
+    (&*log).read_to_string(&mut lines).unwrap();
+    let log = lines.clone().into_bytes();
+    let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let text = |line: &Value, name: &str| line[name].as_str().unwrap_or_default().to_owned();
+    let events: Vec<_> = lines.map(|line| (text(&line, "event"), text(&line, "error"))).collect();
+    let events: Vec<_> = events
+        .iter()
+        .filter(|(event, _)| event.starts_with("refresh"))
+        .map(|(event, error)| (event.as_str(), error.as_str()))
+        .collect();
+    assert_eq!(
+        events,
+        [
+            ("refresh.succeeded", ""),
+            ("refresh.failed", "the provider gave no new tokens: the provider is unavailable"),
+            (
+                "refresh.session_ended",
+                "the refresh token works no more: the provider refused the grant: invalid_grant"
+            ),
+            ("refresh.refused", "the cookie opens no session"),
+            ("refresh_token.not_revoked", "the answer has status 500"),
+            (
+                "refresh.session_ended",
+                "the ID token is not acceptable: the claim `sub` is not the login's"
+            ),
+            ("refresh_token.not_revoked", "the answer has status 500"),
+        ]
+    );
+    for token in tokens {
+        assert_absent(&log, &[("a refresh token", token.as_str().unwrap())]);
+    }
+    assert_absent(&log, &[("the client secret", CLIENT_SECRET), ("the subject", ADA.subject)]);
+}
+
 /// R98, R101: a refresh token is in nobody's hands but the provider's and ours.
 #[tokio::test]
 async fn r098_r101_no_refresh_token_is_shown_or_can_be_read_in_the_store() {
@@ -581,4 +658,49 @@ async fn r098_r101_no_refresh_token_is_shown_or_can_be_read_in_the_store() {
             assert!(!format!("{answer:?}").contains(&refresh_token), "{answer:?}");
         }
     }
+}
+
+/// The development provider, which is strict: it rotates refresh tokens, and revokes the family of
+/// one that it sees again.
+#[tokio::test]
+async fn against_the_development_provider_from_login_to_logout() {
+    let clock = MovedClock::new();
+    let mut options = Options::new(CLIENT_ID, SecretString::from(CLIENT_SECRET));
+    options.redirect_uris = vec![format!("{ORIGIN}/callback")];
+    options.token_lifetime = Some(Duration::from_secs(600));
+    let provider = IdentityProvider::bind(
+        SocketAddr::from(([127, 0, 0, 1], 0)),
+        options,
+        Surroundings::Machine,
+        clock.as_clock(),
+        Random::system(),
+    )
+    .await
+    .unwrap();
+    let site = Site::at(provider.issuer(), clock, &[OFFLINE]);
+    tokio::spawn(provider.serve());
+    let (mut visitor, mut elsewhere) = (Visitor::new(&site), Elsewhere::new());
+    let form = elsewhere.open(visitor.start("/login").await.as_str()).await;
+    let back = elsewhere.sign_in(&form, "ada@example.com").await;
+    visitor.arrive(&back).await;
+    let first = visitor.api_key().await;
+
+    // Past the end of the token, and of those after it.
+    for _ in 0..5 {
+        site.pass(700);
+        let mut refreshes = JoinSet::new();
+        for _ in 0..4 {
+            let mut visitor = visitor.clone();
+            refreshes.spawn(async move { visitor.refresh().await });
+        }
+        for answer in refreshes.join_all().await {
+            assert_eq!(answer.status(), 200, "{answer:?}");
+            let token = answer.json()["api_key"].as_str().unwrap().to_owned();
+            assert_eq!(site.call_api(&token).await.json()["email"], "ada@example.com");
+        }
+    }
+    site.call_api(&first).await.is_json(401, "token_expired");
+    let last = visitor.api_key().await;
+    visitor.submit("/logout").await;
+    site.call_api(&last).await.is_json(401, "session_ended");
 }

@@ -1,5 +1,7 @@
 //! What a person does with the bundle, in Chromium, through `cargo lambda watch`.
 
+mod refresh;
+
 use std::time::Duration;
 
 use serde_json::Value;

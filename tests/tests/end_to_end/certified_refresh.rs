@@ -1,0 +1,116 @@
+//! Sessions that outlive their token, against the certified provider.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use http::Method;
+use local::bundle::{Bundle, BundleConfig};
+use serde_json::{Value, json};
+use shared::{clock::Clock, config::Settings, random::Random, request::Function, seams::Seams};
+use tests::{
+    browser::Browser,
+    certified_provider::{CertifiedProvider, Client, Spoilt},
+};
+
+const BASE_URL: &str = "http://localhost:9000";
+
+/// The bundle, registered with the provider, under a clock that can be put forward: a token that
+/// just came is left alone.
+struct Story {
+    provider: CertifiedProvider,
+    browser: Browser,
+    ahead: Arc<AtomicU64>,
+}
+
+impl Story {
+    async fn logged_in() -> Self {
+        let client = Client::at(BASE_URL);
+        let provider = CertifiedProvider::start(&client).await;
+        let mut settings = Settings::from_values([
+            ("AUTH_HOST", provider.auth_host().to_owned()),
+            ("BASE_URL", BASE_URL.to_owned()),
+            ("CLIENT_ID", client.id),
+            ("CLIENT_SECRET", client.secret),
+            ("CONNECTIONS", "none".to_owned()),
+            ("SCOPE", "openid profile email offline_access".to_owned()),
+            ("SECRET_KEY", Random::system().token()),
+            ("SESSION_STORE", "memory".to_owned()),
+        ]);
+        let (config, seams) =
+            (BundleConfig::from_settings(&mut settings), Seams::from_settings(&mut settings));
+        settings.finish().expect("the settings are good");
+        let bundle = Arc::new(Bundle::new(config.expect("read"), &seams.expect("read")));
+        let ahead = Arc::new(AtomicU64::new(0));
+        let clock = Arc::clone(&ahead);
+        let mut browser = Browser::in_process(BASE_URL, move |request| {
+            let (bundle, ahead) = (Arc::clone(&bundle), clock.load(Ordering::SeqCst));
+            async move {
+                bundle.handle(request, Clock::system().now() + Duration::from_secs(ahead)).await
+            }
+        });
+        let form = browser.get("/login").await.follow_all().await.form();
+        form.fill("email", "ada@example.com").submit().await.follow_all().await;
+        assert!(browser.cookie("session").is_some());
+        Self { provider, browser, ahead }
+    }
+
+    fn pass(&self, seconds: u64) {
+        self.ahead.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    async fn refresh(&mut self) -> (u16, Value) {
+        let answer = self.browser.fetch(Method::POST, "/refresh", &[]).await;
+        (answer.status.as_u16(), answer.json())
+    }
+
+    async fn call_api(&mut self, token: &Value) -> u16 {
+        let bearer = format!("Bearer {}", token.as_str().expect("a token"));
+        let headers = [("authorization", bearer.as_str())];
+        self.browser.fetch(Method::GET, "/protected", &headers).await.status.as_u16()
+    }
+
+    async fn token_requests(&self) -> u64 {
+        self.provider.served().await.get("/oauth/token").copied().unwrap_or_default()
+    }
+}
+
+#[tokio::test]
+async fn a_session_is_refreshed_again_and_again_and_its_refresh_token_is_revoked_at_logout() {
+    let mut story = Story::logged_in().await;
+    for round in 1..=3 {
+        story.pass(61);
+        let (status, body) = story.refresh().await;
+        assert_eq!(status, 200, "{body}");
+        assert_eq!(story.call_api(&body["api_key"]).await, 200);
+        assert_eq!(story.token_requests().await, 1 + round);
+    }
+    let body = story.refresh().await.1;
+    assert_eq!(story.token_requests().await, 4, "a token that just came is given out again");
+    let left = story.browser.get("/").await.form_at("form[action='/logout']").submit().await;
+    assert!(left.status.is_redirection());
+    assert_eq!(story.call_api(&body["api_key"]).await, 401);
+    assert_eq!(story.provider.served().await.get("/oauth/revoke"), Some(&1));
+}
+
+/// R135, by the hand of a provider that signs what it says.
+#[tokio::test]
+async fn r135_a_refreshed_id_token_of_somebody_else_ends_the_session() {
+    for claims in [
+        json!({ "sub": "eve@example.com" }),
+        json!({ "iss": "https://evil.example/" }),
+        json!({ "nonce": "another" }),
+    ] {
+        let mut story = Story::logged_in().await;
+        story.pass(61);
+        story.provider.spoil_next_id_token(Spoilt::Claims(claims.clone())).await;
+        let (status, body) = story.refresh().await;
+        assert_eq!((status, &body["code"]), (401, &json!("session_ended")), "{claims}");
+        assert_eq!(story.browser.cookie("session"), None);
+        assert_eq!(story.provider.served().await.get("/oauth/revoke"), Some(&1));
+    }
+}

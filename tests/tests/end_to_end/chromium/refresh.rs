@@ -1,0 +1,117 @@
+//! A key page that outlives its token.
+
+use super::*;
+
+const OFFLINE: (&str, &str) = ("SCOPE", "openid profile email offline_access");
+
+#[tokio::test]
+async fn the_key_page_renews_its_token_and_carries_on() {
+    let watch = Watch::start(&[OFFLINE, ("TOKEN_LIFETIME", "8s")]).await;
+    Chromium::tell("renewal", async |chromium| {
+        chromium.goto(format!("{}/", watch.base_url())).await?;
+        log_in_with(chromium, "GitHub").await?;
+        wait_for(chromium, "#live[data-state=good]").await?;
+        chromium.execute("window.sameDocument = true", Vec::new()).await?;
+        let first = text(chromium, "#token").await?;
+        for _ in 0..2 {
+            let before = text(chromium, "#token").await?;
+            wait_for_another(chromium, "#token", &before).await?;
+        }
+        let token = text(chromium, "#token").await?;
+        assert_ne!(token, first);
+        assert!(text(chromium, "#renewal").await?.starts_with("Renewed at "));
+        assert!(text(chromium, "#curl").await?.contains(&token.replace(char::is_whitespace, "")));
+        assert!(text(chromium, "#token-claims").await?.contains("\"email\": \"ada@example.com\""));
+        assert!(text(chromium, "#token-header").await?.contains("\"alg\": \"RS256\""));
+        assert!(text(chromium, "#time-left").await?.ends_with(" left"));
+        assert_eq!(chromium.find_all(By::Css("#token span")).await?.len(), 3);
+        wait_for(chromium, "#live[data-state=good]").await?;
+        let (status, body) = run_curl(&text(chromium, "#curl").await?);
+        assert_eq!(status, "200", "{body}");
+        let same = chromium.execute("return window.sameDocument === true", Vec::new()).await?;
+        assert!(same.convert::<bool>()?, "the page was loaded anew");
+        assert_eq!(chromium.console().await, [] as [String; 0]);
+
+        chromium.find(By::Css("form[action='/logout'] button")).await?.click().await?;
+        wait_for_heading(chromium, "You are logged out").await?;
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_key_page_says_when_its_token_cannot_be_renewed() {
+    let watch = Watch::start(&[OFFLINE, ("TOKEN_LIFETIME", "8s")]).await;
+    Chromium::tell("no-renewal", async |chromium| {
+        chromium.goto(format!("{}/", watch.base_url())).await?;
+        log_in_with(chromium, "GitHub").await?;
+        wait_for(chromium, "#live[data-state=good]").await?;
+        answer_refreshes_with(chromium, 503, "identity_provider_unavailable").await?;
+        wait_for_renewal(chromium, "could not be renewed just now").await?;
+        assert_eq!(text(chromium, "#verdict").await?, "You are logged in");
+        answer_refreshes_with(chromium, 409, "not_refreshable").await?;
+        wait_for_renewal(chromium, "cannot be renewed").await?;
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_session_that_ended_elsewhere_is_not_renewed() {
+    let watch = Watch::start(&[OFFLINE]).await;
+    Chromium::tell("ended-elsewhere", async |chromium| {
+        chromium.goto(format!("{}/", watch.base_url())).await?;
+        log_in_with(chromium, "GitHub").await?;
+        wait_for(chromium, "#live[data-state=good]").await?;
+        let token: String = text(chromium, "#token").await?.split_whitespace().collect();
+        let client = tests::http_client();
+        let logout =
+            client.post(format!("{}/logout", watch.base_url())).bearer_auth(&token).send().await;
+        assert!(logout.is_ok_and(|answer| answer.status() == 200));
+        wait_for(chromium, "#live[data-state=bad]").await?;
+        assert!(text(chromium, "#verdict").await?.contains("Good token, bad session"));
+        wait_for(chromium, "#again a").await?;
+        // The API's 401 and that of the attempt to have the token renewed.
+        tokio::time::sleep(Duration::from_millis(2_500)).await;
+        let console = chromium.console().await;
+        assert_eq!(console.len(), 2, "{console:#?}");
+        assert!(console.iter().all(|line| line.contains("401")), "{console:#?}");
+        Ok(())
+    })
+    .await;
+}
+
+/// From now on no refresh of this page reaches the function.
+async fn answer_refreshes_with(
+    chromium: &Chromium,
+    status: u16,
+    code: &str,
+) -> WebDriverResult<()> {
+    let script = format!(
+        r#"const real = window.realFetch ??= window.fetch;
+        window.fetch = (address, ...rest) => address === "/refresh"
+            ? Promise.resolve(new Response('{{"code":"{code}"}}', {{ status: {status} }}))
+            : real(address, ...rest);"#
+    );
+    chromium.execute(script, Vec::new()).await.map(drop)
+}
+
+async fn wait_for_renewal(chromium: &Chromium, words: &str) -> WebDriverResult<()> {
+    let renewal = format!("//*[@id='renewal'][contains(., '{words}')]");
+    chromium.query(By::XPath(renewal)).first().await.map(drop)
+}
+
+/// Waits until an element says something else.
+async fn wait_for_another(
+    chromium: &Chromium,
+    selector: &'static str,
+    before: &str,
+) -> WebDriverResult<()> {
+    for _ in 0..150 {
+        if text(chromium, selector).await? != before {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{selector} still says {before}");
+}
