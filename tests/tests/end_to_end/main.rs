@@ -5,3 +5,4 @@
 mod certified;
 mod chromium;
 mod machinery;
+mod operator;
