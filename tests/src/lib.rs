@@ -8,6 +8,8 @@ pub mod answer;
 pub mod browser;
 pub mod certified_provider;
 pub mod chromium;
+pub mod http_api;
+pub mod lambda;
 pub mod misbehaving_provider;
 pub mod observed_store;
 pub mod page;
@@ -41,13 +43,16 @@ pub fn artifact(folder: &str, file: &str) -> PathBuf {
 /// An HTTP client for loopback that follows no redirect.
 #[must_use]
 pub fn http_client() -> reqwest::Client {
+    http_client_builder().build().expect("the client needs nothing from outside")
+}
+
+/// The same before it is built.
+fn http_client_builder() -> reqwest::ClientBuilder {
     install_cryptography();
     reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .timeout(Duration::from_secs(30))
         .no_proxy()
-        .build()
-        .expect("the client needs nothing from outside")
 }
 
 /// reqwest is built without a default TLS provider and will not start before it is given one, even
