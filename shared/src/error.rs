@@ -92,6 +92,14 @@ impl Public {
         )
     }
 
+    /// 503, because a secret of the function cannot be had.
+    pub fn secret_unavailable() -> Self {
+        Self::unavailable(
+            "secret_unavailable",
+            "A part of this service does not answer right now. Nothing was changed; please try again shortly.",
+        )
+    }
+
     /// 500, because of a setting that only the operator can mend.
     pub fn misconfigured() -> Self {
         Self::new(

@@ -1,8 +1,5 @@
 //! The provider's signing keys and metadata, cached.
 //!
-//! Ages are measured by the wall clock that is passed in: Lambda freezes a process between
-//! requests, and a timer would stand still with it.
-//!
 //! - Younger than [`SOFT_AGE`], a document is used as it is.
 //! - Older, the first reader asks for a new one and waits at most [`REFRESH_PATIENCE`]; everyone
 //!   else goes on with the old one. After a failure nobody asks for [`FAILURE_PAUSE`].
@@ -12,7 +9,6 @@
 //!   sends it. A flood of invented names costs one fetch per cool-down, and cannot keep a new key
 //!   unknown for longer than that.
 
-mod cache;
 mod key_set;
 #[cfg(test)]
 mod tests;
@@ -20,13 +16,12 @@ mod tests;
 use std::{sync::Arc, time::Duration};
 
 use crate::{
+    cache::{Cache, Terms},
     clock::Timestamp,
     issuer::Issuer,
     jwt::{Claims, Expected, TokenError, UnverifiedToken},
     provider::{IdentityProvider, Metadata, ProviderError},
 };
-
-use self::cache::Cache;
 
 pub use self::key_set::{Key, KeySet, MalformedKeySet};
 
@@ -50,8 +45,8 @@ pub const MISS_COOL_DOWN: Duration = Duration::from_secs(10);
 pub struct Keys {
     provider: Arc<dyn IdentityProvider>,
     issuer: Issuer,
-    metadata: Cache<Metadata>,
-    key_set: Cache<KeySet>,
+    metadata: Cache<Metadata, ProviderError>,
+    key_set: Cache<KeySet, ProviderError>,
 }
 
 /// The provider's keys or metadata cannot be had. That says nothing about a token: answer 503.
@@ -73,7 +68,12 @@ pub enum VerifyError {
 impl Keys {
     /// The keys of `issuer`, as `provider` tells them. Nothing is asked yet.
     pub fn new(provider: Arc<dyn IdentityProvider>, issuer: Issuer) -> Self {
-        Self { provider, issuer, metadata: Cache::new(), key_set: Cache::new() }
+        Self {
+            provider,
+            issuer,
+            metadata: Cache::new(TERMS, report),
+            key_set: Cache::new(TERMS, report),
+        }
     }
 
     /// The provider's discovery document.
@@ -90,7 +90,7 @@ impl Keys {
                 Err(ProviderError::WrongIssuer)
             }
         };
-        self.metadata.get(now, fetch).await
+        self.metadata.get(now, fetch).await.map_err(KeysError)
     }
 
     /// Verifies `token` in full, see [`jwt`](crate::jwt). Keys are fetched if need be, and never
@@ -114,9 +114,10 @@ impl Keys {
             let key_set = self.provider.key_set(&metadata.jwks_uri).await?;
             if key_set.is_empty() { Err(ProviderError::NoUsableKey) } else { Ok(key_set) }
         };
-        let mut keys = self.key_set.get(now, fetch).await?;
+        let mut keys = self.key_set.get(now, fetch).await.map_err(KeysError)?;
         if misses(&token, &keys)
-            && let Some(newer) = self.key_set.newer_than(&keys, now, fetch).await?
+            && let Some(newer) =
+                self.key_set.newer_than(&keys, now, fetch).await.map_err(KeysError)?
         {
             keys = newer;
         }
@@ -132,6 +133,21 @@ impl KeysError {
     /// Why.
     pub fn reason(&self) -> &ProviderError {
         &self.0
+    }
+}
+
+const TERMS: Terms = Terms {
+    soft_age: SOFT_AGE,
+    hard_age: HARD_AGE,
+    failure_pause: FAILURE_PAUSE,
+    patience: REFRESH_PATIENCE,
+    miss_cool_down: MISS_COOL_DOWN,
+};
+
+fn report(fetched: Result<(), &ProviderError>) {
+    if let Err(error) = fetched {
+        let cause: &dyn std::error::Error = error;
+        tracing::warn!(error = cause, "a document of the provider cannot be had");
     }
 }
 

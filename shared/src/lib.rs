@@ -1,7 +1,10 @@
 //! What two functions need, or what is a seam: the session store and the identity provider.
 
 pub mod application;
+#[cfg(feature = "aws")]
+mod aws;
 pub mod base_url;
+mod cache;
 pub mod clock;
 pub mod config;
 pub mod cookie;
@@ -22,7 +25,10 @@ pub mod return_to;
 pub mod seal;
 pub mod seams;
 pub mod secret;
+#[cfg(feature = "secrets-manager")]
+pub mod secrets_manager;
 pub mod session;
 pub mod store;
+pub mod stored_secret;
 mod tls;
 pub mod view;

@@ -1,6 +1,6 @@
 //! A login under way, as the browser keeps it for us.
 
-use std::time::Duration;
+use std::{cmp::Reverse, time::Duration};
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::HeaderValue;
@@ -15,6 +15,7 @@ use crate::{
     return_to::ReturnTo,
     seal::SealingKeys,
     secret::{self, Digest, SecretText},
+    stored_secret::{SECRET_KEY, SecretSource, SecretUnavailable, StoredSecret},
 };
 
 /// How long a person may take between `/login` and `/callback`.
@@ -43,9 +44,9 @@ pub struct LoginAttempt {
 }
 
 /// The cookies in which login attempts are kept, and the keys that seal them.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct LoginCookies {
-    keys: SealingKeys,
+    keys: StoredSecret<SealingKeys>,
     jar: CookieJar,
 }
 
@@ -85,78 +86,119 @@ impl LoginAttempt {
 }
 
 impl LoginCookies {
-    /// Reads `SECRET_KEY`, whose faults are to be found even where `base_url` has one too.
-    pub fn from_settings(settings: &mut Settings, base_url: Option<&BaseUrl>) -> Option<Self> {
+    /// Reads `SECRET_KEY` or `SECRET_KEY_ARN`, whose faults are to be found even where `base_url`
+    /// has one too.
+    pub fn from_settings(
+        settings: &mut Settings,
+        secrets: &SecretSource,
+        base_url: Option<&BaseUrl>,
+    ) -> Option<Self> {
         let jar = CookieJar::new(base_url.unwrap_or(&BaseUrl::Gateway));
-        Some(Self { keys: SealingKeys::from_settings(settings, "login attempt")?, jar })
+        let what = "at least 32 random bytes, e.g. `openssl rand -base64 48`";
+        let parse = |text: &str| SealingKeys::parse(text, "login attempt");
+        Some(Self { keys: secrets.secret(settings, SECRET_KEY, what, parse)?, jar })
     }
 
     /// The `Set-Cookie` headers that keep `attempt`, and drop the oldest of those there are when
     /// they would become more than five or more than 4 kB (R7, R102).
-    pub fn keep(
+    ///
+    /// # Errors
+    ///
+    /// When there is no key to seal with.
+    pub async fn keep(
         &self,
         attempt: &LoginAttempt,
         request: &RequestCookies,
         random: &Random,
         now: Timestamp,
-    ) -> Vec<HeaderValue> {
+    ) -> Result<Vec<HeaderValue>, SecretUnavailable> {
         let flow = flow_of(attempt.state.expose());
-        let sealed = self.seal(attempt, &flow, random);
+        let mut others = self.jar.logins(request);
+        others.retain(|(other, _)| *other != flow);
+        let mut keys = self.keys.current(now).await?;
+        let mut opened = open_all(&keys, &others);
+        // Another instance may have sealed it under a newer key. Where that cannot be had, whoever
+        // still has an old cookie may log in all the same.
+        if is_any_foreign(&others, &opened)
+            && let Ok(Some(newer)) = self.keys.newer_than(&keys, now).await
+        {
+            keys = newer;
+            opened = open_all(&keys, &others);
+        }
+        let sealed = seal(&keys, attempt, &flow, random);
         let mut budget = MAXIMUM_BYTES.saturating_sub(sealed.len());
         let mut kept = MAXIMUM_COUNT - 1;
         let mut headers = vec![self.jar.set_login(&flow, &sealed, LIFETIME)];
-        let mut others: Vec<_> =
-            self.jar.logins(request).into_iter().filter(|(other, _)| *other != flow).collect();
-        let started_at = |flow: &str, sealed: Option<&str>| {
-            Some(self.open(sealed?, flow)?)
-                .filter(|attempt| attempt.is_fresh(now))
-                .map(|attempt| attempt.started_at)
-        };
-        others.sort_by_cached_key(|(flow, sealed)| std::cmp::Reverse(started_at(flow, *sealed)));
-        for (other, sealed) in others {
+        let fresh = opened.into_iter().map(|attempt| attempt.filter(|it| it.is_fresh(now)));
+        let mut others: Vec<_> = others.into_iter().zip(fresh).collect();
+        others.sort_by_key(|(_, attempt)| Reverse(attempt.as_ref().map(|it| it.started_at)));
+        for ((other, sealed), attempt) in others {
             let length = sealed.map_or(0, str::len);
-            if kept == 0 || length > budget || started_at(other, sealed).is_none() {
+            if kept == 0 || length > budget || attempt.is_none() {
                 headers.push(self.jar.clear_login(other));
             } else {
                 kept -= 1;
                 budget -= length;
             }
         }
-        headers
+        Ok(headers)
     }
 
     /// The attempt that `state` belongs to, if this browser started it and it is still fresh.
-    pub fn find(
+    ///
+    /// # Errors
+    ///
+    /// When nobody can tell, for want of the keys.
+    pub async fn find(
         &self,
         state: &str,
         request: &RequestCookies,
         now: Timestamp,
-    ) -> Option<LoginAttempt> {
+    ) -> Result<Option<LoginAttempt>, SecretUnavailable> {
         let flow = flow_of(state);
-        let attempt = self.open(self.jar.login(request, &flow)?, &flow)?;
-        (secret::equal(attempt.state.expose(), state) && attempt.is_fresh(now)).then_some(attempt)
+        let Some(sealed) = self.jar.login(request, &flow) else { return Ok(None) };
+        let keys = self.keys.current(now).await?;
+        let mut attempt = open(&keys, sealed, &flow);
+        // Another instance may have sealed it under a newer key.
+        if attempt.is_none()
+            && let Some(newer) = self.keys.newer_than(&keys, now).await?
+        {
+            attempt = open(&newer, sealed, &flow);
+        }
+        Ok(attempt.filter(|attempt| {
+            secret::equal(attempt.state.expose(), state) && attempt.is_fresh(now)
+        }))
     }
 
     /// The `Set-Cookie` that drops the attempt that `state` belongs to.
     pub fn drop(&self, state: &str) -> HeaderValue {
         self.jar.clear_login(&flow_of(state))
     }
-
-    #[expect(clippy::expect_used, reason = "an attempt is texts and numbers, which are JSON")]
-    fn seal(&self, attempt: &LoginAttempt, flow: &str, random: &Random) -> String {
-        let plaintext = serde_json::to_vec(attempt).expect("an attempt is JSON");
-        BASE64_URL_SAFE_NO_PAD.encode(self.keys.seal(&plaintext, flow.as_bytes(), random))
-    }
-
-    /// A cookie opens under its own flow alone, so that moving its value to another name fails.
-    fn open(&self, sealed: &str, flow: &str) -> Option<LoginAttempt> {
-        let sealed = BASE64_URL_SAFE_NO_PAD.decode(sealed).ok()?;
-        serde_json::from_slice(&self.keys.open(&sealed, flow.as_bytes())?).ok()
-    }
 }
 
 const MAXIMUM_COUNT: usize = 5;
 const MAXIMUM_BYTES: usize = 3_500;
+
+#[expect(clippy::expect_used, reason = "an attempt is texts and numbers, which are JSON")]
+fn seal(keys: &SealingKeys, attempt: &LoginAttempt, flow: &str, random: &Random) -> String {
+    let plaintext = serde_json::to_vec(attempt).expect("an attempt is JSON");
+    BASE64_URL_SAFE_NO_PAD.encode(keys.seal(&plaintext, flow.as_bytes(), random))
+}
+
+/// A cookie opens under its own flow alone, so that moving its value to another name fails.
+fn open(keys: &SealingKeys, sealed: &str, flow: &str) -> Option<LoginAttempt> {
+    let sealed = BASE64_URL_SAFE_NO_PAD.decode(sealed).ok()?;
+    serde_json::from_slice(&keys.open(&sealed, flow.as_bytes())?).ok()
+}
+
+/// Whether one of `cookies` was sealed, but under no key that is known.
+fn is_any_foreign(cookies: &[(&str, Option<&str>)], opened: &[Option<LoginAttempt>]) -> bool {
+    cookies.iter().zip(opened).any(|((_, sealed), opened)| sealed.is_some() && opened.is_none())
+}
+
+fn open_all(keys: &SealingKeys, cookies: &[(&str, Option<&str>)]) -> Vec<Option<LoginAttempt>> {
+    cookies.iter().map(|(flow, sealed)| open(keys, (*sealed)?, flow)).collect()
+}
 
 /// The name of a flow, made from its `state` so that tabs that start at once do not collide. It is
 /// a digest, so a cookie's name gives nothing of the `state` away.
@@ -176,7 +218,8 @@ mod tests {
 
     fn login_cookies() -> LoginCookies {
         let mut settings = Settings::from_values([("SECRET_KEY", Random::system().token())]);
-        LoginCookies::from_settings(&mut settings, None).unwrap()
+        let secrets = SecretSource::from_settings(&mut settings);
+        LoginCookies::from_settings(&mut settings, &secrets, None).unwrap()
     }
 
     /// What a browser sends after it was answered with `set_cookies`.
@@ -189,15 +232,34 @@ mod tests {
         RequestCookies::of(&headers)
     }
 
-    fn kept(cookies: &LoginCookies, attempt: &LoginAttempt) -> RequestCookies {
-        sent_back(&cookies.keep(attempt, &RequestCookies::default(), &Random::system(), NOW))
+    async fn kept(cookies: &LoginCookies, attempt: &LoginAttempt) -> RequestCookies {
+        sent_back(&keep(cookies, attempt, &RequestCookies::default(), NOW).await)
     }
 
-    #[test]
-    fn an_attempt_is_found_by_its_state() {
+    async fn keep(
+        cookies: &LoginCookies,
+        attempt: &LoginAttempt,
+        request: &RequestCookies,
+        now: Timestamp,
+    ) -> Vec<HeaderValue> {
+        cookies.keep(attempt, request, &Random::system(), now).await.unwrap()
+    }
+
+    async fn find(
+        cookies: &LoginCookies,
+        attempt: &LoginAttempt,
+        request: &RequestCookies,
+        now: Timestamp,
+    ) -> Option<LoginAttempt> {
+        cookies.find(attempt.state.expose(), request, now).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_attempt_is_found_by_its_state() {
         let cookies = login_cookies();
         let attempt = LoginAttempt::start(ReturnTo::parse("/reports"), &Random::system(), NOW);
-        let found = cookies.find(attempt.state.expose(), &kept(&cookies, &attempt), NOW).unwrap();
+        let request = kept(&cookies, &attempt).await;
+        let found = find(&cookies, &attempt, &request, NOW).await.unwrap();
         assert_eq!(found.return_to.as_str(), "/reports");
         assert_eq!(found.code_verifier.expose(), attempt.code_verifier.expose());
     }
@@ -229,34 +291,34 @@ mod tests {
         assert_eq!(attempt.code_challenge(), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
     }
 
-    #[test]
-    fn r016_the_state_of_one_tab_does_not_fit_the_cookie_of_another() {
+    #[tokio::test]
+    async fn r016_the_state_of_one_tab_does_not_fit_the_cookie_of_another() {
         let cookies = login_cookies();
         let [one, two] =
             [(); 2].map(|()| LoginAttempt::start(ReturnTo::default(), &Random::system(), NOW));
-        assert!(cookies.find(one.state.expose(), &kept(&cookies, &two), NOW).is_none());
+        assert!(find(&cookies, &one, &kept(&cookies, &two).await, NOW).await.is_none());
     }
 
-    #[test]
-    fn r019_an_attempt_is_fresh_for_ten_minutes_and_never_before_it_began() {
+    #[tokio::test]
+    async fn r019_an_attempt_is_fresh_for_ten_minutes_and_never_before_it_began() {
         let cookies = login_cookies();
         let attempt = LoginAttempt::start(ReturnTo::default(), &Random::system(), NOW);
-        let request = kept(&cookies, &attempt);
-        let find = |now| cookies.find(attempt.state.expose(), &request, now);
-        assert!(find(NOW + LIFETIME - Duration::from_secs(1)).is_some());
-        assert!(find(NOW + LIFETIME).is_none());
-        assert!(find(NOW - Duration::from_secs(1)).is_none());
+        let request = kept(&cookies, &attempt).await;
+        let found_at = async |now| find(&cookies, &attempt, &request, now).await.is_some();
+        assert!(found_at(NOW + LIFETIME - Duration::from_secs(1)).await);
+        assert!(!found_at(NOW + LIFETIME).await);
+        assert!(!found_at(NOW - Duration::from_secs(1)).await);
     }
 
-    #[test]
-    fn r020_another_bundles_cookie_does_not_open() {
+    #[tokio::test]
+    async fn r020_another_bundles_cookie_does_not_open() {
         let attempt = LoginAttempt::start(ReturnTo::default(), &Random::system(), NOW);
-        let request = kept(&login_cookies(), &attempt);
-        assert!(login_cookies().find(attempt.state.expose(), &request, NOW).is_none());
+        let request = kept(&login_cookies(), &attempt).await;
+        assert!(find(&login_cookies(), &attempt, &request, NOW).await.is_none());
     }
 
-    #[test]
-    fn r007_the_oldest_attempts_give_way_to_the_sixth() {
+    #[tokio::test]
+    async fn r007_the_oldest_attempts_give_way_to_the_sixth() {
         let cookies = login_cookies();
         let random = Random::system();
         let mut browser: Vec<(String, String)> = Vec::new();
@@ -267,7 +329,7 @@ mod tests {
                 .map(|(name, value)| HeaderValue::from_str(&format!("{name}={value}")).unwrap())
                 .collect();
             let attempt = LoginAttempt::start(ReturnTo::default(), &random, now);
-            for header in cookies.keep(&attempt, &sent_back(&pairs), &random, now) {
+            for header in keep(&cookies, &attempt, &sent_back(&pairs), now).await {
                 let (name, value) =
                     header.to_str().unwrap().split(';').next().unwrap().split_once('=').unwrap();
                 browser.retain(|(kept, _)| kept != name);
@@ -286,15 +348,15 @@ mod tests {
         assert_eq!(browser.len(), 5);
     }
 
-    #[test]
-    fn r102_long_return_targets_make_fewer_attempts_rather_than_longer_headers() {
+    #[tokio::test]
+    async fn r102_long_return_targets_make_fewer_attempts_rather_than_longer_headers() {
         let cookies = login_cookies();
         let random = Random::system();
         let long = ReturnTo::parse(&format!("/{}", "a".repeat(2_000)));
         let one = LoginAttempt::start(long.clone(), &random, NOW);
         let two = LoginAttempt::start(long, &random, NOW);
-        let first = cookies.keep(&one, &RequestCookies::default(), &random, NOW);
-        let second = cookies.keep(&two, &sent_back(&first), &random, NOW);
+        let first = keep(&cookies, &one, &RequestCookies::default(), NOW).await;
+        let second = keep(&cookies, &two, &sent_back(&first), NOW).await;
         assert!(first[0].len() < 4_096);
         assert!(second[1].to_str().unwrap().contains("Max-Age=0"));
     }

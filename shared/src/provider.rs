@@ -14,11 +14,15 @@ use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
 use secrecy::SecretString;
+use tokio::time::error::Elapsed;
 use url::Url;
 
 use crate::{
+    application::Application,
+    config::Settings,
     keys::{KeySet, MalformedKeySet},
     login_methods::LoginMethod,
+    stored_secret::{CLIENT_SECRET, SecretSource, StoredSecret},
 };
 
 pub use self::{http::HttpProvider, metadata::Metadata, token_response::TokenResponse};
@@ -52,6 +56,21 @@ pub struct ClientCredentials {
     pub client_id: String,
     /// Its secret.
     pub client_secret: SecretString,
+}
+
+impl ClientCredentials {
+    /// Reads `CLIENT_SECRET` or `CLIENT_SECRET_ARN`, whose faults are to be found even where
+    /// `application` has one too.
+    pub fn from_settings(
+        settings: &mut Settings,
+        secrets: &SecretSource,
+        application: Option<&Application>,
+    ) -> Option<StoredSecret<Self>> {
+        let client_id = application.map(|known| known.client_id.clone()).unwrap_or_default();
+        secrets.secret(settings, CLIENT_SECRET, "the application's client secret", move |text| {
+            Ok(Self { client_id: client_id.clone(), client_secret: SecretString::from(text) })
+        })
+    }
 }
 
 /// An authorization code and what proves that it is ours.
@@ -136,6 +155,20 @@ pub enum RedeemError {
         #[source]
         source: Option<ProviderError>,
     },
+}
+
+impl RedeemError {
+    /// Whether the provider did not believe the client secret: `invalid_client` (RFC 6749 §5.2),
+    /// or `access_denied`, as Auth0 says it.
+    pub fn is_about_client(&self) -> bool {
+        matches!(self, Self::Refused { error } if error == "invalid_client" || error == "access_denied")
+    }
+}
+
+impl From<Elapsed> for ProviderError {
+    fn from(_: Elapsed) -> Self {
+        Self::TimedOut
+    }
 }
 
 /// Shows no code and no verifier.

@@ -11,7 +11,7 @@ use aws_lc_rs::{
     hkdf::{HKDF_SHA256, KeyType, Salt},
 };
 
-use crate::{config::Settings, random::Random};
+use crate::random::Random;
 
 /// Key material together with the one purpose that it serves.
 ///
@@ -84,22 +84,20 @@ impl fmt::Debug for SealingKey {
 pub struct SealingKeys(Vec<SealingKey>);
 
 impl SealingKeys {
-    /// Reads `SECRET_KEY`, a comma-separated list of texts of at least 32 bytes.
-    pub fn from_settings(settings: &mut Settings, purpose: &'static str) -> Option<Self> {
-        settings.required(
-            "SECRET_KEY",
-            "at least 32 random bytes, e.g. `openssl rand -base64 48`",
-            |text| {
-                let keys: Vec<_> = text.split(',').map(str::trim).collect();
-                if keys.iter().any(|key| key.len() < MINIMUM_LENGTH) {
-                    return Err("must be at least 32 bytes long (each, if it is a list)");
-                }
-                if keys.iter().any(|key| is_guessable(key)) {
-                    return Err("must be random, not an example or a repeated word");
-                }
-                Ok(Self(keys.into_iter().map(|key| SealingKey::new(key, purpose)).collect()))
-            },
-        )
+    /// Reads a comma-separated list of texts of at least 32 bytes.
+    ///
+    /// # Errors
+    ///
+    /// What the text must be and is not.
+    pub fn parse(text: &str, purpose: &'static str) -> Result<Self, &'static str> {
+        let keys: Vec<_> = text.split(',').map(str::trim).collect();
+        if keys.iter().any(|key| key.len() < MINIMUM_LENGTH) {
+            return Err("must be at least 32 bytes long (each, if it is a list)");
+        }
+        if keys.iter().any(|key| is_guessable(key)) {
+            return Err("must be random, not an example or a repeated word");
+        }
+        Ok(Self(keys.into_iter().map(|key| SealingKey::new(key, purpose)).collect()))
     }
 
     /// As [`SealingKey::seal`], under the first key.
@@ -145,7 +143,7 @@ mod tests {
     use super::*;
 
     fn keys(text: &str) -> Option<SealingKeys> {
-        SealingKeys::from_settings(&mut Settings::from_values([("SECRET_KEY", text)]), "test")
+        SealingKeys::parse(text, "test").ok()
     }
 
     #[test]

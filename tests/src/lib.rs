@@ -15,6 +15,7 @@ pub mod observed_store;
 pub mod page;
 pub mod process;
 pub mod secrets;
+pub mod secrets_manager;
 pub mod site;
 pub mod visitor;
 pub mod watch;

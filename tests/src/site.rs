@@ -124,7 +124,12 @@ impl Site {
             ("SCOPE", "openid profile email"),
             ("SECRET_KEY", SECRET_KEY),
         ];
-        let mut settings = Settings::from_values(usual.iter().chain(settings).copied());
+        // What a setting names in Secrets Manager does not stand beside it.
+        let is_named = |variable: &str| {
+            settings.iter().any(|(name, _)| name.strip_suffix("_ARN") == Some(variable))
+        };
+        let usual = usual.iter().filter(|(variable, _)| !is_named(variable));
+        let mut settings = Settings::from_values(usual.chain(settings).copied());
         let config = BundleConfig::from_settings(&mut settings);
         settings.finish().unwrap();
         let issuer = Issuer::parse(issuer).unwrap();

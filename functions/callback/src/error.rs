@@ -7,6 +7,7 @@ use shared::{
     keys::{KeysError, VerifyError},
     provider::RedeemError,
     store::{CreateError, StoreError},
+    stored_secret::SecretUnavailable,
 };
 
 use crate::answer::ProviderAnswer;
@@ -53,6 +54,9 @@ pub enum CallbackError {
     /// The attempt has been used.
     #[error("the state was used before")]
     Replayed,
+    /// A secret cannot be had; the attempt is not used up.
+    #[error(transparent)]
+    Secret(#[from] SecretUnavailable),
     /// The store does not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -76,6 +80,7 @@ impl Failure for CallbackError {
             | Self::IdToken(VerifyError::Keys(_)) => {
                 return Public::provider_unavailable();
             }
+            Self::Secret(_) => return Public::secret_unavailable(),
             Self::UnknownBaseUrl(_) => return Public::misconfigured(),
             Self::Redeem(RedeemError::Unavailable { retry_after, source: None }) => {
                 let public = Public::provider_unavailable();

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use http::{Method, header};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use serde_json::Value;
 use shared::{
     application::Application,
@@ -29,6 +29,7 @@ use shared::{
     seams::Seams,
     session::{SessionContents, SessionLimits, Sessions},
     store::SessionStore,
+    stored_secret::{SecretSource, StoredSecret},
 };
 
 use answer::{Answer, Outcome};
@@ -56,7 +57,7 @@ pub struct CallbackConfig {
     /// Where the bundle is reached.
     pub base_url: BaseUrl,
     /// What proves this application to the provider.
-    pub credentials: ClientCredentials,
+    pub credentials: StoredSecret<ClientCredentials>,
     /// How long sessions live.
     pub limits: SessionLimits,
     /// Where login attempts are kept.
@@ -69,20 +70,14 @@ impl CallbackConfig {
         let application = Application::from_settings(settings);
         let base_url = BaseUrl::from_settings(settings);
         let limits = SessionLimits::from_settings(settings);
-        let client_secret =
-            settings.required("CLIENT_SECRET", "the application's client secret", |text| {
-                Ok::<_, &str>(SecretString::from(text))
-            });
-        let login_cookies = LoginCookies::from_settings(settings, base_url.as_ref());
-        let application = application?;
-        let credentials = ClientCredentials {
-            client_id: application.client_id.clone(),
-            client_secret: client_secret?,
-        };
+        let secrets = SecretSource::from_settings(settings);
+        let credentials =
+            ClientCredentials::from_settings(settings, &secrets, application.as_ref());
+        let login_cookies = LoginCookies::from_settings(settings, &secrets, base_url.as_ref());
         Some(Self {
-            application,
+            application: application?,
             base_url: base_url?,
-            credentials,
+            credentials: credentials?,
             limits: limits?,
             login_cookies: login_cookies?,
         })
@@ -141,7 +136,13 @@ impl Callback {
             .config
             .login_cookies
             .find(&answer.state, cookies, now)
+            .await?
             .ok_or(CallbackError::UnknownState)?;
+        // Read while the attempt can still be used: whoever hears that the secret cannot be had may
+        // send the same again, and a code that cannot be redeemed is not used up.
+        if matches!(answer.outcome, Outcome::Code(_)) {
+            self.config.credentials.current(now).await?;
+        }
         if !self.store.claim(attempt.mark(), attempt.mark_expires_at(), now).await? {
             return Err(CallbackError::Replayed);
         }
@@ -171,13 +172,19 @@ impl Callback {
         }
 
         let redirect_uri = format!("{}/callback", self.config.base_url.resolve(request)?);
+        let credentials = self.config.credentials.current(now).await?;
         let grant = AuthorizationCodeGrant {
             code,
             redirect_uri: &redirect_uri,
             code_verifier: attempt.code_verifier.expose(),
-            credentials: &self.config.credentials,
+            credentials: &credentials,
         };
-        let tokens = self.provider.redeem(&metadata.token_endpoint, grant).await?;
+        let tokens =
+            self.provider.redeem(&metadata.token_endpoint, grant).await.inspect_err(|error| {
+                if error.is_about_client() {
+                    self.config.credentials.refuse(&credentials);
+                }
+            })?;
         let claims = self.verify_id_token(&tokens, attempt, now).await?;
         let contents = self.contents(&tokens, &claims, now).await?;
 

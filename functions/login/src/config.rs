@@ -2,7 +2,7 @@
 
 use shared::{
     application::Application, base_url::BaseUrl, config::Settings, login_attempt::LoginCookies,
-    login_methods::LoginMethod, session::SessionLimits,
+    login_methods::LoginMethod, session::SessionLimits, stored_secret::SecretSource,
 };
 
 /// What the login function uses.
@@ -42,7 +42,8 @@ impl LoginConfig {
         let limits = SessionLimits::from_settings(settings);
         let scope = scope(settings);
         let show_key = settings.flag("SHOW_KEY", true);
-        let login_cookies = LoginCookies::from_settings(settings, base_url.as_ref());
+        let secrets = SecretSource::from_settings(settings);
+        let login_cookies = LoginCookies::from_settings(settings, &secrets, base_url.as_ref());
         Some(Self {
             application: application?,
             base_url: base_url?,

@@ -11,6 +11,7 @@ use shared::{
     query::Query,
     request::{Request, Response},
     return_to::ReturnTo,
+    stored_secret::SecretUnavailable,
 };
 use url::Url;
 
@@ -28,6 +29,9 @@ pub(crate) enum StartError {
     /// A browser that only guesses where the user goes next.
     #[error("a prefetch, or a request for something other than a page")]
     NotNavigation,
+    /// There is no key to seal the attempt with.
+    #[error(transparent)]
+    Secret(#[from] SecretUnavailable),
     /// Where the bundle itself is reached is not known.
     #[error(transparent)]
     UnknownBaseUrl(#[from] UnknownBaseUrl),
@@ -64,9 +68,11 @@ impl Login {
             &passed_on,
         );
 
-        let mut response = self.responder.see_other(location.as_str());
         let cookies = RequestCookies::of(request.headers());
-        for cookie in self.config.login_cookies.keep(&attempt, &cookies, &self.random, now) {
+        let cookies = self.config.login_cookies.keep(&attempt, &cookies, &self.random, now).await?;
+
+        let mut response = self.responder.see_other(location.as_str());
+        for cookie in cookies {
             response.headers_mut().append(header::SET_COOKIE, cookie);
         }
         Ok(response)
@@ -104,6 +110,7 @@ impl Failure for StartError {
     fn public(&self) -> Public {
         match self {
             Self::Keys(_) => Public::provider_unavailable(),
+            Self::Secret(_) => Public::secret_unavailable(),
             Self::UnknownBaseUrl(_) => Public::misconfigured(),
             Self::NotNavigation => Public::new(
                 StatusCode::BAD_REQUEST,

@@ -25,28 +25,24 @@ use std::{error::Error, fmt};
 use async_trait::async_trait;
 use aws_sdk_dynamodb::{
     Client,
-    config::{BehaviorVersion, StalledStreamProtectionConfig, retry::RetryConfig, timeout},
     operation::put_item::PutItemError,
     types::{
         Put, ReturnValue, ReturnValuesOnConditionCheckFailure as OnFailure, TransactWriteItem,
     },
 };
-use aws_smithy_async::rt::sleep::TokioSleep;
 
 use self::{
-    call::{ATTEMPT_TIMEOUT, ATTEMPTS, BACKOFF, CallError, call},
-    connector::Connector,
+    call::call,
     item::{
         Item, Kind, Unreadable, is_claimed_by, is_live, key, mark_item, pointer_item, read_pointer,
         read_session, seconds, session_item,
     },
 };
 use super::{CreateError, PointerRow, SessionRow, SessionStore, StoreError, table::PARTITION_KEY};
-use crate::{clock::Timestamp, random::Random, secret::Digest};
+use crate::{aws::CallError, clock::Timestamp, random::Random, secret::Digest};
 
 mod call;
 mod config;
-mod connector;
 mod item;
 #[cfg(test)]
 mod tests;
@@ -76,24 +72,8 @@ impl DynamoStore {
     ///
     /// If this machine's TLS cannot be set up.
     pub fn new(config: DynamoConfig, random: Random) -> Result<Self, Box<dyn Error + Send + Sync>> {
-        let connector = Connector::new(!config.is_plain_http())?;
-        let DynamoConfig { table, region, credentials, endpoint } = config;
-        let timeouts =
-            timeout::TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
-        let retries =
-            RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(BACKOFF);
-        let mut builder = aws_sdk_dynamodb::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(region)
-            .credentials_provider(credentials)
-            .http_client(connector)
-            .sleep_impl(TokioSleep::new())
-            .timeout_config(timeouts)
-            .retry_config(retries)
-            // It watches the throughput of long bodies; ours are short, and attempts are timed.
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        builder.set_endpoint_url(endpoint.map(String::from));
-        Ok(Self { client: Client::from_conf(builder.build()), table, random })
+        let DynamoConfig { table, connection } = config;
+        Ok(Self { client: Client::new(&connection.sdk_config()?), table, random })
     }
 
     async fn read(&self, kind: Kind, digest: Digest) -> Result<Option<Item>, StoreError> {

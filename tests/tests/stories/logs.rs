@@ -21,17 +21,17 @@ use tracing_subscriber::fmt::MakeWriter;
 
 /// Everything that was logged.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
     /// Captures what this thread logs, as a function logs it in debug.
-    fn capture() -> (Self, DefaultGuard) {
+    pub(crate) fn capture() -> (Self, DefaultGuard) {
         let log = Self::default();
         let subscriber = gateway::logging::subscriber(true, "local::main", log.clone());
         (log, tracing::subscriber::set_default(subscriber))
     }
 
-    fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         self.0.lock().unwrap().clone()
     }
 
@@ -41,7 +41,7 @@ impl Log {
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    fn events(&self) -> Vec<(String, String)> {
+    pub(crate) fn events(&self) -> Vec<(String, String)> {
         let text = |line: &Value, name: &str| line[name].as_str().unwrap_or_default().to_owned();
         let lines = self.lines();
         let events = lines.iter().filter(|line| line.get("event").is_some());

@@ -11,5 +11,6 @@ mod login;
 mod logout;
 mod logs;
 mod return_to;
+mod secrets;
 mod sessions;
 mod tokens;

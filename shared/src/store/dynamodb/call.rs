@@ -1,4 +1,4 @@
-//! One call of DynamoDB: how long it may take, when it is made again, and what its failure says.
+//! One call of DynamoDB: when it is made again, and what its failure means.
 
 use std::{error::Error, future::Future, time::Duration};
 
@@ -6,25 +6,17 @@ use aws_sdk_dynamodb::{
     config::http::HttpResponse,
     error::{ProvideErrorMetadata, SdkError},
     operation::{
-        RequestId, delete_item::DeleteItemError, get_item::GetItemError, put_item::PutItemError,
+        delete_item::DeleteItemError, get_item::GetItemError, put_item::PutItemError,
         transact_write_items::TransactWriteItemsError, update_item::UpdateItemError,
     },
 };
 use tokio::time;
 
-use crate::{random::Random, store::StoreError};
-
-/// How long a call may take with all its attempts: well within a function's own time.
-pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(3);
-
-/// How long one attempt may take; three of them fit into [`CALL_TIMEOUT`].
-pub(super) const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(900);
-
-/// How often the SDK sends a request before it gives up.
-pub(super) const ATTEMPTS: u32 = 3;
-
-/// The longest first wait between two attempts; the next one is twice as long.
-pub(super) const BACKOFF: Duration = Duration::from_millis(50);
+use crate::{
+    aws::{CALL_TIMEOUT, CallError},
+    random::Random,
+    store::StoreError,
+};
 
 /// The longest waits before a call that met another on the same row is made again. The SDK leaves
 /// those to its caller.
@@ -37,32 +29,10 @@ const CONFLICT_WAITS: [Duration; 6] = [
     Duration::from_millis(320),
 ];
 
-/// Why a call brought no answer. It names neither a key nor a value.
+/// Others kept writing the same row.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum CallError {
-    /// Every attempt, or all of them together, took too long.
-    #[error("{0} timed out")]
-    TimedOut(&'static str),
-    /// No connection, or one that broke.
-    #[error("{0} did not reach DynamoDB")]
-    Unreachable(&'static str, #[source] Box<dyn Error + Send + Sync>),
-    /// DynamoDB refused: throttled, failed, no such table, not allowed.
-    #[error("{operation} was refused: {code}, request {request_id}")]
-    Refused {
-        /// What was called.
-        operation: &'static str,
-        /// DynamoDB's name for the reason, such as `ThrottlingException`, or the HTTP status.
-        code: String,
-        /// DynamoDB's own id of the request.
-        request_id: String,
-    },
-    /// Others kept writing the same row.
-    #[error("{0} kept conflicting with other calls")]
-    Conflict(&'static str),
-    /// It was not sent, or its answer is not one.
-    #[error("{0} is not understood")]
-    Malformed(&'static str),
-}
+#[error("{0} kept conflicting with other calls")]
+struct Conflicting(&'static str);
 
 /// What a refusal means to its caller.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -131,13 +101,13 @@ where
         }
         match outcome(operation, send().await)? {
             Outcome::Settled(result) => Ok(result),
-            Outcome::Conflict => Err(CallError::Conflict(operation)),
+            Outcome::Conflict => Err(Conflicting(operation).into()),
         }
     };
     time::timeout(CALL_TIMEOUT, attempts)
         .await
-        .unwrap_or(Err(CallError::TimedOut(operation)))
-        .map_err(|error| StoreError::Unavailable(Box::new(error)))
+        .unwrap_or_else(|_| Err(CallError::TimedOut(operation).into()))
+        .map_err(StoreError::Unavailable)
 }
 
 enum Outcome<T, E> {
@@ -149,35 +119,15 @@ fn outcome<T, E: CallFailure>(
     operation: &'static str,
     result: Result<T, SdkError<E, HttpResponse>>,
 ) -> Result<Outcome<T, E>, CallError> {
-    let error = match result {
-        Ok(answer) => return Ok(Outcome::Settled(Ok(answer))),
-        Err(error) => error,
-    };
-    let request_id = error.request_id().unwrap_or("unknown").to_owned();
-    match error {
-        SdkError::ServiceError(refused) => match refused.err().refusal() {
-            Refusal::Condition => Ok(Outcome::Settled(Err(refused.into_err()))),
-            Refusal::Conflict => Ok(Outcome::Conflict),
-            // What the SDK cannot read is an error to it, whatever its status.
-            Refusal::Failure if refused.raw().status().is_success() => {
-                Err(CallError::Malformed(operation))
-            }
-            Refusal::Failure => {
-                let status = refused.raw().status().as_u16();
-                let code = refused.err().code().map_or_else(|| status.to_string(), str::to_owned);
-                Err(CallError::Refused { operation, code, request_id })
-            }
-        },
-        SdkError::TimeoutError(_) => Err(CallError::TimedOut(operation)),
-        SdkError::DispatchFailure(failure) if failure.is_timeout() => {
-            Err(CallError::TimedOut(operation))
+    match result {
+        Ok(answer) => Ok(Outcome::Settled(Ok(answer))),
+        Err(SdkError::ServiceError(refused)) if refused.err().refusal() == Refusal::Condition => {
+            Ok(Outcome::Settled(Err(refused.into_err())))
         }
-        error @ SdkError::DispatchFailure(_) => {
-            Err(error.into_source().map_or(CallError::Malformed(operation), |source| {
-                CallError::Unreachable(operation, source)
-            }))
+        Err(SdkError::ServiceError(refused)) if refused.err().refusal() == Refusal::Conflict => {
+            Ok(Outcome::Conflict)
         }
-        _ => Err(CallError::Malformed(operation)),
+        Err(error) => Err(CallError::of(operation, error)),
     }
 }
 

@@ -16,7 +16,7 @@ use axum::{
 use serde_json::{Value, json};
 
 use super::*;
-use crate::store::dynamodb::call::CALL_TIMEOUT;
+use crate::aws::CALL_TIMEOUT;
 
 /// What a server does with one request.
 #[derive(Clone, Copy)]
@@ -189,7 +189,7 @@ async fn r096_a_table_that_cannot_be_reached_is_unavailable() {
     drop(listener);
     let error = store_at(&address).session(Digest::of("one"), NOW).await.unwrap_err();
     let text = chain(&error);
-    let expected = "the session store is unavailable: GetItem did not reach DynamoDB: ";
+    let expected = "the session store is unavailable: GetItem did not reach AWS: ";
     assert!(text.starts_with(expected), "{text}");
     assert!(text.contains("refused"), "{text}");
     assert!(!text.contains(&Digest::of("one").to_string()), "{text}");

@@ -5,15 +5,13 @@
 
 use std::{error::Error, time::Duration};
 
-use aws_sdk_dynamodb::{
-    config::{
-        HttpClient, RuntimeComponents,
-        http::{HttpRequest, HttpResponse},
+use aws_smithy_runtime_api::client::{
+    http::{
+        HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
     },
-    error::ConnectorError,
-};
-use aws_smithy_runtime_api::client::http::{
-    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+    orchestrator::{HttpRequest, HttpResponse},
+    result::ConnectorError,
+    runtime_components::RuntimeComponents,
 };
 use reqwest::{Client, redirect, retry};
 
@@ -22,7 +20,8 @@ use crate::tls;
 /// How long the connection itself may take, name look-up and TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(900);
 
-/// The longest answer that is read, in bytes. A row holds 400 KB at most, a third more in base64.
+/// The longest answer that is read, in bytes. A row holds 400 KB at most, a third more in base64; a
+/// secret 64 KB.
 const MAX_BODY: usize = 1_000_000;
 
 /// One pool of connections, kept open: a TLS handshake takes longer than a read.

@@ -1,0 +1,177 @@
+//! One thing that is fetched, remembered.
+//!
+//! Ages are measured by the wall clock that is passed in: Lambda freezes a process between
+//! requests, and a timer would stand still with it.
+
+use std::{
+    fmt,
+    future::Future,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use tokio::{
+    sync::{Mutex, MutexGuard},
+    time::{error::Elapsed, timeout},
+};
+
+use crate::clock::Timestamp;
+
+/// How long what was fetched is good, and how often it may be fetched.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    /// The age from which a newer one is asked for.
+    pub(crate) soft_age: Duration,
+    /// The age at which it is used no more.
+    pub(crate) hard_age: Duration,
+    /// How long a failure is remembered before another attempt.
+    pub(crate) failure_pause: Duration,
+    /// How long one reader waits for a newer one while the old one is still good.
+    pub(crate) patience: Duration,
+    /// How long after a fetch for something that was missing the next such fetch may be.
+    pub(crate) miss_cool_down: Duration,
+}
+
+/// The last good value, and who is fetching the next.
+///
+/// Readers take the standard lock for the time of a clone; it is never held over an await. Whoever
+/// fetches holds the other lock, so there is one fetch in flight.
+pub(crate) struct Cache<T, E> {
+    terms: Terms,
+    report: Box<Report<E>>,
+    current: RwLock<Option<Snapshot<T>>>,
+    attempts: Mutex<Attempts<E>>,
+}
+
+/// Told how each fetch went: readers do not hear of a failure while the old value is good.
+type Report<E> = dyn Fn(Result<(), &E>) + Send + Sync;
+
+struct Snapshot<T> {
+    value: Arc<T>,
+    fetched_at: Timestamp,
+}
+
+struct Attempts<E> {
+    /// The last failure, and when that was. A success clears it.
+    failure: Option<(Timestamp, Arc<E>)>,
+    /// When the value was last fetched because something was not in it.
+    missed_at: Option<Timestamp>,
+}
+
+impl<T, E: From<Elapsed>> Cache<T, E> {
+    /// Nothing is fetched yet.
+    pub(crate) fn new(
+        terms: Terms,
+        report: impl Fn(Result<(), &E>) + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            terms,
+            report: Box::new(report),
+            current: RwLock::new(None),
+            attempts: Mutex::new(Attempts { failure: None, missed_at: None }),
+        }
+    }
+
+    /// The value, fetched if there is none or it is old.
+    pub(crate) async fn get<F: Future<Output = Result<T, E>>>(
+        &self,
+        now: Timestamp,
+        fetch: impl FnOnce() -> F,
+    ) -> Result<Arc<T>, Arc<E>> {
+        if let Some(known) = self.usable(now) {
+            if now.since(known.fetched_at) < self.terms.soft_age {
+                return Ok(known.value);
+            }
+            // Old, but good: one reader asks for a new one, the others go on at once.
+            let Ok(mut attempts) = self.attempts.try_lock() else { return Ok(known.value) };
+            if self.recent_failure(&attempts, now).is_some() {
+                return Ok(known.value);
+            }
+            let fetched = timeout(self.terms.patience, fetch()).await;
+            let fetched = fetched.unwrap_or_else(|elapsed| Err(elapsed.into()));
+            return Ok(self.conclude(&mut attempts, now, fetched).unwrap_or(known.value));
+        }
+        let mut attempts = self.attempts.lock().await;
+        if let Some(known) = self.usable(now) {
+            return Ok(known.value);
+        }
+        if let Some(error) = self.recent_failure(&attempts, now) {
+            return Err(error);
+        }
+        let fetched = fetch().await;
+        self.conclude(&mut attempts, now, fetched)
+    }
+
+    /// A newer value than `seen`, in which something was missing. `None` if there can be none
+    /// before the cool-down has passed.
+    pub(crate) async fn newer_than<F: Future<Output = Result<T, E>>>(
+        &self,
+        seen: &Arc<T>,
+        now: Timestamp,
+        fetch: impl FnOnce() -> F,
+    ) -> Result<Option<Arc<T>>, Arc<E>> {
+        // All who miss at once wait here for the first of them.
+        let mut attempts = self.attempts.lock().await;
+        if let Some(known) = self.current()
+            && !Arc::ptr_eq(&known.value, seen)
+        {
+            return Ok(Some(known.value));
+        }
+        if attempts.missed_at.is_some_and(|missed| now.since(missed) < self.terms.miss_cool_down) {
+            // After a failure nobody can tell whether it is there by now.
+            return attempts.failure.as_ref().map_or(Ok(None), |(_, error)| Err(Arc::clone(error)));
+        }
+        attempts.missed_at = Some(now);
+        let fetched = fetch().await;
+        self.conclude(&mut attempts, now, fetched).map(Some)
+    }
+
+    fn current(&self) -> Option<Snapshot<T>> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn usable(&self, now: Timestamp) -> Option<Snapshot<T>> {
+        self.current().filter(|known| now.since(known.fetched_at) < self.terms.hard_age)
+    }
+
+    fn recent_failure(&self, attempts: &Attempts<E>, now: Timestamp) -> Option<Arc<E>> {
+        let (failed_at, error) = attempts.failure.as_ref()?;
+        (now.since(*failed_at) < self.terms.failure_pause).then(|| Arc::clone(error))
+    }
+
+    fn conclude(
+        &self,
+        attempts: &mut MutexGuard<'_, Attempts<E>>,
+        now: Timestamp,
+        fetched: Result<T, E>,
+    ) -> Result<Arc<T>, Arc<E>> {
+        (self.report)(fetched.as_ref().map(drop));
+        match fetched {
+            Ok(value) => {
+                attempts.failure = None;
+                let value = Arc::new(value);
+                let snapshot = Snapshot { value: Arc::clone(&value), fetched_at: now };
+                *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(snapshot);
+                Ok(value)
+            }
+            Err(error) => {
+                let error = Arc::new(error);
+                attempts.failure = Some((now, Arc::clone(&error)));
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Not what is cached: it may be a secret.
+impl<T, E> fmt::Debug for Cache<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache").field("terms", &self.terms).finish_non_exhaustive()
+    }
+}
+
+impl<T> Clone for Snapshot<T> {
+    fn clone(&self) -> Self {
+        Self { value: Arc::clone(&self.value), fetched_at: self.fetched_at }
+    }
+}
