@@ -13,10 +13,12 @@ pub mod lambda;
 pub mod misbehaving_provider;
 pub mod observed_store;
 pub mod page;
+pub mod permissions;
 pub mod process;
 pub mod secrets;
 pub mod secrets_manager;
 pub mod site;
+pub mod template;
 pub mod visitor;
 pub mod watch;
 

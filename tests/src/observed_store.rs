@@ -15,6 +15,8 @@ use shared::{
     store::{CreateError, PointerRow, SessionRow, SessionStore, StoreError, memory::MemoryStore},
 };
 
+use crate::permissions::Permissions;
+
 /// The memory store behind a counter, with a copy of every row that was ever put in.
 #[derive(Debug, Default)]
 pub struct ObservedStore {
@@ -22,6 +24,7 @@ pub struct ObservedStore {
     calls: AtomicUsize,
     is_down: AtomicBool,
     ends_before_slide: AtomicBool,
+    permissions: Permissions,
     written: Mutex<Written>,
 }
 
@@ -36,6 +39,11 @@ impl ObservedStore {
     /// How often it was asked anything.
     pub fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
+    }
+
+    /// What each function may do with it, and did.
+    pub fn permissions(&self) -> &Permissions {
+        &self.permissions
     }
 
     /// From now on it answers nothing, or answers again.
@@ -105,7 +113,8 @@ impl ObservedStore {
         self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn call(&self) -> Result<&MemoryStore, StoreError> {
+    fn call(&self, method: &str) -> Result<&MemoryStore, StoreError> {
+        self.permissions.demand(method);
         self.calls.fetch_add(1, Ordering::SeqCst);
         if self.is_down.load(Ordering::SeqCst) {
             return Err(StoreError::Unavailable("table arn:aws:dynamodb:secret-table".into()));
@@ -122,7 +131,7 @@ impl SessionStore for ObservedStore {
         pointer: PointerRow,
         now: Timestamp,
     ) -> Result<(), CreateError> {
-        self.call()?.create(session.clone(), pointer.clone(), now).await?;
+        self.call("create")?.create(session.clone(), pointer.clone(), now).await?;
         let mut written = self.written();
         written.sessions.push(session);
         written.pointers.push(pointer);
@@ -130,11 +139,11 @@ impl SessionStore for ObservedStore {
     }
 
     async fn session(&self, key: Digest, now: Timestamp) -> Result<Option<SessionRow>, StoreError> {
-        self.call()?.session(key, now).await
+        self.call("session")?.session(key, now).await
     }
 
     async fn pointer(&self, key: Digest, now: Timestamp) -> Result<Option<PointerRow>, StoreError> {
-        self.call()?.pointer(key, now).await
+        self.call("pointer")?.pointer(key, now).await
     }
 
     async fn slide(
@@ -143,7 +152,7 @@ impl SessionStore for ObservedStore {
         expires_at: Timestamp,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let store = self.call()?;
+        let store = self.call("slide")?;
         if self.ends_before_slide.load(Ordering::SeqCst) {
             store.end(key, now).await?;
         }
@@ -151,7 +160,7 @@ impl SessionStore for ObservedStore {
     }
 
     async fn end(&self, key: Digest, now: Timestamp) -> Result<bool, StoreError> {
-        self.call()?.end(key, now).await
+        self.call("end")?.end(key, now).await
     }
 
     async fn claim(
@@ -160,7 +169,7 @@ impl SessionStore for ObservedStore {
         expires_at: Timestamp,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let is_free = self.call()?.claim(mark, expires_at, now).await?;
+        let is_free = self.call("claim")?.claim(mark, expires_at, now).await?;
         if is_free {
             self.written().marks.push((mark, expires_at));
         }

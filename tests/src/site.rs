@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -218,9 +218,15 @@ impl Site {
         answer
     }
 
-    /// The bundle's bare answer.
+    /// The bundle's bare answer, by functions that may do what `template.yaml` allows them (R181).
     pub async fn answer(&self, request: Request, now: Timestamp) -> Response {
-        self.0.bundle.handle(request, now).await
+        let path = request.uri().path().to_owned();
+        self.0.store.permissions().hold(&path, self.0.bundle.handle(request, now)).await
+    }
+
+    /// Which path is served by which binary.
+    pub fn routes(&self) -> BTreeMap<&'static str, &'static str> {
+        self.0.bundle.routes()
     }
 
     /// R169, R170: what stands in every answer, whatever it is.

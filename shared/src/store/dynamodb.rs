@@ -16,9 +16,9 @@
 //! carries DynamoDB's idempotency token, `claim` recognises its own row. An `end` sent again may
 //! answer that there was no session.
 //!
-//! What a function must be allowed to do with the table: `dynamodb:GetItem` for `session` and
-//! `pointer`, `dynamodb:PutItem` for `create` and `claim`, `dynamodb:UpdateItem` for `slide`,
-//! `dynamodb:DeleteItem` for `end`.
+//! What a function must be allowed to do with the table is in [`table::ACTIONS`].
+//!
+//! [`table::ACTIONS`]: super::table::ACTIONS
 
 use std::{error::Error, fmt};
 

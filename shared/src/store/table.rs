@@ -40,3 +40,15 @@ pub fn update_time_to_live(name: &str) -> Value {
         "TimeToLiveSpecification": { "AttributeName": EXPIRES_AT, "Enabled": true },
     })
 }
+
+/// What a caller of each of the store's methods must be allowed to do with the table (IAM).
+///
+/// A transaction needs no right of its own but those of its parts.
+pub const ACTIONS: [(&str, &[&str]); 6] = [
+    ("claim", &["dynamodb:PutItem"]),
+    ("create", &["dynamodb:PutItem"]),
+    ("end", &["dynamodb:DeleteItem"]),
+    ("pointer", &["dynamodb:GetItem"]),
+    ("session", &["dynamodb:GetItem"]),
+    ("slide", &["dynamodb:UpdateItem"]),
+];

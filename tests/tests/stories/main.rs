@@ -6,6 +6,7 @@
 mod api;
 mod browser_defences;
 mod callback;
+mod deployment;
 mod http_edge;
 mod login;
 mod logout;

@@ -1,7 +1,7 @@
 //! A table that throttles, fails, stalls and loses answers.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     sync::{Arc, Mutex},
     time::Instant,
 };
@@ -133,6 +133,46 @@ async fn r093_reads_are_strongly_consistent() {
         assert_eq!(*body, json!({ "TableName": TABLE, "Key": key, "ConsistentRead": true }));
     }
     assert_eq!(requests.len(), 2);
+}
+
+/// R181: a policy that allows what `ACTIONS` says is no wider and no narrower than what is asked.
+#[tokio::test]
+async fn r181_each_method_needs_the_rights_that_policies_are_made_of() {
+    let (server, store) = Server::start(&[Forward]).await;
+    let (one, mark) = (Digest::of("one"), Digest::of("mark"));
+    for (method, actions) in table::ACTIONS {
+        server.requests.lock().unwrap().clear();
+        match method {
+            "claim" => drop(store.claim(mark, after(1), NOW).await.unwrap()),
+            "create" => store.create(session("one"), pointer("token", "one"), NOW).await.unwrap(),
+            "end" => drop(store.end(one, NOW).await.unwrap()),
+            "pointer" => drop(store.pointer(Digest::of("token"), NOW).await.unwrap()),
+            "session" => drop(store.session(one, NOW).await.unwrap()),
+            "slide" => drop(store.slide(one, after(1), NOW).await.unwrap()),
+            other => panic!("call {other} here"),
+        }
+        let requests = server.requests.lock().unwrap();
+        let asked: BTreeSet<_> =
+            requests.iter().flat_map(|(headers, body)| actions_of(headers, body)).collect();
+        assert_eq!(asked, actions.iter().map(|action| (*action).to_owned()).collect(), "{method}");
+    }
+}
+
+/// What IAM wants allowed for a request: for a transaction what its parts want.
+fn actions_of(headers: &HeaderMap, body: &Value) -> Vec<String> {
+    let target = headers["x-amz-target"].to_str().unwrap();
+    let operation = target.strip_prefix("DynamoDB_20120810.").unwrap();
+    if operation != "TransactWriteItems" {
+        return vec![format!("dynamodb:{operation}")];
+    }
+    let parts = body["TransactItems"].as_array().unwrap().iter();
+    parts
+        .flat_map(|part| part.as_object().unwrap().keys())
+        .map(|part| match &part[..] {
+            "ConditionCheck" => "dynamodb:ConditionCheckItem".to_owned(),
+            part => format!("dynamodb:{part}Item"),
+        })
+        .collect()
 }
 
 #[tokio::test]

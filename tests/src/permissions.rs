@@ -1,0 +1,76 @@
+//! What `template.yaml` allows each function to do with the table, held against what it does.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{LazyLock, Mutex, PoisonError},
+};
+
+use shared::store::table::ACTIONS;
+
+use crate::template::{Function, Template};
+
+/// The policies, and which of their actions were needed.
+#[derive(Debug, Default)]
+pub struct Permissions {
+    needed: Mutex<BTreeMap<String, BTreeSet<String>>>,
+}
+
+tokio::task_local! {
+    /// The function that serves the current request.
+    static SERVING: &'static Function;
+}
+
+static FUNCTIONS: LazyLock<Vec<Function>> =
+    LazyLock::new(|| Template::read().deploy(&REQUIRED, &[]).functions());
+
+/// Values for the template's parameters that have no default.
+pub const REQUIRED: [(&str, &str); 3] =
+    [("AuthHost", "tenant.eu.auth0.com"), ("ClientId", "client"), ("ClientSecret", "hunter2")];
+
+impl Permissions {
+    /// Awaits `handling`, the serving of a request for `path`, with no more rights than those of the
+    /// function that the template routes it to.
+    pub async fn hold<F: Future>(&self, path: &str, handling: F) -> F::Output {
+        let route = format!("ANY {path}");
+        let serving = |route: &str| {
+            FUNCTIONS.iter().find(|function| function.routes.iter().any(|own| own == route))
+        };
+        let function = serving(&route).or_else(|| serving("$default"));
+        SERVING.scope(function.expect("the template has a default route"), handling).await
+    }
+
+    /// Fails the story if the function at work may not call `method` of the store. Whoever is no
+    /// function may.
+    pub fn demand(&self, method: &str) {
+        let Ok(function) = SERVING.try_with(|function| *function) else { return };
+        let actions = ACTIONS.iter().find(|(name, _)| *name == method);
+        let (_, actions) = actions.unwrap_or_else(|| panic!("{method} is not among the ACTIONS"));
+        for action in *actions {
+            assert!(
+                allowed(function).contains(*action),
+                "{} calls {method}: template.yaml must allow it {action}",
+                function.binary
+            );
+            let mut needed = self.needed.lock().unwrap_or_else(PoisonError::into_inner);
+            needed.entry(function.binary.clone()).or_default().insert((*action).to_owned());
+        }
+    }
+
+    /// What each function needed so far, by the names of binaries.
+    pub fn needed(&self) -> BTreeMap<String, BTreeSet<String>> {
+        self.needed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What the template allows each function, by the names of binaries.
+    pub fn allowed() -> BTreeMap<String, BTreeSet<String>> {
+        let functions = FUNCTIONS.iter();
+        functions.map(|function| (function.binary.clone(), allowed(function))).collect()
+    }
+}
+
+fn allowed(function: &Function) -> BTreeSet<String> {
+    let of_table = |resources: &[String]| resources == ["SessionTable.Arn"];
+    let statements = function.statements.iter();
+    let statements = statements.filter(|statement| of_table(&statement.resources));
+    statements.flat_map(|statement| statement.actions.clone()).collect()
+}

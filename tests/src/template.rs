@@ -1,0 +1,319 @@
+//! The project's `template.yaml`, as CloudFormation would deploy it.
+//!
+//! ```no_run
+//! use tests::template::Template;
+//!
+//! let stack = Template::read().deploy(&[("AuthHost", "tenant.auth0.com")], &[]);
+//! for function in stack.functions() {
+//!     println!("{}: {:?}, {:?}", function.binary, function.routes, function.environment);
+//! }
+//! ```
+
+use std::{collections::BTreeMap, fs};
+
+use saphyr::{LoadableYamlNode, Scalar, Yaml};
+use serde_json::{Map, Value, json};
+
+use crate::project;
+
+/// The template. Intrinsic functions are in their long form: `!Ref X` is `{"Ref": "X"}`.
+#[derive(Clone, Debug)]
+pub struct Template(Value);
+
+/// The template with its parameters and its resources' names put in.
+#[derive(Clone, Debug)]
+pub struct Stack {
+    template: Value,
+    parameters: BTreeMap<String, String>,
+    names: BTreeMap<String, String>,
+}
+
+/// One `AWS::Serverless::Function`.
+#[derive(Clone, Debug)]
+pub struct Function {
+    /// What the template calls it.
+    pub logical_id: String,
+    /// The binary that is built for it.
+    pub binary: String,
+    /// The folder in which it is built, below the project's.
+    pub folder: String,
+    /// `ANY /login`, or `$default`, sorted.
+    pub routes: Vec<String>,
+    /// Its variables, those of `Globals` among them.
+    pub environment: BTreeMap<String, String>,
+    /// What it may do, beside writing its log and its traces.
+    pub statements: Vec<Statement>,
+}
+
+/// What a policy allows.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Statement {
+    /// `dynamodb:GetItem`
+    pub actions: Vec<String>,
+    /// ARNs.
+    pub resources: Vec<String>,
+}
+
+impl Template {
+    /// Reads the project's.
+    #[must_use]
+    pub fn read() -> Self {
+        let text = fs::read_to_string(project().join("template.yaml"))
+            .expect("the project has a template.yaml");
+        let documents = Yaml::load_from_str(&text).expect("template.yaml is YAML");
+        Self(long_form(documents.first().expect("template.yaml is not empty")))
+    }
+
+    /// One of its parameters.
+    #[must_use]
+    pub fn parameter(&self, name: &str) -> &Value {
+        &self.0["Parameters"][name]
+    }
+
+    /// The template with values for `parameters`; the others have their defaults.
+    ///
+    /// `names` are what `!Ref X` and `!GetAtt X.Y` come to for resources: of `("Table", "sessions")`
+    /// and `("Table.Arn", "arn:…")`. One that is not named is called by what is asked for: `Table`,
+    /// `Table.Arn`.
+    #[must_use]
+    pub fn deploy(&self, parameters: &[(&str, &str)], names: &[(&str, &str)]) -> Stack {
+        let mut values = BTreeMap::from(
+            [
+                ("AWS::Partition", "aws"),
+                ("AWS::Region", "eu-central-1"),
+                ("AWS::StackName", "stack"),
+            ]
+            .map(owned),
+        );
+        for (name, parameter) in object(&self.0["Parameters"]) {
+            let given = parameters.iter().find(|(given, _)| given == name);
+            let value = given.map(|(_, value)| (*value).to_owned());
+            let value = value.or_else(|| Some(text(parameter.get("Default")?)));
+            values.extend(value.map(|value| (name.clone(), value)));
+        }
+        for (given, _) in parameters {
+            assert!(self.0["Parameters"].get(*given).is_some(), "{given} is no parameter");
+        }
+        let names = names.iter().copied().map(owned).collect();
+        Stack { template: self.0.clone(), parameters: values, names }
+    }
+}
+
+impl Stack {
+    /// Its functions, in the order of their logical ids.
+    #[must_use]
+    pub fn functions(&self) -> Vec<Function> {
+        let functions = self
+            .resources()
+            .filter(|(_, resource)| resource["Type"] == "AWS::Serverless::Function");
+        functions.map(|(id, _)| self.function(id)).collect()
+    }
+
+    /// All resources by their logical ids, with nothing put in.
+    pub fn resources(&self) -> impl Iterator<Item = (&str, &Value)> {
+        object(&self.template["Resources"]).iter().map(|(id, resource)| (id.as_str(), resource))
+    }
+
+    /// What the managed policy `id` allows.
+    #[must_use]
+    pub fn managed_policy(&self, id: &str) -> Vec<Statement> {
+        let document = &self.template["Resources"][id]["Properties"]["PolicyDocument"];
+        self.statements(document)
+    }
+
+    /// `value` with intrinsic functions put in. `Null` is `AWS::NoValue`.
+    ///
+    /// # Panics
+    ///
+    /// For a parameter that has neither a value nor a default, and for what is no intrinsic function
+    /// that the template uses.
+    #[must_use]
+    pub fn resolve(&self, value: &Value) -> Value {
+        match value {
+            Value::Array(items) => {
+                items.iter().map(|item| self.resolve(item)).filter(|item| !item.is_null()).collect()
+            }
+            Value::Object(fields) => match fields.iter().next() {
+                Some((name, argument)) if fields.len() == 1 && is_intrinsic(name) => {
+                    self.intrinsic(name, argument)
+                }
+                _ => fields
+                    .iter()
+                    .map(|(name, field)| (name.clone(), self.resolve(field)))
+                    .filter(|(_, field)| !field.is_null())
+                    .collect(),
+            },
+            other => other.clone(),
+        }
+    }
+
+    fn function(&self, id: &str) -> Function {
+        let resource = &self.template["Resources"][id];
+        let properties = &resource["Properties"];
+        let globals = &self.template["Globals"]["Function"];
+        let environment = [globals, properties]
+            .into_iter()
+            .filter_map(|part| part["Environment"].get("Variables"))
+            .flat_map(|variables| object(variables).clone())
+            .map(|(name, value)| (name, text(&self.resolve(&value))))
+            .collect();
+        let mut routes: Vec<_> = object(&properties["Events"]).values().map(route).collect();
+        routes.sort();
+        let policies = list(&properties["Policies"]);
+        let statements = policies.into_iter().flat_map(|policy| {
+            assert!(policy.is_object(), "{id} has a policy that is not written out: {policy}");
+            self.statements(policy)
+        });
+        Function {
+            logical_id: id.to_owned(),
+            binary: text(&resource["Metadata"]["BuildProperties"]["Binary"]),
+            folder: text(&properties["CodeUri"]),
+            routes,
+            environment,
+            statements: statements.collect(),
+        }
+    }
+
+    fn statements(&self, policy: &Value) -> Vec<Statement> {
+        list(&policy["Statement"]).into_iter().map(|statement| self.statement(statement)).collect()
+    }
+
+    /// One that allows; whatever else a statement can say is not understood here.
+    fn statement(&self, statement: &Value) -> Statement {
+        let statement = self.resolve(statement);
+        let mut names: Vec<_> = object(&statement).keys().map(String::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["Action", "Effect", "Resource"], "{statement}");
+        assert_eq!(statement["Effect"], "Allow");
+        let texts = |value| list(value).into_iter().map(text).collect();
+        Statement { actions: texts(&statement["Action"]), resources: texts(&statement["Resource"]) }
+    }
+
+    fn intrinsic(&self, name: &str, argument: &Value) -> Value {
+        let both = |argument: &Value| {
+            let [left, right] = &list(argument)[..] else { panic!("{name} takes two: {argument}") };
+            (self.resolve(left), self.resolve(right))
+        };
+        match name {
+            "Ref" if argument == "AWS::NoValue" => Value::Null,
+            "Ref" => json!(self.name(&text(argument))),
+            "Fn::GetAtt" => json!(self.attribute(&text(argument))),
+            "Fn::Sub" => json!(self.substitute(&text(argument))),
+            "Fn::If" => {
+                let [condition, yes, no] = &list(argument)[..] else {
+                    panic!("{name} takes three: {argument}")
+                };
+                self.resolve(if self.holds(&text(condition)) { yes } else { no })
+            }
+            "Fn::Equals" => {
+                let (left, right) = both(argument);
+                json!(text(&left) == text(&right))
+            }
+            "Fn::Not" => json!(!truth(&self.resolve(list(argument)[0]))),
+            "Fn::And" => {
+                let (left, right) = both(argument);
+                json!(truth(&left) && truth(&right))
+            }
+            "Condition" => json!(self.holds(&text(argument))),
+            other => panic!("{other} is not understood here"),
+        }
+    }
+
+    fn holds(&self, condition: &str) -> bool {
+        let expression = &self.template["Conditions"][condition];
+        assert!(!expression.is_null(), "there is no condition {condition}");
+        truth(&self.resolve(expression))
+    }
+
+    fn name(&self, name: &str) -> String {
+        if let Some(value) = self.parameters.get(name) {
+            return value.clone();
+        }
+        // `HttpApi.Stage` is a resource that SAM makes beside another.
+        let resource = name.split('.').next().unwrap_or_default();
+        assert!(self.template["Resources"].get(resource).is_some(), "{name} has no value");
+        self.names.get(name).cloned().unwrap_or_else(|| name.to_owned())
+    }
+
+    fn attribute(&self, name: &str) -> String {
+        let (resource, _) = name.split_once('.').expect("an attribute has a resource");
+        assert!(self.template["Resources"].get(resource).is_some(), "there is no {resource}");
+        self.names.get(name).cloned().unwrap_or_else(|| name.to_owned())
+    }
+
+    fn substitute(&self, pattern: &str) -> String {
+        let mut parts = pattern.split("${");
+        let mut result = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let (name, rest) = part.split_once('}').expect("a ${ has its }");
+            result += &if name.contains('.') { self.attribute(name) } else { self.name(name) };
+            result += rest;
+        }
+        result
+    }
+}
+
+/// `ANY /login`; without a path `$default`.
+fn route(event: &Value) -> String {
+    assert_eq!(event["Type"], "HttpApi");
+    match event["Properties"].get("Path") {
+        Some(path) => format!("{} {}", text(&event["Properties"]["Method"]), text(path)),
+        None => "$default".to_owned(),
+    }
+}
+
+fn is_intrinsic(name: &str) -> bool {
+    name.starts_with("Fn::") || matches!(name, "Condition" | "Ref")
+}
+
+/// YAML as JSON, with `!Name value` as `{"Fn::Name": value}`.
+fn long_form(yaml: &Yaml<'_>) -> Value {
+    match yaml {
+        Yaml::Tagged(tag, value) => {
+            let name = match tag.suffix.as_str() {
+                name @ ("Condition" | "Ref") => name.to_owned(),
+                name => format!("Fn::{name}"),
+            };
+            Value::Object(Map::from_iter([(name, long_form(value))]))
+        }
+        Yaml::Sequence(items) => items.iter().map(long_form).collect(),
+        Yaml::Mapping(fields) => {
+            fields.iter().map(|(name, value)| (text(&long_form(name)), long_form(value))).collect()
+        }
+        Yaml::Value(Scalar::Null) => Value::Null,
+        Yaml::Value(Scalar::Boolean(value)) => json!(value),
+        Yaml::Value(Scalar::Integer(value)) => json!(value),
+        Yaml::Value(Scalar::String(value)) => json!(value),
+        other => panic!("template.yaml holds {other:?}"),
+    }
+}
+
+fn owned((name, value): (&str, &str)) -> (String, String) {
+    (name.to_owned(), value.to_owned())
+}
+
+fn object(value: &Value) -> &Map<String, Value> {
+    value.as_object().unwrap_or_else(|| panic!("an object was expected, not {value}"))
+}
+
+/// CloudFormation takes one for a list of one.
+fn list(value: &Value) -> Vec<&Value> {
+    match value {
+        Value::Array(items) => items.iter().collect(),
+        Value::Null => Vec::new(),
+        one => vec![one],
+    }
+}
+
+/// CloudFormation takes numbers and truths for text.
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
+        other => panic!("a text was expected, not {other}"),
+    }
+}
+
+fn truth(value: &Value) -> bool {
+    value.as_bool().unwrap_or_else(|| panic!("a condition was expected, not {value}"))
+}

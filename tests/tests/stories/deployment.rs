@@ -1,0 +1,217 @@
+//! What `template.yaml` deploys is what the code is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use callback::CallbackConfig;
+use login::LoginConfig;
+use serde_json::json;
+use shared::{config::Settings, guard::GuardConfig, store::table};
+use tests::{
+    misbehaving_provider::ADA,
+    permissions::{Permissions, REQUIRED},
+    site::{SECRET_KEY, Site},
+    template::{Function, Stack, Statement, Template},
+    visitor::Visitor,
+};
+
+fn stack() -> Stack {
+    Template::read().deploy(&REQUIRED, &[])
+}
+
+/// With `CargoLambda.toml` the bundle's routes are compared in `local`.
+#[tokio::test]
+async fn the_template_routes_each_path_to_the_function_that_serves_it() {
+    let functions = stack().functions();
+    let routes: Vec<_> = functions
+        .iter()
+        .flat_map(|function| function.routes.iter().map(|route| (&route[..], &function.binary[..])))
+        .collect();
+    let paths: BTreeMap<_, _> = routes
+        .iter()
+        .filter_map(|(route, binary)| Some((route.strip_prefix("ANY ")?, *binary)))
+        .collect();
+    assert_eq!(paths, Site::start().await.routes());
+    // A path that is nobody's gets a page that says so, by whoever is asked.
+    assert!(routes.contains(&("$default", "login")), "{routes:?}");
+    // No path twice, and no route with a method: a function answers the others itself.
+    assert_eq!(routes.len(), paths.len() + 1, "{routes:?}");
+}
+
+/// Every story is told with the policies in force: a function that calls what it may not fails it.
+/// Here each function does all that it can do, and needs each right that it has.
+#[tokio::test]
+async fn r181_no_function_may_do_more_with_the_table_than_its_code_does() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    // Ends the session before.
+    visitor.log_in(ADA).await;
+    let key = visitor.api_key().await;
+    let slide_is_due = 12 * 3_600 / 10;
+    site.pass(slide_is_due);
+    visitor.open("/").await.is_a_page(200, "Your API key");
+    site.pass(slide_is_due);
+    assert_eq!(site.call_api(&key).await.status(), 200);
+    site.pass(slide_is_due);
+    visitor.open("/signed-out").await.is_a_page(200, "You are still logged in");
+    visitor.submit("/logout").await;
+    assert_eq!(site.live_sessions().await, 0);
+    assert_eq!(site.store().permissions().needed(), Permissions::allowed());
+}
+
+/// A secret is readable by a function exactly if the function is told where it is, which is so exactly
+/// if it does not start without it.
+#[test]
+fn r181_no_function_may_read_a_secret_that_its_code_does_not_need() {
+    for function in stack().functions() {
+        let named: BTreeMap<_, _> = function
+            .environment
+            .iter()
+            .filter_map(|(name, arn)| Some((name.strip_suffix("_ARN")?, arn.clone())))
+            .collect();
+        let readable: BTreeSet<_> = function
+            .statements
+            .iter()
+            .filter(|statement| statement.actions == ["secretsmanager:GetSecretValue"])
+            .flat_map(|statement| statement.resources.clone())
+            .collect();
+        assert_eq!(named.values().cloned().collect::<BTreeSet<_>>(), readable, "{function:?}");
+
+        assert_eq!(faults(&function, &named.keys().copied().collect()), None, "{function:?}");
+        for missing in named.keys() {
+            let others = named.keys().copied().filter(|name| name != missing).collect();
+            let fault = faults(&function, &others).unwrap();
+            assert!(fault.contains(&format!("\n  {missing} is not set")), "{fault}");
+        }
+    }
+}
+
+#[test]
+fn r181_every_right_is_one_on_the_table_or_on_a_secret() {
+    for function in stack().functions() {
+        for statement in &function.statements {
+            let of_table = statement.resources == ["SessionTable.Arn"]
+                && statement.actions.iter().all(|action| action.starts_with("dynamodb:"));
+            let of_secrets = statement.actions == ["secretsmanager:GetSecretValue"];
+            assert!(of_table || of_secrets, "{}: {statement:?}", function.binary);
+            let wide = |text: &String| text.contains('*');
+            assert!(!statement.actions.iter().chain(&statement.resources).any(wide));
+        }
+    }
+}
+
+/// What bounds all functions is what they may do, taken together, and to write logs and traces.
+#[test]
+fn r181_the_boundary_is_no_wider_than_the_functions() {
+    let stack = stack();
+    let functions = stack.functions();
+    let mut rights = rights(functions.iter().flat_map(|function| &function.statements));
+    for (action, resource) in [
+        ("logs:CreateLogStream", "FunctionLogs.Arn"),
+        ("logs:PutLogEvents", "FunctionLogs.Arn"),
+        ("xray:PutTelemetryRecords", "*"),
+        ("xray:PutTraceSegments", "*"),
+    ] {
+        rights.insert((action.to_owned(), resource.to_owned()));
+    }
+    assert_eq!(self::rights(&stack.managed_policy("FunctionBoundary")), rights);
+}
+
+#[test]
+fn r178_what_is_for_local_runs_is_not_deployed() {
+    for function in stack().functions() {
+        for variable in
+            ["DYNAMODB_PORT", "HOST", "PORT", "PROVIDER_PORT", "SESSION_STORE", "TOKEN_LIFETIME"]
+        {
+            assert!(!function.environment.contains_key(variable), "{function:?}");
+        }
+        assert_eq!(function.environment["DEBUG"], "false");
+        assert_eq!(function.environment["SESSION_TABLE"], "SessionTable");
+    }
+}
+
+#[test]
+fn r179_the_client_secret_is_stored_as_a_secret_and_stands_nowhere_else() {
+    let template = Template::read();
+    let parameters = [REQUIRED[0], REQUIRED[1], ("ClientSecret", "7f3a91")];
+    let stack = template.deploy(&parameters, &[]);
+    assert_eq!(template.parameter("ClientSecret")["NoEcho"], true);
+    let holds_it = |value| stack.resolve(value).to_string().contains("7f3a91");
+    for (id, resource) in stack.resources() {
+        assert_eq!(holds_it(resource), id == "ClientSecretStore", "{id}");
+    }
+    let functions = stack.functions();
+    let mut values = functions.iter().flat_map(|function| function.environment.values());
+    assert!(!values.any(|value| value.contains("7f3a91")));
+}
+
+/// Without one of its own it comes from the request, so that the API and its functions can be made in
+/// one go.
+#[test]
+fn the_base_url_is_that_of_the_custom_domain_if_there_is_one() {
+    let base_url = |parameters: &[(&str, &str)]| {
+        let all = [&REQUIRED[..], parameters].concat();
+        let functions = Template::read().deploy(&all, &[]).functions();
+        let found: BTreeSet<_> =
+            functions.iter().map(|function| function.environment["BASE_URL"].clone()).collect();
+        Vec::from_iter(found)
+    };
+    assert_eq!(base_url(&[]), [""]);
+    let certificate = "arn:aws:acm:eu-central-1:123456789012:certificate/1";
+    assert_eq!(
+        base_url(&[("DomainName", "login.example.com"), ("CertificateArn", certificate)]),
+        ["https://login.example.com"]
+    );
+    assert_eq!(
+        base_url(&[("BaseUrl", "https://proxy.example.com")]),
+        ["https://proxy.example.com"]
+    );
+}
+
+#[test]
+fn the_table_is_the_one_that_the_store_keeps_its_rows_in() {
+    let stack = stack();
+    let (_, resource) = stack.resources().find(|(id, _)| *id == "SessionTable").unwrap();
+    let properties = stack.resolve(&resource["Properties"]);
+    let mut created = table::create_table("any");
+    created.as_object_mut().unwrap().remove("TableName");
+    for (name, value) in created.as_object().unwrap() {
+        assert_eq!(properties[name], *value, "{name}");
+    }
+    assert_eq!(
+        properties["TimeToLiveSpecification"],
+        table::update_time_to_live("any")["TimeToLiveSpecification"]
+    );
+    assert_eq!(properties["SSESpecification"], json!({ "SSEEnabled": true }));
+    assert_eq!(properties["DeletionProtectionEnabled"], "true");
+    assert_eq!(properties.as_object().unwrap().len(), 7, "{properties}");
+}
+
+/// Each action with each resource.
+fn rights<'a>(statements: impl IntoIterator<Item = &'a Statement>) -> BTreeSet<(String, String)> {
+    let statements = statements.into_iter();
+    statements
+        .flat_map(|statement| {
+            let resources = &statement.resources;
+            statement.actions.iter().flat_map(move |action| {
+                resources.iter().map(move |resource| (action.clone(), resource.clone()))
+            })
+        })
+        .collect()
+}
+
+/// What the function finds wrong with the variables that the template gives it, when it starts in
+/// Lambda with these secrets.
+fn faults(function: &Function, secrets: &BTreeSet<&str>) -> Option<String> {
+    let given = function.environment.iter().map(|(name, value)| (&name[..], &value[..]));
+    let given = given.filter(|(name, _)| !name.ends_with("_ARN"));
+    let secrets = secrets.iter().map(|name| (*name, SECRET_KEY));
+    let inside_lambda = ("LAMBDA_TASK_ROOT", "/var/task");
+    let mut settings = Settings::from_values(given.chain(secrets).chain([inside_lambda]));
+    match &function.binary[..] {
+        "callback" => drop(CallbackConfig::from_settings(&mut settings)),
+        "login" => drop(LoginConfig::from_settings(&mut settings)),
+        "logout" | "protected" => drop(GuardConfig::from_settings(&mut settings)),
+        other => panic!("add what {other} reads"),
+    }
+    settings.finish().err().map(|error| error.to_string())
+}
