@@ -124,6 +124,14 @@ impl HttpApi {
             format!("--ignore-certificate-errors-spki-list={}", self.identity.public_key_pin()),
         ]
     }
+
+    /// What makes curl do so.
+    #[must_use]
+    pub fn curl_options(&self) -> String {
+        let pin = self.identity.public_key_pin();
+        let address = self.address;
+        format!("--connect-to {DOMAIN}:443:{address} --insecure --pinnedpubkey 'sha256//{pin}'")
+    }
 }
 
 impl Drop for HttpApi {

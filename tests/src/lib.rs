@@ -1,13 +1,17 @@
-//! What the stories are told with: a browser, a certified provider, Chromium, `cargo lambda watch`.
+//! What the stories are told with: a browser, a certified provider, Chromium, `cargo lambda watch`,
+//! the deployed functions' own programs behind an HTTP API.
 //!
 //! Everything here panics when it cannot do its work: the failure of the machinery is the failure
 //! of the story.
 #![expect(clippy::expect_used, clippy::panic, reason = "a failure here is a failed test")]
 
 pub mod answer;
+pub mod artifacts;
+pub mod backends;
 pub mod browser;
 pub mod certified_provider;
 pub mod chromium;
+pub mod deployment;
 pub mod http_api;
 pub mod lambda;
 pub mod misbehaving_provider;
@@ -36,11 +40,14 @@ pub fn project() -> PathBuf {
 /// A file below `target`, in a folder made for it: `artifact("screenshots", "key.png")`.
 #[must_use]
 pub fn artifact(folder: &str, file: &str) -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| project().join("target"), PathBuf::from);
-    let folder = target.join(folder);
+    let folder = target().join(folder);
     std::fs::create_dir_all(&folder).expect("target is writable");
     folder.join(file)
+}
+
+/// Where cargo puts what it builds.
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| project().join("target"), PathBuf::from)
 }
 
 /// An HTTP client for loopback that follows no redirect.
