@@ -199,19 +199,18 @@ fn rights<'a>(statements: impl IntoIterator<Item = &'a Statement>) -> BTreeSet<(
         .collect()
 }
 
-/// What the function finds wrong with the variables that the template gives it, when it starts in
-/// Lambda with these secrets.
+/// What the function finds wrong with the variables that the template gives it, with these secrets in
+/// the place of their ARNs.
 fn faults(function: &Function, secrets: &BTreeSet<&str>) -> Option<String> {
     let given = function.environment.iter().map(|(name, value)| (&name[..], &value[..]));
     let given = given.filter(|(name, _)| !name.ends_with("_ARN"));
     let secrets = secrets.iter().map(|name| (*name, SECRET_KEY));
-    let inside_lambda = ("LAMBDA_TASK_ROOT", "/var/task");
-    let mut settings = Settings::from_values(given.chain(secrets).chain([inside_lambda]));
+    let mut settings = Settings::from_values(given.chain(secrets));
     match &function.binary[..] {
         "callback" => drop(CallbackConfig::from_settings(&mut settings)),
         "login" => drop(LoginConfig::from_settings(&mut settings)),
         "logout" | "protected" => drop(GuardConfig::from_settings(&mut settings)),
-        other => panic!("add what {other} reads"),
+        other => unreachable!("add what {other} reads"),
     }
     settings.finish().err().map(|error| error.to_string())
 }

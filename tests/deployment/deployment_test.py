@@ -1,0 +1,430 @@
+"""What `sam build` left, the template as SAM transforms it, and what CloudFormation makes of it, as
+far as moto can tell."""
+
+import ast
+import io
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+import tomllib
+import unittest
+import zipfile
+from pathlib import Path
+
+import boto3
+from botocore.config import Config
+from samcli.yamlhelper import yaml_parse
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.managed_policy_translator import ManagedPolicyLoader
+from samtranslator.translator.transform import transform
+
+PROJECT = Path(__file__).parents[2]
+BUILT = PROJECT / ".aws-sam" / "build"
+TEMPLATE = yaml_parse((PROJECT / "template.yaml").read_text())
+
+# The newest that provided.al2023 has.
+GLIBC_OF_LAMBDA = (2, 34)
+# What API Gateway waits for a function, in seconds.
+GATEWAY_PATIENCE = 30
+
+# A stack behind a proxy needs nothing of the API's for its outputs, and moto makes no API.
+PARAMETERS = {
+    "AuthHost": "tenant.eu.auth0.com",
+    "BaseUrl": "https://api.example.com",
+    "ClientId": "client",
+    "ClientSecret": "hunter2",
+}
+
+# What moto does not make from a template. Whoever upgrades it may find that this list got shorter.
+IGNORED_BY_MOTO = {
+    "AWS::ApiGatewayV2::Api",
+    "AWS::ApiGatewayV2::Stage",
+    "AWS::CloudWatch::Alarm",
+    "AWS::Logs::MetricFilter",
+    "AWS::SecretsManager::Secret",
+}
+
+
+def functions():
+    return {
+        name: resource
+        for name, resource in TEMPLATE["Resources"].items()
+        if resource["Type"] == "AWS::Serverless::Function"
+    }
+
+
+class Moto:
+    """An AWS on this machine, of which CloudFormation, DynamoDB, IAM, Lambda, S3 and a few more are
+    there."""
+
+    def __init__(self):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.address = f"http://127.0.0.1:{port}"
+        self.log = open(PROJECT / ".aws-sam" / "moto.log", "w+")
+        self.process = subprocess.Popen(
+            ["moto_server", "--host", "127.0.0.1", "--port", str(port)],
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+            env=os.environ | {"MOTO_IAM_LOAD_MANAGED_POLICIES": "true"},
+        )
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                return
+            except OSError:
+                time.sleep(0.1)
+        self.end()
+        raise RuntimeError(f"moto did not start: {self.text()}")
+
+    def client(self, service):
+        # Without a proxy, should the environment name one.
+        return boto3.client(service, endpoint_url=self.address, config=Config(proxies={}))
+
+    def text(self):
+        self.log.flush()
+        self.log.seek(0)
+        return self.log.read()
+
+    def end(self):
+        self.process.terminate()
+        self.process.wait(timeout=30)
+
+
+def setUpModule():
+    global MOTO, TRANSFORMED
+    MOTO = Moto()
+    unittest.addModuleCleanup(MOTO.end)
+    MOTO.client("s3").create_bucket(
+        Bucket="artifacts", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
+    )
+    packaged = PROJECT / ".aws-sam" / "packaged.yaml"
+    subprocess.run(
+        ["sam", "package", "--s3-bucket", "artifacts", "--output-template-file", packaged],
+        cwd=PROJECT,
+        env=os.environ | {"AWS_ENDPOINT_URL": MOTO.address},
+        check=True,
+        capture_output=True,
+    )
+    TRANSFORMED = transform(
+        yaml_parse(packaged.read_text()), {}, ManagedPolicyLoader(MOTO.client("iam"))
+    )
+    (PROJECT / ".aws-sam" / "transformed.json").write_text(json.dumps(TRANSFORMED, indent=2))
+
+
+class Artifacts(unittest.TestCase):
+    """What would be uploaded."""
+
+    def test_each_function_has_its_program(self):
+        for name in functions():
+            program = BUILT / name / "bootstrap"
+            self.assertTrue(os.access(program, os.X_OK), program)
+            self.assertEqual([path.name for path in program.parent.iterdir()], ["bootstrap"])
+            head = program.read_bytes()[:20]
+            self.assertEqual(head[:5], b"\x7fELF\x02", name)
+            # x86-64, the default of the template's Architecture.
+            self.assertEqual(int.from_bytes(head[18:20], "little"), 62, name)
+
+    def test_they_start_on_the_glibc_of_lambda(self):
+        for name in functions():
+            versions = re.findall(rb"GLIBC_(\d+)\.(\d+)", (BUILT / name / "bootstrap").read_bytes())
+            newest = max((int(major), int(minor)) for major, minor in versions)
+            self.assertLessEqual(newest, GLIBC_OF_LAMBDA, name)
+
+    def test_each_is_built_from_its_own_package(self):
+        """From the workspace's root Cargo would build in the features that the tests need."""
+        for name, function in functions().items():
+            binary = function["Metadata"]["BuildProperties"]["Binary"]
+            manifest = PROJECT / function["Properties"]["CodeUri"] / "Cargo.toml"
+            self.assertEqual(tomllib.loads(manifest.read_text())["package"]["name"], binary, name)
+
+    def test_they_are_small(self):
+        for name in functions():
+            archive = io.BytesIO()
+            with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+                file.write(BUILT / name / "bootstrap", "bootstrap")
+            size = archive.tell()
+            print(f"{name}: {size / 1e6:.2f} MB zipped", file=sys.stderr)
+            self.assertLess(size, 5_000_000, name)
+
+
+class Template(unittest.TestCase):
+    """What CloudFormation would be given."""
+
+    def test_the_transformed_template_has_no_fault(self):
+        lint = subprocess.run(
+            ["cfn-lint", PROJECT / ".aws-sam" / "transformed.json"], capture_output=True, text=True
+        )
+        self.assertEqual((lint.returncode, lint.stdout), (0, ""), lint.stderr)
+
+    def test_the_api_has_the_routes_of_local_runs(self):
+        local = tomllib.loads((PROJECT / "CargoLambda.toml").read_text())
+        router = local["deployed"]["watch"]["router"]
+        paths = TRANSFORMED["Resources"]["HttpApi"]["Properties"]["Body"]["paths"]
+        routed = {}
+        for path, methods in paths.items():
+            self.assertEqual(list(methods), ["x-amazon-apigateway-any-method"], path)
+            method = methods["x-amazon-apigateway-any-method"]
+            integration = method["x-amazon-apigateway-integration"]
+            self.assertEqual(integration["type"], "aws_proxy")
+            self.assertEqual(integration["payloadFormatVersion"], "2.0")
+            (name,) = re.findall(r"\$\{(\w+)\.Arn\}", integration["uri"]["Fn::Sub"])
+            routed[path] = functions()[name]["Metadata"]["BuildProperties"]["Binary"]
+            self.assertEqual(method.get("isDefaultRoute", False), path == "/$default")
+        self.assertEqual(routed, router | {"/$default": "login"})
+
+    def test_the_api_may_call_each_function_for_its_routes_alone(self):
+        allowed = {}
+        for resource in TRANSFORMED["Resources"].values():
+            if resource["Type"] == "AWS::Lambda::Permission":
+                properties = resource["Properties"]
+                self.assertEqual(properties["Principal"], "apigateway.amazonaws.com")
+                pattern = properties["SourceArn"]["Fn::Sub"][0]
+                (route,) = re.findall(r"\$\{__ApiId__\}/\$\{__Stage__\}(/.*)", pattern)
+                allowed.setdefault(properties["FunctionName"]["Ref"], set()).add(route)
+        self.assertEqual(
+            allowed,
+            {
+                # It serves whatever is no route.
+                "Login": {"/*"},
+                "Callback": {"/*/callback"},
+                "Protected": {"/*/protected"},
+                "Logout": {"/*/logout", "/*/signed-out"},
+            },
+        )
+
+    def test_the_api_leaves_preflights_and_authorization_to_the_functions(self):
+        body = json.dumps(TRANSFORMED["Resources"]["HttpApi"])
+        for word in ["x-amazon-apigateway-cors", "CorsConfiguration", "security", "authorizer"]:
+            self.assertNotIn(word, body)
+
+    def test_a_function_answers_before_the_gateway_gives_up(self):
+        for name in functions():
+            timeout = TRANSFORMED["Resources"][name]["Properties"]["Timeout"]
+            self.assertLess(timeout, GATEWAY_PATIENCE - 1, name)
+
+    def test_r173_the_access_log_holds_nothing_that_a_client_wrote(self):
+        stage = TRANSFORMED["Resources"]["HttpApiApiGatewayDefaultStage"]["Properties"]
+        line = json.loads(stage["AccessLogSettings"]["Format"])
+        self.assertEqual(
+            set(line.values()),
+            {
+                "$context.requestId",
+                "$context.requestTime",
+                "$context.identity.sourceIp",
+                "$context.routeKey",
+                "$context.protocol",
+                "$context.status",
+                "$context.responseLength",
+                "$context.responseLatency",
+                "$context.integration.requestId",
+                "$context.integration.integrationStatus",
+                "$context.integrationLatency",
+                "$context.error.responseType",
+            },
+        )
+
+    def test_the_alarms_watch_every_function(self):
+        resources = TRANSFORMED["Resources"].values()
+        alarms = [one for one in resources if one["Type"] == "AWS::CloudWatch::Alarm"]
+        watched = {}
+        for alarm in alarms:
+            for metric in alarm["Properties"].get("Metrics", []):
+                if "MetricStat" in metric:
+                    source = metric["MetricStat"]["Metric"]
+                    (dimension,) = source["Dimensions"]
+                    watched.setdefault(source["MetricName"], set()).add(dimension["Value"]["Ref"])
+        every = set(functions())
+        self.assertEqual(watched, {"Errors": every, "Throttles": every, "Duration": every})
+        self.assertEqual(len(alarms), 5)
+
+    def test_the_event_that_raises_an_alarm_is_one_that_is_logged(self):
+        pattern = TEMPLATE["Resources"]["FailedLogins"]["Properties"]["FilterPattern"]
+        (event,) = re.findall(r'^\{ \$\.event = "([a-z._]+)" \}$', pattern)
+        source = (PROJECT / "functions" / "callback" / "src" / "error.rs").read_text()
+        self.assertIn(f'=> "{event}"', source)
+
+    def test_every_setting_of_the_readme_can_be_deployed(self):
+        """All but those that are for local runs, or that Lambda sets."""
+        rows = re.findall(r"^\| (`[A-Z_`, ]+`) \|", (PROJECT / "README.md").read_text(), re.M)
+        settings = {name for row in rows for name in re.findall(r"`([A-Z_]+)`", row)}
+        settings = {name for name in settings if not name.startswith("AWS_")}
+        self.assertIn("AUTH_HOST", settings)
+        others = {
+            "DYNAMODB_PORT",
+            "HOST",
+            "PORT",
+            "PROVIDER_PORT",
+            "SESSION_STORE",
+            "TOKEN_LIFETIME",
+        }
+        variables = set(TEMPLATE["Globals"]["Function"]["Environment"]["Variables"])
+        for function in functions().values():
+            variables |= set(function["Properties"]["Environment"]["Variables"])
+        plain = {name.removesuffix("_ARN") for name in variables}
+        self.assertEqual(plain, {name.removesuffix("_ARN") for name in settings - others})
+
+
+class Deployment(unittest.TestCase):
+    """What moto makes of it."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.template = json.loads(json.dumps(TRANSFORMED))
+        cls.secrets = {}
+        # moto makes no secrets from templates, so its API makes them from the same properties.
+        for name, resource in list(cls.template["Resources"].items()):
+            if resource["Type"] == "AWS::SecretsManager::Secret":
+                cls.secrets[name] = cls.make_secret(name, resource["Properties"])
+        cls.template = cls.name_secrets(cls.template)
+        parameters = [
+            {"ParameterKey": key, "ParameterValue": value} for key, value in PARAMETERS.items()
+        ]
+        formation = MOTO.client("cloudformation")
+        formation.create_stack(
+            StackName="auth0-login",
+            TemplateBody=json.dumps(cls.template),
+            Parameters=parameters,
+            Capabilities=["CAPABILITY_IAM"],
+        )
+        (cls.stack,) = formation.describe_stacks(StackName="auth0-login")["Stacks"]
+        outputs = cls.stack["Outputs"]
+        cls.outputs = {output["OutputKey"]: output["OutputValue"] for output in outputs}
+
+    @staticmethod
+    def make_secret(name, properties):
+        client = MOTO.client("secretsmanager")
+        text = properties.get("SecretString")
+        if text is None:
+            drawn = client.get_random_password(**properties["GenerateSecretString"])
+            text = drawn["RandomPassword"]
+        else:
+            text = PARAMETERS[text["Ref"]]
+        return client.create_secret(
+            Name=name, Description=properties["Description"], SecretString=text
+        )["ARN"]
+
+    @classmethod
+    def name_secrets(cls, value):
+        """`value` with the ARNs of the secrets where CloudFormation would put them."""
+        if isinstance(value, list):
+            return [cls.name_secrets(item) for item in value]
+        if isinstance(value, dict):
+            if set(value) == {"Ref"} and value["Ref"] in cls.secrets:
+                return cls.secrets[value["Ref"]]
+            return {key: cls.name_secrets(item) for key, item in value.items()}
+        return value
+
+    def lambda_of(self, name):
+        found = MOTO.client("lambda").list_functions()["Functions"]
+        of_stack = f"auth0-login-{name}-"
+        (function,) = [one for one in found if one["FunctionName"].startswith(of_stack)]
+        return function
+
+    def test_the_stack_is_made_but_for_what_moto_does_not_know(self):
+        self.assertEqual(self.stack["StackStatus"], "CREATE_COMPLETE")
+        ignored = set(re.findall(r"No Moto CloudFormation support for (\S+)", MOTO.text()))
+        self.assertEqual(ignored, IGNORED_BY_MOTO)
+
+    def test_the_outputs_are_what_auth0_is_told(self):
+        self.assertEqual(self.outputs["Url"], "https://api.example.com/")
+        self.assertEqual(self.outputs["AllowedCallbackUrls"], "https://api.example.com/callback")
+        self.assertEqual(self.outputs["AllowedLogoutUrls"], "https://api.example.com/signed-out")
+        self.assertEqual(self.outputs["ApplicationLoginUri"], "https://api.example.com/login")
+        self.assertNotIn("DomainTarget", self.outputs)
+        self.assertEqual(self.outputs["SecretKeyArn"], self.secrets["SecretKey"])
+        self.assertEqual(self.outputs["ClientSecretArn"], self.secrets["ClientSecretStore"])
+
+    def test_the_table_has_the_key_of_the_store(self):
+        client = MOTO.client("dynamodb")
+        table = client.describe_table(TableName=self.outputs["SessionTableName"])["Table"]
+        self.assertEqual(table["KeySchema"], [{"AttributeName": "pk", "KeyType": "HASH"}])
+        self.assertEqual(
+            table["AttributeDefinitions"], [{"AttributeName": "pk", "AttributeType": "S"}]
+        )
+        self.assertEqual(table["BillingModeSummary"]["BillingMode"], "PAY_PER_REQUEST")
+        self.assertEqual(str(table["DeletionProtectionEnabled"]).lower(), "true")
+        backups = client.describe_continuous_backups(TableName=table["TableName"])
+        backups = backups["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"]
+        self.assertEqual(backups["PointInTimeRecoveryStatus"], "DISABLED")
+        for name in functions():
+            variables = self.lambda_of(name)["Environment"]["Variables"]
+            self.assertEqual(variables["SESSION_TABLE"], table["TableName"])
+
+    def test_r179_the_secrets_hold_what_they_must(self):
+        client = MOTO.client("secretsmanager")
+        key = client.get_secret_value(SecretId=self.secrets["SecretKey"])["SecretString"]
+        # 64 of 62 characters, and none of them a comma, which would make two keys of one.
+        self.assertRegex(key, r"^[A-Za-z0-9]{64}$")
+        secret = client.get_secret_value(SecretId=self.secrets["ClientSecretStore"])["SecretString"]
+        self.assertEqual(secret, PARAMETERS["ClientSecret"])
+        for name in functions():
+            variables = self.lambda_of(name)["Environment"]["Variables"]
+            self.assertNotIn(secret, variables.values())
+            self.assertNotIn(key, variables.values())
+
+    def test_r181_each_function_has_a_role_of_its_own_with_its_rights_and_no_more(self):
+        client = MOTO.client("iam")
+        table = MOTO.client("dynamodb").describe_table(TableName=self.outputs["SessionTableName"])
+        table = table["Table"]["TableArn"]
+        key, secret = self.secrets["SecretKey"], self.secrets["ClientSecretStore"]
+        expected = {
+            "Login": {(table, "GetItem"), (table, "UpdateItem"), (key, "GetSecretValue")},
+            "Callback": {
+                (table, "PutItem"),
+                (table, "DeleteItem"),
+                (key, "GetSecretValue"),
+                (secret, "GetSecretValue"),
+            },
+            "Protected": {(table, "GetItem"), (table, "UpdateItem")},
+            "Logout": {(table, "GetItem"), (table, "UpdateItem"), (table, "DeleteItem")},
+        }
+        found = {}
+        for name in functions():
+            role = client.get_role(RoleName=self.lambda_of(name)["Role"].split("/")[-1])["Role"]
+            self.assertRegex(
+                role["PermissionsBoundary"]["PermissionsBoundaryArn"],
+                ":policy/auth0-login-FunctionBoundary-",
+            )
+            (trusted,) = role["AssumeRolePolicyDocument"]["Statement"]
+            self.assertEqual(trusted["Principal"], {"Service": ["lambda.amazonaws.com"]})
+            found[name] = set()
+            for policy in client.list_role_policies(RoleName=role["RoleName"])["PolicyNames"]:
+                document = client.get_role_policy(RoleName=role["RoleName"], PolicyName=policy)
+                # moto keeps it as Python would print it.
+                document = ast.literal_eval(document["PolicyDocument"])
+                for statement in document["Statement"]:
+                    for action in as_list(statement["Action"]):
+                        for resource in as_list(statement["Resource"]):
+                            found[name].add((resource, action.split(":")[1]))
+        self.assertEqual(found, expected)
+
+    def test_the_functions_are_what_was_built(self):
+        for name in functions():
+            function = self.lambda_of(name)
+            self.assertEqual(function["Runtime"], "provided.al2023")
+            self.assertEqual(function["Handler"], "bootstrap")
+            self.assertEqual(function["Architectures"], ["x86_64"])
+            self.assertEqual((function["MemorySize"], function["Timeout"]), (512, 25))
+            self.assertGreater(function["CodeSize"], 1_000_000)
+
+    def test_logs_are_kept_for_a_while(self):
+        groups = MOTO.client("logs").describe_log_groups()["logGroups"]
+        kept = {group["logGroupName"]: group["retentionInDays"] for group in groups}
+        self.assertEqual(
+            kept, {self.outputs["FunctionLogGroup"]: 30, self.outputs["AccessLogGroup"]: 30}
+        )
+
+
+def as_list(value):
+    return value if isinstance(value, list) else [value]
+
+
+if __name__ == "__main__":
+    unittest.main()
