@@ -79,7 +79,7 @@ impl<T, E: From<Elapsed>> Cache<T, E> {
         fetch: impl FnOnce() -> F,
     ) -> Result<Arc<T>, Arc<E>> {
         if let Some(known) = self.usable(now) {
-            if now.since(known.fetched_at) < self.terms.soft_age {
+            if known.age(now) < self.terms.soft_age {
                 return Ok(known.value);
             }
             // Old, but good: one reader asks for a new one, the others go on at once.
@@ -117,7 +117,7 @@ impl<T, E: From<Elapsed>> Cache<T, E> {
         {
             return Ok(Some(known.value));
         }
-        if attempts.missed_at.is_some_and(|missed| now.since(missed) < self.terms.miss_cool_down) {
+        if attempts.missed_at.is_some_and(|missed| apart(missed, now) < self.terms.miss_cool_down) {
             // After a failure nobody can tell whether it is there by now.
             return attempts.failure.as_ref().map_or(Ok(None), |(_, error)| Err(Arc::clone(error)));
         }
@@ -131,12 +131,12 @@ impl<T, E: From<Elapsed>> Cache<T, E> {
     }
 
     fn usable(&self, now: Timestamp) -> Option<Snapshot<T>> {
-        self.current().filter(|known| now.since(known.fetched_at) < self.terms.hard_age)
+        self.current().filter(|known| known.age(now) < self.terms.hard_age)
     }
 
     fn recent_failure(&self, attempts: &Attempts<E>, now: Timestamp) -> Option<Arc<E>> {
         let (failed_at, error) = attempts.failure.as_ref()?;
-        (now.since(*failed_at) < self.terms.failure_pause).then(|| Arc::clone(error))
+        (apart(*failed_at, now) < self.terms.failure_pause).then(|| Arc::clone(error))
     }
 
     fn conclude(
@@ -163,6 +163,12 @@ impl<T, E: From<Elapsed>> Cache<T, E> {
     }
 }
 
+impl<T> Snapshot<T> {
+    fn age(&self, now: Timestamp) -> Duration {
+        apart(self.fetched_at, now)
+    }
+}
+
 /// Not what is cached: it may be a secret.
 impl<T, E> fmt::Debug for Cache<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -174,4 +180,12 @@ impl<T> Clone for Snapshot<T> {
     fn clone(&self) -> Self {
         Self { value: Arc::clone(&self.value), fetched_at: self.fetched_at }
     }
+}
+
+/// How far apart two moments are, whichever came first.
+///
+/// The clock may have been ahead at the first and been set right since. Counted from there, what
+/// was fetched would stay young until that moment comes again, and a withdrawn key would work on.
+fn apart(one: Timestamp, other: Timestamp) -> Duration {
+    other.since(one).max(one.since(other))
 }

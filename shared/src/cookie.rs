@@ -300,5 +300,68 @@ mod tests {
                 https().session(&cookies);
             }
         }
+
+        /// What is set is read back, among whatever other cookies a browser has.
+        #[test]
+        fn r180_what_is_set_is_read_back(
+            secret: [u8; 32],
+            flow in "[A-Za-z0-9_-]{1,16}",
+            sealed in "[A-Za-z0-9_-]{1,200}",
+            others in prop::collection::vec("[a-z$]{0,8}(=[!-:<-~]{0,8})?", 0..4),
+            is_https: bool,
+        ) {
+            let jar = CookieJar { is_secure: is_https };
+            let secret = SessionSecret::generate(&Random::from_fn(move |bytes| {
+                bytes.copy_from_slice(&secret);
+            }));
+            let set = [
+                jar.set_session(&secret, Duration::from_secs(1)),
+                jar.set_login(&flow, &sealed, Duration::from_secs(1)),
+            ];
+            let pairs = set.iter().map(|header| header.to_str().unwrap().split(';').next().unwrap());
+            let header = others.iter().map(String::as_str).chain(pairs).collect::<Vec<_>>().join("; ");
+            let request = cookies(&header);
+            let is_hidden = |name: &str| others.iter().any(|other| other.split('=').next() == Some(name));
+            prop_assume!(!is_hidden("session") && !is_hidden("login"));
+            let SessionCookie::Present(read) = jar.session(&request) else {
+                return Err(TestCaseError::fail(header));
+            };
+            prop_assert_eq!(read.as_bytes(), secret.as_bytes());
+            prop_assert_eq!(jar.login(&request, &flow), Some(sealed.as_str()));
+            prop_assert_eq!(jar.logins(&request), [(flow.as_str(), Some(sealed.as_str()))]);
+        }
+
+        /// R89: a session is opened by exactly one pair of exactly this name and of no other value
+        /// than the one that was handed out, whatever stands before, behind and between.
+        #[test]
+        fn r089_only_the_one_true_pair_is_believed(
+            pairs in prop::collection::vec(
+                (
+                    "[ \t\"$,]?(__Host-|__host-|__Secure-|__Host)?(session|sessio|Session)[ \t\"]?",
+                    "[ \t\"]?[AE]{42,44}[ \t\",=]?",
+                ),
+                0..4,
+            ),
+        ) {
+            let header = pairs.iter().map(|(name, value)| format!("{name}={value}"));
+            let header = header.collect::<Vec<_>>().join(";");
+            let is_blank = |character: char| character == ' ' || character == '\t';
+            let named: Vec<_> = pairs
+                .iter()
+                .filter(|(name, _)| name.trim_matches(is_blank) == "__Host-session")
+                .map(|(_, value)| value.trim_matches(is_blank))
+                .collect();
+            let read = https().session(&cookies(&header));
+            match named[..] {
+                [] => prop_assert!(matches!(read, SessionCookie::Absent)),
+                [value] if value.len() == 43 && value.chars().all(|letter| letter.is_ascii_uppercase()) => {
+                    let SessionCookie::Present(secret) = read else {
+                        return Err(TestCaseError::fail(header));
+                    };
+                    prop_assert_eq!(secret.expose(), value);
+                }
+                _ => prop_assert!(matches!(read, SessionCookie::Malformed), "{}", header),
+            }
+        }
     }
 }

@@ -71,8 +71,8 @@ impl Keys {
         Self {
             provider,
             issuer,
-            metadata: Cache::new(TERMS, report),
-            key_set: Cache::new(TERMS, report),
+            metadata: Cache::new(TERMS, |fetched| report("metadata", fetched)),
+            key_set: Cache::new(TERMS, |fetched| report("keys", fetched)),
         }
     }
 
@@ -144,10 +144,20 @@ const TERMS: Terms = Terms {
     miss_cool_down: MISS_COOL_DOWN,
 };
 
-fn report(fetched: Result<(), &ProviderError>) {
-    if let Err(error) = fetched {
-        let cause: &dyn std::error::Error = error;
-        tracing::warn!(error = cause, "a document of the provider cannot be had");
+fn report(document: &'static str, fetched: Result<(), &ProviderError>) {
+    match fetched {
+        Ok(()) => {
+            tracing::info!(event = "provider.fetched", document, "the provider was asked");
+        }
+        Err(error) => {
+            let error: &dyn std::error::Error = error;
+            tracing::warn!(
+                event = "provider.unavailable",
+                document,
+                error,
+                "the provider gave no answer that can be used"
+            );
+        }
     }
 }
 

@@ -5,6 +5,8 @@ pub mod application;
 mod aws;
 pub mod base_url;
 mod cache;
+#[cfg(any(test, feature = "testing"))]
+pub mod captured_log;
 pub mod clock;
 pub mod config;
 pub mod cookie;

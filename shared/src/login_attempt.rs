@@ -211,6 +211,7 @@ fn flow_of(state: &str) -> String {
 #[cfg(test)]
 mod tests {
     use http::{HeaderMap, header};
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -359,5 +360,37 @@ mod tests {
         let second = keep(&cookies, &two, &sent_back(&first), NOW).await;
         assert!(first[0].len() < 4_096);
         assert!(second[1].to_str().unwrap().contains("Max-Age=0"));
+    }
+
+    proptest! {
+        /// R20, R157, R180: any attempt comes back whole, and none does once a character of its
+        /// cookie is another.
+        #[test]
+        fn r020_an_attempt_survives_its_cookie_and_no_damage(
+            target in "/[!-~]{0,200}",
+            organization in prop::option::of("\\PC{0,20}"),
+            sign_in_anew: bool,
+            (place, letter) in (any::<prop::sample::Index>(), "[!-:<-~]"),
+        ) {
+            let cookies = login_cookies();
+            let mut attempt = LoginAttempt::start(ReturnTo::parse(&target), &Random::system(), NOW);
+            attempt.organization = organization;
+            attempt.sign_in_anew = sign_in_anew;
+            let set = cookies.keep(&attempt, &RequestCookies::default(), &Random::system(), NOW);
+            let state = attempt.state.expose();
+            let found = cookies.find(state, &sent_back(&set), NOW).unwrap();
+            prop_assert_eq!(found.return_to, attempt.return_to);
+            prop_assert_eq!(found.organization, attempt.organization);
+            prop_assert_eq!(found.sign_in_anew, sign_in_anew);
+            prop_assert_eq!(found.nonce.expose(), attempt.nonce.expose());
+
+            let pair = set[0].to_str().unwrap().split(';').next().unwrap();
+            let start = pair.find('=').unwrap() + 1;
+            let place = start + place.index(pair.len() - start);
+            prop_assume!(pair[place..=place] != letter);
+            let damaged = format!("{}{letter}{}", &pair[..place], &pair[place + 1..]);
+            let request = sent_back(&[HeaderValue::from_str(&damaged).unwrap()]);
+            prop_assert!(cookies.find(state, &request, NOW).is_none());
+        }
     }
 }

@@ -141,11 +141,19 @@ impl LoginMethods {
                 Ok(Ok(methods)) => (methods, LIST_AGE),
                 Ok(Err(error)) => {
                     let error: &dyn std::error::Error = &error;
-                    tracing::warn!(error, "the list of login methods cannot be had");
+                    tracing::warn!(
+                        event = "login_methods.unavailable",
+                        error,
+                        "the list of login methods cannot be had"
+                    );
                     (self.last(), FAILURE_PAUSE)
                 }
                 Err(_) => {
-                    tracing::warn!("the list of login methods takes too long");
+                    tracing::warn!(
+                        event = "login_methods.unavailable",
+                        error = "no answer in time",
+                        "the list of login methods cannot be had"
+                    );
                     (self.last(), FAILURE_PAUSE)
                 }
             };

@@ -51,6 +51,8 @@ impl fmt::Debug for Query {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn query(text: &str) -> Query {
@@ -69,5 +71,36 @@ mod tests {
     fn r022_a_parameter_that_comes_twice_has_no_value() {
         assert_eq!(query("state=a&state=b").once("state"), Err(Duplicate));
         assert_eq!(query("state=a&%73tate=a").once("state"), Err(Duplicate));
+    }
+
+    proptest! {
+        /// R22, R180: of any parameters, however they are encoded, those that came once have their
+        /// value, and the others have none.
+        #[test]
+        fn r022_a_parameter_has_a_value_if_it_came_once(
+            pairs in prop::collection::vec(("[ab&=%+ü]{0,2}", ".{0,8}"), 0..6),
+        ) {
+            let encoded = form_urlencoded::Serializer::new(String::new()).extend_pairs(&pairs).finish();
+            let read = query(&encoded);
+            for (name, _) in &pairs {
+                let values: Vec<_> = pairs.iter().filter(|pair| pair.0 == *name).collect();
+                let expected = match values[..] {
+                    [(_, value)] => Ok(Some(value.as_str())),
+                    _ => Err(Duplicate),
+                };
+                prop_assert_eq!(read.once(name), expected);
+                prop_assert!(read.contains(name));
+            }
+            prop_assert_eq!(read.once("never sent"), Ok(None));
+        }
+
+        /// R180.
+        #[test]
+        fn r180_no_query_panics(text in "[!-~]{0,60}") {
+            if let Ok(uri) = format!("/?{text}").parse() {
+                let read = Query::of(&uri);
+                prop_assert_eq!(read.contains(""), read.once("") != Ok(None));
+            }
+        }
     }
 }

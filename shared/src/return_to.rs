@@ -218,5 +218,42 @@ mod tests {
             let target = ReturnTo::parse(&text);
             prop_assert_eq!(base.join(target.as_str()).unwrap().origin(), base.origin());
         }
+
+        /// R155, R156: whatever is left of any text is a path of ours, to a browser and to whoever
+        /// decodes it once or twice more, and no text is needed to say so again.
+        #[test]
+        fn r155_what_is_kept_is_plainly_a_path_of_ours(
+            text in "/?([/\\\\.]|%2[ef5]|%5c|%25|%0[9ad]|%00|[a-c?#:@]|login|logout|\\PC){0,12}",
+        ) {
+            let target = ReturnTo::parse(&text);
+            prop_assert_eq!(&ReturnTo::parse(target.as_str()), &target);
+            prop_assert!(target.is_default() || target.as_str() == text);
+            let mut seen = target.as_str().to_owned();
+            for _ in 0..3 {
+                for base in ["https://us.example/", "http://us.example/callback?code=x"] {
+                    let base = Url::parse(base).unwrap();
+                    let resolved = base.join(&seen).unwrap();
+                    prop_assert_eq!(resolved.origin(), base.origin(), "{}", seen);
+                    prop_assert!(!resolved.path().starts_with("//"), "{}", seen);
+                    prop_assert!(!LOOPS.contains(&resolved.path()), "{}", seen);
+                }
+                let path = seen.split(['?', '#']).next().unwrap();
+                seen = percent_decode_str(path).decode_utf8().unwrap().into_owned();
+                prop_assert!(!seen.contains(|character: char| character.is_control()));
+            }
+        }
+
+        /// R157, R158: through a link and through a cookie it stays what it was.
+        #[test]
+        fn r158_a_target_survives_its_links_and_its_cookie(text in "/[!-~]{0,60}") {
+            let target = ReturnTo::parse(&text);
+            for link in [target.home_link(), target.login_link(&[("connection", "a&return_to=/x")])] {
+                let query = crate::query::Query::of(&link.parse().unwrap());
+                let found = query.once("return_to").unwrap().map_or_else(ReturnTo::default, ReturnTo::parse);
+                prop_assert_eq!(&found, &target);
+            }
+            let kept = serde_json::to_string(&target).unwrap();
+            prop_assert_eq!(&serde_json::from_str::<ReturnTo>(&kept).unwrap(), &target);
+        }
     }
 }

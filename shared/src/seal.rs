@@ -140,7 +140,31 @@ fn is_guessable(key: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// R20, R180.
+        #[test]
+        fn r020_whatever_is_sealed_opens_whole_and_no_other_bytes_do(
+            plaintext: Vec<u8>,
+            associated: Vec<u8>,
+            (place, change) in (any::<prop::sample::Index>(), 1_u8..),
+            forged: Vec<u8>,
+        ) {
+            let key = SealingKey::new([7; 32], "one");
+            let mut sealed = key.seal(&plaintext, &associated, &Random::system());
+            prop_assert_eq!(sealed.len(), plaintext.len() + OVERHEAD);
+            prop_assert_eq!(key.open(&sealed, &associated), Some(plaintext));
+            prop_assert_eq!(key.open(&forged, &associated), None);
+            let elsewhere = [&associated[..], b"x"].concat();
+            prop_assert_eq!(key.open(&sealed, &elsewhere), None);
+            let place = place.index(sealed.len());
+            sealed[place] ^= change;
+            prop_assert_eq!(key.open(&sealed, &associated), None);
+        }
+    }
 
     fn keys(text: &str) -> Option<SealingKeys> {
         SealingKeys::parse(text, "test").ok()
@@ -173,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_key_seals_and_all_of_them_open() {
+    fn r098_the_first_key_seals_and_all_of_them_open() {
         let random = Random::system();
         let (old, new) = (random.token(), random.token());
         let sealed_before = keys(&old).unwrap().seal(b"login", b"", &random);

@@ -120,7 +120,21 @@ pub fn equal(left: &str, right: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// R87, R180: one text for each secret, and no other.
+        #[test]
+        fn r087_a_session_secret_has_one_form(bytes: [u8; 32], text in "[A-Za-z0-9_=+/-]{43}|.{0,50}") {
+            let secret = SessionSecret(bytes);
+            prop_assert_eq!(SessionSecret::parse(&secret.expose()).unwrap().0, bytes);
+            if let Some(read) = SessionSecret::parse(&text) {
+                prop_assert_eq!(read.expose(), text);
+            }
+        }
+    }
 
     #[test]
     fn a_session_secret_survives_its_cookie() {

@@ -119,7 +119,7 @@ fn html(template: &impl Template) -> String {
         Ok(page) if page.contains('\0') => page.replace('\0', "\u{fffd}"),
         Ok(page) => page,
         Err(error) => {
-            tracing::error!(%error, "a page could not be rendered");
+            tracing::error!(event = "page.failed", %error, "a page could not be rendered");
             String::from(
                 "<!doctype html><html lang=\"en\"><title>Problem</title>\
                  <h1>This page cannot be shown</h1></html>",

@@ -5,18 +5,31 @@
 use std::{
     collections::HashMap,
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
-use aws_lc_rs::{digest, hmac};
+use aws_lc_rs::{
+    digest,
+    encoding::{AsDer, PublicKeyX509Der},
+    hmac,
+    rsa::PublicEncryptingKey,
+    signature::RsaPublicKeyComponents,
+};
 use axum::{
     Form, Json, Router,
+    body::{Body, Bytes},
     extract::State,
     response::{Html, IntoResponse, Redirect, Response},
     routing::{get, post},
 };
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use base64::{
+    Engine,
+    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
+};
 use http::{StatusCode, header};
 use serde_json::{Value, json};
 use shared::{
@@ -70,17 +83,80 @@ pub enum Signature {
     UnknownKey,
     /// With one byte changed.
     Damaged,
+    /// Left out: the header is a good one, and nothing follows the last dot.
+    Stripped,
     /// Not at all: `alg` is `none`.
     None,
     /// By HMAC with the public key as the secret.
-    HmacWithPublicKey,
+    HmacWithPublicKey(PublicKeyForm),
     /// By HMAC with the client secret.
     HmacWithClientSecret,
 }
 
-/// How the token endpoint behaves.
+/// In which form an attacker may take the public key for an HMAC's secret.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum TokenEndpoint {
+pub enum PublicKeyForm {
+    /// The modulus as it stands in the key set.
+    Modulus,
+    /// The bytes of the modulus.
+    ModulusBytes,
+    /// The whole key as it stands in the key set.
+    Jwk,
+    /// `RSAPublicKey` (RFC 8017 appendix A.1.1).
+    Pkcs1Der,
+    /// The same in PEM.
+    Pkcs1Pem,
+    /// `SubjectPublicKeyInfo` (RFC 5280 §4.1).
+    SpkiDer,
+    /// The same in PEM.
+    SpkiPem,
+}
+
+impl PublicKeyForm {
+    /// Every form.
+    pub const ALL: [Self; 7] = [
+        Self::Modulus,
+        Self::ModulusBytes,
+        Self::Jwk,
+        Self::Pkcs1Der,
+        Self::Pkcs1Pem,
+        Self::SpkiDer,
+        Self::SpkiPem,
+    ];
+
+    fn of(self, jwk: &Value) -> Vec<u8> {
+        let text = |name: &str| jwk[name].as_str().unwrap();
+        let bytes = |name: &str| BASE64_URL_SAFE_NO_PAD.decode(text(name)).unwrap();
+        let components = RsaPublicKeyComponents { n: bytes("n"), e: bytes("e") };
+        let key: PublicEncryptingKey = components.try_into().unwrap();
+        let spki = AsDer::<PublicKeyX509Der<'_>>::as_der(&key).unwrap();
+        // The one form is wrapped in the other, behind a head that is the same for all keys of a
+        // size: two lengths, the algorithm, and the bit string's own head.
+        let pkcs1 = &spki.as_ref()[24..];
+        assert!(pkcs1.starts_with(&[0x30, 0x82]), "a sequence with a length of two bytes");
+        match self {
+            Self::Modulus => text("n").into(),
+            Self::ModulusBytes => bytes("n"),
+            Self::Jwk => jwk.to_string().into(),
+            Self::Pkcs1Der => pkcs1.to_vec(),
+            Self::Pkcs1Pem => pem("RSA PUBLIC KEY", pkcs1),
+            Self::SpkiDer => spki.as_ref().to_vec(),
+            Self::SpkiPem => pem("PUBLIC KEY", spki.as_ref()),
+        }
+    }
+}
+
+/// Text encoding of RFC 7468 §3.
+fn pem(label: &str, der: &[u8]) -> Vec<u8> {
+    let base64 = BASE64_STANDARD.encode(der);
+    let lines: Vec<_> =
+        base64.as_bytes().chunks(64).map(|line| str::from_utf8(line).unwrap()).collect();
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n")).into()
+}
+
+/// How an endpoint behaves.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Endpoint {
     /// As it should.
     Works,
     /// It answers with this status and this `error`.
@@ -89,12 +165,54 @@ pub enum TokenEndpoint {
     Redirects(u16),
     /// It answers with a page.
     Html,
+    /// It answers as it should, and calls it plain text.
+    PlainText,
     /// It answers with text that is no JSON, and says that it is.
     Garbage,
     /// It answers with 2 MB of JSON.
     Huge,
+    /// It answers with JSON that never ends, and says nothing of its length.
+    Endless,
     /// It takes longer than anybody waits.
     Slow,
+}
+
+impl Endpoint {
+    /// The answer, which would be `good` if all went well. What is sent of an endless one is counted.
+    async fn answer(self, good: Value, endless_bytes: Arc<AtomicUsize>) -> Response {
+        let json_type = [(header::CONTENT_TYPE, "application/json")];
+        match self {
+            Self::Works => Json(good).into_response(),
+            Self::Refuses(status, error) => {
+                let text = "The text of the provider";
+                let body = json!({ "error": error, "error_description": text });
+                (StatusCode::from_u16(status).unwrap(), Json(body)).into_response()
+            }
+            Self::Redirects(status) => {
+                let mut response = Redirect::to(ELSEWHERE).into_response();
+                *response.status_mut() = StatusCode::from_u16(status).unwrap();
+                response
+            }
+            Self::Html => Html("<h1>The text of the provider</h1>").into_response(),
+            Self::PlainText => good.to_string().into_response(),
+            Self::Garbage => (json_type, "The text of the provider").into_response(),
+            Self::Huge => {
+                let response = json!({ "access_token": "a".repeat(2_000_000) });
+                (json_type, response.to_string()).into_response()
+            }
+            Self::Endless => {
+                let spaces = futures_util::stream::repeat_with(move || {
+                    endless_bytes.fetch_add(SPACES.len(), Ordering::SeqCst);
+                    Ok::<_, std::convert::Infallible>(Bytes::from_static(SPACES))
+                });
+                (json_type, Body::from_stream(spaces)).into_response()
+            }
+            Self::Slow => {
+                sleep(TOO_LONG).await;
+                StatusCode::NO_CONTENT.into_response()
+            }
+        }
+    }
 }
 
 /// How the script with the login methods behaves.
@@ -111,29 +229,51 @@ pub enum MethodsScript {
 }
 
 /// A provider on loopback. It stops with the runtime of the test that started it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct MisbehavingProvider {
     /// Its identifier, with a trailing slash.
     pub issuer: String,
     clock: Clock,
     state: Arc<Mutex<Behaviour>>,
+    endless_bytes: Arc<AtomicUsize>,
 }
 
-#[derive(Debug)]
 struct Behaviour {
     claims: Value,
     access_token_claims: Value,
     header: Value,
     response: Value,
     metadata: Value,
-    metadata_is_down: bool,
+    keys: Value,
+    signing_key: Option<Arc<TestKey>>,
     signature: Signature,
-    token_endpoint: TokenEndpoint,
+    rewriting: Rewriting,
+    token_endpoint: Endpoint,
+    metadata_endpoint: Endpoint,
+    key_set_endpoint: Endpoint,
     methods_script: MethodsScript,
     codes: HashMap<String, Grant>,
     token_requests: Vec<HashMap<String, String>>,
+    metadata_requests: usize,
+    key_set_requests: usize,
     elsewhere: usize,
+    secrets: Vec<(&'static str, String)>,
     last: Option<Value>,
+}
+
+/// What an attacker makes of a text.
+pub type Rewrite = fn(&str) -> String;
+
+/// How texts are changed: those of the ID token's header and payload before they are signed, and
+/// the signed token itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rewriting {
+    /// The JSON of the header.
+    pub header: Option<Rewrite>,
+    /// The JSON of the payload.
+    pub payload: Option<Rewrite>,
+    /// The whole token.
+    pub token: Option<Rewrite>,
 }
 
 /// What a code stands for.
@@ -155,24 +295,32 @@ impl MisbehavingProvider {
             header: none(),
             response: none(),
             metadata: none(),
-            metadata_is_down: false,
+            keys: key_set_document(&[&TEST_KEY]),
+            signing_key: None,
             signature: Signature::Own,
-            token_endpoint: TokenEndpoint::Works,
+            rewriting: Rewriting::default(),
+            token_endpoint: Endpoint::Works,
+            metadata_endpoint: Endpoint::Works,
+            key_set_endpoint: Endpoint::Works,
             methods_script: MethodsScript::Lists(vec![
                 ("auth0", "Username-Password-Authentication"),
                 ("google-oauth2", "google-oauth2"),
             ]),
             codes: HashMap::new(),
             token_requests: Vec::new(),
+            metadata_requests: 0,
+            key_set_requests: 0,
             elsewhere: 0,
+            secrets: Vec::new(),
             last: None,
         };
-        let provider = Self { issuer, clock, state: Arc::new(Mutex::new(behaviour)) };
+        let state = Arc::new(Mutex::new(behaviour));
+        let provider = Self { issuer, clock, state, endless_bytes: Arc::default() };
         let router = Router::new()
             .route("/.well-known/openid-configuration", get(metadata))
-            .route("/.well-known/jwks.json", get(async || Json(key_set_document(&[&TEST_KEY]))))
+            .route("/.well-known/jwks.json", get(key_set))
             .route("/oauth/token", post(token))
-            .route("/elsewhere", get(elsewhere).post(elsewhere))
+            .route(ELSEWHERE, get(elsewhere).post(elsewhere))
             .route("/client/{script}", get(script))
             .with_state(provider.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -206,7 +354,35 @@ impl MisbehavingProvider {
 
     /// Whether the discovery document can be had.
     pub fn set_metadata_down(&self, is_down: bool) {
-        self.state().metadata_is_down = is_down;
+        let down = Endpoint::Refuses(502, "down");
+        self.set_metadata_endpoint(if is_down { down } else { Endpoint::Works });
+    }
+
+    /// The discovery document is answered like that from now on.
+    pub fn set_metadata_endpoint(&self, behaviour: Endpoint) {
+        self.state().metadata_endpoint = behaviour;
+    }
+
+    /// The key set is answered like that from now on.
+    pub fn set_key_set_endpoint(&self, behaviour: Endpoint) {
+        self.state().key_set_endpoint = behaviour;
+    }
+
+    /// Publishes this document as its key set from now on.
+    pub fn publish(&self, keys: Value) {
+        self.state().keys = keys;
+    }
+
+    /// Signs ID tokens with this key from now on, and publishes it instead of the one before.
+    pub fn rotate_to(&self, key: TestKey) {
+        let mut state = self.state();
+        state.keys = key_set_document(&[&key]);
+        state.signing_key = Some(Arc::new(key));
+    }
+
+    /// Changes the texts of the ID tokens from now on.
+    pub fn rewrite(&self, rewriting: Rewriting) {
+        self.state().rewriting = rewriting;
     }
 
     /// Signs ID tokens like that from now on.
@@ -215,7 +391,7 @@ impl MisbehavingProvider {
     }
 
     /// The token endpoint behaves like that from now on.
-    pub fn set_token_endpoint(&self, behaviour: TokenEndpoint) {
+    pub fn set_token_endpoint(&self, behaviour: Endpoint) {
         self.state().token_endpoint = behaviour;
     }
 
@@ -227,6 +403,26 @@ impl MisbehavingProvider {
     /// How many token requests came.
     pub fn token_requests(&self) -> usize {
         self.state().token_requests.len()
+    }
+
+    /// How many requests for the discovery document came.
+    pub fn metadata_requests(&self) -> usize {
+        self.state().metadata_requests
+    }
+
+    /// How many requests for the key set came.
+    pub fn key_set_requests(&self) -> usize {
+        self.state().key_set_requests
+    }
+
+    /// Everything it gave out, or was shown, that nobody else may read, with a name.
+    pub fn secrets(&self) -> Vec<(&'static str, String)> {
+        self.state().secrets.clone()
+    }
+
+    /// How much of endless answers was taken, what lies in the sockets' buffers included.
+    pub fn endless_bytes(&self) -> usize {
+        self.endless_bytes.load(Ordering::SeqCst)
     }
 
     /// How many requests came where a redirect pointed to.
@@ -250,7 +446,9 @@ impl MisbehavingProvider {
         let code = Random::system().token();
         let parameters: HashMap<_, _> = request.query_pairs().into_owned().collect();
         let back = self.back(request, &[("code", &code)]);
-        self.state().codes.insert(code, Grant { user, request: parameters });
+        let mut state = self.state();
+        state.secrets.push(("a code", code.clone()));
+        state.codes.insert(code, Grant { user, request: parameters });
         back
     }
 
@@ -284,14 +482,18 @@ impl MisbehavingProvider {
             "jti": Random::system().token(),
         });
         change(&mut claims, changes);
-        TEST_KEY.sign(&claims)
+        let token = TEST_KEY.sign(&claims);
+        self.state().keep_secret("an access token", &token);
+        token
     }
 
     /// An ID token of `user` that no login here brought.
     pub fn id_token(&self, user: User, changes: &Value) -> String {
         let mut claims = self.id_token_claims(user);
         change(&mut claims, changes);
-        TEST_KEY.sign(&claims)
+        let token = TEST_KEY.sign(&claims);
+        self.state().keep_secret("an ID token", &token);
+        token
     }
 
     fn id_token_claims(&self, user: User) -> Value {
@@ -312,20 +514,33 @@ impl MisbehavingProvider {
     }
 
     fn tokens(&self, grant: &Grant) -> Value {
-        let state = self.state();
+        let changes = self.state().access_token_claims.clone();
         let access_token = match grant.request.get("audience") {
-            Some(audience) => self.access_token(grant.user, audience, &state.access_token_claims),
+            Some(audience) => self.access_token(grant.user, audience, &changes),
             None => format!("opaque-{}", Random::system().token()),
         };
+        let mut state = self.state();
+        let key = state.signing_key.clone();
+        let key = key.as_deref().unwrap_or(&TEST_KEY);
         let mut claims = self.id_token_claims(grant.user);
         claims["nonce"] = grant.request["nonce"].as_str().into();
         claims["at_hash"] = at_hash(&access_token).into();
         change(&mut claims, &state.claims);
-        let mut header = TEST_KEY.header();
+        let mut header = key.header();
         change(&mut header, &state.header);
+        let rewritten = |rewrite: Option<Rewrite>, text: String| {
+            rewrite.map_or_else(|| text.clone(), |rewrite| rewrite(&text))
+        };
+        let Rewriting { header: of_header, payload: of_payload, token: of_token } = state.rewriting;
+        let payload = rewritten(of_payload, claims.to_string());
+        let token =
+            sign(state.signature, key, header, &payload, |header| rewritten(of_header, header));
+        let id_token = rewritten(of_token, token);
+        state.keep_secret("an access token", &access_token);
+        state.keep_secret("an ID token", &id_token);
         let mut response = json!({
             "access_token": access_token,
-            "id_token": sign(state.signature, header, &claims),
+            "id_token": id_token,
             "token_type": "Bearer",
             "expires_in": 86_400,
             "scope": "openid profile email",
@@ -360,11 +575,17 @@ fn at_hash(access_token: &str) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(&hash.as_ref()[..16])
 }
 
-fn sign(signature: Signature, mut header: Value, claims: &Value) -> String {
+fn sign(
+    signature: Signature,
+    key: &TestKey,
+    mut header: Value,
+    payload: &str,
+    rewritten: impl Fn(String) -> String,
+) -> String {
+    let encode = |text: &str| BASE64_URL_SAFE_NO_PAD.encode(text);
     let mut with_algorithm = |algorithm: &str| {
         header["alg"] = algorithm.into();
-        let encode = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
-        format!("{}.{}", encode(&header), encode(claims))
+        format!("{}.{}", encode(&header.to_string()), encode(payload))
     };
     let mut hmac = |secret: &[u8]| {
         let message = with_algorithm("HS256");
@@ -372,18 +593,22 @@ fn sign(signature: Signature, mut header: Value, claims: &Value) -> String {
         format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(tag))
     };
     match signature {
-        Signature::Own => TEST_KEY.sign_with_header(&header, claims),
-        Signature::Foreign => TestKey::rsa("test").sign_with_header(&header, claims),
-        Signature::UnknownKey => TestKey::rsa("unknown").sign(claims),
+        Signature::Own => key.sign_text(&rewritten(header.to_string()), payload),
+        Signature::Foreign => TestKey::rsa("test").sign_text(&header.to_string(), payload),
+        Signature::UnknownKey => {
+            let unknown = TestKey::rsa("unknown");
+            unknown.sign_text(&unknown.header().to_string(), payload)
+        }
         Signature::Damaged => {
-            let token = TEST_KEY.sign_with_header(&header, claims);
+            let token = key.sign_text(&header.to_string(), payload);
             let (message, signature) = token.rsplit_once('.').unwrap();
             let mut bytes = BASE64_URL_SAFE_NO_PAD.decode(signature).unwrap();
             bytes[100] ^= 1;
             format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(bytes))
         }
+        Signature::Stripped => format!("{}.{}.", encode(&header.to_string()), encode(payload)),
         Signature::None => format!("{}.", with_algorithm("none")),
-        Signature::HmacWithPublicKey => hmac(TEST_KEY.jwk()["n"].as_str().unwrap().as_bytes()),
+        Signature::HmacWithPublicKey(form) => hmac(&form.of(&key.jwk())),
         Signature::HmacWithClientSecret => hmac(CLIENT_SECRET.as_bytes()),
     }
 }
@@ -404,10 +629,6 @@ fn change(object: &mut Value, changes: &Value) {
 const TOO_LONG: Duration = Duration::from_secs(20);
 
 async fn metadata(State(provider): State<MisbehavingProvider>) -> Response {
-    let state = provider.state();
-    if state.metadata_is_down {
-        return StatusCode::BAD_GATEWAY.into_response();
-    }
     let issuer = &provider.issuer;
     let mut document = json!({
         "issuer": issuer,
@@ -417,8 +638,22 @@ async fn metadata(State(provider): State<MisbehavingProvider>) -> Response {
         "end_session_endpoint": format!("{issuer}oidc/logout"),
         "id_token_signing_alg_values_supported": ["HS256", "RS256"],
     });
-    change(&mut document, &state.metadata);
-    Json(document).into_response()
+    let behaviour = {
+        let mut state = provider.state();
+        state.metadata_requests += 1;
+        change(&mut document, &state.metadata);
+        state.metadata_endpoint
+    };
+    behaviour.answer(document, provider.endless_bytes).await
+}
+
+async fn key_set(State(provider): State<MisbehavingProvider>) -> Response {
+    let (behaviour, keys) = {
+        let mut state = provider.state();
+        state.key_set_requests += 1;
+        (state.key_set_endpoint, state.keys.clone())
+    };
+    behaviour.answer(keys, provider.endless_bytes).await
 }
 
 async fn token(
@@ -427,38 +662,35 @@ async fn token(
 ) -> Response {
     let behaviour = {
         let mut state = provider.state();
+        let verifier = form.get("code_verifier").cloned().unwrap_or_default();
+        state.secrets.push(("a verifier", verifier));
         state.token_requests.push(form.clone());
         state.token_endpoint
     };
-    let json_type = [(header::CONTENT_TYPE, "application/json")];
-    match behaviour {
-        TokenEndpoint::Works => match provider.redeem(&form) {
-            Ok(grant) => {
-                let response = provider.tokens(&grant);
-                provider.state().last = Some(response.clone());
-                Json(response).into_response()
-            }
-            Err(error) => (StatusCode::FORBIDDEN, Json(json!({ "error": error }))).into_response(),
-        },
-        TokenEndpoint::Refuses(status, error) => {
-            let body = json!({ "error": error, "error_description": "The text of the provider" });
-            (StatusCode::from_u16(status).unwrap(), Json(body)).into_response()
+    if !matches!(behaviour, Endpoint::Works | Endpoint::PlainText) {
+        return behaviour.answer(Value::Null, provider.endless_bytes).await;
+    }
+    match provider.redeem(&form) {
+        Ok(grant) => {
+            let response = provider.tokens(&grant);
+            provider.state().last = Some(response.clone());
+            behaviour.answer(response, provider.endless_bytes).await
         }
-        TokenEndpoint::Redirects(status) => {
-            let mut response = Redirect::to("/elsewhere").into_response();
-            *response.status_mut() = StatusCode::from_u16(status).unwrap();
-            response
-        }
-        TokenEndpoint::Html => Html("<h1>The text of the provider</h1>").into_response(),
-        TokenEndpoint::Garbage => (json_type, "The text of the provider").into_response(),
-        TokenEndpoint::Huge => {
-            let response = json!({ "access_token": "a".repeat(2_000_000) });
-            (json_type, response.to_string()).into_response()
-        }
-        TokenEndpoint::Slow => {
-            sleep(TOO_LONG).await;
-            StatusCode::NO_CONTENT.into_response()
-        }
+        Err(error) => (StatusCode::FORBIDDEN, Json(json!({ "error": error }))).into_response(),
+    }
+}
+
+/// What an endless answer is made of.
+const SPACES: &[u8] = &[b' '; 10_000];
+
+/// Where redirects lead, and nobody should go.
+const ELSEWHERE: &str = "/elsewhere";
+
+impl Behaviour {
+    /// The end of a token is its signature: whoever has it, and the rest in another form, has it.
+    fn keep_secret(&mut self, name: &'static str, token: &str) {
+        let parts = token.rsplit('.').take(2).filter(|part| part.len() >= 16);
+        self.secrets.extend(parts.map(|part| (name, part.to_owned())));
     }
 }
 

@@ -4,6 +4,7 @@ use base64::{
     Engine,
     prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
 };
+use memchr::memmem;
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 
 /// Asserts that none of the named secrets stands in `haystack`: not plain, nor in base64 of either
@@ -24,7 +25,7 @@ pub fn assert_absent(haystack: &[u8], secrets: &[(&str, &str)]) {
 
 /// Whether `needle` stands in `haystack`.
 pub fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    haystack.windows(needle.len()).any(|window| window == needle)
+    memmem::find(haystack, needle).is_some()
 }
 
 fn forms(secret: &[u8]) -> Vec<(&'static str, Vec<u8>)> {

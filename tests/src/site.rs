@@ -3,9 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, LazyLock, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -17,6 +17,7 @@ use local::bundle::{Bundle, BundleConfig};
 use shared::{
     clock::{Clock, Timestamp},
     config::Settings,
+    guard::{Guard, GuardConfig},
     issuer::Issuer,
     keys::Keys,
     provider::{HttpProvider, IdentityProvider},
@@ -27,7 +28,11 @@ use shared::{
 };
 
 use crate::{
-    answer::Answer, misbehaving_provider::MisbehavingProvider, observed_store::ObservedStore,
+    answer::Answer,
+    documentation::Documentation,
+    misbehaving_provider::{ADA, GRACE, MisbehavingProvider},
+    observed_store::ObservedStore,
+    watched_log::WatchedLog,
 };
 
 /// Where browsers reach it.
@@ -56,6 +61,8 @@ pub struct Site(Arc<Parts>);
 struct Parts {
     bundle: Bundle,
     clock: MovedClock,
+    guard: Guard,
+    log: WatchedLog,
     provider: Option<MisbehavingProvider>,
     store: Arc<ObservedStore>,
     requests: AtomicU64,
@@ -130,7 +137,17 @@ impl Site {
         };
         let usual = usual.iter().filter(|(variable, _)| !is_named(variable));
         let mut settings = Settings::from_values(usual.chain(settings).copied());
+        let log = WatchedLog::new();
+        for (variable, name) in [("CLIENT_SECRET", "the client secret"), ("SECRET_KEY", "a key")] {
+            settings.value_of(variable).into_iter().for_each(|secret| log.keep_out(name, secret));
+        }
+        for user in [ADA, GRACE] {
+            log.keep_out("an e-mail address", user.email);
+            log.keep_out("a name", user.name);
+            log.keep_out("a subject", user.subject);
+        }
         let config = BundleConfig::from_settings(&mut settings);
+        let guard = GuardConfig::from_settings(&mut settings);
         settings.finish().unwrap();
         let issuer = Issuer::parse(issuer).unwrap();
         let store = Arc::new(ObservedStore::default());
@@ -144,6 +161,8 @@ impl Site {
         Self(Arc::new(Parts {
             bundle: Bundle::new(config.unwrap(), &seams),
             clock,
+            guard: Guard::new(guard.unwrap(), &seams),
+            log,
             provider,
             store,
             requests: AtomicU64::new(0),
@@ -164,6 +183,16 @@ impl Site {
     /// Its clock.
     pub fn clock(&self) -> &MovedClock {
         &self.0.clock
+    }
+
+    /// What guards its API, for rules of a function of one's own.
+    pub fn guard(&self) -> &Guard {
+        &self.0.guard
+    }
+
+    /// What it logs.
+    pub fn log(&self) -> &WatchedLog {
+        &self.0.log
     }
 
     /// The moment that its clock shows.
@@ -211,6 +240,7 @@ impl Site {
         let path = request.uri().path().to_owned();
         let answer = Answer::new(request_id, self.answer(request, self.now()).await);
         self.check_headers(&path, &answer);
+        check_error(&path, &answer);
         check_cookies(&answer);
         if answer.is_page() {
             self.check_page(&answer);
@@ -221,7 +251,8 @@ impl Site {
     /// The bundle's bare answer, by functions that may do what `template.yaml` allows them (R181).
     pub async fn answer(&self, request: Request, now: Timestamp) -> Response {
         let path = request.uri().path().to_owned();
-        self.0.store.permissions().hold(&path, self.0.bundle.handle(request, now)).await
+        let answer = self.0.log.exchange(request, |request| self.0.bundle.handle(request, now));
+        self.0.store.permissions().hold(&path, answer).await
     }
 
     /// Which path is served by which binary.
@@ -286,6 +317,24 @@ impl Site {
                 other => assert!(!EMBEDDING.contains(&other), "<{name}> has no place on a page"),
             }
         }
+    }
+}
+
+impl Drop for Parts {
+    fn drop(&mut self) {
+        let secrets = self.provider.iter().flat_map(MisbehavingProvider::secrets);
+        secrets.for_each(|(name, secret)| self.log.keep_out(name, &secret));
+    }
+}
+
+/// `README.md` names every error that a program may be answered with.
+fn check_error(path: &str, answer: &Answer) {
+    static ERRORS: LazyLock<BTreeSet<(u16, String)>> =
+        LazyLock::new(|| Documentation::read().errors());
+    if answer.status() >= 400 && !answer.is_page() {
+        let code = answer.json()["code"].as_str().unwrap_or_default().to_owned();
+        let error = (answer.status(), code);
+        assert!(ERRORS.contains(&error), "{path}: README.md knows no such error: {error:?}");
     }
 }
 

@@ -37,7 +37,11 @@ fn texts<'a>(headers: &'a HeaderMap, name: &'a HeaderName) -> impl Iterator<Item
     headers.get_all(name).iter().filter_map(move |value| {
         let text = str::from_utf8(value.as_bytes()).ok();
         if text.is_none() {
-            tracing::error!(header = name.as_str(), "a header value is not UTF-8 and is left out");
+            tracing::error!(
+                event = "answer.header_dropped",
+                header = name.as_str(),
+                "a header value is not UTF-8 and is left out"
+            );
         }
         text
     })

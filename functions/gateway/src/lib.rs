@@ -80,7 +80,7 @@ where
     match lambda_runtime::run(service(handler, Clock::system())).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(%error, "the Lambda runtime cannot be reached");
+            tracing::error!(event = "runtime.unreachable", %error, "the Lambda runtime cannot be reached");
             ExitCode::FAILURE
         }
     }

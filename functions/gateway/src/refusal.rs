@@ -44,6 +44,9 @@ impl Refusal {
         fields.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         fields.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
         fields.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(NOTHING_ALLOWED));
+        // API Gateway speaks https alone, and browsers ignore it where a local run does not.
+        let always_https = HeaderValue::from_static("max-age=63072000; includeSubDomains");
+        fields.insert(header::STRICT_TRANSPORT_SECURITY, always_https);
         if status == StatusCode::SERVICE_UNAVAILABLE {
             fields.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }

@@ -84,6 +84,7 @@ where
         async {
             let response = self.respond(event, &request_id, context).await;
             tracing::info!(
+                event = "request.answered",
                 method = label,
                 route,
                 status = response.status().as_u16(),
@@ -115,7 +116,7 @@ where
             Err(error) => return refuse(error, &headers, request_id),
         };
         let out_of_time = || {
-            tracing::error!("the handler ran out of time");
+            tracing::error!(event = "request.timed_out", "the handler ran out of time");
             OUT_OF_TIME.response(&headers, request_id)
         };
         match time_left(context.deadline(), wall_clock()) {
@@ -132,9 +133,11 @@ where
 fn refuse(error: EventError, headers: &HeaderMap, request_id: &str) -> Response {
     match error {
         // A client can bring these about, and no client may set off an alarm.
-        EventError::BodyTooLarge | EventError::UriTooLong => tracing::warn!(%error, "refused"),
+        EventError::BodyTooLarge | EventError::UriTooLong => {
+            tracing::warn!(event = "request.too_large", %error, "a request was not taken");
+        }
         EventError::BodyNotBase64 | EventError::Malformed { .. } | EventError::NotPayloadV2 => {
-            tracing::error!(%error, "an event that cannot be served");
+            tracing::error!(event = "request.unreadable", %error, "an event cannot be served");
         }
     }
     error.refusal().response(headers, request_id)

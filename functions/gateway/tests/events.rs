@@ -273,8 +273,101 @@ proptest! {
         prop_assert!(!cut || read.is_err());
     }
 
+    /// R180: any JSON in the place of any part gives a request or a reason. Nothing that is neither
+    /// read nor looked at can be the reason.
+    #[test]
+    fn r180_any_json_in_any_place_is_read_or_refused(
+        (place, json) in (prop::sample::select(places()), any_json()),
+    ) {
+        match read(&with(&[(&place, json)])) {
+            Ok(request) => {
+                prop_assert_eq!(request.uri().host(), None);
+                prop_assert!(request.uri().path().starts_with('/'));
+                prop_assert!(request.headers().get_all("cookie").iter().count() <= 1);
+            }
+            Err(error) => {
+                // Or around one that is read.
+                let is_read = READ.iter().any(|read| read.starts_with(&place) || place.starts_with(read));
+                prop_assert!(is_read, "{} {}", place, error);
+                let is_version = place == "/version";
+                prop_assert_eq!(is_version, error == EventError::NotPayloadV2, "{}", place);
+            }
+        }
+    }
+
+    /// R22, R90, R159: what a browser sent arrives, and in the order it was sent in.
+    #[test]
+    fn r180_a_browsers_request_arrives_as_it_was_sent(
+        path in "(/[a-zA-Z0-9._~-]{0,8}){1,3}",
+        query in "([a-z]{1,3}=[a-zA-Z0-9%+]{0,5}(&[a-z]{1,3}=[a-zA-Z0-9%+]{0,5}){0,3})?",
+        cookies in prop::collection::vec("[a-zA-Z_.-]{1,8}=[!#-+--:<-\\[\\]-~]{0,20}", 0..6),
+        body: Vec<u8>,
+    ) {
+        use base64::{Engine, prelude::BASE64_STANDARD};
+        let request = read(&with(&[
+            ("/rawPath", json!(path)),
+            ("/rawQueryString", json!(query)),
+            ("/requestContext/stage", json!("$default")),
+            ("/cookies", json!(cookies)),
+            ("/body", json!(BASE64_STANDARD.encode(&body))),
+            ("/isBase64Encoded", json!(true)),
+        ]))
+        .unwrap();
+        prop_assert_eq!(request.uri().path(), path);
+        prop_assert_eq!(request.uri().query().unwrap_or_default(), query);
+        let joined = request.headers().get("cookie").map_or("", |value| value.to_str().unwrap());
+        prop_assert_eq!(joined, cookies.join("; "));
+        prop_assert_eq!(request.body(), &body);
+    }
+
     #[test]
     fn r180_any_bytes_never_panic(event: Vec<u8>) {
         prop_assert_eq!(parse(&event, "").unwrap_err(), EventError::NotPayloadV2);
     }
+}
+
+/// The parts of an event that are read. The rest may hold anything.
+const READ: [&str; 11] = [
+    "/body",
+    "/cookies",
+    "/headers",
+    "/isBase64Encoded",
+    "/rawPath",
+    "/rawQueryString",
+    "/requestContext/domainName",
+    "/requestContext/http/method",
+    "/requestContext/requestId",
+    "/requestContext/stage",
+    "/version",
+];
+
+/// Every place in the sample, as a pointer.
+fn places() -> Vec<String> {
+    fn below(value: &Value, pointer: &str, places: &mut Vec<String>) {
+        let Some(members) = value.as_object() else { return };
+        for (name, value) in members {
+            let place = format!("{pointer}/{name}");
+            below(value, &place, places);
+            places.push(place);
+        }
+    }
+    let mut places = Vec::new();
+    below(&serde_json::from_str(SAMPLE).unwrap(), "", &mut places);
+    places
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 32, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::hash_map(any::<String>(), inner, 0..4)
+                .prop_map(|members| members.into_iter().collect()),
+        ]
+    })
 }

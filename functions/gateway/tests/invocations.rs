@@ -4,8 +4,6 @@
 
 use std::{
     future::{Future, pending},
-    io,
-    sync::{Arc, Mutex},
     time::{Duration, UNIX_EPOCH},
 };
 
@@ -13,43 +11,12 @@ use bytes::Bytes;
 use lambda_runtime::{Context, LambdaEvent, Service};
 use serde_json::{Value, json, value::RawValue};
 use shared::{
+    captured_log::CapturedLog,
     clock::{Clock, Timestamp},
     request::{Request, RequestContext, Response},
 };
-use tracing_subscriber::fmt::MakeWriter;
 
 const NOW: Timestamp = Timestamp::from_unix(1_700_000_000);
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-
-    fn lines(&self) -> Vec<Value> {
-        self.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
 
 fn event(method: &str, path: &str) -> Value {
     json!({
@@ -103,9 +70,9 @@ async fn never(_: Request, _: Timestamp) -> Response {
     pending().await
 }
 
-fn capture(debug: bool) -> (Log, tracing::subscriber::DefaultGuard) {
-    let log = Log::default();
-    let subscriber = gateway::logging::subscriber(debug, "invocations::main", log.clone());
+fn capture(debug: bool) -> (CapturedLog, tracing::subscriber::DefaultGuard) {
+    let log = CapturedLog::default();
+    let subscriber = gateway::logging::subscriber(debug, "invocations::main", log.writer());
     (log, tracing::subscriber::set_default(subscriber))
 }
 
@@ -137,12 +104,36 @@ async fn r163_another_event_is_answered_400_with_one_clear_line_and_the_access_l
         );
         let lines = log.lines();
         assert_eq!(lines.len(), 2);
+        assert_eq!(lines[0]["event"], "request.unreadable");
         assert_eq!(lines[0]["level"], "ERROR");
         assert!(lines[0]["error"].as_str().unwrap().contains("payload format 2.0"));
         assert_eq!(lines[1]["message"], "request");
         assert_eq!(lines[1]["status"], 400);
         assert_eq!(lines[1]["route"], "other");
         assert!(!log.text().contains("secret"));
+    }
+}
+
+#[tokio::test]
+async fn r169_r170_an_answer_of_the_gateways_own_has_the_headers_of_every_answer() {
+    for accept in ["text/html", "*/*"] {
+        let mut late = event("GET", "/");
+        late["headers"] = json!({ "accept": accept });
+        let answer = invoke(never, &late, Duration::from_millis(600)).await;
+        assert_eq!(answer["statusCode"], 503);
+        for (name, value) in [
+            ("cache-control", "no-store"),
+            ("referrer-policy", "same-origin"),
+            ("strict-transport-security", "max-age=63072000; includeSubDomains"),
+            ("x-content-type-options", "nosniff"),
+            (
+                "content-security-policy",
+                "default-src 'none'; frame-ancestors 'none'; base-uri 'none'",
+            ),
+        ] {
+            assert_eq!(answer["headers"][name], value, "{name}");
+        }
+        assert_eq!(answer["cookies"], json!([]));
     }
 }
 

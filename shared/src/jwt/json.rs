@@ -88,3 +88,79 @@ impl<'de> Visitor<'de> for ValueVisitor {
         Ok(Value::Object(object))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    /// JSON of any shape, eight levels deep at most.
+    fn any_json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<u64>().prop_map(Value::from),
+            any::<i32>().prop_map(|number| Value::from(f64::from(number) / 8.0)),
+            any::<String>().prop_map(Value::from),
+        ];
+        leaf.prop_recursive(8, 64, 8, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..8).prop_map(Value::from),
+                prop::collection::hash_map(any::<String>(), inner, 0..8)
+                    .prop_map(|members| members.into_iter().collect()),
+            ]
+        })
+    }
+
+    proptest! {
+        /// R180.
+        #[test]
+        fn r180_any_object_is_read_as_it_was_written(
+            members in prop::collection::hash_map(any::<String>(), any_json(), 0..8),
+        ) {
+            let written: Map<_, _> = members.into_iter().collect();
+            let text = Value::Object(written.clone()).to_string();
+            prop_assert_eq!(object(text.as_bytes()), Ok(written));
+        }
+
+        /// R44, R180: wherever it stands, however it is spelled, whatever it says.
+        #[test]
+        fn r044_a_name_that_stands_twice_is_found_anywhere(
+            name in any::<String>(),
+            path in prop::collection::vec(any::<Option<String>>(), 0..100),
+            (first, between, second) in (any_json(), any_json(), any_json()),
+            is_spelled_out: bool,
+        ) {
+            let plain = json!(name).to_string();
+            let spelled_out: String =
+                name.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
+            let twin = if is_spelled_out { format!("\"{spelled_out}\"") } else { plain.clone() };
+            let other = json!(format!("{name}x"));
+            let innermost = format!("{{{plain}:{first},{other}:{between},{twin}:{second}}}");
+            let text = path.iter().fold(innermost, |text, step| match step {
+                Some(name) => format!("{{{}:{text}}}", json!(name)),
+                None => format!("[{text}]"),
+            });
+            prop_assert_eq!(object(text.as_bytes()), Err(TokenError::DuplicateClaim));
+        }
+
+        /// R180.
+        #[test]
+        fn r180_no_bytes_make_it_panic_and_what_it_takes_is_json(bytes: Vec<u8>) {
+            let read = object(&bytes).ok().map(Value::Object);
+            prop_assert!(read.is_none() || read == serde_json::from_slice(&bytes).ok());
+        }
+    }
+
+    /// R44: the last depth that is read, and the first that is not. What lies deeper is never built.
+    #[test]
+    fn r044_depth_is_bounded() {
+        let nested =
+            |depth: usize| format!(r#"{{"a":{}{}}}"#, "[".repeat(depth - 1), "]".repeat(depth - 1));
+        assert!(object(nested(127).as_bytes()).is_ok());
+        assert_eq!(object(nested(128).as_bytes()), Err(TokenError::Malformed));
+    }
+}

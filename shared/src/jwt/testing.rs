@@ -119,7 +119,11 @@ impl TestKey {
 
     /// A token of any text, JSON or not.
     pub fn sign_text(&self, header: &str, payload: &str) -> String {
-        let message = format!("{}.{}", encode(header.as_bytes()), encode(payload.as_bytes()));
+        self.sign_message(&format!("{}.{}", encode(header.as_bytes()), encode(payload.as_bytes())))
+    }
+
+    /// A token of any signing input (RFC 7515 §2), be it one or not.
+    pub fn sign_message(&self, message: &str) -> String {
         format!("{message}.{}", encode(&self.signature(message.as_bytes())))
     }
 

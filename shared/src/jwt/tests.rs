@@ -1,5 +1,10 @@
+mod damage;
+mod published_examples;
+mod signature_vectors;
+
 use std::time::Duration;
 
+use jsonwebtoken::crypto;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

@@ -2,7 +2,7 @@
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use jsonwebtoken::{
-    DecodingKey,
+    DecodingKey, crypto,
     jwk::{
         AlgorithmParameters, EllipticCurve, EllipticCurveKeyParameters, Jwk, KeyAlgorithm,
         KeyOperations, OctetKeyPairParameters, PublicKeyUse, RSAKeyParameters,
@@ -85,8 +85,12 @@ impl Key {
         self.algorithms.contains(&algorithm)
     }
 
-    pub(crate) const fn public_key(&self) -> &DecodingKey {
-        &self.public_key
+    /// Whether it made `signature`, in base64url, over `message` with `algorithm`. An algorithm
+    /// that it does not fit is never tried: a key proves nothing but what it is for (RFC 8725 §3.1).
+    pub(crate) fn has_signed(&self, algorithm: Algorithm, message: &[u8], signature: &str) -> bool {
+        self.fits(algorithm)
+            && crypto::verify(signature, message, &self.public_key, algorithm.into())
+                .unwrap_or(false)
     }
 }
 

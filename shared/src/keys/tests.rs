@@ -7,6 +7,7 @@ use crate::{
         testing::{TEST_KEY, TestKey, key_set},
     },
     provider::testing::FakeProvider,
+    random::Random,
 };
 
 use super::*;
@@ -114,6 +115,43 @@ async fn r073_a_flood_of_unknown_names_costs_one_fetch_per_cool_down() {
     assert_eq!(story.provider.key_set_fetches(), 2);
 }
 
+/// R73: a minute of it, with a good token after each bad one.
+#[tokio::test]
+async fn r073_a_lasting_flood_costs_one_fetch_per_cool_down_and_good_tokens_do_not_notice() {
+    let story = Story::new();
+    let good = story.token(&TEST_KEY);
+    story.verify(&good, 0).await.unwrap();
+    let mut header = TEST_KEY.header();
+    for number in 0..1_000 {
+        let second = number * 60 / 1_000;
+        header["kid"] = Random::system().token().into();
+        let token = TEST_KEY.sign_with_header(&header, &claims());
+        assert_eq!(story.refusal(&token, second).await, TokenError::UnknownKey);
+        story.verify(&good, second).await.unwrap();
+        let cool_downs = usize::try_from(second / MISS_COOL_DOWN.as_secs()).unwrap();
+        assert_eq!(story.provider.key_set_fetches(), 1 + 1 + cool_downs, "at {second} s");
+    }
+    assert_eq!(story.provider.metadata_fetches(), 1);
+}
+
+/// R73, R77: while the provider is down, a flood costs no more, and an unknown name says nothing.
+#[tokio::test]
+async fn r073_a_flood_during_an_outage_costs_one_fetch_per_cool_down() {
+    let story = Story::new();
+    let good = story.token(&TEST_KEY);
+    story.verify(&good, 0).await.unwrap();
+    story.provider.set_key_set(None);
+    let mut header = TEST_KEY.header();
+    for number in 0..200 {
+        header["kid"] = number.to_string().into();
+        let token = TEST_KEY.sign_with_header(&header, &claims());
+        let error = story.verify(&token, 1).await.unwrap_err();
+        assert!(matches!(error, VerifyError::Keys(_)), "{error}");
+        story.verify(&good, 1).await.unwrap();
+    }
+    assert_eq!(story.provider.key_set_fetches(), 2);
+}
+
 /// R74: the pair is one second apart.
 #[tokio::test]
 async fn r074_a_new_key_is_unknown_for_no_longer_than_the_cool_down() {
@@ -152,6 +190,49 @@ async fn r076_a_hundred_misses_share_one_fetch_and_known_keys_do_not_wait_for_it
         verified.unwrap().unwrap();
     }
     assert_eq!(story.provider.key_set_fetches(), 2);
+}
+
+/// R76: an invented name gains nothing by coming a hundred times at once.
+#[tokio::test(start_paused = true)]
+async fn r076_a_hundred_invented_names_share_one_fetch_and_learn_nothing() {
+    let story = Arc::new(Story::new());
+    story.verify(&story.token(&TEST_KEY), 0).await.unwrap();
+    story.provider.set_delay(Duration::from_secs(4));
+    let mut header = TEST_KEY.header();
+    let mut misses = JoinSet::new();
+    for number in 0..100 {
+        header["kid"] = number.to_string().into();
+        let (story, token) = (Arc::clone(&story), TEST_KEY.sign_with_header(&header, &claims()));
+        misses.spawn(async move { story.refusal(&token, 1).await });
+    }
+    while let Some(refusal) = misses.join_next().await {
+        assert_eq!(refusal.unwrap(), TokenError::UnknownKey);
+    }
+    assert_eq!(story.provider.key_set_fetches(), 2);
+}
+
+/// R72, R76: a rotation while warm, met by old and new tokens at once.
+#[tokio::test(start_paused = true)]
+async fn r072_a_rotation_under_load_costs_exactly_one_fetch() {
+    let story = Arc::new(Story::new());
+    story.verify(&story.token(&TEST_KEY), 0).await.unwrap();
+    let new = TestKey::rsa("new");
+    story.provider.set_key_set(Some(key_set(&[&TEST_KEY, &new])));
+    story.provider.set_delay(Duration::from_secs(1));
+    let mut all = JoinSet::new();
+    for number in 0..100 {
+        let key = if number % 2 == 0 { &new } else { &TEST_KEY };
+        let (story, token) = (Arc::clone(&story), story.token(key));
+        all.spawn(async move { story.verify(&token, 1).await });
+    }
+    while let Some(verified) = all.join_next().await {
+        verified.unwrap().unwrap();
+    }
+    assert_eq!((story.provider.metadata_fetches(), story.provider.key_set_fetches()), (1, 2));
+    for second in 2..SOFT_AGE.as_secs() {
+        story.verify(&story.token(&new), second).await.unwrap();
+    }
+    assert_eq!((story.provider.metadata_fetches(), story.provider.key_set_fetches()), (1, 2));
 }
 
 /// R76: so do a hundred first tokens.
@@ -250,6 +331,28 @@ async fn r080_keys_age_by_the_wall_clock() {
     assert_eq!((story.provider.metadata_fetches(), story.provider.key_set_fetches()), (2, 2));
 }
 
+/// R80: nor does a clock that was ahead and is set back keep a withdrawn key alive, or a new one
+/// unknown.
+#[tokio::test]
+async fn r080_a_clock_that_is_set_back_makes_nothing_young() {
+    let story = Story::new();
+    let ahead = 30 * 24 * 3600;
+    let old = TEST_KEY.sign(&lasting_claims());
+    let new = TestKey::rsa("new");
+    story.verify(&old, ahead).await.unwrap();
+    assert_eq!(story.refusal(&new.sign(&lasting_claims()), ahead).await, TokenError::UnknownKey);
+    story.provider.set_key_set(Some(key_set(&[&new])));
+    assert_eq!(story.refusal(&old, 0).await, TokenError::UnknownKey);
+    story.verify(&new.sign(&lasting_claims()), 0).await.unwrap();
+
+    // Requests that began within the same moments may be told of them out of order.
+    let fetches = story.provider.key_set_fetches();
+    let old_age = SOFT_AGE.as_secs() + 1;
+    story.verify(&new.sign(&lasting_claims()), old_age).await.unwrap();
+    story.verify(&new.sign(&lasting_claims()), old_age - 1).await.unwrap();
+    assert_eq!(story.provider.key_set_fetches(), fetches + 1);
+}
+
 /// R70: whatever stands behind the seam.
 #[tokio::test]
 async fn r070_metadata_of_another_issuer_is_refused() {
@@ -291,6 +394,13 @@ impl Story {
             other => panic!("a refusal of the token was due: {other:?}"),
         }
     }
+}
+
+/// Of a token that is good for longer than keys are.
+fn lasting_claims() -> Value {
+    let mut claims = claims();
+    claims["exp"] = (NOW + 365 * 24 * 3600).into();
+    claims
 }
 
 fn claims() -> Value {

@@ -10,6 +10,7 @@ use tests::{
     browser::Browser,
     certified_provider::{CertifiedProvider, Client, Spoilt},
     page::Page,
+    watched_log::WatchedLog,
 };
 
 const BASE_URL: &str = "http://localhost:9000";
@@ -18,6 +19,11 @@ const BASE_URL: &str = "http://localhost:9000";
 async fn registered() -> (CertifiedProvider, Browser) {
     let client = Client::at(BASE_URL);
     let provider = CertifiedProvider::start(&client).await;
+    let log = WatchedLog::new();
+    let secret_key = Random::system().token();
+    log.keep_out("the client secret", &client.secret);
+    log.keep_out("the secret key", &secret_key);
+    log.keep_out("an e-mail address", "ada@example.com");
     let mut settings = Settings::from_values([
         ("AUTH_HOST", provider.auth_host().to_owned()),
         ("BASE_URL", BASE_URL.to_owned()),
@@ -25,16 +31,20 @@ async fn registered() -> (CertifiedProvider, Browser) {
         ("CLIENT_SECRET", client.secret),
         ("CONNECTIONS", "none".to_owned()),
         ("SCOPE", "openid profile email".to_owned()),
-        ("SECRET_KEY", Random::system().token()),
+        ("SECRET_KEY", secret_key),
         ("SESSION_STORE", "memory".to_owned()),
     ]);
     let (config, seams) =
         (BundleConfig::from_settings(&mut settings), Seams::from_settings(&mut settings));
     settings.finish().expect("the settings are good");
-    let bundle = Arc::new(Bundle::new(config.expect("read"), &seams.expect("read")));
+    let bundle = Arc::new((Bundle::new(config.expect("read"), &seams.expect("read")), log));
     let browser = Browser::in_process(BASE_URL, move |request| {
-        let bundle = Arc::clone(&bundle);
-        async move { bundle.handle(request, Clock::system().now()).await }
+        let parts = Arc::clone(&bundle);
+        async move {
+            let (bundle, log) = &*parts;
+            let now = Clock::system().now();
+            log.exchange(request, |request| bundle.handle(request, now)).await
+        }
     });
     (provider, browser)
 }

@@ -131,6 +131,10 @@ async fn r144_a_token_that_only_the_provider_can_read_is_named_as_such() {
     let site = Site::start_with(&[("AUDIENCE", API)]).await;
     is_refused(&site, "opaque-token", "token_opaque").await;
     is_refused(&site, "eyJhbGciOiJkaXIifQ..aXY.Y2lwaGVy.dGFn", "token_encrypted").await;
+    assert_eq!(site.provider().metadata_requests() + site.provider().key_set_requests(), 0);
+    let hints: Vec<_> = site.log().lines().iter().map(|line| line["hint"].to_string()).collect();
+    assert_eq!(hints.len(), 2);
+    assert!(hints.iter().all(|hint| hint.contains("no audience requested")), "{hints:?}");
 }
 
 #[tokio::test]
@@ -164,14 +168,60 @@ fn bad_access_tokens(provider: &MisbehavingProvider) -> Vec<(String, &'static st
         "iat": START.as_unix(), "exp": START.as_unix() + 600,
     });
     let (message, _) = good.rsplit_once('.').unwrap();
-    let header = |change: Value| {
+    let with_header = |key: &TestKey, change: Value| {
         let mut header = TEST_KEY.header();
         for (name, value) in change.as_object().unwrap() {
             header[name] = value.clone();
         }
+        key.sign_with_header(&header, &claims)
+    };
+    let header = |change: Value| with_header(&TEST_KEY, change);
+    let foreign = TestKey::rsa("test");
+    let elsewhere = format!("{}elsewhere", provider.issuer);
+    let without = |name: &str| {
+        let mut header = TEST_KEY.header();
+        header.as_object_mut().unwrap().remove(name);
         TEST_KEY.sign_with_header(&header, &claims)
     };
+    let raw = |header: String, payload: String| TEST_KEY.sign_text(&header, &payload);
+    let issuer = provider.issuer.trim_end_matches('/');
     vec![
+        (without("alg"), "token_algorithm_not_allowed"),
+        (header(json!({ "alg": "nOnE" })), "token_algorithm_not_allowed"),
+        (header(json!({ "alg": "" })), "token_algorithm_not_allowed"),
+        (header(json!({ "alg": "PS256" })), "token_algorithm_not_allowed"),
+        (header(json!({ "alg": "RS512" })), "token_algorithm_not_allowed"),
+        (header(json!({ "b64": false })), "token_extension_not_supported"),
+        (header(json!({ "zip": "DEF" })), "token_extension_not_supported"),
+        (with_header(&foreign, json!({ "jwk": foreign.jwk() })), "token_invalid_signature"),
+        (with_header(&foreign, json!({ "jku": elsewhere })), "token_invalid_signature"),
+        (with_header(&foreign, json!({ "x5u": elsewhere })), "token_invalid_signature"),
+        (header(json!({ "kid": "' OR 1=1" })), "token_unknown_key"),
+        (header(json!({ "kid": elsewhere })), "token_unknown_key"),
+        (
+            raw(
+                TEST_KEY.header().to_string(),
+                claims.to_string().replacen('{', r#"{"iss":"https://evil.example/","#, 1),
+            ),
+            "token_malformed",
+        ),
+        (
+            raw(
+                TEST_KEY.header().to_string().replacen('{', r#"{"alg":"none","#, 1),
+                claims.to_string(),
+            ),
+            "token_malformed",
+        ),
+        (raw(TEST_KEY.header().to_string(), format!("{claims} x")), "token_malformed"),
+        (with(json!({ "iss": issuer })), "invalid_issuer"),
+        (with(json!({ "iss": issuer.to_ascii_uppercase() })), "invalid_issuer"),
+        (with(json!({ "iss": format!("{issuer}.evil/") })), "invalid_issuer"),
+        (with(json!({ "iss": [provider.issuer] })), "token_invalid_claim"),
+        (with(json!({ "aud": [] })), "invalid_audience"),
+        (with(json!({ "aud": {} })), "token_invalid_claim"),
+        (with(json!({ "exp": 1_800_009_999.5 })), "token_invalid_claim"),
+        (with(json!({ "exp": 9_223_372_036_854_775_808_u64 })), "token_invalid_claim"),
+        (with(json!({ "nbf": "later" })), "token_invalid_claim"),
         (header(json!({ "alg": "none" })), "token_algorithm_not_allowed"),
         (header(json!({ "alg": "HS256" })), "token_algorithm_not_allowed"),
         (header(json!({ "alg": "ES256" })), "token_algorithm_not_allowed"),
@@ -209,6 +259,8 @@ async fn r140_r146_every_flaw_of_a_token_has_its_code() {
     for (token, code) in bad_access_tokens(site.provider()) {
         is_refused(&site, &token, code).await;
     }
+    assert_eq!(site.provider().requests_elsewhere(), 0);
+    assert_eq!(site.provider().key_set_requests(), 2, "the first, and one for unknown names");
     let two_audiences = site.provider().access_token(ADA, API, &json!({}));
     assert_eq!(site.call_api(&two_audiences).await.status(), 200);
 }
@@ -337,6 +389,27 @@ async fn r167_an_allowed_origin_may_log_its_visitor_out() {
     answer.is_json(200, "signed_out");
     assert_eq!(answer.header("access-control-allow-origin"), APP);
     assert_eq!(site.live_sessions().await, 0);
+}
+
+#[tokio::test]
+async fn r154_a_preflight_of_a_logout_needs_no_credential_and_ends_nothing() {
+    let site = Site::start_with(&[("ALLOWED_ORIGINS", APP)]).await;
+    let visitor = Visitor::logged_in(&site, ADA).await;
+    let cookie = visitor.cookie_header();
+    for (origin, is_allowed) in [(APP, true), ("https://evil.example", false)] {
+        let headers = [
+            ("origin", origin),
+            ("access-control-request-method", "POST"),
+            ("cookie", cookie.as_str()),
+        ];
+        let answer = site.send(Method::OPTIONS, "/logout", &headers).await;
+        assert_eq!(answer.status(), 204);
+        assert_eq!(answer.has("access-control-allow-origin"), is_allowed);
+        let methods = if is_allowed { "GET, HEAD, POST, OPTIONS" } else { "" };
+        assert_eq!(answer.header("access-control-allow-methods"), methods);
+        assert!(!answer.has("set-cookie"));
+    }
+    assert_eq!(site.live_sessions().await, 1);
 }
 
 #[tokio::test]

@@ -243,6 +243,7 @@ async fn r020_a_login_cookie_that_we_did_not_seal_opens_for_nobody() {
         "eyJhbGciOiJub25lIn0.e30.".to_owned(),
         "%00".to_owned(),
         "A".to_owned(),
+        String::new(),
     ] {
         visitor.plant(&name, &bad);
         visitor.arrive(&back).await.is_a_refusal(400, EXPIRED);

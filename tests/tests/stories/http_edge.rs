@@ -35,10 +35,8 @@ async fn answer(site: &Site, event: &[u8]) -> Value {
     };
     let mut context = Context::default();
     context.request_id = "invocation-id".to_owned();
-    serde_json::to_value(
-        Gateway::new(handler, site.clock().as_clock()).answer(event, &context).await,
-    )
-    .unwrap()
+    let gateway = Gateway::new(handler, site.clock().as_clock());
+    serde_json::to_value(site.log().watch(gateway.answer(event, &context)).await).unwrap()
 }
 
 async fn ask(site: &Site, event: &Value) -> Value {
@@ -265,4 +263,85 @@ async fn r165_no_client_and_no_query_is_let_through() {
             answer.is_json(401, "authorization_header_missing");
         }
     }
+}
+
+/// R175: through the gateway each line says which request it belongs to, and each thing that
+/// happened is one line.
+#[tokio::test]
+async fn r175_every_event_is_one_line_with_the_requests_id() {
+    let site = Site::start().await;
+    let with_id = |mut event: Value, id: &str| {
+        event["requestContext"]["requestId"] = id.into();
+        event
+    };
+    let ask = async |event: Value, id: &str| ask(&site, &with_id(event, id)).await;
+    let start = async |id: &str| {
+        let started = ask(event("GET", "/login", "", &[]), id).await;
+        let request = Url::parse(started["headers"]["location"].as_str().unwrap()).unwrap();
+        (request, cookies(&started))
+    };
+    let query = |url: String| Url::parse(&url).unwrap().query().unwrap().to_owned();
+
+    let (request, kept) = start("start").await;
+    let back = query(site.provider().log_in(&request, ADA));
+    let logged_in = ask(event("GET", "/callback", &back, &kept), "login").await;
+    ask(event("GET", "/callback", &back, &kept), "replay").await;
+    let (request, kept) = start("start-again").await;
+    let refused = query(site.provider().refuse(&request, "access_denied"));
+    ask(event("GET", "/callback", &refused, &kept), "failure").await;
+    let session = cookies(&logged_in);
+    let mut token = event("GET", "/protected", "", &[]);
+    token["headers"]["authorization"] = "Bearer x.y.z".into();
+    ask(token, "token").await;
+    let mut logout = event("POST", "/logout", "", &session);
+    logout["headers"]["origin"] = "https://evil.example".into();
+    ask(logout.clone(), "logout-refused").await;
+    logout["headers"]["origin"] = ORIGIN.into();
+    ask(logout, "logout").await;
+    ask(json!({ "version": "1.0" }), "").await;
+
+    let text = |line: &Value, name: &str| line[name].as_str().unwrap_or_default().to_owned();
+    let told: Vec<_> = site
+        .log()
+        .lines()
+        .iter()
+        .filter(|line| line["event"] != "request.answered")
+        .map(|line| (text(line, "event"), text(&line["span"], "request_id")))
+        .collect();
+    let told: Vec<_> = told.iter().map(|(event, id)| (event.as_str(), id.as_str())).collect();
+    assert_eq!(
+        told,
+        [
+            ("provider.fetched", "start"),
+            ("provider.fetched", "login"),
+            ("login.succeeded", "login"),
+            ("login.replayed", "replay"),
+            ("login.failed", "failure"),
+            ("request.refused", "token"),
+            ("logout.refused", "logout-refused"),
+            ("logout.succeeded", "logout"),
+            ("request.unreadable", "invocation-id"),
+        ]
+    );
+    let lines = site.log().lines();
+    let answered: Vec<_> = lines
+        .iter()
+        .filter(|line| line["event"] == "request.answered")
+        .map(|line| (text(line, "request_id"), line["status"].as_u64().unwrap()))
+        .collect();
+    let answered: Vec<_> = answered.iter().map(|(id, status)| (id.as_str(), *status)).collect();
+    assert_eq!(
+        answered,
+        [
+            ("start", 303),
+            ("login", 303),
+            ("replay", 400),
+            ("start-again", 303),
+            ("failure", 403),
+            ("token", 401),
+            ("logout-refused", 403),
+            ("logout", 303),
+            ("invocation-id", 400),
+        ]
+    );
 }

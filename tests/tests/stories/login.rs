@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::Method;
+use serde_json::json;
 use tests::{
-    misbehaving_provider::{ADA, GRACE, MethodsScript},
+    misbehaving_provider::{ADA, Endpoint, GRACE, MethodsScript},
     site::{CLIENT_ID, CLIENT_SECRET, ORIGIN, Site},
     visitor::{LOGIN, SESSION, Sending, Visitor},
 };
 use url::Url;
+
+const LATER: &str = "Please try again in a moment";
 
 fn parameters(url: &Url) -> Vec<(String, String)> {
     url.query_pairs().into_owned().collect()
@@ -122,6 +125,7 @@ async fn r002_the_authentication_request_holds_what_it_needs_once_and_no_secret(
     assert!(!request.as_str().contains(CLIENT_SECRET));
 }
 
+/// R184: an invitation goes along with its organization.
 #[tokio::test]
 async fn r003_a_link_chooses_nothing_but_what_is_on_the_list() {
     let site = Site::start().await;
@@ -224,7 +228,11 @@ async fn r006_a_browser_that_only_guesses_starts_no_login() {
         let answer = visitor.send(Method::GET, "/login", Sending::NAVIGATION, headers).await;
         answer.is_a_refusal(400, "A login starts with a click");
         assert!(!answer.has("set-cookie"), "{headers:?}");
+        let answer = site.get("/login", headers).await;
+        answer.is_json(400, "not_a_navigation");
+        assert!(!answer.has("set-cookie"), "{headers:?}");
     }
+    assert_eq!((site.store().calls(), site.provider().metadata_requests()), (0, 0));
     // Who says nothing about it is no such browser.
     assert_eq!(site.get("/login", &[]).await.status(), 303);
 }
@@ -401,18 +409,127 @@ async fn a_provider_that_is_down_starts_no_login_and_recovers() {
 
 /// R38, R70, R71: a discovery document of somebody else, or that points elsewhere, is not used.
 #[tokio::test]
-async fn r038_r071_a_provider_that_points_elsewhere_gets_no_visitor() {
-    for change in [
-        serde_json::json!({ "issuer": "https://evil.example/" }),
-        serde_json::json!({ "authorization_endpoint": "https://evil.example/authorize" }),
-        serde_json::json!({ "token_endpoint": "http://169.254.169.254/token" }),
-        serde_json::json!({ "jwks_uri": "http://127.0.0.1:1/jwks.json" }),
-        serde_json::json!({ "end_session_endpoint": "https://evil.example/logout" }),
+async fn r038_r070_r071_a_provider_that_points_elsewhere_gets_no_visitor() {
+    let issuer = Site::start().await.provider().issuer.clone();
+    let without_slash = issuer.trim_end_matches('/');
+    let foreign = |name: &str| format!("the endpoint `{name}` is not on the issuer's host");
+    let another = || "the metadata belongs to another issuer".to_owned();
+    for (name, value, reason) in [
+        ("issuer", "https://evil.example/", another()),
+        ("issuer", without_slash, another()),
+        ("authorization_endpoint", "https://evil.example/", foreign("authorization_endpoint")),
+        ("token_endpoint", "http://169.254.169.254/token", foreign("token_endpoint")),
+        ("token_endpoint", "http://user@127.0.0.1/evil", foreign("token_endpoint")),
+        ("jwks_uri", "http://127.0.0.1:1/jwks.json", foreign("jwks_uri")),
+        ("jwks_uri", "file:///etc/evil", foreign("jwks_uri")),
+        ("end_session_endpoint", "https://evil.example/", foreign("end_session_endpoint")),
     ] {
         let site = Site::start().await;
-        site.provider().change_metadata(change.clone());
+        // The document of the one site is another issuer's to the other, but for its slash.
+        let value = if value == without_slash {
+            site.provider().issuer.trim_end_matches('/').to_owned()
+        } else {
+            value.to_owned()
+        };
+        site.provider().change_metadata(json!({ name: value }));
         let answer = Visitor::new(&site).open("/login").await;
-        answer.is_a_refusal(503, "Please try again in a moment");
-        assert!(!answer.text().contains("evil") && !answer.has("location"), "{change}");
+        answer.is_a_refusal(503, LATER);
+        assert!(!answer.text().contains("evil") && !answer.has("location"), "{name}");
+        assert_eq!(site.log().errors_of("provider.unavailable").len(), 1);
+        is_not_started(&site, &reason);
+    }
+}
+
+fn is_not_started(site: &Site, reason: &str) {
+    let reason = format!("the identity provider's keys or metadata cannot be had: {reason}");
+    assert_eq!(site.log().errors_of("login.not_started"), [reason]);
+}
+
+#[tokio::test]
+async fn r039_a_discovery_document_that_cannot_be_had_starts_no_login() {
+    let malformed = "the answer is malformed: not JSON by its type";
+    for (behaviour, reason) in [
+        (Endpoint::Refuses(429, "busy"), "the answer has status 429"),
+        (Endpoint::Refuses(500, "broken"), "the answer has status 500"),
+        (Endpoint::Redirects(302), "the answer is a redirect"),
+        (Endpoint::Html, malformed),
+        (Endpoint::PlainText, malformed),
+        (Endpoint::Garbage, "the answer is malformed: metadata: expected value at line 1 column 1"),
+        (Endpoint::Huge, "the answer is longer than 1000000 bytes"),
+        (Endpoint::Endless, "the answer is longer than 1000000 bytes"),
+        (Endpoint::Slow, "no answer in time"),
+    ] {
+        let site = Site::start().await;
+        site.provider().set_metadata_endpoint(behaviour);
+        let answer = Visitor::new(&site).open("/login").await;
+        answer.is_a_refusal(503, LATER);
+        assert_eq!(answer.header("retry-after"), "5");
+        assert!(!answer.has("set-cookie"), "{behaviour:?}");
+        is_not_started(&site, reason);
+        // It is left alone for a moment, and asked again.
+        Visitor::new(&site).open("/login").await.is_a_refusal(503, LATER);
+        assert_eq!(site.provider().metadata_requests(), 1);
+        site.provider().set_metadata_endpoint(Endpoint::Works);
+        site.pass(5);
+        Visitor::logged_in(&site, ADA).await;
+        assert_eq!(site.provider().requests_elsewhere(), 0);
+    }
+}
+
+/// R9: OpenID Connect Core §4.
+#[tokio::test]
+async fn r009_a_third_party_starts_a_login_in_our_providers_name_and_to_our_own_pages() {
+    let site = Site::start().await;
+    let issuer = site.provider().issuer.clone();
+    let link = |parameters: &[(&str, &str)]| {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        format!("/login?{}", query.extend_pairs(parameters).finish())
+    };
+    let without_slash = issuer.trim_end_matches('/');
+    for wrong in ["https://evil.example/", without_slash, "evil", &issuer.to_ascii_uppercase()] {
+        let path = link(&[("iss", wrong), ("target_link_uri", "https://api.example.com/reports")]);
+        let answer = Visitor::new(&site).open(&path).await;
+        answer
+            .is_a_refusal(400, "This login link is not usable")
+            .offers("Go to the login page", "/");
+        assert!(!answer.has("set-cookie") && !answer.text().contains("evil"), "{wrong}");
+        site.get(&path, &[]).await.is_json(400, "invalid_request");
+    }
+    for twice in [
+        link(&[("iss", &issuer), ("iss", &issuer)]),
+        link(&[("target_link_uri", ORIGIN), ("target_link_uri", ORIGIN)]),
+    ] {
+        site.get(&twice, &[]).await.is_json(400, "invalid_request");
+    }
+    let reason = "the login is to be at another issuer";
+    let reasons = site.log().errors_of("login.not_started");
+    assert_eq!(reasons.iter().filter(|error| *error == reason).count(), 8, "{reasons:?}");
+
+    for (target, leads_to) in [
+        ("https://api.example.com/reports?page=2", "/reports?page=2"),
+        ("https://api.example.com/", "/"),
+        ("https://api.example.com", "/"),
+        ("https://api.example.com/logout", "/"),
+        ("https://api.example.com//evil.example", "/"),
+        ("https://api.example.com@evil.example/", "/"),
+        ("https://api.example.com.evil.example/reports", "/"),
+        ("https://api.example.com:8443/reports", "/"),
+        ("http://api.example.com/reports", "/"),
+        ("https://evil.example/reports", "/"),
+        ("/reports", "/"),
+        ("javascript:alert(1)", "/"),
+    ] {
+        let state = [("state", "evil"), ("nonce", "evil")];
+        let parameters =
+            [("iss", issuer.as_str()), ("login_hint", "ada"), ("target_link_uri", target)];
+        let path = link(&[&parameters[..], &state].concat());
+        let mut visitor = Visitor::new(&site);
+        let answer = visitor.send(Method::GET, &path, Sending::FROM_ELSEWHERE, &[]).await;
+        let request = Url::parse(answer.location()).unwrap();
+        assert_eq!(parameter(&request, "login_hint"), "ada");
+        assert_eq!(parameter(&request, "state").len(), 43);
+        assert!(!request.query_pairs().any(|(name, _)| name == "iss" || name == "target_link_uri"));
+        let answer = visitor.arrive(&site.provider().log_in(&request, ADA)).await;
+        assert_eq!(answer.location(), leads_to, "{target}");
     }
 }

@@ -1,17 +1,20 @@
 //! What the token endpoint answers, and what the ID token says.
 
 use serde_json::{Value, json};
+use shared::jwt::{TokenError, testing::TestKey};
 use tests::{
     answer::Answer,
-    misbehaving_provider::{ADA, GRACE, Signature, TokenEndpoint},
+    misbehaving_provider::{ADA, Endpoint, GRACE, PublicKeyForm, Rewrite, Rewriting, Signature},
     site::{CLIENT_ID, START, Site},
     visitor::{SESSION, Visitor},
 };
 
 const FAILED: &str = "You were not logged in";
+const LATER: &str = "Please try again in a moment";
 
-/// A login that must not end in a session. Its state is used up, its code was sent once.
-async fn is_refused(site: &Site, status: u16, heading: &str) -> Answer {
+/// A login that must not end in a session, for this reason alone. Its state is used up, its code
+/// was sent once.
+async fn is_refused(site: &Site, status: u16, heading: &str, reason: &str) -> Answer {
     let (created, asked) = (site.store().sessions_created(), site.provider().token_requests());
     let mut visitor = Visitor::new(site);
     let request = visitor.start("/login?return_to=/reports").await;
@@ -22,14 +25,26 @@ async fn is_refused(site: &Site, status: u16, heading: &str) -> Answer {
     assert_eq!(site.store().sessions_created(), created);
     assert_eq!(site.provider().token_requests(), asked + 1);
     assert!(!answer.text().contains("The text of the provider"));
+    assert_eq!(site.log().errors_of("login.failed").last().unwrap(), reason);
     answer
 }
 
-async fn is_refused_with_claims(changes: &[Value]) {
+/// The code was sent, and the answer to it is of no use.
+async fn is_not_redeemed(site: &Site, status: u16, reason: &str) -> Answer {
+    let heading = if status == 503 { LATER } else { FAILED };
+    is_refused(site, status, heading, &format!("the code was not redeemed: {reason}")).await
+}
+
+/// The ID token is refused for this reason.
+async fn is_no_id_token(site: &Site, reason: TokenError) {
+    is_refused(site, 400, FAILED, &format!("the ID token is not acceptable: {reason}")).await;
+}
+
+async fn is_refused_with_claims(cases: &[(Value, TokenError)]) {
     let site = Site::start().await;
-    for change in changes {
+    for (change, reason) in cases {
         site.provider().change_claims(change.clone());
-        is_refused(&site, 400, FAILED).await;
+        is_no_id_token(&site, *reason).await;
     }
     site.provider().change_claims(json!({}));
     Visitor::logged_in(&site, ADA).await;
@@ -53,8 +68,8 @@ fn at(seconds: i64) -> Value {
 async fn r037_a_redirecting_token_endpoint_is_not_followed() {
     let site = Site::start().await;
     for status in [301, 302, 303, 307, 308] {
-        site.provider().set_token_endpoint(TokenEndpoint::Redirects(status));
-        is_refused(&site, 502, FAILED).await;
+        site.provider().set_token_endpoint(Endpoint::Redirects(status));
+        is_not_redeemed(&site, 502, "the token endpoint answered with a redirect").await;
     }
     assert_eq!(site.provider().requests_elsewhere(), 0);
 }
@@ -62,18 +77,31 @@ async fn r037_a_redirecting_token_endpoint_is_not_followed() {
 #[tokio::test]
 async fn r039_an_answer_that_cannot_be_used_is_a_bad_gateway() {
     let site = Site::start().await;
-    for behaviour in [TokenEndpoint::Html, TokenEndpoint::Garbage, TokenEndpoint::Huge] {
+    let other_type = "the answer is malformed: not JSON by its type";
+    let too_long = "the answer is longer than 1000000 bytes";
+    for (behaviour, reason) in [
+        (Endpoint::Html, other_type),
+        (Endpoint::PlainText, other_type),
+        (Endpoint::Garbage, "not the JSON of a token response"),
+        (Endpoint::Huge, too_long),
+        (Endpoint::Endless, too_long),
+    ] {
         site.provider().set_token_endpoint(behaviour);
-        is_refused(&site, 502, FAILED).await;
+        let reason = format!("the token response is malformed: {reason}");
+        is_not_redeemed(&site, 502, &reason).await;
     }
+    // One megabyte was read; some more lay in the sockets' buffers.
+    let taken = site.provider().endless_bytes();
+    assert!((1_000_000..20_000_000).contains(&taken), "{taken}");
 }
 
 #[tokio::test]
 async fn r039_a_slow_token_endpoint_is_given_five_seconds() {
     let site = Site::start().await;
-    site.provider().set_token_endpoint(TokenEndpoint::Slow);
+    site.provider().set_token_endpoint(Endpoint::Slow);
     let started = tokio::time::Instant::now();
-    is_refused(&site, 502, FAILED).await;
+    let reason = "the code was not redeemed: the provider is unavailable: no answer in time";
+    is_refused(&site, 502, FAILED, reason).await;
     let waited = started.elapsed().as_millis();
     assert!((4_500..6_500).contains(&waited), "{waited} ms");
 }
@@ -85,10 +113,14 @@ async fn r040_only_bearer_tokens_are_accepted_in_any_case() {
         site.provider().change_response(json!({ "token_type": token_type }));
         Visitor::logged_in(&site, ADA).await;
     }
-    for token_type in [json!("DPoP"), json!("mac"), json!(""), Value::Null, json!(7)] {
+    for token_type in [json!("DPoP"), json!("mac"), json!(""), Value::Null] {
         site.provider().change_response(json!({ "token_type": token_type }));
-        is_refused(&site, 502, FAILED).await;
+        let reason = "the token response is malformed: token_type is not Bearer";
+        is_not_redeemed(&site, 502, reason).await;
     }
+    site.provider().change_response(json!({ "token_type": 7 }));
+    let reason = "the token response is malformed: not the JSON of a token response";
+    is_not_redeemed(&site, 502, reason).await;
 }
 
 #[tokio::test]
@@ -108,12 +140,12 @@ async fn r042_a_refused_code_and_a_busy_provider_are_told_apart_and_nothing_is_r
     let site = Site::start().await;
     for (status, error) in [(400, "invalid_grant"), (403, "invalid_grant"), (401, "invalid_client")]
     {
-        site.provider().set_token_endpoint(TokenEndpoint::Refuses(status, error));
-        is_refused(&site, 400, FAILED).await;
+        site.provider().set_token_endpoint(Endpoint::Refuses(status, error));
+        is_not_redeemed(&site, 400, &format!("the provider refused the code: {error}")).await;
     }
     for status in [429, 500, 502, 503] {
-        site.provider().set_token_endpoint(TokenEndpoint::Refuses(status, "too_many_requests"));
-        let answer = is_refused(&site, 503, "Please try again in a moment").await;
+        site.provider().set_token_endpoint(Endpoint::Refuses(status, "too_many_requests"));
+        let answer = is_not_redeemed(&site, 503, "the provider is unavailable").await;
         assert_eq!(answer.header("retry-after"), "5", "{status}");
     }
 }
@@ -123,58 +155,106 @@ async fn r043_without_an_id_token_nobody_is_logged_in() {
     let site = Site::start().await;
     for id_token in [Value::Null, json!("")] {
         site.provider().change_response(json!({ "id_token": id_token }));
-        is_refused(&site, 400, FAILED).await;
+        is_not_redeemed(&site, 400, "the token response has no ID token").await;
     }
 }
 
+/// Each is this very login's good token, and what is done to it is all that is wrong.
 #[tokio::test]
-async fn r044_what_is_no_token_of_three_parts_is_refused() {
+async fn r044_a_token_with_something_added_or_missing_is_refused() {
     let site = Site::start().await;
-    let nested = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
-    let good = site.provider().id_token(ADA, &json!({}));
-    let sign = |payload: &str| {
-        let key = &shared::jwt::testing::TEST_KEY;
-        key.sign_text(&key.header().to_string(), payload)
-    };
-    let issuer = site.provider().issuer.clone();
-    for token in [
-        "a".to_owned(),
-        "a.b".to_owned(),
-        "a.b.c.d".to_owned(),
-        "a.b.c.d.e".to_owned(),
-        format!("{good}="),
-        format!("{good}."),
-        format!("{good} "),
-        good.replace('.', ".\n"),
-        "a".repeat(900_000),
-        sign("not json"),
-        sign(&nested),
-        sign(&format!(r#"{{"iss":"{issuer}","iss":"{issuer}"}}"#)),
-        sign(&format!(r#"{{"iss":"{issuer}"}} x"#)),
-    ] {
-        site.provider().change_response(json!({ "id_token": token }));
+    let cases: [(Rewrite, TokenError); 10] = [
+        (|_| "a".to_owned(), TokenError::Opaque),
+        (|good| good.rsplit_once('.').unwrap().0.to_owned(), TokenError::Malformed),
+        (|good| format!("{good}.c"), TokenError::Malformed),
+        (|good| format!("{good}.c.d"), TokenError::Encrypted),
+        (|good| format!("{good}="), TokenError::Malformed),
+        (|good| format!("{good}."), TokenError::Malformed),
+        (|good| format!("{good} "), TokenError::Malformed),
+        (|good| format!("{good}!"), TokenError::Malformed),
+        (|good| good.replace('.', ".\n"), TokenError::Malformed),
+        (|good| good.repeat(500), TokenError::TooLarge),
+    ];
+    for (token, reason) in cases {
+        site.provider().rewrite(Rewriting { token: Some(token), ..Rewriting::default() });
         let started = tokio::time::Instant::now();
-        is_refused(&site, 400, FAILED).await;
+        is_no_id_token(&site, reason).await;
         assert!(started.elapsed().as_millis() < 1_000);
     }
+    site.provider().rewrite(Rewriting::default());
+    Visitor::logged_in(&site, ADA).await;
+}
+
+/// Truly signed, with the claims of this very login: a reader that is content with the first or the
+/// last of two names, or with the beginning of a text, would believe it.
+#[tokio::test]
+async fn r044_claims_that_can_be_read_in_two_ways_are_refused() {
+    let site = Site::start().await;
+    let payloads: [(Rewrite, TokenError); 8] = [
+        (
+            |good| good.replacen('{', r#"{"iss":"https://evil.example/","#, 1),
+            TokenError::DuplicateClaim,
+        ),
+        (
+            |good| format!(r#"{},"sub":"auth0|admin"}}"#, good.trim_end_matches('}')),
+            TokenError::DuplicateClaim,
+        ),
+        (|good| good.replacen('{', r#"{"\u0061ud":"x","#, 1), TokenError::DuplicateClaim),
+        (|good| good.replacen('{', r#"{"deep":[{"a":1,"a":2}],"#, 1), TokenError::DuplicateClaim),
+        (|good| format!("{good} x"), TokenError::Malformed),
+        (|good| format!("{good}{good}"), TokenError::Malformed),
+        (|good| good.trim_end_matches('}').to_owned(), TokenError::Malformed),
+        (
+            |good| {
+                let deep = format!("{}{}", "[".repeat(4_000), "]".repeat(4_000));
+                good.replacen('{', &format!(r#"{{"deep":{deep},"#), 1)
+            },
+            TokenError::Malformed,
+        ),
+    ];
+    for (payload, reason) in payloads {
+        site.provider().rewrite(Rewriting { payload: Some(payload), ..Rewriting::default() });
+        is_no_id_token(&site, reason).await;
+    }
+    let header: Rewrite = |good| good.replacen('{', r#"{"alg":"none","#, 1);
+    site.provider().rewrite(Rewriting { header: Some(header), ..Rewriting::default() });
+    is_no_id_token(&site, TokenError::DuplicateClaim).await;
+    site.provider().rewrite(Rewriting::default());
+    Visitor::logged_in(&site, ADA).await;
 }
 
 #[tokio::test]
-async fn r045_r046_r047_r049_a_signature_that_is_not_the_providers_is_refused() {
+async fn r045_r047_r049_a_signature_that_is_not_the_providers_is_refused() {
     let site = Site::start().await;
-    for signature in [
-        Signature::None,
-        Signature::HmacWithPublicKey,
-        Signature::HmacWithClientSecret,
-        Signature::Damaged,
-        Signature::Foreign,
-        Signature::UnknownKey,
+    for (signature, reason) in [
+        (Signature::None, TokenError::AlgorithmNotAllowed),
+        (Signature::HmacWithClientSecret, TokenError::AlgorithmNotAllowed),
+        (Signature::Damaged, TokenError::InvalidSignature),
+        (Signature::Stripped, TokenError::InvalidSignature),
+        (Signature::Foreign, TokenError::InvalidSignature),
+        (Signature::UnknownKey, TokenError::UnknownKey),
     ] {
         site.provider().sign(signature);
-        is_refused(&site, 400, FAILED).await;
+        is_no_id_token(&site, reason).await;
     }
     site.provider().sign(Signature::Own);
     Visitor::logged_in(&site, ADA).await;
+}
+
+#[tokio::test]
+async fn r046_the_public_key_is_no_secret_in_whatever_form() {
+    let site = Site::start().await;
+    for form in PublicKeyForm::ALL {
+        site.provider().sign(Signature::HmacWithPublicKey(form));
+        is_no_id_token(&site, TokenError::AlgorithmNotAllowed).await;
+    }
+    // Not even where the provider says that it signs like this, and the secret is in its key set.
+    let site = Site::start().await;
+    let secret = json!({ "kty": "oct", "kid": "test", "alg": "HS256", "k": "c2VjcmV0" });
+    site.provider().publish(json!({ "keys": [secret, shared::jwt::testing::TEST_KEY.jwk()] }));
+    site.provider().change_metadata(json!({ "id_token_signing_alg_values_supported": ["HS256"] }));
+    site.provider().sign(Signature::HmacWithClientSecret);
+    is_no_id_token(&site, TokenError::AlgorithmNotAllowed).await;
 }
 
 #[tokio::test]
@@ -192,44 +272,72 @@ async fn r045_r048_another_algorithm_in_the_header_is_refused() {
         json!("rs256"),
     ] {
         site.provider().change_header(json!({ "alg": algorithm }));
-        is_refused(&site, 400, FAILED).await;
+        is_no_id_token(&site, TokenError::AlgorithmNotAllowed).await;
+    }
+}
+
+/// The key is published and the signature is right: the provider only never said that it signs
+/// like this.
+#[tokio::test]
+async fn r048_a_signature_by_an_algorithm_that_is_not_advertised_is_refused() {
+    for (name, key) in [
+        ("PS256", TestKey::rsa("k").with_algorithm(shared::jwt::Algorithm::Ps256)),
+        ("ES256", TestKey::p256("k")),
+    ] {
+        let site = Site::start().await;
+        site.provider().rotate_to(key);
+        is_no_id_token(&site, TokenError::AlgorithmNotAllowed).await;
+        let supported = json!({ "id_token_signing_alg_values_supported": ["RS256", name] });
+        site.provider().change_metadata(supported);
+        site.pass(600);
+        Visitor::logged_in(&site, ADA).await;
     }
 }
 
 #[tokio::test]
-async fn r050_r051_a_token_without_a_key_id_is_tried_with_the_one_key() {
+async fn r050_r051_a_token_without_a_key_id_is_tried_with_the_keys_there_are() {
     let site = Site::start().await;
     site.provider().change_header(json!({ "kid": null }));
     Visitor::logged_in(&site, ADA).await;
+
+    let good = shared::jwt::testing::TEST_KEY.jwk();
+    let keys = json!({ "keys": [TestKey::rsa("a").jwk(), good, TestKey::p256("b").jwk()] });
+    let site = Site::start().await;
+    site.provider().publish(keys);
+    site.provider().change_header(json!({ "kid": null }));
+    Visitor::logged_in(&site, ADA).await;
+    site.provider().sign(Signature::Foreign);
+    is_no_id_token(&site, TokenError::InvalidSignature).await;
 }
 
 #[tokio::test]
 async fn r052_a_key_id_is_a_name_and_nothing_else() {
     let site = Site::start().await;
-    for key_id in [
-        json!("../../etc/passwd"),
-        json!("' OR 1=1"),
-        json!(format!("{}elsewhere", site.provider().issuer)),
-        json!("k".repeat(10_000)),
-        json!(7),
-        json!({}),
+    for (key_id, reason) in [
+        (json!("../../etc/passwd"), TokenError::UnknownKey),
+        (json!("' OR 1=1"), TokenError::UnknownKey),
+        (json!(format!("{}elsewhere", site.provider().issuer)), TokenError::UnknownKey),
+        (json!("k".repeat(10_000)), TokenError::UnknownKey),
+        (json!(7), TokenError::Malformed),
+        (json!({}), TokenError::Malformed),
     ] {
         site.provider().change_header(json!({ "kid": key_id }));
-        is_refused(&site, 400, FAILED).await;
+        is_no_id_token(&site, reason).await;
     }
     assert_eq!(site.provider().requests_elsewhere(), 0);
+    assert_eq!(site.provider().key_set_requests(), 2, "the first, and one for the unknown name");
 }
 
 #[tokio::test]
 async fn r053_a_key_that_the_token_brings_along_is_never_looked_at() {
     let site = Site::start().await;
     let elsewhere = format!("{}elsewhere", site.provider().issuer);
-    let foreign = shared::jwt::testing::TestKey::rsa("test");
+    let foreign = TestKey::rsa("test");
     let bait = json!({ "jku": elsewhere, "x5u": elsewhere, "jwk": foreign.jwk(), "x5c": ["AAAA"] });
     site.provider().change_header(bait);
     Visitor::logged_in(&site, ADA).await;
     site.provider().sign(Signature::Foreign);
-    is_refused(&site, 400, FAILED).await;
+    is_no_id_token(&site, TokenError::InvalidSignature).await;
     assert_eq!(site.provider().requests_elsewhere(), 0);
 }
 
@@ -243,7 +351,7 @@ async fn r054_an_extension_in_the_header_is_refused() {
         json!({ "zip": "DEF" }),
     ] {
         site.provider().change_header(extension);
-        is_refused(&site, 400, FAILED).await;
+        is_no_id_token(&site, TokenError::CriticalHeader).await;
     }
 }
 
@@ -251,31 +359,31 @@ async fn r054_an_extension_in_the_header_is_refused() {
 async fn r055_another_issuer_is_refused() {
     let site = Site::start().await;
     let issuer = site.provider().issuer.clone();
-    for wrong in [
-        json!("https://evil.example/"),
-        json!(issuer.trim_end_matches('/')),
-        json!(issuer.to_ascii_uppercase()),
-        json!(format!("{issuer}/")),
-        json!(format!("{}.evil/", issuer.trim_end_matches('/'))),
-        json!(""),
-        json!([issuer]),
-        Value::Null,
+    for (wrong, reason) in [
+        (json!("https://evil.example/"), TokenError::InvalidIssuer),
+        (json!(issuer.trim_end_matches('/')), TokenError::InvalidIssuer),
+        (json!(issuer.to_ascii_uppercase()), TokenError::InvalidIssuer),
+        (json!(format!("{issuer}/")), TokenError::InvalidIssuer),
+        (json!(format!("{}.evil/", issuer.trim_end_matches('/'))), TokenError::InvalidIssuer),
+        (json!(""), TokenError::InvalidIssuer),
+        (json!([issuer]), TokenError::MistypedClaim("iss")),
+        (Value::Null, TokenError::MissingClaim("iss")),
     ] {
         site.provider().change_claims(json!({ "iss": wrong }));
-        is_refused(&site, 400, FAILED).await;
+        is_no_id_token(&site, reason).await;
     }
 }
 
 #[tokio::test]
 async fn r056_another_audience_is_refused() {
     is_refused_with_claims(&[
-        json!({ "aud": "other-client" }),
-        json!({ "aud": null }),
-        json!({ "aud": [] }),
-        json!({ "aud": 7 }),
-        json!({ "aud": {} }),
-        json!({ "aud": "" }),
-        json!({ "aud": [7] }),
+        (json!({ "aud": "other-client" }), TokenError::InvalidAudience),
+        (json!({ "aud": null }), TokenError::MissingClaim("aud")),
+        (json!({ "aud": [] }), TokenError::InvalidAudience),
+        (json!({ "aud": 7 }), TokenError::MistypedClaim("aud")),
+        (json!({ "aud": {} }), TokenError::MistypedClaim("aud")),
+        (json!({ "aud": "" }), TokenError::InvalidAudience),
+        (json!({ "aud": [7] }), TokenError::MistypedClaim("aud")),
     ])
     .await;
 }
@@ -284,8 +392,8 @@ async fn r056_another_audience_is_refused() {
 async fn r057_one_audience_in_an_array_is_enough_and_two_are_too_many() {
     is_accepted_with_claims(&[json!({ "aud": [CLIENT_ID] })]).await;
     is_refused_with_claims(&[
-        json!({ "aud": [CLIENT_ID, "untrusted"] }),
-        json!({ "aud": ["untrusted", CLIENT_ID] }),
+        (json!({ "aud": [CLIENT_ID, "untrusted"] }), TokenError::InvalidAudience),
+        (json!({ "aud": ["untrusted", CLIENT_ID] }), TokenError::InvalidAudience),
     ])
     .await;
 }
@@ -293,10 +401,10 @@ async fn r057_one_audience_in_an_array_is_enough_and_two_are_too_many() {
 #[tokio::test]
 async fn r058_another_authorized_party_is_refused() {
     is_refused_with_claims(&[
-        json!({ "azp": "other-client" }),
-        json!({ "azp": "" }),
-        json!({ "azp": 7 }),
-        json!({ "aud": [CLIENT_ID, "api"], "azp": CLIENT_ID }),
+        (json!({ "azp": "other-client" }), TokenError::InvalidAuthorizedParty),
+        (json!({ "azp": "" }), TokenError::InvalidAuthorizedParty),
+        (json!({ "azp": 7 }), TokenError::MistypedClaim("azp")),
+        (json!({ "aud": [CLIENT_ID, "api"], "azp": CLIENT_ID }), TokenError::InvalidAudience),
     ])
     .await;
     is_accepted_with_claims(&[json!({ "azp": CLIENT_ID })]).await;
@@ -304,13 +412,14 @@ async fn r058_another_authorized_party_is_refused() {
 
 #[tokio::test]
 async fn r059_a_subject_is_a_short_text() {
+    let mistyped = TokenError::MistypedClaim("sub");
     is_refused_with_claims(&[
-        json!({ "sub": null }),
-        json!({ "sub": "" }),
-        json!({ "sub": 7 }),
-        json!({ "sub": "s".repeat(256) }),
-        json!({ "sub": "auth0|ada\u{0}" }),
-        json!({ "sub": "auth0|adä" }),
+        (json!({ "sub": null }), TokenError::MissingClaim("sub")),
+        (json!({ "sub": "" }), mistyped),
+        (json!({ "sub": 7 }), mistyped),
+        (json!({ "sub": "s".repeat(256) }), mistyped),
+        (json!({ "sub": "auth0|ada\u{0}" }), mistyped),
+        (json!({ "sub": "auth0|adä" }), mistyped),
     ])
     .await;
 }
@@ -318,10 +427,10 @@ async fn r059_a_subject_is_a_short_text() {
 #[tokio::test]
 async fn r060_a_token_was_issued_just_now() {
     is_refused_with_claims(&[
-        json!({ "iat": null }),
-        json!({ "iat": "now" }),
-        json!({ "iat": at(31) }),
-        json!({ "iat": at(-631) }),
+        (json!({ "iat": null }), TokenError::MissingClaim("iat")),
+        (json!({ "iat": "now" }), TokenError::MistypedClaim("iat")),
+        (json!({ "iat": at(31) }), TokenError::IssuedInFuture),
+        (json!({ "iat": at(-631) }), TokenError::IssuedTooLongAgo),
     ])
     .await;
     is_accepted_with_claims(&[json!({ "iat": at(30) }), json!({ "iat": at(-630) })]).await;
@@ -329,21 +438,26 @@ async fn r060_a_token_was_issued_just_now() {
 
 #[tokio::test]
 async fn r061_a_token_has_not_expired() {
+    let mistyped = TokenError::MistypedClaim("exp");
     is_refused_with_claims(&[
-        json!({ "exp": null }),
-        json!({ "exp": "tomorrow" }),
-        json!({ "exp": at(-30) }),
-        json!({ "exp": 1_800_009_999.5 }),
-        json!({ "exp": 1e300 }),
-        json!({ "exp": 9_223_372_036_854_775_808_u64 }),
-        json!({ "exp": -1 }),
+        (json!({ "exp": null }), TokenError::MissingClaim("exp")),
+        (json!({ "exp": "tomorrow" }), mistyped),
+        (json!({ "exp": at(-30) }), TokenError::Expired),
+        (json!({ "exp": 1_800_009_999.5 }), mistyped),
+        (json!({ "exp": 1e300 }), mistyped),
+        (json!({ "exp": 9_223_372_036_854_775_808_u64 }), mistyped),
+        (json!({ "exp": -1 }), mistyped),
     ])
     .await;
 }
 
 #[tokio::test]
 async fn r062_a_token_is_valid_already() {
-    is_refused_with_claims(&[json!({ "nbf": at(31) }), json!({ "nbf": "later" })]).await;
+    is_refused_with_claims(&[
+        (json!({ "nbf": at(31) }), TokenError::NotYetValid),
+        (json!({ "nbf": "later" }), TokenError::MistypedClaim("nbf")),
+    ])
+    .await;
     is_accepted_with_claims(&[json!({ "nbf": at(30) })]).await;
 }
 
@@ -353,9 +467,15 @@ async fn r063_the_nonce_is_this_logins() {
     let mut visitor = Visitor::new(&site);
     let other_tab = visitor.start("/login").await;
     let nonce = other_tab.query_pairs().find(|(name, _)| name == "nonce").unwrap().1.into_owned();
-    for wrong in [json!("wrong"), json!(""), json!(7), Value::Null, json!(nonce)] {
+    for (wrong, reason) in [
+        (json!("wrong"), TokenError::NonceMismatch),
+        (json!(""), TokenError::NonceMismatch),
+        (json!(7), TokenError::MistypedClaim("nonce")),
+        (Value::Null, TokenError::MissingClaim("nonce")),
+        (json!(nonce), TokenError::NonceMismatch),
+    ] {
         site.provider().change_claims(json!({ "nonce": wrong }));
-        is_refused(&site, 400, FAILED).await;
+        is_no_id_token(&site, reason).await;
     }
     // The token of the other tab is as good as none here, and still good there.
     site.provider().change_claims(json!({}));
@@ -365,10 +485,11 @@ async fn r063_the_nonce_is_this_logins() {
 
 #[tokio::test]
 async fn r064_the_access_token_is_the_one_that_the_id_token_names() {
+    let mismatch = TokenError::AccessTokenHashMismatch;
     is_refused_with_claims(&[
-        json!({ "at_hash": "AAAAAAAAAAAAAAAAAAAAAA" }),
-        json!({ "at_hash": "" }),
-        json!({ "at_hash": 7 }),
+        (json!({ "at_hash": "AAAAAAAAAAAAAAAAAAAAAA" }), mismatch),
+        (json!({ "at_hash": "" }), mismatch),
+        (json!({ "at_hash": 7 }), TokenError::MistypedClaim("at_hash")),
     ])
     .await;
     is_accepted_with_claims(&[json!({ "at_hash": null })]).await;
@@ -376,23 +497,25 @@ async fn r064_the_access_token_is_the_one_that_the_id_token_names() {
 
 #[tokio::test]
 async fn r065_whoever_must_sign_in_anew_has_done_so() {
-    for (auth_time, is_fresh) in [
-        (Value::Null, false),
-        (at(-31), false),
-        (json!("now"), false),
-        (at(-30), true),
-        (at(0), true),
+    for (auth_time, refused) in [
+        (Value::Null, Some(TokenError::MissingClaim("auth_time"))),
+        (at(-31), Some(TokenError::AuthenticationTooOld)),
+        (json!("now"), Some(TokenError::MistypedClaim("auth_time"))),
+        (at(-30), None),
+        (at(0), None),
     ] {
         let site = Site::start().await;
         site.provider().change_claims(json!({ "auth_time": auth_time }));
         let mut visitor = Visitor::new(&site);
         let request = visitor.start("/login?prompt=login").await;
         let answer = visitor.arrive(&site.provider().log_in(&request, ADA)).await;
-        if is_fresh {
-            assert_eq!(answer.cookies_set(), [SESSION], "{auth_time}");
-        } else {
+        if let Some(reason) = refused {
             answer.is_a_refusal(400, FAILED);
             assert_eq!(site.store().sessions_created(), 0, "{auth_time}");
+            let reason = format!("the ID token is not acceptable: {reason}");
+            assert_eq!(site.log().errors_of("login.failed"), [reason]);
+        } else {
+            assert_eq!(answer.cookies_set(), [SESSION], "{auth_time}");
         }
     }
 }
@@ -400,24 +523,50 @@ async fn r065_whoever_must_sign_in_anew_has_done_so() {
 #[tokio::test]
 async fn r066_other_tokens_of_the_same_issuer_are_no_id_tokens() {
     let site = Site::start().await;
-    let access_token = site.provider().access_token(ADA, CLIENT_ID, &json!({}));
-    for token in [
-        access_token,
-        site.provider().access_token(ADA, "https://api.example", &json!({})),
-        site.provider().id_token(ADA, &json!({})),
+    let provider = site.provider();
+    for (token, reason) in [
+        (provider.access_token(ADA, CLIENT_ID, &json!({})), TokenError::InvalidAudience),
+        (
+            provider.access_token(ADA, CLIENT_ID, &json!({ "aud": CLIENT_ID })),
+            TokenError::MissingClaim("nonce"),
+        ),
+        (
+            provider.access_token(ADA, "https://api.example", &json!({})),
+            TokenError::InvalidAudience,
+        ),
+        (provider.id_token(ADA, &json!({})), TokenError::MissingClaim("nonce")),
     ] {
-        site.provider().change_response(json!({ "id_token": token }));
-        is_refused(&site, 400, FAILED).await;
+        provider.change_response(json!({ "id_token": token }));
+        is_no_id_token(&site, reason).await;
     }
-    site.provider().change_response(json!({}));
+    provider.change_response(json!({}));
     let event = "http://schemas.openid.net/event/backchannel-logout";
-    site.provider().change_claims(json!({ "events": { event: {} } }));
-    is_refused(&site, 400, FAILED).await;
-    site.provider().change_claims(json!({}));
+    provider.change_claims(json!({ "events": { event: {} } }));
+    is_no_id_token(&site, TokenError::WrongKind).await;
+    provider.change_claims(json!({}));
     for kind in ["logout+jwt", "at+jwt", "application/at+jwt", "dpop+jwt"] {
-        site.provider().change_header(json!({ "typ": kind }));
-        is_refused(&site, 400, FAILED).await;
+        provider.change_header(json!({ "typ": kind }));
+        is_no_id_token(&site, TokenError::TypeNotAllowed).await;
     }
+}
+
+/// R67: whatever a store might put between the parts of a key stands in these subjects.
+#[tokio::test]
+async fn r067_two_users_whose_names_look_alike_are_two() {
+    let site = Site::start().await;
+    let mut visitors = Vec::new();
+    let subjects = ["auth0|a#b", "auth0|a|b", "auth0|a", "auth0#a|b", "AUTH0|a", "auth0|a#b "];
+    for subject in subjects {
+        site.provider().change_claims(json!({ "sub": subject }));
+        visitors.push((subject, Visitor::logged_in(&site, ADA).await));
+    }
+    assert_eq!(site.live_sessions().await, subjects.len());
+    for (subject, visitor) in &mut visitors {
+        assert_eq!(visitor.fetch("/protected").await.json()["sub"], *subject);
+        visitor.submit("/logout").await.location();
+        visitor.fetch("/protected").await.is_json(401, "authorization_header_missing");
+    }
+    assert_eq!(site.live_sessions().await, 0);
 }
 
 #[tokio::test]
@@ -448,16 +597,18 @@ async fn r067_r068_r069_odd_but_honest_claims_are_taken_as_they_are() {
 async fn with_an_audience_both_tokens_must_be_the_same_users() {
     const API: &str = "https://api.example";
     let site = Site::start_with(&[("AUDIENCE", API)]).await;
-    for change in [
-        json!({ "sub": GRACE.subject }),
-        json!({ "aud": "https://other.example" }),
-        json!({ "iss": "https://evil.example/" }),
-        json!({ "exp": at(-31) }),
-        json!({ "nonce": "x" }),
-        json!({ "cnf": { "jkt": "x" } }),
+    site.provider().change_access_token_claims(json!({ "sub": GRACE.subject }));
+    is_refused(&site, 400, FAILED, "the access token is another user's").await;
+    for (change, reason) in [
+        (json!({ "aud": "https://other.example" }), TokenError::InvalidAudience),
+        (json!({ "iss": "https://evil.example/" }), TokenError::InvalidIssuer),
+        (json!({ "exp": at(-31) }), TokenError::Expired),
+        (json!({ "nonce": "x" }), TokenError::WrongKind),
+        (json!({ "cnf": { "jkt": "x" } }), TokenError::BoundToKey),
     ] {
         site.provider().change_access_token_claims(change);
-        is_refused(&site, 400, FAILED).await;
+        let reason = format!("the token to be shown as API key is not acceptable: {reason}");
+        is_refused(&site, 400, FAILED, &reason).await;
     }
     site.provider().change_access_token_claims(json!({}));
     Visitor::logged_in(&site, ADA).await;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use tests::{chromium::Chromium, deployment::Deployment, http_api, watch::Watch};
+use tests::{
+    chromium::Chromium, deployment::Deployment, http_api, secrets::assert_absent, watch::Watch,
+};
 use thirtyfour::{By, Key, WebElement, error::WebDriverResult, prelude::ElementQueryable};
 use tokio::task::JoinSet;
 
@@ -71,34 +73,39 @@ async fn the_same_with_three_processes_of_each_behind_their_api() {
 }
 
 /// Where a story is told.
-struct Place {
+struct Place<'a> {
     base_url: String,
     session_cookie: &'static str,
     chromium_flags: Vec<String>,
     curl_options: String,
+    /// What everybody there has printed.
+    output: Box<dyn Fn() -> String + 'a>,
 }
 
-impl Place {
-    fn of(watch: &Watch) -> Self {
+impl<'a> Place<'a> {
+    fn of(watch: &'a Watch) -> Self {
         Self {
             base_url: watch.base_url().to_owned(),
             session_cookie: "session",
             chromium_flags: Vec::new(),
             curl_options: String::new(),
+            output: Box::new(|| watch.output()),
         }
     }
 
-    fn of_deployment(deployment: &Deployment) -> Self {
+    fn of_deployment(deployment: &'a Deployment) -> Self {
         Self {
             base_url: http_api::ORIGIN.to_owned(),
             session_cookie: "__Host-session",
             chromium_flags: deployment.api().chromium_flags().into(),
             curl_options: deployment.api().curl_options(),
+            output: Box::new(|| deployment.lambda().output()),
         }
     }
 }
 
-async fn tell_the_whole_job(name: &str, place: &Place) {
+async fn tell_the_whole_job(name: &str, place: &Place<'_>) {
+    let mut secrets = Vec::new();
     Chromium::tell_with(name, &place.chromium_flags, async |chromium| {
         let page = |path: &str| format!("{}{path}", place.base_url);
         chromium.goto(page("/")).await?;
@@ -137,6 +144,14 @@ async fn tell_the_whole_job(name: &str, place: &Place) {
         let old_cookie = chromium.get_named_cookie(place.session_cookie).await?;
         let is_https = place.base_url.starts_with("https:");
         assert_eq!((old_cookie.secure, old_cookie.path.as_deref()), (Some(is_https), Some("/")));
+        let token: String = text(chromium, "#token").await?.split_whitespace().collect();
+        secrets = vec![
+            ("the end of the token", token[token.len() - 40..].to_owned()),
+            ("the token", token),
+            ("the cookie", old_cookie.value.clone()),
+            ("the e-mail address", "ada@example.com".to_owned()),
+            ("the name", "Ada Lovelace".to_owned()),
+        ];
         chromium.find(By::Css("form[action='/logout'] button")).await?.click().await?;
         wait_for_heading(chromium, "You are logged out").await?;
         assert!(chromium.current_url().await?.path() == "/signed-out");
@@ -160,6 +175,12 @@ async fn tell_the_whole_job(name: &str, place: &Place) {
         Ok(())
     })
     .await;
+    // R173: whatever the processes printed, the functions' logs among it.
+    let secrets: Vec<_> = secrets.iter().map(|(name, secret)| (*name, secret.as_str())).collect();
+    assert_eq!(secrets.len(), 5);
+    let output = (place.output)();
+    assert!(output.contains("login.succeeded"), "{output}");
+    assert_absent(output.as_bytes(), &secrets);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! A table that works, in an emulator.
 
-use std::{io, sync::Arc};
+use std::sync::Arc;
 
 use base64::{
     Engine,
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::*;
+use crate::captured_log::CapturedLog;
 use crate::session::{SessionContents, SessionLimits, Sessions};
 
 /// R92: the emulator, like DynamoDB, leaves such a row where it lies.
@@ -120,12 +121,12 @@ async fn r097_a_row_that_cannot_be_read_is_logged_once() {
     let store = serve(database.clone()).await;
     store.create(session("one"), pointer("token", "one"), NOW).await.unwrap();
     change(&database, "one", |item| item["sealed"] = json!({ "S": "not binary" }));
-    let (log, writer) = io::pipe().unwrap();
-    let subscriber = tracing_subscriber::fmt().json().with_writer(Arc::new(writer)).finish();
+    let log = CapturedLog::default();
+    let subscriber = tracing_subscriber::fmt().json().with_writer(log.writer()).finish();
     let guard = tracing::subscriber::set_default(subscriber);
     assert_eq!(store.session(Digest::of("one"), NOW).await.unwrap(), None);
     drop(guard);
-    let line: Value = serde_json::from_str(&io::read_to_string(log).unwrap()).unwrap();
+    let [line] = <[Value; 1]>::try_from(log.lines()).unwrap();
     assert_eq!(line["level"], "WARN");
     assert_eq!(
         line["fields"],

@@ -1,0 +1,1 @@
+Auth0.setClient({"id":"the-client","strategies":[{"name":"auth0","connections":[{"name":"Username-Password-Authentication"}]},{"name":"google-oauth2","connections":[{"name":"google-oauth2","display_name":"Google"}]}]});

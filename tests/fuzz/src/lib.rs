@@ -1,0 +1,85 @@
+//! What the targets share: a bound on the time of each input, and somebody who verifies tokens.
+#![forbid(unsafe_code)]
+
+use std::{sync::LazyLock, time::Duration};
+
+use rustix::time::{ClockId, clock_gettime};
+use serde_json::{Value, json};
+use shared::{
+    clock::Timestamp,
+    issuer::Issuer,
+    jwt::{Claims, Expected, Kind, TokenError, UnverifiedToken, testing::TestKey},
+    keys::KeySet,
+};
+
+/// When everything happens.
+pub const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
+
+/// The longest that one input may keep a processor busy.
+const LIMIT: Duration = Duration::from_millis(50);
+
+/// The identity provider that everybody trusts.
+pub static ISSUER: LazyLock<Issuer> =
+    LazyLock::new(|| Issuer::parse("tenant.auth0.com").expect("a host name is an issuer"));
+
+/// Its key. The fastest there is, so that time goes into parsing.
+pub static KEY: LazyLock<TestKey> = LazyLock::new(|| TestKey::ed25519("test"));
+
+static KEYS: LazyLock<KeySet> = LazyLock::new(|| shared::jwt::testing::key_set(&[&KEY]));
+
+/// Runs `read` on an input. Its own time is counted and not that of whatever else the machine does.
+///
+/// # Panics
+///
+/// When it took too long.
+pub fn bounded<T>(read: impl FnOnce() -> T) -> T {
+    let started = processor_time();
+    let outcome = read();
+    let taken = processor_time() - started;
+    assert!(taken < LIMIT, "one input took {taken:?}");
+    outcome
+}
+
+/// The whole way of a token, as one of `kind`.
+///
+/// # Errors
+///
+/// With the reason why it is refused.
+pub fn verify(token: &str, kind: Kind<'_>) -> Result<Claims, TokenError> {
+    let expected = Expected { issuer: &ISSUER, kind };
+    let token = UnverifiedToken::parse(token, &expected)?;
+    let candidates = KEYS.candidates(token.key_id(), token.algorithm());
+    token.verify(&candidates, &expected, NOW)
+}
+
+/// Everything that a token may be taken for.
+pub fn kinds() -> [Kind<'static>; 3] {
+    [
+        Kind::AccessToken { audience: "https://api.example/" },
+        Kind::ApiKey { client_id: "the-client" },
+        Kind::IdToken {
+            client_id: "the-client",
+            nonce: Some("n-1"),
+            access_token: Some("access token"),
+            max_age: Some(Duration::from_secs(60)),
+            authenticated_after: None,
+        },
+    ]
+}
+
+/// The claims of a good API key.
+pub fn claims() -> Value {
+    json!({
+        "iss": ISSUER.as_str(),
+        "sub": "auth0|ada",
+        "aud": "the-client",
+        "exp": NOW.as_unix() + 3_600,
+        "iat": NOW.as_unix(),
+        "name": "Ada Lovelace",
+    })
+}
+
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
+}

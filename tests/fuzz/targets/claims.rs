@@ -1,0 +1,43 @@
+//! Any claims, truly signed: what is accepted says what it must, to another reader too.
+#![no_main]
+
+use fuzz::{ISSUER, KEY, NOW};
+use libfuzzer_sys::fuzz_target;
+use serde_json::{Map, Value};
+use shared::jwt::{Kind, LEEWAY};
+
+fuzz_target!(|payload: &str| {
+    let token = KEY.sign_text(&KEY.header().to_string(), payload);
+    for kind in fuzz::kinds() {
+        let Ok(claims) = fuzz::bounded(|| fuzz::verify(&token, kind)) else { continue };
+        let read: Map<String, Value> = serde_json::from_str(payload).expect("it was accepted");
+        assert_eq!(&read, claims.all());
+        assert_eq!(read["iss"], ISSUER.as_str());
+        assert!(read["exp"].as_u64().expect("a number") + LEEWAY.as_secs() > NOW.as_unix());
+        assert!(read["iat"].as_u64().expect("a number") <= NOW.as_unix() + LEEWAY.as_secs());
+        assert!((1..=255).contains(&read["sub"].as_str().expect("a text").len()));
+        assert!(!read.contains_key("events"));
+        match kind {
+            Kind::AccessToken { audience } => {
+                let is_audience = |value: &Value| value == audience;
+                let audiences = read["aud"].as_array();
+                assert!(
+                    is_audience(&read["aud"])
+                        || audiences.is_some_and(|all| all.iter().any(is_audience))
+                );
+                assert!(!read.contains_key("nonce") && !read.contains_key("cnf"));
+            }
+            Kind::ApiKey { client_id } => {
+                assert_eq!(claims.audience, [client_id]);
+                assert!(!read.contains_key("cnf"));
+            }
+            Kind::IdToken { client_id, nonce, .. } => {
+                assert_eq!(claims.audience, [client_id]);
+                assert_eq!(read["nonce"].as_str(), nonce);
+                assert!(read.contains_key("auth_time"));
+            }
+        }
+        let user = claims.user();
+        assert!(!["iss", "aud", "exp", "nonce", "sid"].iter().any(|name| user.contains_key(*name)));
+    }
+});

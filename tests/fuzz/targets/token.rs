@@ -1,0 +1,10 @@
+//! Any text as a token: nothing that nobody signed is accepted, as whatever kind.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: &str| {
+    for kind in fuzz::kinds() {
+        assert!(fuzz::bounded(|| fuzz::verify(text, kind)).is_err());
+    }
+});

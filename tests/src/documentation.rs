@@ -1,0 +1,76 @@
+//! What `README.md` promises, read off its tables.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+/// The text of `README.md`.
+#[derive(Debug)]
+pub struct Documentation(String);
+
+/// An event that the functions may log.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct LoggedEvent {
+    /// The levels it may have.
+    pub levels: BTreeSet<String>,
+    /// The fields it may have, beside those of every line.
+    pub fields: BTreeSet<String>,
+}
+
+impl Documentation {
+    /// Reads `README.md`.
+    #[must_use]
+    pub fn read() -> Self {
+        let file = crate::project().join("README.md");
+        Self(fs::read_to_string(file).expect("the file is there"))
+    }
+
+    /// The events, by name.
+    #[must_use]
+    pub fn events(&self) -> BTreeMap<String, LoggedEvent> {
+        let mut events = BTreeMap::new();
+        for row in self.table("| event | level | fields | meaning |") {
+            let levels = row[1].split(", ").map(str::to_owned).collect();
+            let event = LoggedEvent { levels, fields: code_in(row[2]).collect() };
+            for name in code_in(row[0]) {
+                assert!(
+                    events.insert(name.clone(), event.clone()).is_none(),
+                    "{name} stands there twice"
+                );
+            }
+        }
+        events
+    }
+
+    /// The errors: each status that an answer may have, with the `code` in it.
+    #[must_use]
+    pub fn errors(&self) -> BTreeSet<(u16, String)> {
+        let mut errors = BTreeSet::new();
+        for row in self.table("| status | `code` | why |") {
+            for status in row[0].split(", ") {
+                let status: u16 = status.parse().expect("a status is a number");
+                errors.extend(code_in(row[1]).map(|code| (status, code)));
+            }
+        }
+        errors
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn settings(&self) -> BTreeSet<String> {
+        let rows = self.table("| variable | default | meaning |").into_iter();
+        rows.flat_map(|row| code_in(row[0]).collect::<Vec<_>>()).collect()
+    }
+
+    /// The cells of each row of the table with this head.
+    fn table(&self, head: &str) -> Vec<Vec<&str>> {
+        let mut lines = self.0.lines().skip_while(|line| *line != head);
+        assert!(lines.next().is_some(), "README.md has no table {head}");
+        let rows = lines.skip(1).take_while(|line| line.starts_with('|'));
+        rows.map(|row| row.trim_matches('|').split('|').map(str::trim).collect()).collect()
+    }
+}
+
+/// Each text between backticks.
+fn code_in(cell: &str) -> impl Iterator<Item = String> {
+    cell.split('`').skip(1).step_by(2).map(str::to_owned)
+}

@@ -1,0 +1,299 @@
+//! The rows of `tests/requirements.toml`, and the tests that name them.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+/// The command that writes the table.
+pub const COMMAND: &str = "cargo run --package tests --bin requirements";
+
+/// The rows, in groups.
+#[derive(Debug)]
+pub struct Requirements(BTreeMap<String, Group>);
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Group {
+    title: String,
+    finished: bool,
+    rows: BTreeMap<String, Row>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Row {
+    Tested(String),
+    Untested(Untested),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Untested {
+    title: String,
+    not_built: Option<String>,
+    later: Option<String>,
+}
+
+/// A test and the rows that its name and its doc comment name.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NumberedTest {
+    /// Where it is, from the project's folder on.
+    pub file: String,
+    /// The function's name.
+    pub name: String,
+    /// The numbers.
+    pub rows: Vec<u32>,
+}
+
+impl Requirements {
+    /// Reads `tests/requirements.toml`.
+    #[must_use]
+    pub fn read() -> Self {
+        let file = crate::project().join("tests/requirements.toml");
+        Self::parse(&fs::read_to_string(file).expect("the rows are there"))
+    }
+
+    fn parse(text: &str) -> Self {
+        Self(basic_toml::from_str(text).expect("the rows are well-formed"))
+    }
+
+    /// Every row without a test that must have one, every test of a row that does not exist, and
+    /// every row that is said not to be built and is tested.
+    #[must_use]
+    pub fn faults(&self, tests: &[NumberedTest]) -> Vec<String> {
+        let mut faults = Vec::new();
+        let is_tested = |number| tests.iter().any(|test| test.rows.contains(&number));
+        for (number, (group, row)) in self.rows() {
+            let fault = match row {
+                Row::Tested(_) if group.finished && !is_tested(number) => "has no test",
+                Row::Untested(Untested { not_built: Some(_), .. }) if is_tested(number) => {
+                    "is said not to be built, and has a test"
+                }
+                Row::Untested(Untested { not_built: None, later: None, .. }) => {
+                    "says nothing but its title"
+                }
+                _ => continue,
+            };
+            faults.push(format!("R{number} {fault}"));
+        }
+        let rows = self.rows();
+        for test in tests {
+            for number in test.rows.iter().filter(|number| !rows.contains_key(number)) {
+                faults.push(format!("{} in {} names no row: R{number}", test.name, test.file));
+            }
+        }
+        faults
+    }
+
+    /// The table of rows and tests, in Markdown.
+    #[must_use]
+    pub fn table(&self, tests: &[NumberedTest]) -> String {
+        let mut table = format!(
+            "# Rows and tests\n\nWritten by `{COMMAND}` from `requirements.toml` and the numbers in \
+             the names and doc comments of the tests. Not to be edited.\n",
+        );
+        for (letter, group) in &self.0 {
+            let unfinished = if group.finished { "" } else { " (unfinished)" };
+            let _ = write!(
+                table,
+                "\n## {letter}. {}{unfinished}\n\n| row | what | tests |\n|---|---|---|\n",
+                group.title
+            );
+            for (number, row) in group.numbered() {
+                let (title, mut cells) = match row {
+                    Row::Tested(title) => (title, Vec::new()),
+                    Row::Untested(row) => {
+                        let not_built = row.not_built.iter().map(|why| format!("not built: {why}"));
+                        let later = row.later.iter().map(|why| format!("later: {why}"));
+                        (&row.title, not_built.chain(later).collect())
+                    }
+                };
+                let mut files = BTreeMap::<_, Vec<_>>::new();
+                for test in tests.iter().filter(|test| test.rows.contains(&number)) {
+                    files.entry(&test.file).or_default().push(format!("`{}`", test.name));
+                }
+                cells.extend(
+                    files.iter().map(|(file, names)| format!("{file}: {}", names.join(", "))),
+                );
+                let _ = writeln!(table, "| R{number} | {title} | {} |", cells.join("<br>"));
+            }
+        }
+        table
+    }
+
+    fn rows(&self) -> BTreeMap<u32, (&Group, &Row)> {
+        let mut rows = BTreeMap::new();
+        for group in self.0.values() {
+            for (number, row) in group.numbered() {
+                assert!(
+                    rows.insert(number, (group, row)).is_none(),
+                    "R{number} stands there twice"
+                );
+            }
+        }
+        rows
+    }
+}
+
+impl Group {
+    fn numbered(&self) -> BTreeMap<u32, &Row> {
+        let number = |text: &String| text.parse().expect("a row has a number");
+        self.rows.iter().map(|(text, row)| (number(text), row)).collect()
+    }
+}
+
+/// Where the table stands.
+#[must_use]
+pub fn table_file() -> PathBuf {
+    crate::project().join("tests/REQUIREMENTS.md")
+}
+
+/// Every test of the project that names a row.
+#[must_use]
+pub fn numbered_tests() -> Vec<NumberedTest> {
+    let project = crate::project();
+    let mut tests = Vec::new();
+    for file in ["functions", "local", "shared", "tests"]
+        .iter()
+        .flat_map(|it| rust_files(&project.join(it)))
+    {
+        let path = file.strip_prefix(&project).expect("it is in the project").to_string_lossy();
+        let source = fs::read_to_string(&file).expect("a source can be read");
+        tests.extend(tests_of(&path, &source).into_iter().filter(|test| !test.rows.is_empty()));
+    }
+    tests
+}
+
+/// The Rust sources below `folder`, in order of their names.
+#[must_use]
+pub fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut entries: Vec<_> = fs::read_dir(folder)
+        .expect("the folder can be read")
+        .map(|entry| entry.expect("the folder can be read").path())
+        .collect();
+    entries.sort();
+    let mut files = Vec::new();
+    for entry in entries {
+        let is_foreign = entry.ends_with("node_modules") || entry.ends_with("target");
+        if entry.is_dir() && !is_foreign {
+            files.extend(rust_files(&entry));
+        } else if entry.extension().is_some_and(|extension| extension == "rs") {
+            files.push(entry);
+        }
+    }
+    files
+}
+
+/// The tests of one source. A test that is ignored proves nothing, and is none.
+fn tests_of(file: &str, source: &str) -> Vec<NumberedTest> {
+    let mut tests = Vec::new();
+    let (mut rows, mut is_test, mut is_ignored) = (Vec::new(), false, false);
+    for line in source.lines().map(str::trim) {
+        if let Some(comment) = line.strip_prefix("///") {
+            rows.extend(rows_in(comment));
+        } else if let Some(attribute) = line.strip_prefix("#[") {
+            is_test |= attribute.starts_with("test]") || attribute.starts_with("tokio::test");
+            is_ignored |= attribute.starts_with("ignore");
+        } else if !line.is_empty() {
+            if let (Some(name), true, false) = (function_name(line), is_test, is_ignored) {
+                rows.extend(rows_of_name(name));
+                rows.sort_unstable();
+                rows.dedup();
+                tests.push(NumberedTest { file: file.to_owned(), name: name.to_owned(), rows });
+            }
+            (rows, is_test, is_ignored) = (Vec::new(), false, false);
+        }
+    }
+    tests
+}
+
+fn function_name(line: &str) -> Option<&str> {
+    let line = line.strip_prefix("async ").unwrap_or(line).strip_prefix("fn ")?;
+    line.split(['(', '<']).next()
+}
+
+/// `r017_r018_a_name` names rows 17 and 18.
+fn rows_of_name(name: &str) -> Vec<u32> {
+    let words = name.split('_');
+    words.map_while(|word| word.strip_prefix('r')?.parse().ok()).collect()
+}
+
+/// Every `R17` of a text.
+fn rows_in(text: &str) -> Vec<u32> {
+    let words = text.split(|character: char| !character.is_ascii_alphanumeric());
+    words.filter_map(|word| word.strip_prefix('R')?.parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROWS: &str = r#"
+        [A]
+        title = "First"
+        finished = true
+        [A.rows]
+        1 = "One"
+        2 = { title = "Two", not_built = "no need" }
+        3 = { title = "Three", later = "soon" }
+        [B]
+        title = "Second"
+        finished = false
+        [B.rows]
+        10 = "Ten"
+    "#;
+
+    fn faults(source: &str) -> Vec<String> {
+        Requirements::parse(ROWS).faults(&tests_of("x.rs", source))
+    }
+
+    #[test]
+    fn a_number_stands_in_the_name_or_in_the_doc_comment_of_what_is_really_a_test() {
+        let source = "
+            /// R4, R5: and not RFC 6749 or RS256.
+            #[tokio::test(start_paused = true)]
+            async fn r001_r002_a_name_like_r003() {}
+
+            /// R6.
+            fn r007_no_test() {}
+
+            #[test]
+            #[ignore]
+            fn r008_not_told() {}
+
+            #[test]
+            fn r2d2_is_no_number() {}
+        ";
+        let found: Vec<_> =
+            tests_of("x.rs", source).into_iter().map(|test| (test.name, test.rows)).collect();
+        assert_eq!(
+            found,
+            [
+                ("r001_r002_a_name_like_r003".to_owned(), vec![1, 2, 4, 5]),
+                ("r2d2_is_no_number".to_owned(), vec![])
+            ]
+        );
+    }
+
+    #[test]
+    fn a_row_without_a_test_and_a_test_without_a_row_are_faults() {
+        assert_eq!(faults("#[test]\nfn r001_one() {}"), Vec::<String>::new());
+        assert_eq!(faults(""), ["R1 has no test"]);
+        assert_eq!(
+            faults("/// R1, R2, R3, R10, R99\n#[test]\nfn all() {}"),
+            ["R2 is said not to be built, and has a test", "all in x.rs names no row: R99"]
+        );
+    }
+
+    #[test]
+    fn the_table_names_the_tests_of_each_row() {
+        let tests = tests_of("x.rs", "#[test]\nfn r001_one() {}\n#[test]\nfn r001_two() {}");
+        let table = Requirements::parse(ROWS).table(&tests);
+        assert!(table.contains("\n| R1 | One | x.rs: `r001_one`, `r001_two` |\n"), "{table}");
+        assert!(table.contains("\n| R2 | Two | not built: no need |\n"), "{table}");
+        assert!(table.contains("\n## B. Second (unfinished)\n"), "{table}");
+    }
+}

@@ -1,0 +1,240 @@
+//! What the functions log, watched for what may not be in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{LazyLock, Mutex, MutexGuard, Once, PoisonError};
+
+use http::header::{self, HeaderName};
+use serde_json::Value;
+use shared::{
+    captured_log::CapturedLog,
+    request::{Request, Response},
+};
+use tracing::{Dispatch, instrument::WithSubscriber};
+use url::Url;
+
+use crate::documentation::{Documentation, LoggedEvent};
+use crate::secrets::assert_absent;
+
+/// A log in which, when it is dropped, no secret may be found that was named to it, and no line but
+/// those that `README.md` promises.
+///
+/// What a library logs outside of the futures that are [watched](Self::watch), say on a task of its
+/// own, is in the log of the whole process, which is looked at as well.
+#[derive(Debug)]
+pub struct WatchedLog {
+    log: CapturedLog,
+    subscriber: Dispatch,
+    secrets: Mutex<BTreeMap<String, &'static str>>,
+}
+
+impl WatchedLog {
+    /// An empty log, of all that a function logs in debug.
+    #[must_use]
+    pub fn new() -> Self {
+        static STARTED: Once = Once::new();
+        STARTED.call_once(|| gateway::logging::start(subscriber(&PROCESS)));
+        let log = CapturedLog::default();
+        let subscriber = Dispatch::new(subscriber(&log));
+        Self { log, subscriber, secrets: Mutex::default() }
+    }
+
+    /// Runs `future`, and keeps what it logs.
+    pub async fn watch<F: Future>(&self, future: F) -> F::Output {
+        future.with_subscriber(self.subscriber.clone()).await
+    }
+
+    /// What `handler` answers to `request`. What the request brought may not stand in the lines that
+    /// it causes; what the answer hands out may stand in no line at all.
+    pub async fn exchange<F: Future<Output = Response>>(
+        &self,
+        request: Request,
+        handler: impl FnOnce(Request) -> F,
+    ) -> Response {
+        let brought = credentials(&request);
+        let brought: Vec<_> =
+            brought.iter().map(|text| ("what a request brought", text.as_str())).collect();
+        let logged = self.log.text().len();
+        let response = self.watch(handler(request)).await;
+        assert_absent(&self.log.text().as_bytes()[logged..], &brought);
+        for (name, secret) in handed_out(&response) {
+            self.keep_out(name, &secret);
+        }
+        response
+    }
+
+    /// From now on, and of all that was logged already, `secret` may not be found in it.
+    pub fn keep_out(&self, name: &'static str, secret: &str) {
+        self.secrets().insert(secret.to_owned(), name);
+    }
+
+    /// Everything that was logged.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.log.text()
+    }
+
+    /// Each line.
+    #[must_use]
+    pub fn lines(&self) -> Vec<Value> {
+        self.log.lines()
+    }
+
+    /// Each line that tells an event: its name, and the error if there is one.
+    #[must_use]
+    pub fn events(&self) -> Vec<(String, String)> {
+        let text = |line: &Value, name: &str| line[name].as_str().unwrap_or_default().to_owned();
+        let lines = self.lines();
+        let events = lines.iter().filter(|line| line.get("event").is_some());
+        events.map(|line| (text(line, "event"), text(line, "error"))).collect()
+    }
+
+    /// The events of this name, with their errors.
+    #[must_use]
+    pub fn errors_of(&self, event: &str) -> Vec<String> {
+        let events = self.events().into_iter();
+        events.filter(|(name, _)| name == event).map(|(_, error)| error).collect()
+    }
+
+    fn secrets(&self) -> MutexGuard<'_, BTreeMap<String, &'static str>> {
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for WatchedLog {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for WatchedLog {
+    fn drop(&mut self) {
+        // A story that has failed already says why; a second panic would end the process.
+        if std::thread::panicking() {
+            return;
+        }
+        let secrets = self.secrets();
+        let secrets: Vec<_> = secrets.iter().map(|(secret, name)| (*name, &**secret)).collect();
+        assert_absent(different_lines(&self.log).as_bytes(), &secrets);
+        assert_absent(different_lines(&PROCESS).as_bytes(), &secrets);
+        self.log.lines().iter().for_each(assert_documented);
+    }
+}
+
+static PROCESS: LazyLock<CapturedLog> = LazyLock::new(CapturedLog::default);
+
+/// The lines that differ by more than their time: a flood of the same is searched once.
+fn different_lines(log: &CapturedLog) -> String {
+    let without_time = |mut line: Value| {
+        line.as_object_mut().expect("a line is an object").remove("timestamp");
+        line.to_string()
+    };
+    let lines: BTreeSet<_> = log.lines().into_iter().map(without_time).collect();
+    lines.into_iter().collect::<Vec<_>>().join("\n")
+}
+
+fn subscriber(log: &CapturedLog) -> impl tracing::Subscriber + Send + Sync + use<> {
+    gateway::logging::subscriber(true, "local::main", log.writer())
+}
+
+/// The credentials in a request, and whatever else stands in its query: the values that are long
+/// enough to be told from other text.
+fn credentials(request: &Request) -> Vec<String> {
+    let texts = |name: HeaderName| {
+        let values = request.headers().get_all(name).iter();
+        values
+            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+            .collect::<Vec<_>>()
+    };
+    let cookies = texts(header::COOKIE);
+    let cookies = cookies.iter().flat_map(|header| header.split([';', '=', ' ']));
+    let tokens = texts(header::AUTHORIZATION);
+    let tokens = tokens.iter().flat_map(|header| header.split([' ', ',']));
+    let query = request.uri().query().unwrap_or_default();
+    let query = form_urlencoded::parse(query.as_bytes()).map(|(_, value)| value.into_owned());
+    let all = cookies.chain(tokens).map(str::to_owned).chain(query);
+    all.filter(|text| text.len() >= 16).collect()
+}
+
+/// The secrets in an answer: its cookies, and those of a redirect to the provider.
+fn handed_out(response: &Response) -> Vec<(&'static str, String)> {
+    let texts = |name: HeaderName| {
+        response.headers().get_all(name).iter().filter_map(|value| value.to_str().ok())
+    };
+    let cookies = texts(header::SET_COOKIE)
+        .filter_map(|header| header.split(';').next()?.split_once('='))
+        .map(|(_, value)| ("a cookie", value.to_owned()));
+    let is_secret = |name: &str| ["id_token_hint", "nonce", "state"].contains(&name);
+    let parameters = texts(header::LOCATION)
+        .filter_map(|location| Url::parse(location).ok())
+        .flat_map(|location| location.query_pairs().into_owned().collect::<Vec<_>>())
+        .filter(|(name, _)| is_secret(name))
+        .map(|(_, value)| ("a parameter of a redirect", value));
+    cookies.chain(parameters).filter(|(_, secret)| !secret.is_empty()).collect()
+}
+
+/// R175: a line of the functions is an event with the level and the fields that `README.md` names.
+fn assert_documented(line: &Value) {
+    let text = |name: &str| line[name].as_str().unwrap_or_default();
+    let (event, level, target) = (text("event"), text("level"), text("target"));
+    let is_of_functions =
+        FUNCTIONS.iter().any(|name| target == *name || target.starts_with(&format!("{name}::")));
+    if !is_of_functions || level == "DEBUG" {
+        return;
+    }
+    static DOCUMENTED: LazyLock<BTreeMap<String, LoggedEvent>> =
+        LazyLock::new(|| Documentation::read().events());
+    let documented = DOCUMENTED.get(event);
+    let documented = documented.unwrap_or_else(|| panic!("README.md knows no such event: {line}"));
+    assert!(documented.levels.contains(level), "README.md names another level: {line}");
+    for field in line.as_object().expect("a line is an object").keys() {
+        let is_known = OF_EVERY_LINE.contains(&&**field) || documented.fields.contains(field);
+        assert!(is_known, "README.md does not name the field `{field}`: {line}");
+    }
+}
+
+const FUNCTIONS: [&str; 6] = ["callback", "gateway", "login", "logout", "protected", "shared"];
+const OF_EVERY_LINE: [&str; 6] = ["event", "level", "message", "span", "target", "timestamp"];
+
+#[cfg(test)]
+mod tests {
+    use base64::{Engine, prelude::BASE64_STANDARD};
+
+    use super::*;
+
+    /// A log with this line that this secret is to be kept out of. In a process with many tests
+    /// each needs a secret of its own.
+    async fn log(secret: &str, line: &str) -> WatchedLog {
+        let log = WatchedLog::new();
+        log.keep_out("the secret", secret);
+        log.watch(async { tracing::warn!(line) }).await;
+        assert_eq!(log.lines()[0]["line"], line);
+        log
+    }
+
+    #[tokio::test]
+    async fn what_is_no_secret_may_be_logged() {
+        drop(log("hunter2-hunter2", "hunter3-hunter3").await);
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "the secret is there")]
+    async fn r173_a_secret_is_found_when_the_log_is_dropped() {
+        drop(log("swordfish", &BASE64_STANDARD.encode("x swordfish x")).await);
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "the secret is there")]
+    async fn r173_a_secret_is_found_outside_of_what_is_watched() {
+        let log = log("open sesame", "nothing").await;
+        tracing::warn!("open sesame");
+        drop(log);
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "no such event")]
+    async fn r175_an_event_that_nobody_described_is_found() {
+        let log = WatchedLog::new();
+        log.watch(async { tracing::warn!(target: "shared::jwt", event = "made.up") }).await;
+        drop(log);
+    }
+}

@@ -1,0 +1,144 @@
+//! A function with rules of its own, as `functions/protected` is copied to make one.
+
+use http::Method;
+use serde_json::{Value, json};
+use shared::{error::Failure, guard::Rules};
+use tests::{
+    misbehaving_provider::ADA,
+    site::{CLIENT_ID, ORIGIN, Site},
+    visitor::{Sending, Visitor},
+};
+
+const API: &str = "https://api.example";
+
+/// A site whose API takes access tokens, those of machines too.
+async fn api() -> Site {
+    Site::start_with(&[("AUDIENCE", API), ("REQUIRE_SESSION", "false")]).await
+}
+
+/// Asks a function with these rules, by an access token with these claims. `None` is being let in;
+/// else the status, the code and the challenge.
+async fn ask(site: &Site, rules: &Rules, claims: Value) -> Option<(u16, &'static str, String)> {
+    let token = site.provider().access_token(ADA, API, &claims);
+    let request = http::Request::get("/reports")
+        .header("authorization", format!("Bearer {token}"))
+        .body(bytes::Bytes::new())
+        .unwrap();
+    let outcome = site.log().watch(site.guard().authenticate(&request, rules, site.now())).await;
+    outcome.err().map(|refusal| {
+        let public = refusal.public();
+        let (name, challenge) = &public.headers[0];
+        assert_eq!(name, "www-authenticate");
+        (public.status.as_u16(), public.code, challenge.to_str().unwrap().to_owned())
+    })
+}
+
+#[tokio::test]
+async fn r140_r148_a_scope_is_granted_by_the_whole_word_or_not_at_all() {
+    let site = api().await;
+    let rules = Rules { scopes: &["read", "write"], ..Rules::default() };
+    for granted in [
+        json!({ "scope": "openid read write" }),
+        json!({ "scope": "write read" }),
+        json!({ "scope": "read", "permissions": ["write"] }),
+        json!({ "scope": null, "permissions": ["read", "write"] }),
+    ] {
+        assert_eq!(ask(&site, &rules, granted.clone()).await, None, "{granted}");
+    }
+    for granted in [
+        json!({ "scope": null }),
+        json!({ "scope": "" }),
+        json!({ "scope": "read" }),
+        json!({ "scope": "read:all write" }),
+        json!({ "scope": "read,write" }),
+        json!({ "scope": "Read Write" }),
+        json!({ "scope": "readwrite" }),
+        json!({ "scope": ["read", "write"] }),
+        json!({ "scope": "read", "permissions": "write" }),
+        json!({ "scope": "read", "permissions": [["write"]] }),
+        json!({ "scope": "read", "permissions": ["write:own"] }),
+    ] {
+        let (status, code, challenge) = ask(&site, &rules, granted.clone()).await.unwrap();
+        assert_eq!((status, code), (403, "insufficient_scope"), "{granted}");
+        assert!(challenge.contains(r#"error="insufficient_scope""#), "{challenge}");
+        assert!(challenge.ends_with(r#"scope="read write""#), "{challenge}");
+    }
+}
+
+#[tokio::test]
+async fn r147_a_machine_is_refused_where_a_person_is_needed() {
+    let site = api().await;
+    let rules = Rules { person: true, ..Rules::default() };
+    assert_eq!(ask(&site, &rules, json!({})).await, None);
+    for machine in [
+        json!({ "sub": format!("{CLIENT_ID}@clients"), "gty": "client-credentials" }),
+        json!({ "sub": format!("{CLIENT_ID}@clients") }),
+        json!({ "gty": "client-credentials" }),
+        json!({ "sub": CLIENT_ID }),
+        json!({ "sub": "other", "azp": null, "client_id": "other" }),
+    ] {
+        let (status, code, _) = ask(&site, &rules, machine.clone()).await.unwrap();
+        assert_eq!((status, code), (403, "person_required"), "{machine}");
+        assert_eq!(ask(&site, &Rules::default(), machine).await, None);
+    }
+}
+
+#[tokio::test]
+async fn r150_a_claim_has_the_one_value_that_the_rule_names() {
+    let site = api().await;
+    let rules = Rules { claims: &[("org_id", "org_ours")], ..Rules::default() };
+    assert_eq!(ask(&site, &rules, json!({ "org_id": "org_ours" })).await, None);
+    for claims in [
+        json!({}),
+        json!({ "org_id": "org_theirs" }),
+        json!({ "org_id": "ORG_OURS" }),
+        json!({ "org_id": ["org_ours"] }),
+        json!({ "org_id": "org_ours_not" }),
+        json!({ "org_name": "org_ours" }),
+    ] {
+        let (status, code, _) = ask(&site, &rules, claims.clone()).await.unwrap();
+        assert_eq!((status, code), (403, "claim_not_allowed"), "{claims}");
+    }
+}
+
+/// A cookie goes along with a form from anywhere; a token does not.
+#[tokio::test]
+async fn r167_a_function_that_changes_something_believes_a_cookie_from_our_own_pages_alone() {
+    let site = Site::start_with(&[("ALLOWED_ORIGINS", "https://app.example.com")]).await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let token = visitor.api_key().await;
+    let ask = async |method: &Method, sending: Sending, headers: &[(&str, &str)]| {
+        let cookie = visitor.cookie_header();
+        let headers = [&[("cookie", cookie.as_str())], headers].concat();
+        let request = visitor.request(method, "/reports", sending, &headers);
+        let guard = site.guard();
+        let outcome = guard.authenticate(&request, &Rules::default(), site.now()).await;
+        outcome.err().map(|refusal| (refusal.public().status.as_u16(), refusal.public().code))
+    };
+    let cross_site = Some((403, "cross_site_request"));
+    let writing = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+    for method in &writing {
+        for (sending, headers) in [
+            (Sending::FROM_ELSEWHERE, &[("origin", "https://evil.example")][..]),
+            (Sending::FROM_ELSEWHERE, &[("origin", "null")]),
+            (Sending::FROM_ELSEWHERE, &[]),
+            (Sending::NAVIGATION, &[]),
+            (Sending::FROM_HERE, &[("origin", "http://api.example.com")]),
+            (Sending::FROM_HERE, &[("origin", "https://api.example.com.evil.example")]),
+            (Sending::SCRIPT, &[("sec-fetch-site", ""), ("origin", "")]),
+        ] {
+            assert_eq!(ask(method, sending, headers).await, cross_site, "{method} {headers:?}");
+        }
+        for origin in [ORIGIN, "https://app.example.com"] {
+            assert_eq!(ask(method, Sending::SCRIPT, &[("origin", origin)]).await, None);
+        }
+        let authorization = format!("Bearer {token}");
+        let bearer =
+            [("authorization", authorization.as_str()), ("origin", "https://evil.example")];
+        assert_eq!(ask(method, Sending::FROM_ELSEWHERE, &bearer).await, None);
+    }
+    for method in [Method::GET, Method::HEAD] {
+        assert_eq!(ask(&method, Sending::FROM_ELSEWHERE, &[]).await, None);
+    }
+    assert_eq!(site.live_sessions().await, 1);
+}
