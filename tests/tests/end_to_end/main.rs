@@ -4,4 +4,5 @@
 
 mod certified;
 mod chromium;
+mod deployed;
 mod machinery;
