@@ -25,7 +25,10 @@ use http::header::{ACCEPT, CONTENT_TYPE, COOKIE, HOST, HeaderValue, ORIGIN, SET_
 use http::{Method, Request, Response};
 use url::{Origin, Url};
 
-use crate::page::Page;
+use crate::{
+    http_api::{self, HttpApi},
+    page::Page,
+};
 
 type Answer = Pin<Box<dyn Future<Output = Response<Bytes>> + Send>>;
 type Handler = Arc<dyn Fn(Request<Bytes>) -> Answer + Send + Sync>;
@@ -52,6 +55,12 @@ impl Browser {
             cookies: CookieStore::new(),
             shown: None,
         }
+    }
+
+    /// A browser for the application behind `api`, over real HTTP and TLS.
+    #[must_use]
+    pub fn in_front_of(api: &HttpApi) -> Self {
+        Self { http: api.http_client(), ..Self::at(http_api::ORIGIN) }
     }
 
     /// A browser whose requests to the origin of `base_url` are answered by `handler`, without a

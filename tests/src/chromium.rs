@@ -65,7 +65,16 @@ impl Chromium {
     /// lies in `target/screenshots/NAME-failed.png` and the page and the console are printed. A
     /// story that ends well must have left the console without an error, warning or CSP violation.
     pub async fn tell(name: &str, story: impl AsyncFnOnce(&Self) -> WebDriverResult<()>) {
-        let chromium = Self::start().await;
+        Self::tell_with(name, &[], story).await;
+    }
+
+    /// The same with more flags for the browser.
+    pub async fn tell_with(
+        name: &str,
+        flags: &[String],
+        story: impl AsyncFnOnce(&Self) -> WebDriverResult<()>,
+    ) {
+        let chromium = Self::start_with(flags).await;
         let outcome = {
             let mut story = pin!(story(&chromium));
             poll_fn(|context| {
@@ -96,6 +105,10 @@ impl Chromium {
 
     /// A browser with an empty profile.
     pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    async fn start_with(flags: &[String]) -> Self {
         crate::install_cryptography();
         let profile = TempDir::new().expect("a profile can be made");
         let mut process = Process::start(
@@ -104,7 +117,8 @@ impl Chromium {
         );
         let started = process.line_after("started successfully on port ", START).await;
         let port = started.trim_end_matches('.');
-        let driver = WebDriver::builder(format!("http://127.0.0.1:{port}"), capabilities(&profile))
+        let capabilities = capabilities(&profile, flags);
+        let driver = WebDriver::builder(format!("http://127.0.0.1:{port}"), capabilities)
             .connect()
             .await
             .unwrap_or_else(|error| panic!("no Chromium: {error}\n{}", process.output()));
@@ -190,10 +204,11 @@ impl Drop for Chromium {
     }
 }
 
-fn capabilities(profile: &TempDir) -> ChromeCapabilities {
+fn capabilities(profile: &TempDir, flags: &[String]) -> ChromeCapabilities {
     let mut capabilities = DesiredCapabilities::chrome();
     let profile = format!("--user-data-dir={}", profile.path().display());
-    for flag in FLAGS.iter().copied().chain([profile.as_str()]) {
+    let own = FLAGS.iter().copied().chain([profile.as_str()]);
+    for flag in own.chain(flags.iter().map(String::as_str)) {
         let flag = flag.trim_start_matches('-');
         capabilities.add_arg(flag).expect("a flag is a string");
     }

@@ -1,14 +1,20 @@
-//! What the stories are told with: a browser, a certified provider, Chromium, `cargo lambda watch`.
+//! What the stories are told with: a browser, a certified provider, Chromium, `cargo lambda watch`,
+//! the deployed functions' own programs behind an HTTP API.
 //!
 //! Everything here panics when it cannot do its work: the failure of the machinery is the failure
 //! of the story.
 #![expect(clippy::expect_used, clippy::panic, reason = "a failure here is a failed test")]
 
 pub mod answer;
+pub mod artifacts;
+pub mod backends;
 pub mod browser;
 pub mod certified_provider;
 pub mod chromium;
+pub mod deployment;
 pub mod documentation;
+pub mod http_api;
+pub mod lambda;
 pub mod listener;
 pub mod misbehaving_provider;
 pub mod observed_store;
@@ -38,23 +44,29 @@ pub fn project() -> PathBuf {
 /// A file below `target`, in a folder made for it: `artifact("screenshots", "key.png")`.
 #[must_use]
 pub fn artifact(folder: &str, file: &str) -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| project().join("target"), PathBuf::from);
-    let folder = target.join(folder);
+    let folder = target().join(folder);
     std::fs::create_dir_all(&folder).expect("target is writable");
     folder.join(file)
+}
+
+/// Where cargo puts what it builds.
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| project().join("target"), PathBuf::from)
 }
 
 /// An HTTP client for loopback that follows no redirect.
 #[must_use]
 pub fn http_client() -> reqwest::Client {
+    http_client_builder().build().expect("the client needs nothing from outside")
+}
+
+/// The same before it is built.
+fn http_client_builder() -> reqwest::ClientBuilder {
     install_cryptography();
     reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .timeout(Duration::from_secs(30))
         .no_proxy()
-        .build()
-        .expect("the client needs nothing from outside")
 }
 
 /// reqwest is built without a default TLS provider and will not start before it is given one, even

@@ -698,8 +698,11 @@ async fn token(
 ) -> Response {
     let behaviour = {
         let mut state = provider.state();
-        let verifier = form.get("code_verifier").cloned().unwrap_or_default();
-        state.secrets.push(("a verifier", verifier));
+        let secrets = [("code_verifier", "a verifier"), ("refresh_token", "a refresh token")];
+        for (parameter, name) in secrets {
+            let sent = form.get(parameter).filter(|secret| !secret.is_empty());
+            state.secrets.extend(sent.map(|secret| (name, secret.clone())));
+        }
         state.token_requests.push(form.clone());
         state.token_endpoint
     };

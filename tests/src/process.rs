@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -29,6 +29,17 @@ impl Process {
             .spawn()
             .unwrap_or_else(|error| panic!("{name} does not start: {error}: {command:?}"));
         Self { child, log }
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How it has ended, if it has.
+    pub fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("its state can be read")
     }
 
     /// Where its output goes.
@@ -62,7 +73,7 @@ impl Process {
 
     /// Panics, with all it printed, when it has ended or the deadline has passed.
     pub fn must_go_on(&mut self, deadline: Instant, waiting_for: &str) {
-        let ended = self.child.try_wait().expect("its state can be read");
+        let ended = self.has_ended();
         assert!(
             ended.is_none() && Instant::now() < deadline,
             "waited for {waiting_for:?} ({ended:?}); it printed:\n{}",

@@ -55,6 +55,11 @@ impl SecretsManager {
         manager
     }
 
+    /// Where it listens: `http://127.0.0.1:PORT`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
     /// What makes a bundle read its secrets here.
     pub fn settings(&self) -> [(&str, &str); 6] {
         [

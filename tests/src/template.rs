@@ -9,7 +9,7 @@
 //! }
 //! ```
 
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeMap, fs, time::Duration};
 
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde_json::{Map, Value, json};
@@ -39,6 +39,10 @@ pub struct Function {
     pub folder: String,
     /// `ANY /login`, or `$default`, sorted.
     pub routes: Vec<String>,
+    /// How long an invocation may take.
+    pub timeout: Duration,
+    /// Its memory in MB.
+    pub memory: u32,
     /// Its variables, those of `Globals` among them.
     pub environment: BTreeMap<String, String>,
     /// What it may do, beside writing its log and its traces.
@@ -157,6 +161,10 @@ impl Stack {
             .flat_map(|variables| object(variables).clone())
             .map(|(name, value)| (name, text(&self.resolve(&value))))
             .collect();
+        let number = |name| {
+            let value = self.resolve(properties.get(name).unwrap_or(&globals[name]));
+            text(&value).parse::<u32>().unwrap_or_else(|_| panic!("{id} has no {name}: {value}"))
+        };
         let mut routes: Vec<_> = object(&properties["Events"]).values().map(route).collect();
         routes.sort();
         let policies = list(&properties["Policies"]);
@@ -169,6 +177,8 @@ impl Stack {
             binary: text(&resource["Metadata"]["BuildProperties"]["Binary"]),
             folder: text(&properties["CodeUri"]),
             routes,
+            timeout: Duration::from_secs(number("Timeout").into()),
+            memory: number("MemorySize"),
             environment,
             statements: statements.collect(),
         }

@@ -6,9 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use tempfile::NamedTempFile;
-
-use crate::process::Process;
+use crate::{backends::Backends, process::Process};
 
 /// What the product reads; a story that sets none of them must not get the developer's own.
 const SETTINGS: &[&str] = &[
@@ -18,6 +16,7 @@ const SETTINGS: &[&str] = &[
     "BASE_URL",
     "CLIENT_ID",
     "CLIENT_SECRET",
+    "CLIENT_SECRET_ARN",
     "CONNECTIONS",
     "DEBUG",
     "DYNAMODB_PORT",
@@ -27,6 +26,7 @@ const SETTINGS: &[&str] = &[
     "REQUIRE_SESSION",
     "SCOPE",
     "SECRET_KEY",
+    "SECRET_KEY_ARN",
     "SESSION_IDLE",
     "SESSION_LIFETIME",
     "SESSION_STORE",
@@ -44,13 +44,6 @@ pub struct Watch {
     base_url: String,
 }
 
-/// The provider and the table, and the file in which the functions read where they are.
-#[derive(Debug)]
-struct Backends {
-    _process: Process,
-    environment: NamedTempFile,
-}
-
 impl Watch {
     /// Starts it on a free port with these settings and nothing else set, and waits until `/` is
     /// answered.
@@ -66,8 +59,7 @@ impl Watch {
 
     /// The same, or all that was printed when the function ends instead of answering.
     pub async fn try_start_on(port: u16, settings: &[(&str, &str)]) -> Result<Self, String> {
-        let mut command = watch_on(port);
-        prepare(&mut command, port, settings);
+        let mut command = watch_on(port, settings);
         Self::run(port, &mut command, None).await
     }
 
@@ -75,13 +67,12 @@ impl Watch {
     /// processes of its own, with their sessions in a DynamoDB table.
     pub async fn start_deployed(concurrency: u32, settings: &[(&str, &str)]) -> Self {
         let port = free_port();
-        let backends = Backends::start(port, settings).await;
-        let mut command = watch_on(port);
-        prepare(&mut command, port, settings);
+        let backends = Backends::start(&[&[("PORT", &*port.to_string())], settings].concat()).await;
+        let mut command = watch_on(port, settings);
         command
             .args(["--context", "deployed", "--concurrency", &concurrency.to_string()])
             .arg("--env-file")
-            .arg(backends.environment.path());
+            .arg(backends.environment_file());
         let started = Self::run(port, &mut command, Some(backends)).await;
         started.unwrap_or_else(|output| panic!("the function has ended:\n{output}"))
     }
@@ -116,11 +107,7 @@ impl Watch {
     #[must_use]
     pub fn environment(&self) -> Vec<(String, String)> {
         let backends = self.backends.as_ref().expect("it is the deployed form");
-        let text = std::fs::read_to_string(&backends.environment).expect("the file is there");
-        let variables = text.lines().filter_map(|line| line.split_once('='));
-        variables
-            .map(|(name, value)| (name.to_owned(), value.trim_matches('"').to_owned()))
-            .collect()
+        backends.environment()
     }
 
     /// How many processes of this function have been started.
@@ -152,24 +139,11 @@ impl Watch {
     }
 }
 
-impl Backends {
-    async fn start(port: u16, settings: &[(&str, &str)]) -> Self {
-        let environment = NamedTempFile::new().expect("a file can be made");
-        let mut command = Command::new("cargo");
-        command
-            .args(["run", "--quiet", "--package", "local", "--features", "backends"])
-            .args(["--bin", "backends", "--"])
-            .arg(environment.path());
-        prepare(&mut command, port, settings);
-        let mut process = Process::start(&format!("backends-{port}"), &mut command);
-        process.line_after("The backends are ready", Duration::from_mins(10)).await;
-        Self { _process: process, environment }
-    }
-}
-
-fn watch_on(port: u16) -> Command {
+fn watch_on(port: u16, settings: &[(&str, &str)]) -> Command {
     let mut command = Command::new(cargo_lambda(&crate::project()));
+    prepare(&mut command, settings);
     command
+        .env("PORT", port.to_string())
         // A reload in the middle of a story would lose its sessions.
         .args(["lambda", "watch", "--ignore-changes", "-A", "127.0.0.1"])
         .args(["-P", &port.to_string()]);
@@ -177,7 +151,7 @@ fn watch_on(port: u16) -> Command {
 }
 
 /// Has `command` run in the project, with free ports, these settings and nothing else set.
-fn prepare(command: &mut Command, port: u16, settings: &[(&str, &str)]) {
+pub(crate) fn prepare(command: &mut Command, settings: &[(&str, &str)]) {
     command.current_dir(crate::project());
     for name in SETTINGS {
         command.env_remove(name);
@@ -186,7 +160,6 @@ fn prepare(command: &mut Command, port: u16, settings: &[(&str, &str)]) {
         command.env_remove(name);
     }
     command
-        .env("PORT", port.to_string())
         .env("DYNAMODB_PORT", free_port().to_string())
         .env("PROVIDER_PORT", free_port().to_string())
         .envs(settings.iter().copied());

@@ -14,6 +14,7 @@ use super::{
     testing::{TEST_KEY, TestKey, key_set},
     *,
 };
+use crate::keys::KeySet;
 
 const NOW: u64 = 1_800_000_000;
 const CLIENT: &str = "the-client";
@@ -188,6 +189,23 @@ fn r079_a_key_that_does_not_fit_proves_nothing() {
     let keys = keys.candidates(None, Algorithm::Rs256);
     let error = token.verify(&keys, &expected, Timestamp::from_unix(NOW)).unwrap_err();
     assert_eq!(error, TokenError::InvalidSignature);
+}
+
+/// R79: not even with one of its own type, if its JWK names another.
+#[test]
+fn r079_a_key_for_one_algorithm_proves_nothing_under_another() {
+    let signer = TestKey::rsa("test").with_algorithm(Algorithm::Ps256);
+    let token = signer.sign(&id_token());
+    let (message, signature) = token.rsplit_once('.').unwrap();
+    for (algorithm, is_proof) in [("PS256", true), ("RS256", false)] {
+        let mut jwk = signer.jwk();
+        jwk["alg"] = algorithm.into();
+        let document = json!({ "keys": [jwk] }).to_string();
+        let keys = KeySet::parse(document.as_bytes()).unwrap();
+        let key = keys.candidates(None, Algorithm::from_name(algorithm).unwrap())[0];
+        let proves = key.has_signed(Algorithm::Ps256, message.as_bytes(), signature);
+        assert_eq!(proves, is_proof, "{algorithm}");
+    }
 }
 
 /// R49.

@@ -178,6 +178,8 @@ mod tests {
         };
         let mut p384 = TestKey::p256("p384").jwk();
         p384["crv"] = "P-384".into();
+        let mut of_no_curve = TestKey::ed25519("ed").jwk();
+        of_no_curve["crv"] = "P-256".into();
         let document = json!({ "keys": [
             { "kty": "oct", "k": "c2VjcmV0", "kid": "test", "alg": "HS256" },
             with("use", json!("enc")),
@@ -191,6 +193,7 @@ mod tests {
             with("e", json!("AQ")),
             with("kid", json!(7)),
             p384,
+            of_no_curve,
             "a string", null, 7, [], {},
             good,
         ]});

@@ -32,10 +32,12 @@ const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 enum Deed {
     Tell(String),
     Answer(u16, &'static str),
+    /// Too many requests: come back in ten seconds.
+    AskToWait,
     Stall,
 }
 
-use Deed::{Answer, Stall, Tell};
+use Deed::{Answer, AskToWait, Stall, Tell};
 
 const THROTTLED: Deed = Answer(400, r#"{"__type":"ThrottlingException","message":"slow down"}"#);
 const DENIED: Deed = Answer(
@@ -90,6 +92,11 @@ impl Server {
         let (status, text) = match deed {
             Tell(text) => (200, json!({ "ARN": ARN, "SecretString": text }).to_string()),
             Answer(status, text) => (status, text.to_owned()),
+            AskToWait => {
+                let headers = [("x-amz-retry-after", "10000")];
+                let body = r#"{"__type":"ThrottlingException","message":"slow down"}"#;
+                return (StatusCode::BAD_REQUEST, headers, body).into_response();
+            }
             Stall => std::future::pending().await,
         };
         let content_type = [("content-type", "application/x-amz-json-1.1")];
@@ -364,6 +371,7 @@ async fn r176_every_failure_names_the_variable_and_the_reason_and_no_value() {
             1,
         ),
         (Stall, "GetSecretValue timed out".to_owned(), 3),
+        (AskToWait, "GetSecretValue timed out".to_owned(), 1),
     ];
     for (deed, reason, attempts) in cases {
         let server = Server::start("").await;

@@ -5,6 +5,7 @@
 mod certified;
 mod certified_refresh;
 mod chromium;
+mod deployed;
 mod machinery;
 mod operator;
 mod processes;

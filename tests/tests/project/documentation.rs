@@ -26,12 +26,13 @@ fn sources(folders: &[&str]) -> Vec<String> {
         .collect()
 }
 
-const FUNCTIONS: [&str; 6] = [
+const FUNCTIONS: [&str; 7] = [
     "functions/callback",
     "functions/gateway",
     "functions/login",
     "functions/logout",
     "functions/protected",
+    "functions/refresh",
     "shared/src",
 ];
 

@@ -43,7 +43,7 @@ async fn the_template_routes_each_path_to_the_function_that_serves_it() {
 /// Here each function does all that it can do, and needs each right that it has.
 #[tokio::test]
 async fn r181_no_function_may_do_more_with_the_table_than_its_code_does() {
-    let site = Site::start().await;
+    let site = Site::start_with(&[("SCOPE", "openid email offline_access")]).await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     // Ends the session before.
     visitor.log_in(ADA).await;
@@ -55,7 +55,16 @@ async fn r181_no_function_may_do_more_with_the_table_than_its_code_does() {
     assert_eq!(site.call_api(&key).await.status(), 200);
     site.pass(slide_is_due);
     visitor.open("/signed-out").await.is_a_page(200, "You are still logged in");
-    visitor.submit("/logout").await;
+    site.pass(slide_is_due);
+    visitor.refresh().await;
+    visitor.submit("/logout?everywhere=true").await;
+    // A refresh token that works no more ends its session.
+    visitor.log_in(ADA).await;
+    site.provider().revoke_all();
+    site.pass(8 * slide_is_due);
+    visitor.refresh().await;
+    let token = site.provider().logout_token(ADA, &json!({}));
+    assert_eq!(site.post_logout_token(&token).await.status(), 200);
     assert_eq!(site.live_sessions().await, 0);
     assert_eq!(site.store().permissions().needed(), Permissions::allowed());
 }
@@ -187,7 +196,7 @@ fn the_table_is_the_one_that_the_store_keeps_its_rows_in() {
     );
     assert_eq!(properties["SSESpecification"], json!({ "SSEEnabled": true }));
     assert_eq!(properties["DeletionProtectionEnabled"], "true");
-    assert_eq!(properties.as_object().unwrap().len(), 7, "{properties}");
+    assert_eq!(properties.as_object().unwrap().len(), 8, "{properties}");
 }
 
 /// Each action with each resource.

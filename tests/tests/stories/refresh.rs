@@ -584,9 +584,9 @@ async fn r173_r175_what_became_of_a_refresh_is_logged_without_its_tokens() {
     let mut visitor = log_in().await;
     visitor.refresh().await;
     site.pass(100);
-    site.provider().set_token_endpoint(TokenEndpoint::Refuses(503, "x"));
+    site.provider().set_token_endpoint(Endpoint::Refuses(503, "x"));
     visitor.refresh().await;
-    site.provider().set_token_endpoint(TokenEndpoint::Works);
+    site.provider().set_token_endpoint(Endpoint::Works);
     site.provider().revoke_all();
     visitor.refresh().await;
     visitor.refresh().await;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::*;
 use crate::{
-    keys::KeySet,
     random::Random,
     secret::SecretText,
     session::{SessionContents, SessionLimits, Sessions, TokenSession},

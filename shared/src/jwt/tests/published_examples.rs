@@ -10,7 +10,6 @@ use aws_lc_rs::{
 };
 
 use super::*;
-use crate::keys::KeySet;
 
 /// A token as an RFC prints it.
 struct Example {

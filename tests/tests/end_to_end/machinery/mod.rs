@@ -3,5 +3,7 @@
 mod browser;
 mod certified_provider;
 mod chromium;
+mod http_api;
+mod lambda;
 mod process;
 mod watch;

@@ -1,0 +1,96 @@
+//! The functions' programs: what `sam build` left, or what cargo builds of the same code.
+
+use std::{env, fmt, path::PathBuf, process::Command};
+
+use crate::{project, template::Function, watch::prepare};
+
+/// Names the folder that `sam build` left, `.aws-sam/build`. `tests/run` sets it.
+pub const VARIABLE: &str = "ARTIFACTS";
+
+/// Where the programs are.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Artifacts {
+    /// In the folder that `sam build` left: `LOGICAL_ID/bootstrap`, what would be deployed.
+    Built(PathBuf),
+    /// In cargo's target folder, made just now. For whoever works without SAM.
+    Cargo(PathBuf),
+}
+
+impl Artifacts {
+    /// What `sam build` left if the environment says so, else what cargo builds of these functions,
+    /// which is done first.
+    ///
+    /// # Panics
+    ///
+    /// When the environment names a folder in which the program of a function is missing, and when
+    /// the build fails. Nothing else is taken in its place: a story that is told on other programs
+    /// than it says proves nothing.
+    #[must_use]
+    pub fn of(functions: &[Function]) -> Self {
+        let artifacts = match env::var_os(VARIABLE).filter(|folder| !folder.is_empty()) {
+            Some(folder) => Self::Built(project().join(folder)),
+            None => {
+                build(&functions.iter().map(|function| &*function.binary).collect::<Vec<_>>());
+                Self::Cargo(folder())
+            }
+        };
+        for function in functions {
+            let bootstrap = artifacts.bootstrap(function);
+            assert!(bootstrap.is_file(), "{} is missing ({artifacts})", bootstrap.display());
+        }
+        artifacts
+    }
+
+    /// The program of this function.
+    #[must_use]
+    pub fn bootstrap(&self, function: &Function) -> PathBuf {
+        match self {
+            Self::Built(folder) => folder.join(&function.logical_id).join("bootstrap"),
+            Self::Cargo(folder) => folder.join(&function.binary),
+        }
+    }
+
+    /// Builds these binaries, with the profile of this very program: the one for development, or the
+    /// one that ships.
+    ///
+    /// # Panics
+    ///
+    /// When one cannot be built.
+    #[must_use]
+    pub fn build<const N: usize>(binaries: &[&str; N]) -> [PathBuf; N] {
+        build(binaries);
+        binaries.map(|binary| folder().join(binary))
+    }
+}
+
+fn build(binaries: &[&str]) {
+    let cargo = |arguments: &[&str]| {
+        let mut command = Command::new("cargo");
+        prepare(&mut command, &[]);
+        let output = command.args(arguments).output().expect("cargo can be run");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    if cfg!(debug_assertions) {
+        let binaries = binaries.iter().flat_map(|binary| ["--bin", binary]);
+        cargo(&[&["build", "--quiet"], &binaries.collect::<Vec<_>>()[..]].concat());
+        return;
+    }
+    // Each by itself: built together, one would get what another needs of their libraries.
+    for binary in binaries {
+        cargo(&["build", "--quiet", "--release", "--package", binary]);
+    }
+}
+
+/// Where they are then.
+fn folder() -> PathBuf {
+    crate::target().join(if cfg!(debug_assertions) { "debug" } else { "release" })
+}
+
+impl fmt::Display for Artifacts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Built(folder) => write!(f, "what `sam build` left in {}", folder.display()),
+            Self::Cargo(folder) => write!(f, "what cargo built in {}", folder.display()),
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! The bundle as `template.yaml` deploys it: the functions' own programs, each in processes of its
+//! own, behind an HTTP API with the template's routes, with their sessions in a DynamoDB table and
+//! their secrets in Secrets Manager.
+//!
+//! What is not AWS' own: the API ([`HttpApi`]), Lambda ([`Lambda`]), the table (an emulator),
+//! [`SecretsManager`], and the provider.
+//!
+//! ```no_run
+//! # async fn story() {
+//! use tests::deployment::Deployment;
+//!
+//! let deployment = Deployment::start(1, &[("Scope", "openid profile email")]).await;
+//! let page = deployment.browser().get("/").await.status;
+//! assert_eq!(page, 200);
+//! assert_eq!(deployment.lambda().served("login"), [1]);
+//! # }
+//! ```
+
+use crate::{
+    artifacts::Artifacts,
+    backends::Backends,
+    browser::Browser,
+    http_api::{HttpApi, ORIGIN, route::Route},
+    lambda::{self, Lambda, Surroundings},
+    secrets_manager::{CLIENT_SECRET_ARN, SECRET_KEY_ARN, SecretsManager},
+    site::CLIENT_SECRET,
+    template::{Stack, Template},
+};
+
+/// The deployed bundle. Everything ends when this is dropped.
+#[derive(Debug)]
+pub struct Deployment {
+    api: HttpApi,
+    lambda: Lambda,
+    secrets: SecretsManager,
+    artifacts: Artifacts,
+    _backends: Backends,
+}
+
+impl Deployment {
+    /// Deploys the template with these parameters, each function in up to `instances` processes.
+    ///
+    /// Without an `AuthHost` there is the development provider. It and any other on loopback are
+    /// refused inside Lambda; so the functions must believe to be elsewhere then, which two variables
+    /// tell them ([`Surroundings::Workplace`]). All else is as it is deployed.
+    pub async fn start(instances: usize, parameters: &[(&str, &str)]) -> Self {
+        Self::deploy(Surroundings::Workplace, instances, parameters).await
+    }
+
+    /// The same inside Lambda, with an `AuthHost` that is not on loopback and that nobody reaches.
+    pub async fn start_inside_lambda(instances: usize, parameters: &[(&str, &str)]) -> Self {
+        Self::deploy(Surroundings::Lambda, instances, parameters).await
+    }
+
+    async fn deploy(
+        surroundings: Surroundings,
+        instances: usize,
+        parameters: &[(&str, &str)],
+    ) -> Self {
+        let given = |name: &str| parameters.iter().find(|(given, _)| *given == name);
+        let mut settings = vec![("BASE_URL", ORIGIN), ("CLIENT_SECRET", CLIENT_SECRET)];
+        for (parameter, variable) in
+            [("AuthHost", "AUTH_HOST"), ("Audience", "AUDIENCE"), ("ClientId", "CLIENT_ID")]
+        {
+            settings.extend(given(parameter).map(|(_, value)| (variable, *value)));
+        }
+        let backends = Backends::start(&settings).await;
+        let backing = backends.environment();
+        let backing = |name: &str| {
+            let found = backing.iter().find(|(found, _)| found == name);
+            found.map(|(_, value)| value.as_str())
+        };
+        let secrets = SecretsManager::start().await;
+
+        let mut values = parameters.to_vec();
+        for (parameter, variable) in [("AuthHost", "AUTH_HOST"), ("ClientId", "CLIENT_ID")] {
+            values.extend(backing(variable).map(|value| (parameter, value)));
+        }
+        // It goes to Secrets Manager, and to no function.
+        values.push(("ClientSecret", CLIENT_SECRET));
+        let table = backing("SESSION_TABLE").expect("the backends make a table");
+        let names = [
+            ("ClientSecretStore", CLIENT_SECRET_ARN),
+            ("SecretKey", SECRET_KEY_ARN),
+            ("SessionTable", table),
+        ];
+        let stack = Template::read().deploy(&values, &names);
+        let artifacts = Artifacts::of(&stack.functions());
+        let table_endpoint = backing("AWS_ENDPOINT_URL_DYNAMODB").expect("the backends name it");
+        let endpoints = [
+            ("AWS_ENDPOINT_URL_DYNAMODB", table_endpoint),
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", secrets.address()),
+        ];
+        let lambda =
+            Lambda::new(functions(&stack, &artifacts, surroundings, instances, &endpoints));
+        let api = HttpApi::start(routes(&stack), lambda.clone()).await;
+        Self { api, lambda, secrets, artifacts, _backends: backends }
+    }
+
+    /// The API in front of the functions.
+    #[must_use]
+    pub const fn api(&self) -> &HttpApi {
+        &self.api
+    }
+
+    /// The functions, each under the name of its binary.
+    #[must_use]
+    pub const fn lambda(&self) -> &Lambda {
+        &self.lambda
+    }
+
+    /// Where the functions read their secrets.
+    #[must_use]
+    pub const fn secrets(&self) -> &SecretsManager {
+        &self.secrets
+    }
+
+    /// Whose programs run.
+    #[must_use]
+    pub const fn artifacts(&self) -> &Artifacts {
+        &self.artifacts
+    }
+
+    /// A browser in front of it.
+    #[must_use]
+    pub fn browser(&self) -> Browser {
+        Browser::in_front_of(&self.api)
+    }
+}
+
+fn functions(
+    stack: &Stack,
+    artifacts: &Artifacts,
+    surroundings: Surroundings,
+    instances: usize,
+    endpoints: &[(&str, &str)],
+) -> Vec<lambda::Function> {
+    let endpoints = endpoints.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let functions = stack.functions().into_iter();
+    functions
+        .map(|function| lambda::Function {
+            bootstrap: artifacts.bootstrap(&function),
+            environment: function.environment.into_iter().chain(endpoints.clone()).collect(),
+            name: function.binary,
+            timeout: function.timeout,
+            memory: function.memory,
+            instances,
+            surroundings,
+        })
+        .collect()
+}
+
+fn routes(stack: &Stack) -> Vec<Route> {
+    let routes = stack.functions().into_iter().flat_map(|function| {
+        let binary = function.binary;
+        function.routes.into_iter().map(move |key| (key, binary.clone()))
+    });
+    routes
+        .map(|(key, function)| Route { key: key.parse().expect("a route key"), function })
+        .collect()
+}

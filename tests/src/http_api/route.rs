@@ -1,0 +1,258 @@
+//! Routes of an HTTP API, and which one a request takes.
+
+use std::{collections::BTreeMap, fmt, str::FromStr};
+
+use http::Method;
+
+/// A route and the function that serves it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Route {
+    /// What it matches.
+    pub key: RouteKey,
+    /// The name of the function.
+    pub function: String,
+}
+
+/// `GET /login`, `ANY /reports/{id}`, `GET /files/{path+}` or `$default`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum RouteKey {
+    /// Whatever matches no other route.
+    Default,
+    /// A method and a path.
+    Path {
+        /// `None`: `ANY`, all methods that no other route with this path names.
+        method: Option<Method>,
+        /// Between the slashes.
+        segments: Vec<Segment>,
+    },
+}
+
+/// What stands between two slashes of a route's path.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Segment {
+    /// Itself.
+    Text(String),
+    /// `{name}`: anything but nothing.
+    Variable(String),
+    /// `{name+}`: all that is left, if anything is.
+    Greedy(String),
+}
+
+/// The text is not what a route can be.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{0:?} is no route key, such as `GET /path` or `$default`")]
+pub struct InvalidRouteKey(String);
+
+/// The route that a request takes.
+#[derive(Debug)]
+pub struct Matched<'a> {
+    /// The route.
+    pub route: &'a Route,
+    /// The values of its path variables.
+    pub parameters: BTreeMap<&'a str, String>,
+}
+
+/// All routes of an API, the most specific first.
+///
+/// AWS documents three ranks: a full match of method and path, a match with a greedy path variable,
+/// `$default`. Within a rank, a literal segment goes before a variable and that before a greedy one;
+/// of two routes with the same path, the one that names the method before `ANY`.
+#[derive(Clone, Debug)]
+pub struct Routes(Vec<Route>);
+
+impl Routes {
+    /// Puts routes in order.
+    #[must_use]
+    pub fn new(mut routes: Vec<Route>) -> Self {
+        routes.sort_by_key(|route| match &route.key {
+            RouteKey::Default => (Rank::Default, Vec::new(), false),
+            RouteKey::Path { method, segments } => {
+                let is_greedy = matches!(segments.last(), Some(Segment::Greedy(_)));
+                let rank = if is_greedy { Rank::Greedy } else { Rank::Full };
+                let kinds: Vec<_> = segments.iter().map(Segment::kind).collect();
+                (rank, kinds, method.is_none())
+            }
+        });
+        Self(routes)
+    }
+
+    /// The route of a request with this method and decoded path.
+    #[must_use]
+    pub fn find(&self, method: &Method, path: &str) -> Option<Matched<'_>> {
+        self.0.iter().find_map(|route| {
+            let parameters = route.key.matches(method, path)?;
+            Some(Matched { route, parameters })
+        })
+    }
+}
+
+#[derive(Eq, Ord, PartialEq, PartialOrd)]
+enum Rank {
+    Full,
+    Greedy,
+    Default,
+}
+
+impl Segment {
+    const fn kind(&self) -> u8 {
+        match self {
+            Self::Text(_) => 0,
+            Self::Variable(_) => 1,
+            Self::Greedy(_) => 2,
+        }
+    }
+}
+
+impl RouteKey {
+    fn matches<'a>(&'a self, method: &Method, path: &str) -> Option<BTreeMap<&'a str, String>> {
+        let mut parameters = BTreeMap::new();
+        let Self::Path { method: own, segments } = self else { return Some(parameters) };
+        if own.as_ref().is_some_and(|own| own != method) {
+            return None;
+        }
+        let mut rest = Some(path.strip_prefix('/')?);
+        for segment in segments {
+            let left = rest?;
+            let (part, after) =
+                left.split_once('/').map_or((left, None), |(part, after)| (part, Some(after)));
+            rest = after;
+            match segment {
+                Segment::Text(text) if text == part => {}
+                Segment::Variable(name) if !part.is_empty() => {
+                    parameters.insert(name, part.to_owned());
+                }
+                Segment::Greedy(name) if !left.is_empty() => {
+                    parameters.insert(name, left.to_owned());
+                    return Some(parameters);
+                }
+                _ => return None,
+            }
+        }
+        rest.is_none().then_some(parameters)
+    }
+}
+
+impl FromStr for RouteKey {
+    type Err = InvalidRouteKey;
+
+    fn from_str(text: &str) -> Result<Self, InvalidRouteKey> {
+        let invalid = || InvalidRouteKey(text.to_owned());
+        if text == "$default" {
+            return Ok(Self::Default);
+        }
+        let (method, path) = text.split_once(' ').ok_or_else(invalid)?;
+        let method = match method {
+            "ANY" => None,
+            name => Some(Method::from_bytes(name.as_bytes()).map_err(|_| invalid())?),
+        };
+        let path = path.strip_prefix('/').ok_or_else(invalid)?;
+        let segments: Vec<_> = path.split('/').map(segment).collect();
+        let (_, before) = segments.split_last().ok_or_else(invalid)?;
+        if before.iter().any(|segment| matches!(segment, Segment::Greedy(_))) {
+            return Err(invalid());
+        }
+        Ok(Self::Path { method, segments })
+    }
+}
+
+fn segment(text: &str) -> Segment {
+    let name = text.strip_prefix('{').and_then(|text| text.strip_suffix('}'));
+    match name {
+        None => Segment::Text(text.to_owned()),
+        Some(name) => match name.strip_suffix('+') {
+            Some(name) => Segment::Greedy(name.to_owned()),
+            None => Segment::Variable(name.to_owned()),
+        },
+    }
+}
+
+/// As it stands in `routeKey`.
+impl fmt::Display for RouteKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::Path { method, segments } = self else { return f.write_str("$default") };
+        f.write_str(method.as_ref().map_or("ANY", Method::as_str))?;
+        f.write_str(" ")?;
+        segments.iter().try_for_each(|segment| match segment {
+            Segment::Text(text) => write!(f, "/{text}"),
+            Segment::Variable(name) => write!(f, "/{{{name}}}"),
+            Segment::Greedy(name) => write!(f, "/{{{name}+}}"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn routes(keys: &[&str]) -> Routes {
+        let route = |key: &&str| Route { key: key.parse().unwrap(), function: "any".to_owned() };
+        Routes::new(keys.iter().map(route).collect())
+    }
+
+    fn found(routes: &Routes, method: &str, path: &str) -> Option<String> {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        routes.find(&method, path).map(|matched| matched.route.key.to_string())
+    }
+
+    /// The example of AWS' page on routes.
+    #[test]
+    fn the_most_specific_route_is_taken() {
+        let all = ["$default", "ANY /{proxy+}", "GET /pets/{proxy+}", "GET /pets/dog/{id}"];
+        let routes = routes(&[&all[..], &["GET /pets/dog/1"]].concat());
+        for (method, path, expected) in [
+            ("GET", "/pets/dog/1", "GET /pets/dog/1"),
+            ("GET", "/pets/dog/2", "GET /pets/dog/{id}"),
+            ("GET", "/pets/cat/1", "GET /pets/{proxy+}"),
+            ("POST", "/test/5", "ANY /{proxy+}"),
+            ("POST", "/pets/dog/1", "ANY /{proxy+}"),
+            ("GET", "/", "$default"),
+        ] {
+            assert_eq!(found(&routes, method, path).as_deref(), Some(expected), "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn a_named_method_goes_before_any() {
+        let routes = routes(&["ANY /logout", "POST /logout"]);
+        assert_eq!(found(&routes, "POST", "/logout").as_deref(), Some("POST /logout"));
+        assert_eq!(found(&routes, "PATCH", "/logout").as_deref(), Some("ANY /logout"));
+    }
+
+    #[test]
+    fn what_no_route_names_is_not_found() {
+        let routes = routes(&["GET /", "GET /protected", "GET /files/{name}", "GET /all/{rest+}"]);
+        assert_eq!(found(&routes, "GET", "/").as_deref(), Some("GET /"));
+        for (method, path) in [
+            ("HEAD", "/protected"),
+            ("GET", "/protected/"),
+            ("GET", "//protected"),
+            ("GET", "/Protected"),
+            ("GET", "/protected/more"),
+            ("GET", "/files/"),
+            ("GET", "/files/a/b"),
+            ("GET", "/all/"),
+            ("GET", "/all"),
+        ] {
+            assert_eq!(found(&routes, method, path), None, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn path_variables_have_values() {
+        let routes = routes(&["GET /{kind}/{id}", "GET /files/more/{path+}"]);
+        let matched = routes.find(&Method::GET, "/pets/1").unwrap();
+        assert_eq!(
+            matched.parameters,
+            BTreeMap::from([("id", "1".to_owned()), ("kind", "pets".to_owned())])
+        );
+        let matched = routes.find(&Method::GET, "/files/more/a/b").unwrap();
+        assert_eq!(matched.parameters, BTreeMap::from([("path", "a/b".to_owned())]));
+    }
+
+    #[test]
+    fn a_route_key_is_a_method_and_a_path_whose_greedy_variable_comes_last() {
+        for text in ["", "/path", "GET", "GET path", "G<T /path", "GET /{all+}/more"] {
+            assert_eq!(text.parse::<RouteKey>(), Err(InvalidRouteKey(text.to_owned())));
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! One process of a function, with the Runtime API that it is attached to.
+
+use std::{
+    fmt,
+    path::Path,
+    process::{Command, ExitStatus},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+
+use super::{
+    Function, InvocationError, REGION, Surroundings,
+    runtime_api::{Invocation, Report, RuntimeApi},
+};
+use crate::process::Process;
+
+/// How long Lambda gives a process until it asks for its first invocation.
+const INITIALISATION: Duration = Duration::from_secs(10);
+
+/// How often is looked whether the process still runs.
+const PULSE: Duration = Duration::from_millis(20);
+
+/// A process of a function. It ends when this is dropped.
+#[derive(Debug)]
+pub struct Instance {
+    /// Which of its function's processes it is.
+    pub(super) number: usize,
+    process: Process,
+    runtime_api: RuntimeApi,
+    timeout: Duration,
+    started: Instant,
+}
+
+impl Instance {
+    /// Starts a process of `function`, and does not wait for it.
+    pub async fn start(function: &Function) -> Self {
+        let runtime_api = RuntimeApi::start(&function.name).await;
+        let mut command = Command::new(&function.bootstrap);
+        let folder = function.bootstrap.parent().expect("a program lies in a folder");
+        command.env_clear().current_dir(folder);
+        command.envs(environment(function, &runtime_api));
+        let name = format!("lambda-{}-{}", function.name, crate::process::unique());
+        // The moment before: what the operating system does to start it is part of a cold start.
+        let started = Instant::now();
+        let process = Process::start(&name, &mut command);
+        Self { number: 0, process, runtime_api, timeout: function.timeout, started }
+    }
+
+    /// Waits until it asks for its first invocation. Returns how long that was after its start.
+    ///
+    /// # Errors
+    ///
+    /// [`InvocationError::Initialisation`].
+    pub async fn ready(&mut self) -> Result<Duration, InvocationError> {
+        let Self { process, runtime_api, started, .. } = self;
+        let outcome = tokio::select! {
+            polled = runtime_api.first_poll() => match polled {
+                Ok(polled) => return Ok(polled - *started),
+                Err(report) => report.to_string(),
+            },
+            status = end(process) => status.to_string(),
+            () = tokio::time::sleep_until((*started + INITIALISATION).into()) => {
+                format!("nothing within {INITIALISATION:?}")
+            }
+        };
+        let output = process.output();
+        Err(InvocationError::Initialisation(format!("{outcome}; it printed:\n{output}")))
+    }
+
+    /// Hands it an invocation and waits for the answer.
+    ///
+    /// # Errors
+    ///
+    /// When there is none. Unless it is [`InvocationError::Function`], the process is not to be used
+    /// any more.
+    pub async fn invoke(&mut self, event: Bytes) -> Result<Bytes, InvocationError> {
+        let Self { process, runtime_api, timeout, .. } = self;
+        let (invocation, answer) = Invocation::new(event, *timeout);
+        runtime_api.hand_over(invocation).await;
+        tokio::select! {
+            answer = answer => match answer {
+                Ok(answer) => answer.map_err(|report| InvocationError::Function(report.to_string())),
+                Err(_) => Err(InvocationError::Exited("the Runtime API has ended".to_owned())),
+            },
+            status = end(process) => Err(InvocationError::Exited(status.to_string())),
+            () = tokio::time::sleep(*timeout) => Err(InvocationError::TimedOut(*timeout)),
+        }
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// When it was started.
+    #[must_use]
+    pub const fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// How it has ended, if it has.
+    pub fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.process.has_ended()
+    }
+
+    /// Where what it prints goes.
+    #[must_use]
+    pub fn log(&self) -> &Path {
+        self.process.log()
+    }
+}
+
+async fn end(process: &mut Process) -> ExitStatus {
+    loop {
+        if let Some(status) = process.has_ended() {
+            return status;
+        }
+        tokio::time::sleep(PULSE).await;
+    }
+}
+
+/// The environment of a process: what Lambda sets, and what the deployment does. Like in Lambda, of
+/// the two Lambda wins where it reserves a name; unlike there, the credentials are nobody's.
+fn environment(function: &Function, runtime_api: &RuntimeApi) -> Vec<(String, String)> {
+    let folder = function.bootstrap.parent().expect("a program lies in a folder").to_string_lossy();
+    let name = function.name.as_str();
+    let reserved = [
+        ("_HANDLER", "bootstrap"),
+        ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
+        ("AWS_DEFAULT_REGION", REGION),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", &function.memory.to_string()),
+        ("AWS_LAMBDA_FUNCTION_NAME", name),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+        ("AWS_LAMBDA_LOG_GROUP_NAME", &format!("/aws/lambda/{name}")),
+        ("AWS_LAMBDA_LOG_STREAM_NAME", "2026/01/31/[$LATEST]0123456789abcdef0123456789abcdef"),
+        ("AWS_LAMBDA_RUNTIME_API", &runtime_api.address().to_string()),
+        ("AWS_REGION", REGION),
+        ("AWS_SECRET_ACCESS_KEY", "an-example-secret-access-key"),
+        ("AWS_SESSION_TOKEN", "an-example-session-token"),
+        ("LANG", "en_US.UTF-8"),
+        ("PATH", "/usr/local/bin:/usr/bin/:/bin:/opt/bin"),
+        ("TZ", ":UTC"),
+    ];
+    let inside = [
+        ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"),
+        ("LAMBDA_RUNTIME_DIR", "/var/runtime"),
+        ("LAMBDA_TASK_ROOT", folder.as_ref()),
+    ];
+    let inside = inside.into_iter().filter(|_| function.surroundings == Surroundings::Lambda);
+    let reserved = reserved.into_iter().chain(inside);
+    let reserved = reserved.map(|(variable, value)| (variable.to_owned(), value.to_owned()));
+    function.environment.iter().cloned().chain(reserved).collect()
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.error_type, self.body)
+    }
+}

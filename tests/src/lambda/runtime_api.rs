@@ -1,0 +1,232 @@
+//! The Lambda Runtime API, version 2018-06-01, for one process.
+//!
+//! | | |
+//! |---|---|
+//! | `GET /runtime/invocation/next` | waits for an invocation |
+//! | `POST /runtime/invocation/{id}/response` | its answer |
+//! | `POST /runtime/invocation/{id}/error` | an error instead |
+//! | `POST /runtime/init/error` | the process cannot begin |
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use axum::{
+    Json, Router,
+    body::Body,
+    extract::{DefaultBodyLimit, Path, State},
+    routing::{get, post},
+};
+use bytes::Bytes;
+use http::{HeaderMap, Response, StatusCode, header::CONTENT_TYPE};
+use serde_json::{Value, json};
+use shared::random::Random;
+use tokio::{
+    net::TcpListener,
+    sync::{Mutex as AsyncMutex, mpsc, oneshot, watch},
+    task::JoinHandle,
+};
+
+use super::{ACCOUNT, REGION};
+
+/// The largest answer of a synchronous invocation, in bytes.
+const LARGEST_ANSWER: usize = 6 * 1024 * 1024;
+
+/// What a process reports instead of an answer.
+#[derive(Clone, Debug)]
+pub(super) struct Report {
+    /// `Lambda-Runtime-Function-Error-Type`.
+    pub(super) error_type: String,
+    /// `errorMessage`, `errorType` and `stackTrace`, as JSON.
+    pub(super) body: String,
+}
+
+type Answer = Result<Bytes, Report>;
+
+/// One event on its way to the process.
+pub(super) struct Invocation {
+    event: Bytes,
+    deadline: Duration,
+    answer: oneshot::Sender<Answer>,
+}
+
+/// A listening Runtime API. It ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct RuntimeApi {
+    address: SocketAddr,
+    invocations: mpsc::Sender<Invocation>,
+    beginning: watch::Receiver<Option<Result<Instant, Report>>>,
+    server: JoinHandle<()>,
+}
+
+/// What the endpoints share.
+struct Shared {
+    function_arn: String,
+    random: Random,
+    waiting: AsyncMutex<mpsc::Receiver<Invocation>>,
+    /// Handed out and not answered, by request id.
+    pending: Mutex<HashMap<String, oneshot::Sender<Answer>>>,
+    beginning: watch::Sender<Option<Result<Instant, Report>>>,
+}
+
+impl Invocation {
+    /// An invocation with `event` that may take `timeout` from now, and where its answer arrives.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the deadline is a wall-clock time in milliseconds; a Timestamp is too coarse"
+    )]
+    pub(super) fn new(event: Bytes, timeout: Duration) -> (Self, oneshot::Receiver<Answer>) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let (answer, receiver) = oneshot::channel();
+        (Self { event, deadline: now + timeout, answer }, receiver)
+    }
+}
+
+impl RuntimeApi {
+    /// Listens on a port of loopback for a process of the function with this name.
+    pub(super) async fn start(function: &str) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback has a free port");
+        let address = listener.local_addr().expect("it is bound");
+        let (invocations, waiting) = mpsc::channel(1);
+        let (sender, beginning) = watch::channel(None);
+        let shared = Arc::new(Shared {
+            function_arn: format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{function}"),
+            random: Random::system(),
+            waiting: AsyncMutex::new(waiting),
+            pending: Mutex::default(),
+            beginning: sender,
+        });
+        let endpoints = Router::new()
+            .route("/runtime/invocation/next", get(next))
+            .route("/runtime/invocation/{id}/response", post(response))
+            .route("/runtime/invocation/{id}/error", post(error))
+            .route("/runtime/init/error", post(initialisation_error))
+            .layer(DefaultBodyLimit::max(LARGEST_ANSWER))
+            .with_state(shared);
+        let router = Router::new().nest("/2018-06-01", endpoints);
+        let server = tokio::spawn(async move {
+            axum::serve(listener, router).await.expect("loopback can be served");
+        });
+        Self { address, invocations, beginning, server }
+    }
+
+    /// Where it listens.
+    pub(super) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// When the process first asked for an invocation, or why it never will.
+    pub(super) async fn first_poll(&mut self) -> Result<Instant, Report> {
+        let beginning = self.beginning.wait_for(Option::is_some).await;
+        let beginning = beginning.expect("the server holds the other end").clone();
+        beginning.expect("it has just been waited for")
+    }
+
+    /// Hands the process an invocation as soon as it asks for one.
+    pub(super) async fn hand_over(&self, invocation: Invocation) {
+        // Whoever waits for the answer notices when there is nobody to give it.
+        let _ = self.invocations.send(invocation).await;
+    }
+}
+
+impl Drop for RuntimeApi {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+impl Shared {
+    fn pending(&self) -> MutexGuard<'_, HashMap<String, oneshot::Sender<Answer>>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&self, beginning: Result<Instant, Report>) {
+        self.beginning.send_if_modified(|known| {
+            let is_first = known.is_none();
+            known.get_or_insert(beginning);
+            is_first
+        });
+    }
+
+    fn settle(&self, id: &str, answer: Answer) -> (StatusCode, Json<Value>) {
+        let Some(sender) = self.pending().remove(id) else {
+            let error =
+                json!({ "errorMessage": "Invalid request ID", "errorType": "InvalidRequestID" });
+            return (StatusCode::BAD_REQUEST, Json(error));
+        };
+        // Whoever asked may have stopped waiting.
+        let _ = sender.send(answer);
+        (StatusCode::ACCEPTED, Json(json!({ "status": "OK" })))
+    }
+}
+
+async fn next(State(shared): State<Arc<Shared>>) -> Response<Body> {
+    shared.begin(Ok(Instant::now()));
+    let invocation = shared.waiting.lock().await.recv().await;
+    let Some(Invocation { event, deadline, answer }) = invocation else {
+        // The process is about to be killed.
+        return std::future::pending().await;
+    };
+    let id = request_id(&shared.random);
+    shared.pending().insert(id.clone(), answer);
+    let trace: String =
+        shared.random.bytes::<12>().iter().map(|byte| format!("{byte:02x}")).collect();
+    Response::builder()
+        .header(CONTENT_TYPE, "application/json")
+        .header("lambda-runtime-aws-request-id", id)
+        .header("lambda-runtime-deadline-ms", deadline.as_millis().to_string())
+        .header("lambda-runtime-invoked-function-arn", &shared.function_arn)
+        .header(
+            "lambda-runtime-trace-id",
+            format!("Root=1-{:08x}-{trace};Parent={};Sampled=0", deadline.as_secs(), &trace[..16]),
+        )
+        .body(Body::from(event))
+        .expect("the headers are well-formed")
+}
+
+async fn response(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> (StatusCode, Json<Value>) {
+    shared.settle(&id, Ok(body))
+}
+
+async fn error(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> (StatusCode, Json<Value>) {
+    shared.settle(&id, Err(report(&headers, &body)))
+}
+
+async fn initialisation_error(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> (StatusCode, Json<Value>) {
+    shared.begin(Err(report(&headers, &body)));
+    (StatusCode::ACCEPTED, Json(json!({ "status": "OK" })))
+}
+
+fn report(headers: &HeaderMap, body: &Bytes) -> Report {
+    let error_type = headers.get("lambda-runtime-function-error-type");
+    let error_type = error_type.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    Report {
+        error_type: error_type.unwrap_or_default(),
+        body: String::from_utf8_lossy(body).into_owned(),
+    }
+}
+
+/// A UUID (RFC 9562 §5.4), as Lambda names its invocations.
+fn request_id(random: &Random) -> String {
+    let value = u128::from_be_bytes(random.bytes());
+    let value = (value & !(0xf << 76)) | (0x4 << 76);
+    let value = (value & !(0xc << 60)) | (0x8 << 60);
+    let hex = format!("{value:032x}");
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+}

@@ -1,0 +1,368 @@
+//! The bundle as it is deployed: the functions' own programs behind their API, told by a browser
+//! without a screen.
+
+use bytes::Bytes;
+use http::{Method, Request, header::SET_COOKIE};
+use serde_json::{Value, json};
+use tests::{
+    browser::Browser,
+    deployment::Deployment,
+    http_api::ORIGIN,
+    page::Page,
+    secrets::assert_absent,
+    secrets_manager::{CLIENT_SECRET_ARN, SECRET_KEY_ARN},
+    site::{CLIENT_SECRET, SECRET_KEY},
+};
+use tokio::task::JoinSet;
+
+const FUNCTIONS: [&str; 4] = ["callback", "login", "logout", "protected"];
+const SESSION: &str = "__Host-session";
+
+async fn deployment(instances: usize) -> Deployment {
+    Deployment::start(instances, &[("Scope", "openid profile email")]).await
+}
+
+/// Logs Ada in, as far as where the callback leads.
+async fn log_in<'a>(browser: &'a mut Browser, path: &str) -> Page<'a> {
+    let form = browser.get(path).await.follow_all().await.form_at("form.people");
+    // To the callback, which redirects.
+    let arrived = form.submit().await.follow().await;
+    assert_eq!((arrived.url.path(), arrived.status.as_u16()), ("/callback", 303), "{arrived:?}");
+    arrived.follow_all().await
+}
+
+/// Logs Ada in and reads the key that she is shown.
+async fn api_key(browser: &mut Browser) -> String {
+    let page = log_in(browser, "/login?connection=github").await;
+    assert_eq!(page.read("h1").as_deref(), Some("Your API key"));
+    page.read("#token").expect("the token is shown").split_whitespace().collect()
+}
+
+/// `/protected`, as a program asks it.
+async fn call_api(deployment: &Deployment, token: &str) -> (u16, Value) {
+    let request = deployment.api().http_client().get(format!("{ORIGIN}/protected"));
+    let answer = request.bearer_auth(token).send().await.expect("it is answered");
+    (answer.status().as_u16(), answer.json().await.expect("JSON"))
+}
+
+/// In CI, what `sam build` left. The test says which, for a story told on other programs proves
+/// nothing about them.
+#[tokio::test]
+async fn says_whose_programs_the_stories_are_told_on() {
+    let deployment = deployment(1).await;
+    println!("the deployed functions are {}", deployment.artifacts());
+    for function in deployment.lambda().functions() {
+        println!("{}: {}", function.name, function.bootstrap.display());
+    }
+    let names: Vec<_> = deployment.lambda().functions().map(|function| &*function.name).collect();
+    assert_eq!(names, FUNCTIONS);
+}
+
+#[tokio::test]
+async fn log_in_call_protected_and_log_out() {
+    let deployment = deployment(1).await;
+    let mut browser = deployment.browser();
+    let page = browser.get("/").await;
+    assert_eq!(page.read("h1").as_deref(), Some("Log in"));
+    // The login page needs the provider's list of login methods, and no secret.
+    assert_eq!(deployment.secrets().reads(), 0);
+
+    // The base URL is the API's own domain, as the request context names it.
+    let mut tab = browser.clone();
+    let request = tab.get("/login?connection=github").await.location().expect("a redirect");
+    let parameters: Vec<_> = request.query_pairs().collect();
+    assert!(parameters.contains(&("redirect_uri".into(), format!("{ORIGIN}/callback").into())));
+
+    let token = api_key(&mut browser).await;
+    assert!(browser.cookie(SESSION).is_some_and(|secret| secret.len() == 43));
+    assert_eq!(browser.cookie_names(), [SESSION], "no login cookie is left");
+    let (status, claims) = call_api(&deployment, &token).await;
+    assert_eq!((status, &claims["email"]), (200, &json!("ada@example.com")));
+    let by_cookie = browser.fetch(Method::GET, "/protected", &[]).await;
+    assert_eq!((by_cookie.status.as_u16(), by_cookie.json()), (200, claims));
+
+    // Each function has read the secrets that are its own, and once.
+    let secrets = deployment.secrets();
+    assert_eq!((secrets.reads_of(SECRET_KEY_ARN), secrets.reads_of(CLIENT_SECRET_ARN)), (2, 1));
+
+    let form = browser.get("/").await.form_at("form[action='/logout']");
+    let left = form.submit().await.follow_all().await;
+    let left = if left.url.path() == "/signed-out" {
+        left
+    } else {
+        left.form().submit().await.follow_all().await
+    };
+    assert_eq!(
+        left.url.as_str().split('?').next(),
+        Some("https://abc123.execute-api.eu-central-1.amazonaws.com/signed-out")
+    );
+    assert_eq!(left.read("h1").as_deref(), Some("You are logged out"));
+    assert_eq!(browser.cookie_names(), [""; 0]);
+    let (status, refusal) = call_api(&deployment, &token).await;
+    assert_eq!((status, &refusal["code"]), (401, &json!("session_ended")));
+    assert_eq!(refusal["message"], "Good token, bad session");
+    for function in FUNCTIONS {
+        assert_eq!(deployment.lambda().served(function).len(), 1, "{function}");
+    }
+}
+
+#[tokio::test]
+async fn r104_a_logout_elsewhere_counts_and_a_forged_one_does_not() {
+    let deployment = deployment(1).await;
+    let mut browser = deployment.browser();
+    let token = api_key(&mut browser).await;
+
+    let forged = browser.show("https://evil.example/").post_form("/logout", &[("a", "1")]).await;
+    assert_eq!(
+        (forged.status.as_u16(), forged.read("h1")),
+        (403, Some("You were not logged out".to_owned()))
+    );
+    let asked = browser.show("https://evil.example/").get("/logout").await;
+    assert_eq!((asked.status.as_u16(), asked.read("h1")), (200, Some("Log out?".to_owned())));
+    assert_eq!(call_api(&deployment, &token).await.0, 200);
+
+    let request = deployment.api().http_client().post(format!("{ORIGIN}/logout"));
+    let elsewhere = request.bearer_auth(&token).send().await.expect("it is answered");
+    assert_eq!(elsewhere.status(), 200);
+    assert_eq!(call_api(&deployment, &token).await.1["message"], "Good token, bad session");
+    let by_cookie = browser.fetch(Method::GET, "/protected", &[]).await;
+    assert_eq!(
+        (by_cookie.status.as_u16(), &by_cookie.json()["code"]),
+        (401, &json!("session_ended"))
+    );
+    assert_eq!(browser.get("/").await.read("h1").as_deref(), Some("Log in"));
+}
+
+/// By API Gateway's `cookies`: joined in one header they would be one cookie with a strange value.
+#[tokio::test]
+async fn r159_each_cookie_arrives_as_a_header_of_its_own() {
+    let deployment = deployment(1).await;
+    let mut browser = deployment.browser();
+    // Two tabs, of which the second logs in.
+    browser.get("/login?connection=github").await;
+    let form = browser.get("/login?connection=github").await.follow().await.follow_all().await;
+    let arrived = form.form_at("form.people").submit().await.follow().await;
+    let cookies: Vec<_> = arrived.headers.get_all(SET_COOKIE).iter().cloned().collect();
+    let names: Vec<_> = cookies
+        .iter()
+        .map(|cookie| cookie.to_str().expect("ASCII").split('=').next().expect("a name"))
+        .collect();
+    assert!(names.len() == 2 && names.contains(&SESSION), "{names:?}");
+    assert!(names.iter().any(|name| name.starts_with("__Host-login.")), "{names:?}");
+    for cookie in &cookies {
+        let cookie = cookie.to_str().expect("ASCII");
+        for attribute in ["Secure", "HttpOnly", "SameSite=Lax", "Path=/"] {
+            assert!(cookie.split("; ").any(|found| found == attribute), "{cookie}");
+        }
+        assert!(!cookie.contains(','), "{cookie}");
+    }
+    let mut kept = browser.cookie_names();
+    kept.sort_unstable();
+    assert!(
+        kept.len() == 2 && kept[0].starts_with("__Host-login.") && kept[1] == SESSION,
+        "{kept:?}"
+    );
+}
+
+#[tokio::test]
+async fn methods_and_paths_that_are_nobodys_are_answered_by_the_functions() {
+    let deployment = deployment(1).await;
+    let mut browser = deployment.browser();
+    for (path, allow) in [
+        ("/", "GET, HEAD"),
+        ("/login", "GET"),
+        ("/callback", "GET"),
+        ("/protected", "GET, HEAD, OPTIONS"),
+        ("/logout", "GET, HEAD, POST, OPTIONS"),
+        ("/signed-out", "GET, HEAD"),
+    ] {
+        for method in [Method::PUT, Method::from_bytes(b"BREW").expect("a method")] {
+            let refused = browser.fetch(method.clone(), path, &[]).await;
+            assert_eq!(refused.status, 405, "{method} {path}: {refused:?}");
+            assert_eq!(refused.header("allow"), Some(allow), "{method} {path}");
+            assert_eq!(refused.json()["code"], "method_not_allowed");
+        }
+    }
+    for path in ["/protected/", "/Protected", "/protected.json", "/prod/protected", "/favicon.ico"]
+    {
+        let page = browser.get(path).await;
+        assert_eq!((page.status.as_u16(), page.header("allow")), (404, None), "{path}");
+        assert!(page.read("h1").is_some(), "{path}: {page:?}");
+        let refused = browser.fetch(Method::GET, path, &[]).await;
+        assert_eq!((refused.status.as_u16(), &refused.json()["code"]), (404, &json!("not_found")));
+    }
+}
+
+#[tokio::test]
+async fn head_is_get_without_a_body() {
+    let deployment = deployment(1).await;
+    let mut browser = deployment.browser();
+    api_key(&mut browser).await;
+    for path in ["/", "/protected", "/logout", "/signed-out", "/nowhere"] {
+        let get = browser.fetch(Method::GET, path, &[]).await;
+        let expected = (get.status, get.header("content-type").map(str::to_owned));
+        assert!(!get.body.is_empty(), "{path}");
+        let head = browser.fetch(Method::HEAD, path, &[]).await;
+        assert_eq!(
+            (head.status, head.header("content-type").map(str::to_owned)),
+            expected,
+            "{path}"
+        );
+        assert!(head.body.is_empty(), "{path}");
+    }
+}
+
+/// API Gateway joins them by a comma; the functions read the query as it was sent.
+#[tokio::test]
+async fn r022_a_parameter_that_comes_twice_is_refused() {
+    let deployment = deployment(1).await;
+    let mut browser = deployment.browser();
+    let login = browser.get("/login?connection=github&connection=google-oauth2").await;
+    assert_eq!(login.status, 400);
+    assert_eq!(login.read("h1").as_deref(), Some("This login link is not usable"));
+    let form = browser.get("/login?connection=github").await.follow().await.follow_all().await;
+    let back = form.form_at("form.people").submit().await.location().expect("a redirect");
+    let doubled = browser.get(&format!("{back}&code=other")).await;
+    assert_eq!(doubled.status, 400, "{doubled:?}");
+    assert_eq!(browser.cookie(SESSION), None);
+    // What was refused for its shape has used nothing up.
+    assert_eq!(browser.get(back.as_str()).await.status, 303);
+    assert!(browser.cookie(SESSION).is_some());
+}
+
+/// Forms arrive in base64, and a body may be larger than anything a form needs.
+#[tokio::test]
+async fn bodies_are_taken_up_to_a_limit() {
+    let deployment = deployment(1).await;
+    let mut browser = deployment.browser();
+    let token = api_key(&mut browser).await;
+    let form = |size: usize| {
+        Request::post("/logout")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("accept", "application/json")
+            .header("origin", ORIGIN)
+            .header("sec-fetch-site", "same-origin")
+            .header("sec-fetch-mode", "cors")
+            .body(Bytes::from(vec![b'a'; size]))
+            .expect("a request")
+    };
+    let refused = browser.send(form(1024 * 1024 + 1)).await;
+    assert_eq!((refused.status.as_u16(), &refused.json()["code"]), (413, &json!("body_too_large")));
+    assert_eq!(call_api(&deployment, &token).await.0, 200);
+    let accepted = browser.send(form(1024 * 1024)).await;
+    assert_eq!((accepted.status.as_u16(), &accepted.json()["code"]), (200, &json!("signed_out")));
+    assert_eq!(call_api(&deployment, &token).await.0, 401);
+}
+
+/// What one process wrote another reads at once, and what one ended is dead to all.
+#[tokio::test]
+async fn three_processes_of_each_function_are_one_bundle() {
+    let deployment = deployment(3).await;
+    for function in FUNCTIONS {
+        deployment.lambda().warm(function, 3).await;
+    }
+    let mut logins = JoinSet::new();
+    for _ in 0..6 {
+        let mut browser = deployment.browser();
+        logins.spawn(async move { (api_key(&mut browser).await, browser) });
+    }
+    let mut people = logins.join_all().await;
+    for _ in 0..3 {
+        for (token, _) in &people {
+            assert_eq!(call_api(&deployment, token).await.0, 200);
+        }
+    }
+    let (_, leaving) = &mut people[0];
+    let left = leaving.fetch(Method::POST, "/logout", &[]).await;
+    assert_eq!(left.json()["code"], "signed_out");
+    for _ in 0..3 {
+        assert_eq!(
+            call_api(&deployment, &people[0].0).await.1["message"],
+            "Good token, bad session"
+        );
+        assert_eq!(call_api(&deployment, &people[1].0).await.0, 200);
+    }
+    for function in FUNCTIONS {
+        let served = deployment.lambda().served(function);
+        assert_eq!(served.len(), 3, "{function}: {served:?}");
+        if function != "logout" {
+            assert!(!served.contains(&0), "{function}: {served:?}");
+        }
+    }
+}
+
+/// Neither in what a function is given nor in what it prints.
+#[tokio::test]
+async fn r173_r179_no_secret_is_in_an_environment_or_in_a_log() {
+    let deployment = deployment(1).await;
+    let mut browser = deployment.browser();
+    let token = api_key(&mut browser).await;
+    let cookie = browser.cookie(SESSION).expect("a session").to_owned();
+    browser.get("/callback?code=a-code-that-is-nobodys&state=a-state-that-is-nobodys").await;
+    call_api(&deployment, &token).await;
+    browser.fetch(Method::POST, "/logout", &[]).await;
+
+    let secrets = [("the client secret", CLIENT_SECRET), ("the secret key", SECRET_KEY)];
+    for function in deployment.lambda().functions() {
+        assert_absent(format!("{:?}", function.environment).as_bytes(), &secrets);
+    }
+    let log = deployment.lambda().output();
+    for event in ["login.succeeded", "login.failed", "logout.succeeded"] {
+        assert!(log.contains(&format!("\"event\":\"{event}\"")), "{event}: {log}");
+    }
+    for line in log.lines() {
+        let line: Value = serde_json::from_str(line).expect("every line is JSON");
+        assert!(line["level"].is_string(), "{line}");
+    }
+    let signature = token.rsplit('.').next().expect("a JWT has three parts");
+    let seen = [
+        ("the session", cookie.as_str()),
+        ("the token's signature", signature),
+        ("the e-mail address", "ada@example.com"),
+        ("the code", "a-code-that-is-nobodys"),
+        ("the state", "a-state-that-is-nobodys"),
+    ];
+    assert_absent(log.as_bytes(), &[&secrets[..], &seen].concat());
+}
+
+/// With all that Lambda sets, and with a provider that nobody reaches: whatever needs none works.
+#[tokio::test]
+async fn inside_lambda_the_functions_start_and_need_nobody_for_what_needs_nobody() {
+    let parameters =
+        [("AuthHost", "tenant.invalid"), ("ClientId", "client"), ("Connections", "none")];
+    let deployment = Deployment::start_inside_lambda(1, &parameters).await;
+    let mut browser = deployment.browser();
+    let page = browser.get("/").await;
+    assert_eq!((page.status.as_u16(), page.read("h1").as_deref()), (200, Some("Log in")));
+    let page = browser.get("/signed-out").await;
+    assert_eq!(
+        (page.status.as_u16(), page.read("h1").as_deref()),
+        (200, Some("You are logged out"))
+    );
+    let refused = browser.fetch(Method::GET, "/protected", &[]).await;
+    assert_eq!(
+        (refused.status.as_u16(), &refused.json()["code"]),
+        (401, &json!("authorization_header_missing"))
+    );
+    let refused = browser.get("/callback?code=c&state=s").await;
+    assert_eq!(
+        (refused.status.as_u16(), refused.read("h1").as_deref()),
+        (400, Some("This login can't be finished"))
+    );
+    assert_eq!(deployment.secrets().reads(), 0);
+}
+
+/// The development provider lets everybody in as anybody.
+#[tokio::test]
+async fn r178_inside_lambda_no_function_starts_with_a_provider_on_loopback() {
+    let parameters = [("AuthHost", "http://localhost:9100"), ("ClientId", "client")];
+    let deployment = Deployment::start_inside_lambda(1, &parameters).await;
+    let mut browser = deployment.browser();
+    for path in ["/", "/callback", "/logout", "/protected"] {
+        let refused = browser.fetch(Method::GET, path, &[]).await;
+        assert_eq!(refused.status, 500, "{path}");
+        assert_eq!(refused.json(), json!({ "message": "Internal Server Error" }));
+    }
+    let said = "\n  AUTH_HOST must use https (http is for a loopback host only)\n";
+    assert_eq!(deployment.lambda().output().matches(said).count(), 4);
+}

@@ -1,0 +1,241 @@
+use bytes::Bytes;
+use http::{Method, Request};
+use serde_json::{Value, json};
+use tests::{
+    browser::Browser,
+    http_api::{DOMAIN, HttpApi, ORIGIN, route::Route},
+    lambda::{Function, Lambda},
+};
+
+use super::lambda::echo;
+
+async fn api(keys: &[&str]) -> HttpApi {
+    api_of(keys, echo(&[])).await
+}
+
+async fn api_of(keys: &[&str], function: Function) -> HttpApi {
+    let routes = keys
+        .iter()
+        .map(|key| Route { key: key.parse().expect("a route key"), function: "echo".to_owned() });
+    HttpApi::start(routes.collect(), Lambda::new([function])).await
+}
+
+#[tokio::test]
+async fn an_event_is_as_aws_documents_it() {
+    let api = api(&["POST /my/{name}", "$default"]).await;
+    let request = api
+        .http_client()
+        .post(format!("{ORIGIN}/my/a%20path?b=2&b=%2B3&c=%20&a"))
+        .header("X-Twice", "one")
+        .header("x-twice", "two")
+        .header("Cookie", "one=1; two=2")
+        .header("Cookie", "three=3")
+        .header("User-Agent", "agent")
+        .header("X-Forwarded-For", "192.0.2.1")
+        .header("X-Forwarded-Proto", "gopher")
+        .header("Content-Type", "text/plain; charset=utf-8")
+        .body("Hello from Lambda");
+    let answer = request.send().await.expect("it is answered");
+    assert_eq!(answer.headers()["content-type"], "application/json");
+    let request_id = answer.headers()["apigw-requestid"].to_str().expect("plain text").to_owned();
+    let seen: Value = answer.json().await.expect("JSON");
+
+    let mut event = seen["event"].clone();
+    let context = &mut event["requestContext"];
+    let epoch = context["timeEpoch"].take().as_u64().expect("milliseconds");
+    let now = shared::clock::Clock::system().now().as_unix();
+    assert!((now - 10..=now).contains(&(epoch / 1_000)));
+    let time = context["time"].take().as_str().expect("a text").to_owned();
+    assert_eq!(time.chars().filter(|sign| "/: +".contains(*sign)).count(), 7, "{time}");
+    assert_eq!(context["requestId"].take(), request_id.as_str());
+    let trace = event["headers"]["x-amzn-trace-id"].take();
+    assert!(trace.as_str().is_some_and(|trace| trace.starts_with("Root=")));
+    assert_eq!(
+        event,
+        json!({
+            "version": "2.0",
+            "routeKey": "POST /my/{name}",
+            "rawPath": "/my/a path",
+            "rawQueryString": "b=2&b=%2B3&c=%20&a",
+            "cookies": ["one=1", "two=2", "three=3"],
+            "headers": {
+                "accept": "*/*",
+                "content-length": "17",
+                "content-type": "text/plain; charset=utf-8",
+                "host": DOMAIN,
+                "user-agent": "agent",
+                "x-amzn-trace-id": null,
+                "x-forwarded-for": "192.0.2.1, 127.0.0.1",
+                "x-forwarded-port": "443",
+                "x-forwarded-proto": "https",
+                "x-twice": "one,two",
+            },
+            "queryStringParameters": { "a": "", "b": "2,+3", "c": " " },
+            "pathParameters": { "name": "a path" },
+            "requestContext": {
+                "accountId": "123456789012",
+                "apiId": "abc123",
+                "domainName": DOMAIN,
+                "domainPrefix": "abc123",
+                "http": {
+                    "method": "POST",
+                    "path": "/my/a path",
+                    "protocol": "HTTP/1.1",
+                    "sourceIp": "127.0.0.1",
+                    "userAgent": "agent",
+                },
+                "requestId": null,
+                "routeKey": "POST /my/{name}",
+                "stage": "$default",
+                "time": null,
+                "timeEpoch": null,
+            },
+            "body": "Hello from Lambda",
+            "isBase64Encoded": false,
+        })
+    );
+}
+
+#[tokio::test]
+async fn a_bare_request_has_no_more_than_it_needs() {
+    let api = api(&["$default"]).await;
+    let seen: Value =
+        api.http_client().get(ORIGIN).send().await.expect("answered").json().await.expect("JSON");
+    for field in ["body", "cookies", "pathParameters", "queryStringParameters"] {
+        assert_eq!(seen["event"].get(field), None, "{field}");
+    }
+    assert_eq!(seen["event"]["rawQueryString"], "");
+    assert_eq!(seen["event"]["routeKey"], "$default");
+    assert_eq!(seen["event"]["isBase64Encoded"], false);
+}
+
+#[tokio::test]
+async fn a_body_is_text_by_its_type_alone() {
+    let api = api(&["$default"]).await;
+    for (content_type, body, expected) in [
+        (Some("text/html"), &b"<p>"[..], Some("<p>")),
+        (Some("application/json; charset=utf-8"), b"{}", Some("{}")),
+        (Some("application/xml"), b"<a/>", Some("<a/>")),
+        (Some("application/javascript"), b"a()", Some("a()")),
+        (Some("application/x-www-form-urlencoded"), b"a=1", None),
+        (Some("application/problem+json"), b"{}", None),
+        (Some("image/png"), b"\x89PNG", None),
+        (None, b"text", None),
+    ] {
+        let mut request = api.http_client().post(ORIGIN).body(body);
+        if let Some(content_type) = content_type {
+            request = request.header("content-type", content_type);
+        }
+        let seen: Value = request.send().await.expect("answered").json().await.expect("JSON");
+        let event = &seen["event"];
+        assert_eq!(event["isBase64Encoded"], expected.is_none(), "{content_type:?}");
+        if let Some(expected) = expected {
+            assert_eq!(event["body"], expected, "{content_type:?}");
+        }
+    }
+    let form = api.http_client().post(ORIGIN).form(&[("a", "ä")]);
+    let seen: Value = form.send().await.expect("answered").json().await.expect("JSON");
+    assert_eq!(seen["event"]["body"], "YT0lQzMlQTQ=");
+}
+
+/// What a function answers, and what the client gets.
+#[tokio::test]
+async fn an_answer_is_read_as_aws_documents_it() {
+    let api = api(&["$default"]).await;
+    let ask = async |answer: Value| {
+        let request = api.http_client().post(format!("{ORIGIN}/answer")).json(&answer);
+        let answer = request.send().await.expect("answered");
+        let cookies = answer.headers().get_all("set-cookie").iter().cloned().collect::<Vec<_>>();
+        let content_type = answer.headers()["content-type"].clone();
+        let status = answer.status().as_u16();
+        (status, content_type, cookies, answer.bytes().await.expect("a body"))
+    };
+
+    let (status, content_type, cookies, body) = ask(json!({
+        "statusCode": 201,
+        "headers": { "Content-Type": "image/png" },
+        "cookies": ["a=1; Secure", "b=2"],
+        "body": "iVBORw==",
+        "isBase64Encoded": true,
+    }))
+    .await;
+    assert_eq!((status, content_type.as_bytes()), (201, &b"image/png"[..]));
+    assert_eq!(cookies, ["a=1; Secure", "b=2"]);
+    assert_eq!(body, &b"\x89PNG"[..]);
+
+    let (status, content_type, _, body) = ask(json!({ "statusCode": 200, "body": "plain" })).await;
+    assert_eq!((status, content_type.as_bytes()), (200, &b"text/plain;charset=UTF-8"[..]));
+    assert_eq!(body, "plain");
+
+    let (status, content_type, _, body) = ask(json!({ "message": "hello" })).await;
+    assert_eq!((status, content_type.as_bytes()), (200, &b"application/json"[..]));
+    assert_eq!(body, r#"{"message":"hello"}"#);
+
+    for wrong in [
+        json!({ "statusCode": "two hundred" }),
+        json!({ "statusCode": 99 }),
+        json!({ "statusCode": 200, "body": { "a": 1 } }),
+        json!({ "statusCode": 200, "headers": { "a b": "c" } }),
+        json!({ "statusCode": 200, "headers": { "a": ["c"] } }),
+        json!({ "statusCode": 200, "cookies": "a=1" }),
+        json!({ "statusCode": 200, "body": "%", "isBase64Encoded": true }),
+    ] {
+        let (status, _, _, body) = ask(wrong.clone()).await;
+        assert_eq!((status, body), (500, INTERNAL.into()), "{wrong}");
+    }
+}
+
+const INTERNAL: &str = r#"{"message":"Internal Server Error"}"#;
+
+#[tokio::test]
+async fn failures_behind_the_gateway_look_alike() {
+    let api = api(&["$default"]).await;
+    for path in ["/fail", "/exit"] {
+        let answer =
+            api.http_client().get(format!("{ORIGIN}{path}")).send().await.expect("answered");
+        assert_eq!(answer.status(), 500, "{path}");
+        assert_eq!(answer.text().await.expect("a body"), INTERNAL, "{path}");
+    }
+    let api = api_of(&["$default"], echo(&[("BEGIN", "exit")])).await;
+    let answer = api.http_client().get(ORIGIN).send().await.expect("answered");
+    assert_eq!(answer.status(), 500);
+}
+
+#[tokio::test]
+async fn what_reaches_no_function_is_answered_by_the_gateway() {
+    let api = api(&["GET /known"]).await;
+    let mut browser = Browser::in_front_of(&api);
+    for (method, path) in [(Method::GET, "/"), (Method::POST, "/known"), (Method::HEAD, "/known")] {
+        let page = browser.fetch(method.clone(), path, &[]).await;
+        assert_eq!(page.status, 404, "{method} {path}");
+        if method != Method::HEAD {
+            assert_eq!(page.text(), r#"{"message":"Not Found"}"#);
+        }
+    }
+    let request = |headers: usize, body: usize| {
+        let request = Request::get("/known").header("x-long", "a".repeat(headers));
+        request.body(Bytes::from(vec![b'a'; body])).expect("a request")
+    };
+    let too_long = browser.send(request(10_240, 0)).await;
+    assert_eq!(too_long.status, 431);
+    let too_large = browser.send(request(0, 10 * 1024 * 1024 + 1)).await;
+    assert_eq!(too_large.status, 413);
+    assert_eq!(too_large.text(), r#"{"message":"Request Entity Too Large"}"#);
+    assert!(api.lambda().served("echo").is_empty());
+    assert_eq!(browser.send(request(9_000, 10)).await.status, 200);
+}
+
+#[tokio::test]
+async fn only_who_knows_the_certificate_gets_through() {
+    let api = api(&["$default"]).await;
+    let known = api.http_client();
+    let stranger = reqwest::Client::builder()
+        .resolve(DOMAIN, api.address())
+        .tls_certs_only([])
+        .no_proxy()
+        .build()
+        .expect("a client");
+    let refused = stranger.get(ORIGIN).send().await.expect_err("the certificate is unknown");
+    assert!(refused.is_connect(), "{refused:?}");
+    assert_eq!(known.get(ORIGIN).send().await.expect("answered").status(), 200);
+}
