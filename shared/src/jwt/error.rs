@@ -99,13 +99,13 @@ impl TokenError {
             Self::IssuedInFuture | Self::NotYetValid => "token_not_yet_valid",
             Self::IssuedTooLongAgo => "token_too_old",
             Self::MissingClaim(_) => "token_missing_claim",
-            // Only a login asks for the first three, and answers in words of its own.
+            // Only a login or a refresh asks for the first four, and answers in words of its own.
             Self::AccessTokenHashMismatch
             | Self::AuthenticationTooOld
             | Self::NonceMismatch
+            | Self::OtherLogin(_)
             | Self::MistypedClaim(_) => "token_invalid_claim",
             Self::Opaque => "token_opaque",
-            Self::OtherLogin(_) => "token_other_login",
             Self::TypeNotAllowed | Self::WrongKind => "token_type_not_allowed",
             Self::UnknownKey => "token_unknown_key",
         }

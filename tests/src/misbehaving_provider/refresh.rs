@@ -138,15 +138,18 @@ impl MisbehavingProvider {
 
     /// As Auth0 makes them: without `nonce` and `sid`.
     fn refreshed_tokens(&self, grant: &Grant) -> Value {
-        let changes = &self.state().refreshing;
+        let (changes, access_token_changes) = {
+            let refreshing = &self.state().refreshing;
+            (refreshing.claims.clone(), refreshing.access_token_claims.clone())
+        };
         let access_token = match grant.request.get("audience") {
-            Some(audience) => self.access_token(grant.user, audience, &changes.access_token_claims),
+            Some(audience) => self.access_token(grant.user, audience, &access_token_changes),
             None => format!("opaque-{}", Random::system().token()),
         };
         let mut claims = self.id_token_claims(grant.user);
         claims["at_hash"] = at_hash(&access_token).into();
         change(&mut claims, &json!({ "sid": null }));
-        change(&mut claims, &changes.claims);
+        change(&mut claims, &changes);
         json!({
             "access_token": access_token,
             "id_token": TEST_KEY.sign(&claims),

@@ -90,7 +90,11 @@ fn r140_the_table_of_errors_is_that_of_the_sources() {
                     .map(str::to_owned),
             );
         }
-        for (start, end) in [("code: \"", "\""), ("Self::unavailable(\n            \"", "\"")] {
+        for (start, end) in [
+            ("code: \"", "\""),
+            ("unavailable(\n            \"", "\""),
+            ("unavailable(\n                \"", "\""),
+        ] {
             codes.extend(between(&source, start, end).map(str::to_owned));
         }
         let named = between(&source, "fn code(&self) -> &'static str {", "\n    }");
