@@ -1,5 +1,6 @@
 //! What the stories stand on, on its own.
 
+mod artifacts;
 mod browser;
 mod certified_provider;
 mod chromium;
