@@ -4,6 +4,7 @@ mod artifacts;
 mod browser;
 mod certified_provider;
 mod chromium;
+mod deployment;
 mod http_api;
 mod lambda;
 mod process;
