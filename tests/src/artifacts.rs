@@ -1,6 +1,10 @@
 //! The functions' programs: what `sam build` left, or what cargo builds of the same code.
 
-use std::{env, fmt, path::PathBuf, process::Command};
+use std::{
+    env, fmt,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use crate::{project, template::Function, watch::prepare};
 
@@ -22,21 +26,30 @@ impl Artifacts {
     ///
     /// # Panics
     ///
-    /// When the environment names a folder in which the program of a function is missing, and when
-    /// the build fails. Nothing else is taken in its place: a story that is told on other programs
-    /// than it says proves nothing.
+    /// As [`Self::built`] does, and when the build fails.
     #[must_use]
     pub fn of(functions: &[Function]) -> Self {
-        let artifacts = match env::var_os(VARIABLE).filter(|folder| !folder.is_empty()) {
-            Some(folder) => Self::Built(project().join(folder)),
+        match env::var_os(VARIABLE).filter(|folder| !folder.is_empty()) {
+            Some(folder) => Self::built(&project().join(folder), functions),
             None => {
                 build(&functions.iter().map(|function| &*function.binary).collect::<Vec<_>>());
                 Self::Cargo(folder())
             }
-        };
+        }
+    }
+
+    /// What `sam build` left in this folder.
+    ///
+    /// # Panics
+    ///
+    /// When the program of a function is missing. Nothing else is taken in its place: a story that is
+    /// told on other programs than it says proves nothing.
+    #[must_use]
+    pub fn built(folder: &Path, functions: &[Function]) -> Self {
+        let artifacts = Self::Built(folder.to_owned());
         for function in functions {
             let bootstrap = artifacts.bootstrap(function);
-            assert!(bootstrap.is_file(), "{} is missing ({artifacts})", bootstrap.display());
+            assert!(bootstrap.is_file(), "{} is missing: run `sam build`", bootstrap.display());
         }
         artifacts
     }

@@ -141,7 +141,7 @@ async fn r042_a_refused_code_and_a_busy_provider_are_told_apart_and_nothing_is_r
     for (status, error) in [(400, "invalid_grant"), (403, "invalid_grant"), (401, "invalid_client")]
     {
         site.provider().set_token_endpoint(Endpoint::Refuses(status, error));
-        is_not_redeemed(&site, 400, &format!("the provider refused the code: {error}")).await;
+        is_not_redeemed(&site, 400, &format!("the provider refused the grant: {error}")).await;
     }
     for status in [429, 500, 502, 503] {
         site.provider().set_token_endpoint(Endpoint::Refuses(status, "too_many_requests"));

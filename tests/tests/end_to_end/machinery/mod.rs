@@ -1,8 +1,10 @@
 //! What the stories stand on, on its own.
 
+mod artifacts;
 mod browser;
 mod certified_provider;
 mod chromium;
+mod deployment;
 mod http_api;
 mod lambda;
 mod process;
