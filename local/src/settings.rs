@@ -67,12 +67,14 @@ impl LocalRun {
         // As a browser writes it: in lower case, and without the port that http implies.
         let base_url = Issuer::parse(&address).map_or(address, |origin| origin.origin());
         assume(settings, "BASE_URL", base_url.clone(), &base_url);
-        assume(
-            settings,
-            "SECRET_KEY",
-            random.token(),
-            "a random one, so logins under way end with this process",
-        );
+        if !settings.is_set("SECRET_KEY_ARN") {
+            assume(
+                settings,
+                "SECRET_KEY",
+                random.token(),
+                "a random one, so logins under way end with this process",
+            );
+        }
         assume(
             settings,
             "SESSION_STORE",
@@ -255,6 +257,14 @@ mod tests {
         ])
         .unwrap();
         assert!(run.provider.is_none());
+    }
+
+    /// Whoever names a key hears what is wrong with that, and nothing of one that nobody set.
+    #[test]
+    fn no_key_is_assumed_beside_one_that_is_named() {
+        let arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:key-AbCdEf";
+        let message = run(&[("SECRET_KEY_ARN", arn)]).unwrap_err();
+        assert!(!message.contains("must not be set beside"), "{message}");
     }
 
     #[test]
