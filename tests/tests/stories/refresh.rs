@@ -2,7 +2,6 @@
 
 use std::{
     net::SocketAddr,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -374,6 +373,30 @@ async fn a_provider_that_does_not_rotate_is_refreshed_with_the_same_token() {
     assert_eq!(site.provider().last_token_request()["refresh_token"], first);
 }
 
+/// R130: Auth0's refreshed ID tokens have no `sid`.
+#[tokio::test]
+async fn r130_a_refreshed_session_is_ended_by_the_sid_of_its_login() {
+    let site = site().await;
+    site.provider().change_claims(json!({ "sid": "session-of-the-login" }));
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    for _ in 0..2 {
+        site.pass(100);
+        assert_eq!(visitor.refresh().await.status(), 200);
+    }
+    let sid = json!({ "sid": "session-of-the-login", "sub": null });
+    let token = site.provider().logout_token(ADA, &sid);
+    assert_eq!(site.post_logout_token(&token).await.status(), 200);
+    visitor.fetch("/protected").await.is_json(401, "session_ended");
+
+    // And so is the provider's session named, where the browser goes to end it.
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let id_token = site.provider().last_token_response()["id_token"].clone();
+    site.pass(100);
+    visitor.refresh().await;
+    let answer = visitor.submit("/logout").await;
+    assert!(answer.location().contains(id_token.as_str().unwrap()), "{answer:?}");
+}
+
 /// R137: whichever way it ends.
 #[tokio::test]
 async fn r137_a_session_that_ends_while_it_is_refreshed_stays_ended() {
@@ -622,7 +645,10 @@ async fn r173_r175_what_became_of_a_refresh_is_logged_without_its_tokens() {
         assert_absent(log.text().as_bytes(), &[("a refresh token", token.as_str().unwrap())]);
     }
     let log = log.text();
-    assert_absent(log.as_bytes(), &[("the client secret", CLIENT_SECRET), ("the subject", ADA.subject)]);
+    assert_absent(
+        log.as_bytes(),
+        &[("the client secret", CLIENT_SECRET), ("the subject", ADA.subject)],
+    );
 }
 
 /// R98, R101: a refresh token is in nobody's hands but the provider's and ours.
