@@ -4,4 +4,6 @@
 pub mod backends;
 pub mod bundle;
 pub mod identity_provider;
+#[cfg(feature = "operator")]
+pub mod operator;
 pub mod settings;

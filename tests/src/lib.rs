@@ -8,6 +8,7 @@ pub mod answer;
 pub mod browser;
 pub mod certified_provider;
 pub mod chromium;
+pub mod listener;
 pub mod misbehaving_provider;
 pub mod observed_store;
 pub mod page;

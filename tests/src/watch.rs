@@ -40,7 +40,7 @@ const SETTINGS: &[&str] = &[
 pub struct Watch {
     process: Process,
     /// What the deployed form needs beside it.
-    _backends: Option<Backends>,
+    backends: Option<Backends>,
     base_url: String,
 }
 
@@ -93,7 +93,7 @@ impl Watch {
     ) -> Result<Self, String> {
         let mut watch = Self {
             process: Process::start(&format!("watch-{port}"), command),
-            _backends: backends,
+            backends,
             base_url: format!("http://localhost:{port}"),
         };
         watch.first_answer().await?;
@@ -110,6 +110,17 @@ impl Watch {
     #[must_use]
     pub fn output(&self) -> String {
         self.process.output()
+    }
+
+    /// What finds the table of the deployed form, as its functions are told it.
+    #[must_use]
+    pub fn environment(&self) -> Vec<(String, String)> {
+        let backends = self.backends.as_ref().expect("it is the deployed form");
+        let text = std::fs::read_to_string(&backends.environment).expect("the file is there");
+        let variables = text.lines().filter_map(|line| line.split_once('='));
+        variables
+            .map(|(name, value)| (name.to_owned(), value.trim_matches('"').to_owned()))
+            .collect()
     }
 
     /// How many processes of this function have been started.

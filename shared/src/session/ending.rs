@@ -26,8 +26,8 @@ pub struct Ending {
 pub struct Progress {
     /// The sessions that were found so far.
     pub found: usize,
-    /// Of those, the ones that have ended.
-    pub ended: usize,
+    /// Of those, the ones that are done with.
+    pub done: usize,
 }
 
 impl Ending {
@@ -119,11 +119,11 @@ impl Ending {
     ) -> Result<(), StoreError> {
         let mut keys = store.sessions_of(self.selection, now).await?;
         keys.retain(|key| known.insert(*key));
-        let mut progress = Progress { found: known.len(), ended: known.len() - keys.len() };
+        let mut progress = Progress { found: known.len(), done: known.len() - keys.len() };
         report(progress);
         for keys in keys.chunks(SESSIONS_PER_REPORT) {
             store.end_all(keys, now).await?;
-            progress.ended += keys.len();
+            progress.done += keys.len();
             report(progress);
         }
         Ok(())
@@ -261,7 +261,7 @@ mod tests {
             create(&store, &format!("{index}"), owner("ada"), NOW).await.unwrap();
         }
         let told = Mutex::new(Vec::new());
-        let report = |Progress { found, ended }| told.lock().unwrap().push((found, ended));
+        let report = |Progress { found, done }| told.lock().unwrap().push((found, done));
         let ending = Ending::everywhere(Digest::of("ada"), NOW);
         assert_eq!(ending.carry_out(&store, NOW, report).await.unwrap(), 250);
         assert_eq!(told.into_inner().unwrap(), [(250, 0), (250, 100), (250, 200), (250, 250)]);

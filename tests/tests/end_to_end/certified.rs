@@ -9,6 +9,7 @@ use shared::{clock::Clock, config::Settings, random::Random, request::Function, 
 use tests::{
     browser::Browser,
     certified_provider::{CertifiedProvider, Client, Spoilt},
+    listener::Listener,
     page::Page,
 };
 
@@ -16,7 +17,10 @@ const BASE_URL: &str = "http://localhost:9000";
 
 /// The provider, and a browser in front of the bundle that is registered with it.
 async fn registered() -> (CertifiedProvider, Browser) {
-    let client = Client::at(BASE_URL);
+    // The provider reaches the bundle, which browsers reach in this process, on a port of its own.
+    let listener = Listener::bind().await;
+    let mut client = Client::at(BASE_URL);
+    client.backchannel_logout = Some(listener.url("/backchannel-logout"));
     let provider = CertifiedProvider::start(&client).await;
     let mut settings = Settings::from_values([
         ("AUTH_HOST", provider.auth_host().to_owned()),
@@ -32,10 +36,12 @@ async fn registered() -> (CertifiedProvider, Browser) {
         (BundleConfig::from_settings(&mut settings), Seams::from_settings(&mut settings));
     settings.finish().expect("the settings are good");
     let bundle = Arc::new(Bundle::new(config.expect("read"), &seams.expect("read")));
-    let browser = Browser::in_process(BASE_URL, move |request| {
+    let answer = move |request| {
         let bundle = Arc::clone(&bundle);
         async move { bundle.handle(request, Clock::system().now()).await }
-    });
+    };
+    listener.serve(answer.clone());
+    let browser = Browser::in_process(BASE_URL, answer);
     (provider, browser)
 }
 
@@ -76,6 +82,28 @@ async fn log_in_call_protected_and_log_out_of_both() {
     let served = provider.served().await;
     assert_eq!(served.get("/oauth/token"), Some(&1));
     assert_eq!(served.get("/.well-known/jwks.json"), Some(&1), "the keys are fetched once");
+}
+
+/// A real logout token, of a provider that nobody here wrote.
+#[tokio::test]
+async fn r114_whoever_signs_out_at_the_provider_is_logged_out_here_too() {
+    let (provider, mut browser) = registered().await;
+    let token = shown_token(&log_in(&mut browser).await);
+    // Another session at the provider, of the same user.
+    let mut elsewhere = browser.clone();
+    elsewhere.clear_cookies();
+    let other = shown_token(&log_in(&mut elsewhere).await);
+    assert_eq!(ask(&mut browser, &token).await.0, 200);
+
+    let sign_out = format!("{}oidc/logout", provider.issuer());
+    let confirmation = browser.get(&sign_out).await.follow_all().await;
+    let left = confirmation.form().press("Sign out").await.follow_all().await;
+    assert_eq!(left.read("h1").as_deref(), Some("Signed out"));
+    let (status, refusal) = ask(&mut browser, &token).await;
+    assert_eq!((status, &refusal["code"]), (401, &json!("session_ended")));
+    assert_eq!(refusal["message"], "Good token, bad session");
+    assert_eq!(browser.get("/").await.read("h1").as_deref(), Some("Log in"));
+    assert_eq!(ask(&mut elsewhere, &other).await.0, 200);
 }
 
 #[tokio::test]

@@ -6,4 +6,5 @@ mod certified;
 mod certified_refresh;
 mod chromium;
 mod machinery;
+mod operator;
 mod processes;

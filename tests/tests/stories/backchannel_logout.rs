@@ -1,8 +1,7 @@
 //! `/backchannel-logout`: the provider ends sessions.
 
-use axum::{Router, body::Bytes, extract::State, routing::post};
 use base64::{Engine, prelude::BASE64_STANDARD};
-use http::{HeaderMap, Method, Request};
+use http::Method;
 use local::identity_provider::{IdentityProvider, Options, Surroundings};
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -12,6 +11,7 @@ use shared::{
 };
 use tests::{
     answer::Answer,
+    listener::Listener,
     misbehaving_provider::{ADA, GRACE, Signature},
     site::{CLIENT_ID, CLIENT_SECRET, FORM, MovedClock, ORIGIN, Site},
     visitor::{SESSION, Visitor},
@@ -364,31 +364,14 @@ async fn r129_a_login_that_is_overtaken_by_its_logout_begins_no_session() {
     }
 }
 
-/// A provider speaks real HTTP; what it posts is handed to the site.
-async fn listen() -> (tokio::net::TcpListener, String) {
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let uri = format!("http://{}{PATH}", listener.local_addr().unwrap());
-    (listener, uri)
-}
-
-fn serve(listener: tokio::net::TcpListener, site: Site) {
-    let take = async |State(site): State<Site>, headers: HeaderMap, body: Bytes| {
-        let mut request = Request::post(PATH).body(body).unwrap();
-        *request.headers_mut() = headers;
-        site.answer(request, site.now()).await.map(axum::body::Body::from)
-    };
-    let router = Router::new().route(PATH, post(take)).with_state(site);
-    tokio::spawn(async move { axum::serve(listener, router).await });
-}
-
 /// The development provider's own logout tokens, to its administrator's button.
 #[tokio::test]
 async fn r114_the_development_provider_ends_a_users_sessions() {
     let clock = MovedClock::new();
-    let (listener, uri) = listen().await;
+    let listener = Listener::bind().await;
     let mut options = Options::new(CLIENT_ID, SecretString::from(CLIENT_SECRET));
     options.redirect_uris = vec![format!("{ORIGIN}/callback")];
-    options.backchannel_logout_uri = Some(uri);
+    options.backchannel_logout_uri = Some(listener.url(PATH));
     let provider = IdentityProvider::bind(
         ([127, 0, 0, 1], 0).into(),
         options,
@@ -399,7 +382,11 @@ async fn r114_the_development_provider_ends_a_users_sessions() {
     .await
     .unwrap();
     let site = Site::at(provider.issuer(), clock, &[]);
-    serve(listener, site.clone());
+    let told = site.clone();
+    listener.serve(move |request| {
+        let site = told.clone();
+        async move { site.answer(request, site.now()).await }
+    });
     let administrator = provider.handle();
     tokio::spawn(provider.serve());
 

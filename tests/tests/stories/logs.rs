@@ -234,6 +234,46 @@ async fn r175_what_happened_has_a_name_and_a_reason() {
 }
 
 #[tokio::test]
+async fn r175_the_end_of_many_sessions_has_a_name_and_a_reason() {
+    let site = Site::start().await;
+    let mut phone = Visitor::logged_in(&site, ADA).await;
+    let mut laptop = Visitor::logged_in(&site, ADA).await;
+    let (log, _guard) = Log::capture();
+    site.store().set_index_down(true);
+    let token = site.provider().logout_token(ADA, &json!({}));
+    site.post_logout_token(&token).await;
+    phone.submit("/logout?everywhere=true").await;
+    site.store().set_index_down(false);
+    laptop.submit("/logout?everywhere=true").await;
+    site.post_logout_token(&token).await;
+    site.post_logout_token(&token).await;
+    site.post_logout_token("x").await;
+    let state = laptop.cookie("__Host-logout").unwrap().to_owned();
+    laptop.open(&format!("/signed-out?state={state}")).await;
+    let events = log.events();
+    let events: Vec<_> =
+        events.iter().map(|(event, error)| (event.as_str(), error.as_str())).collect();
+    let down = "the session store is unavailable: index arn:aws:dynamodb:secret-table";
+    let not_everywhere = format!("other sessions of the user were not ended: {down}");
+    assert_eq!(
+        events,
+        [
+            ("backchannel_logout.failed", down),
+            ("logout.succeeded", ""),
+            ("logout.failed", not_everywhere.as_str()),
+            ("logout.succeeded", ""),
+            ("logout.everywhere", ""),
+            ("backchannel_logout.succeeded", ""),
+            ("backchannel_logout.replayed", ""),
+            ("backchannel_logout.refused", "the token is opaque"),
+            ("logout.completed", ""),
+        ]
+    );
+    // R173.
+    assert_absent(&log.bytes(), &[("token", &token), ("subject", ADA.subject), ("state", &state)]);
+}
+
+#[tokio::test]
 async fn r176_what_a_client_is_told_holds_nothing_of_the_provider_or_the_store() {
     let site = Site::start().await;
     let mut answers = Vec::new();

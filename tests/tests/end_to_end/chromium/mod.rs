@@ -4,7 +4,8 @@ mod refresh;
 
 use std::time::Duration;
 
-use tests::{chromium::Chromium, watch::Watch};
+use serde_json::Value;
+use tests::{browser::Browser, chromium::Chromium, watch::Watch};
 use thirtyfour::{By, Key, WebElement, error::WebDriverResult, prelude::ElementQueryable};
 use tokio::task::JoinSet;
 
@@ -97,6 +98,58 @@ async fn tell_the_whole_job(name: &str, watch: &Watch) {
         chromium.find(By::PartialLinkText("GitHub")).await?.click().await?;
         wait_for(chromium, "button[value='ada@example.com']").await?;
         Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn r103_r114_sessions_end_everywhere_and_by_the_provider() {
+    tell_how_sessions_end("endings", &bundle().await).await;
+}
+
+#[tokio::test]
+async fn r103_r114_the_same_with_sessions_in_a_table() {
+    let watch = Watch::start_deployed(1, &[]).await;
+    tell_how_sessions_end("endings-deployed", &watch).await;
+}
+
+async fn tell_how_sessions_end(name: &str, watch: &Watch) {
+    Chromium::tell(name, async |chromium| {
+        let home = format!("{}/", watch.base_url());
+        // Another browser of the same user.
+        let mut laptop = Browser::at(watch.base_url());
+        let form = laptop.get("/login?connection=github").await.follow_all().await;
+        let form = form.form_at("form:has(input[name=email])");
+        let page = form.fill("email", "ada@example.com").submit().await.follow_all().await;
+        assert_eq!(page.read("h1").as_deref(), Some("Your API key"));
+        chromium.goto(&home).await?;
+        log_in_with(chromium, "GitHub").await?;
+        chromium
+            .find(By::Css("form[action='/logout?everywhere=true'] button"))
+            .await?
+            .click()
+            .await?;
+        wait_for_heading(chromium, "You are logged out").await?;
+        assert!(text(chromium, "main").await?.contains("here and at the identity provider"));
+        assert_eq!(laptop.get("/").await.read("h1").as_deref(), Some("Log in"));
+
+        chromium.goto(&home).await?;
+        log_in_with(chromium, "GitHub").await?;
+        let claims: Value = serde_json::from_str(&text(chromium, "#token-claims").await?)
+            .expect("the claims are JSON");
+        chromium.goto(claims["iss"].as_str().expect("an issuer")).await?;
+        // The laptop is still signed in there.
+        chromium.find(By::Css("form[action='/sessions/end'] button")).await?.click().await?;
+        chromium.query(By::XPath("//p[.='Nobody is signed in.']")).first().await?;
+        // The provider tells in the background.
+        for _ in 0..50 {
+            chromium.goto(&home).await?;
+            if heading(chromium).await? == "Log in" {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        panic!("the session goes on");
     })
     .await;
 }

@@ -1,0 +1,207 @@
+//! What an operator does with a user's sessions in a deployed table.
+//!
+//! The table knows no user: it holds digests. Whoever names a user, or a session at the provider,
+//! is found by the same digests that a login made.
+
+use std::{cmp::Reverse, sync::Arc};
+
+use shared::{
+    clock::Timestamp,
+    config::Settings,
+    issuer::Issuer,
+    random::Random,
+    session::{Ending, Progress},
+    store::{
+        SessionRow, SessionStore, StoreError,
+        dynamodb::{DynamoConfig, DynamoStore},
+        owner::{provider_session_digest, subject_digest},
+    },
+};
+
+/// Somebody with access to the table.
+#[derive(Debug)]
+pub struct Operator {
+    issuer: Issuer,
+    store: Arc<dyn SessionStore>,
+}
+
+/// Whose sessions are meant, by the provider's name for them.
+#[derive(Clone, Debug)]
+pub enum Whose {
+    /// `sub`: all sessions of a user.
+    Subject(String),
+    /// `sid`: those of one session at the provider.
+    ProviderSession(String),
+}
+
+impl Operator {
+    /// Reads what finds the table (`SESSION_TABLE`, `AWS_REGION`, the `AWS_…` credentials), and the
+    /// issuer from `AUTH_HOST` unless it is given.
+    pub fn from_settings(settings: &mut Settings, issuer: Option<Issuer>) -> Option<Self> {
+        let issuer = match issuer {
+            Some(issuer) => Some(issuer),
+            None => {
+                let what = "the tenant's domain or custom domain, or use --issuer";
+                settings.required("AUTH_HOST", what, Issuer::parse)
+            }
+        };
+        let config = DynamoConfig::from_settings(settings);
+        let (issuer, config) = (issuer?, config?);
+        match DynamoStore::new(config, Random::system()) {
+            Ok(store) => Some(Self { issuer, store: Arc::new(store) }),
+            Err(error) => {
+                settings.fault("SESSION_TABLE", format_args!("cannot be used: {error}"));
+                None
+            }
+        }
+    }
+
+    /// The sessions that live, the latest login first. `report` is told how many of those found
+    /// have been read.
+    ///
+    /// # Errors
+    ///
+    /// When the table does not answer.
+    pub async fn list(
+        &self,
+        whose: &Whose,
+        now: Timestamp,
+        mut report: impl FnMut(Progress),
+    ) -> Result<Vec<SessionRow>, StoreError> {
+        let keys = self.store.sessions_of(self.ending(whose, now).selection(), now).await?;
+        let found = keys.len();
+        let mut live = Vec::with_capacity(found);
+        for (index, key) in keys.into_iter().enumerate() {
+            live.extend(self.store.session(key, now).await?);
+            report(Progress { found, done: index + 1 });
+        }
+        live.sort_by_key(|row| (Reverse(row.created_at), row.key));
+        Ok(live)
+    }
+
+    /// Ends them, and lets no login of theirs that is under way become a session. Answers how many
+    /// were found.
+    ///
+    /// # Errors
+    ///
+    /// When the table does not answer; any of the sessions may then still live.
+    pub async fn end(
+        &self,
+        whose: &Whose,
+        now: Timestamp,
+        report: impl FnMut(Progress) + Send,
+    ) -> Result<usize, StoreError> {
+        self.ending(whose, now).carry_out(&*self.store, now, report).await
+    }
+
+    fn ending(&self, whose: &Whose, now: Timestamp) -> Ending {
+        let issuer = self.issuer.as_str();
+        match whose {
+            Whose::Subject(subject) => Ending::everywhere(subject_digest(issuer, subject), now),
+            Whose::ProviderSession(session_id) => {
+                let digest = provider_session_digest(issuer, session_id);
+                Ending::of_provider_session(digest, None, now)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use shared::secret::Digest;
+    use shared::store::{Owner, PointerRow, memory::MemoryStore};
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
+    const ISSUER: &str = "https://tenant.auth0.com/";
+
+    fn operator() -> Operator {
+        Operator {
+            issuer: Issuer::parse("tenant.auth0.com").unwrap(),
+            store: Arc::new(MemoryStore::default()),
+        }
+    }
+
+    async fn log_in(operator: &Operator, name: &str, subject: &str, session_id: &str, age: u64) {
+        let created_at = NOW - Duration::from_secs(age);
+        let end = NOW + Duration::from_secs(600);
+        let row = SessionRow {
+            key: Digest::of(name),
+            owner: Owner {
+                subject: subject_digest(ISSUER, subject),
+                provider_session: Some(provider_session_digest(ISSUER, session_id)),
+                issued_at: created_at,
+            },
+            created_at,
+            used_at: created_at,
+            ends_at: end,
+            expires_at: end,
+            cookie_key: Vec::new(),
+            sealed: Vec::new(),
+        };
+        let pointer = PointerRow {
+            key: Digest::of(format!("token of {name}")),
+            session: row.key,
+            token_key: Vec::new(),
+            expires_at: end,
+        };
+        operator.store.create(row, pointer, NOW).await.unwrap();
+    }
+
+    async fn listed(operator: &Operator, whose: &Whose) -> Vec<Digest> {
+        let rows = operator.list(whose, NOW, |_| {}).await.unwrap();
+        rows.into_iter().map(|row| row.key).collect()
+    }
+
+    fn subject(name: &str) -> Whose {
+        Whose::Subject(name.to_owned())
+    }
+
+    #[tokio::test]
+    async fn r103_a_users_sessions_are_listed_and_ended_by_the_providers_name_for_the_user() {
+        let operator = operator();
+        log_in(&operator, "phone", "auth0|ada", "sid-1", 60).await;
+        log_in(&operator, "laptop", "auth0|ada", "sid-2", 30).await;
+        log_in(&operator, "other", "auth0|grace", "sid-3", 10).await;
+        let ada = subject("auth0|ada");
+        assert_eq!(listed(&operator, &ada).await, ["laptop", "phone"].map(Digest::of));
+        assert_eq!(operator.end(&ada, NOW, |_| {}).await.unwrap(), 2);
+        assert_eq!(listed(&operator, &ada).await, []);
+        assert_eq!(listed(&operator, &subject("auth0|grace")).await, [Digest::of("other")]);
+    }
+
+    #[tokio::test]
+    async fn r103_a_session_at_the_provider_is_ended_alone() {
+        let operator = operator();
+        log_in(&operator, "phone", "auth0|ada", "sid-1", 60).await;
+        log_in(&operator, "laptop", "auth0|ada", "sid-2", 30).await;
+        let session = Whose::ProviderSession("sid-2".to_owned());
+        assert_eq!(listed(&operator, &session).await, [Digest::of("laptop")]);
+        assert_eq!(operator.end(&session, NOW, |_| {}).await.unwrap(), 1);
+        assert_eq!(listed(&operator, &subject("auth0|ada")).await, [Digest::of("phone")]);
+    }
+
+    #[tokio::test]
+    async fn another_issuers_user_of_the_same_name_is_somebody_else() {
+        let operator = operator();
+        log_in(&operator, "phone", "auth0|ada", "sid-1", 60).await;
+        let issuer = Issuer::parse("other.auth0.com").unwrap();
+        let other = Operator { issuer, store: Arc::clone(&operator.store) };
+        assert_eq!(other.end(&subject("auth0|ada"), NOW, |_| {}).await.unwrap(), 0);
+        assert_eq!(listed(&operator, &subject("auth0|ada")).await.len(), 1);
+    }
+
+    #[test]
+    fn what_is_missing_is_named_at_once() {
+        let mut settings = Settings::from_values([("AWS_REGION", "eu-central-1")]);
+        assert!(Operator::from_settings(&mut settings, None).is_none());
+        let message = settings.finish().unwrap_err().to_string();
+        for variable in ["AUTH_HOST", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "SESSION_TABLE"]
+        {
+            assert!(message.contains(&format!("\n  {variable} is not set")), "{message}");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! The operator's command against the table of the deployed form.
+
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tests::{browser::Browser, watch::Watch};
+
+#[tokio::test]
+async fn r103_an_operator_lists_and_ends_the_sessions_of_a_user() {
+    let watch = Watch::start_deployed(1, &[]).await;
+    let mut phone = log_in(&watch, "ada@example.com").await;
+    let mut laptop = log_in(&watch, "ada@example.com").await;
+    let mut other = log_in(&watch, "grace@example.com").await;
+    let claims = phone.fetch(http::Method::GET, "/protected", &[]).await.json();
+    let subject = claims["sub"].as_str().expect("a subject").to_owned();
+    let environment = watch.environment();
+    let sessions = async |arguments: &[&str]| run(&environment, arguments).await;
+
+    let listed = sessions(&["list", "--subject", &subject]).await;
+    assert!(listed.status.success(), "{listed:?}");
+    let lines = text(&listed);
+    assert_eq!(lines.matches("  began 20").count(), 2, "{lines}");
+    assert!(lines.ends_with("2 sessions found.\n"), "{lines}");
+    // Another issuer's user of the same name is somebody else.
+    let elsewhere = ["list", "--subject", &subject, "--issuer", "tenant.auth0.com"];
+    assert_eq!(text(&sessions(&elsewhere).await), "0 sessions found.\n");
+
+    let dry = text(&sessions(&["end", "--subject", &subject]).await);
+    let advice = "2 sessions would end. Nothing was changed; to end them, add --apply.\n";
+    assert!(dry.ends_with(advice), "{dry}");
+    assert_eq!(status(&mut phone).await, 200);
+
+    let ended = text(&sessions(&["end", "--subject", &subject, "--apply"]).await);
+    assert_eq!(ended, "2 sessions ended.\n");
+    assert_eq!(status(&mut phone).await, 401);
+    assert_eq!(status(&mut laptop).await, 401);
+    assert_eq!(status(&mut other).await, 200);
+
+    let page = other.get("/").await;
+    let claims: Value =
+        serde_json::from_str(&page.read("#token-claims").expect("they are shown")).expect("JSON");
+    let session_id = claims["sid"].as_str().expect("a session at the provider").to_owned();
+    let ended = sessions(&["end", "--provider-session", &session_id, "--apply"]).await;
+    assert_eq!(text(&ended), "1 session ended.\n");
+    assert_eq!(status(&mut other).await, 401);
+}
+
+async fn log_in(watch: &Watch, email: &str) -> Browser {
+    let mut browser = Browser::at(watch.base_url());
+    let form = browser.get("/login?connection=github").await.follow_all().await;
+    let form = form.form_at("form:has(input[name=email])");
+    let page = form.fill("email", email).submit().await.follow_all().await;
+    assert_eq!(page.read("h1").as_deref(), Some("Your API key"));
+    browser
+}
+
+async fn status(browser: &mut Browser) -> u16 {
+    browser.fetch(http::Method::GET, "/protected", &[]).await.status.as_u16()
+}
+
+/// The command, with nothing in its environment but what finds the table.
+async fn run(environment: &[(String, String)], arguments: &[&str]) -> Output {
+    let mut command = Command::new("cargo");
+    command
+        .args(["run", "--quiet", "--package", "local", "--features", "operator"])
+        .args(["--bin", "sessions", "--"])
+        .args(arguments)
+        .current_dir(tests::project())
+        .envs(environment.iter().map(|(name, value)| (name, value)));
+    let output = tokio::task::spawn_blocking(move || command.output()).await;
+    output.expect("it ends").expect("cargo runs")
+}
+
+#[track_caller]
+fn text(output: &Output) -> String {
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout.clone()).expect("it prints text")
+}
