@@ -389,6 +389,7 @@ async fn r130_a_refreshed_session_is_ended_by_the_sid_of_its_login() {
     visitor.fetch("/protected").await.is_json(401, "session_ended");
 
     // And so is the provider's session named, where the browser goes to end it.
+    site.provider().change_claims(json!({ "sid": "session-of-another-login" }));
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     let id_token = site.provider().last_token_response()["id_token"].clone();
     site.pass(100);
