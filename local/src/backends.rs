@@ -1,4 +1,4 @@
-//! What the four functions need around them when each is a process of its own: the development
+//! What the functions need around them when each is a process of its own: the development
 //! identity provider, and a DynamoDB emulator that keeps the sessions in memory.
 
 use std::{

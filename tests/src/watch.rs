@@ -63,7 +63,7 @@ impl Watch {
         Self::run(port, &mut command, None).await
     }
 
-    /// The deployed form with these settings: the four functions, each in up to `concurrency`
+    /// The deployed form with these settings: the functions, each in up to `concurrency`
     /// processes of its own, with their sessions in a DynamoDB table.
     pub async fn start_deployed(concurrency: u32, settings: &[(&str, &str)]) -> Self {
         let port = free_port();
