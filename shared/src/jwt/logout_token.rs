@@ -22,8 +22,8 @@ const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 /// Checked as §2.6 demands, after steps 1 to 4 of the [parent module's](super) list with `typ` one
 /// of `logout+jwt` and `JWT`, or missing (§2.4):
 ///
-/// 1. `events` is an object in which [`EVENT`] is an object (item 5), and there is no `nonce` (item
-///    6): neither an ID token nor another security event ends a session.
+/// 1. `events` is an object in which the logout event is an object (§2.4, item 5), and there is no
+///    `nonce` (item 6): neither an ID token nor another security event ends a session.
 /// 2. `exp`, `iat` and, if it is there, `nbf` against `now` (item 3).
 /// 3. `aud` has this application among it (item 3). Others may be: the token lets nobody in.
 /// 4. `sub`, `sid` or both name whose session it was (item 4).
