@@ -63,21 +63,26 @@ impl Figures {
         self.0[index].rounds.push(round);
     }
 
-    /// Medians, with the least and the most, and the ratio to the empty function.
-    pub(crate) fn table(&self) -> String {
-        let mut table = "| |".to_owned();
-        for (_, heading, _) in COLUMNS {
-            let _ = write!(table, " {heading} |");
-        }
-        let _ = write!(table, " zip, MB |\n|---|{}\n", "---|".repeat(COLUMNS.len() + 1));
+    /// Two tables: the medians with their ratios to the empty function, and the least and the most.
+    pub(crate) fn tables(&self) -> String {
+        let medians = self.table(|case, read| {
+            format!("{:.2}, {:.2}×", case.spread(read).median, self.ratio(case, read))
+        });
+        let spreads = self.table(|case, read| {
+            let Spread { least, most, .. } = case.spread(read);
+            format!("{least:.2} to {most:.2}")
+        });
+        format!("{medians}\n{spreads}")
+    }
+
+    fn table(&self, cell: impl Fn(&CaseFigures, fn(&Round) -> f64) -> String) -> String {
+        let headings = COLUMNS.map(|(_, heading, _)| heading).join(" | ");
+        let mut table =
+            format!("| | {headings} | zip, MB |\n|{}\n", "---|".repeat(COLUMNS.len() + 2));
         for case in &self.0 {
-            let _ = write!(table, "| {} |", case.name);
-            for (_, _, read) in COLUMNS {
-                let Spread { median, least, most } = case.spread(read);
-                let ratio = self.ratio(case, read);
-                let _ = write!(table, " {median:.2} ({least:.2} to {most:.2}), {ratio:.2}× |");
-            }
-            let _ = writeln!(table, " {:.2} |", megabytes(case.zip_size));
+            let cells = COLUMNS.map(|(_, _, read)| cell(case, read)).join(" | ");
+            let _ =
+                writeln!(table, "| {} | {cells} | {:.2} |", case.name, megabytes(case.zip_size));
         }
         table
     }

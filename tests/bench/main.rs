@@ -1,7 +1,7 @@
 //! How fast the functions start and answer, and what they take, against a function that does nothing.
 //!
-//! Each round goes once through all cases, so that a machine that is slower for a while is slower for
-//! all of them. In each case a process is started with its first event waiting, as Lambda has it; its
+//! Each round goes once through all cases, in an order of its own, so that a machine that is slower for
+//! a while is slower for all of them. In each case a process is started with its first event waiting, as Lambda has it; its
 //! CPU time is the kernel's own account. Of all rounds the median counts, and of the ratios to the
 //! empty function the median of those within one round.
 #![expect(clippy::expect_used, clippy::panic, reason = "a benchmark that cannot go on says so")]
@@ -16,6 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use shared::random::Random;
 use tests::lambda::Instance;
 
 use crate::{
@@ -30,23 +31,34 @@ const WARM_UP: usize = 30;
 /// Requests that are measured, in each round.
 const REQUESTS: usize = 300;
 
+/// Before each process that is started.
+const PAUSE: Duration = Duration::from_millis(100);
+
 #[tokio::main]
 async fn main() {
     let rounds = env::args().nth(1).map_or(9, |text| text.parse().expect("a number of rounds"));
     let cases = Cases::prepare().await;
     println!("functions: {}; {rounds} rounds, {REQUESTS} requests each\n", cases.artifacts());
     let mut figures = Figures::new(cases.all().iter().map(|case| (case.name, size_of_zip(case))));
-    for round in 0..rounds {
-        // Not always after the same one.
-        for index in 0..cases.all().len() {
-            let index = (index + round) % cases.all().len();
+    let random = Random::system();
+    for _ in 0..rounds {
+        for index in shuffled(cases.all().len(), &random) {
+            // What the case before has set in motion is to be over.
+            tokio::time::sleep(PAUSE).await;
             figures.add(index, measure(&cases.all()[index]).await);
         }
     }
-    println!("{}", figures.table());
+    println!("{}", figures.tables());
     let file = tests::artifact("bench", "figures.json");
     std::fs::write(&file, figures.json().to_string()).expect("target is writable");
     println!("{}", file.display());
+}
+
+/// The numbers below `length`, so that no case always comes after the same one.
+fn shuffled(length: usize, random: &Random) -> Vec<usize> {
+    let mut all: Vec<_> = (0..length).map(|index| (random.bytes::<8>(), index)).collect();
+    all.sort_unstable();
+    all.into_iter().map(|(_, index)| index).collect()
 }
 
 async fn measure(case: &Case) -> Round {
