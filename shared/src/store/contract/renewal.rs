@@ -229,7 +229,8 @@ async fn create_renewable(store: &dyn SessionStore, token: &str, name: &str) {
         .expect("the keys are free");
 }
 
-fn owner_of(name: &str) -> [u8; 16] {
+/// Whoever holds a lease and is called `name`.
+pub fn owner_of(name: &str) -> [u8; 16] {
     let mut owner = [0; 16];
     owner.copy_from_slice(&Digest::of(name).as_bytes()[..16]);
     owner

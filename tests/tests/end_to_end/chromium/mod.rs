@@ -230,6 +230,9 @@ async fn tell_how_sessions_end(name: &str, watch: &Watch) {
         for _ in 0..50 {
             chromium.goto(&home).await?;
             if heading(chromium).await? == "Log in" {
+                // A key page may have asked just when the session had ended.
+                let console = chromium.console().await;
+                assert!(console.iter().all(|line| line.contains("/protected")), "{console:#?}");
                 return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(200)).await;

@@ -16,7 +16,13 @@ use axum::{
 use serde_json::{Value, json};
 
 use super::*;
-use crate::aws::CALL_TIMEOUT;
+use crate::{
+    aws::CALL_TIMEOUT,
+    store::{
+        Selection, Tombstone,
+        contract::renewal::{owner_of, renewable, renewal},
+    },
+};
 
 /// What a server does with one request.
 #[derive(Clone, Copy)]
@@ -139,15 +145,27 @@ async fn r093_reads_are_strongly_consistent() {
 #[tokio::test]
 async fn r181_each_method_needs_the_rights_that_policies_are_made_of() {
     let (server, store) = Server::start(&[Forward]).await;
-    let (one, mark) = (Digest::of("one"), Digest::of("mark"));
+    let (one, mark, renewed) = (Digest::of("one"), Digest::of("mark"), Digest::of("renewed"));
+    store.create(renewable("renewed", "old"), pointer("old", "renewed"), NOW).await.unwrap();
+    let lease = Lease { owner: owner_of("first"), expires_at: after(70) };
+    let tombstone =
+        Tombstone { owner: Digest::of("ada"), issued_before: NOW, expires_at: after(100) };
+    let everything = Selection::Subject { subject: Digest::of("ada"), issued_before: NOW };
     for (method, actions) in table::ACTIONS {
         server.requests.lock().unwrap().clear();
         match method {
             "claim" => drop(store.claim(mark, after(1), NOW).await.unwrap()),
             "create" => store.create(session("one"), pointer("token", "one"), NOW).await.unwrap(),
             "end" => drop(store.end(one, NOW).await.unwrap()),
+            "end_all" => store.end_all(&[one], NOW).await.unwrap(),
+            "lease" => assert!(store.lease(renewed, 0, lease, after(50)).await.unwrap()),
+            "mark_ended" => store.mark_ended(tombstone, NOW).await.unwrap(),
             "pointer" => drop(store.pointer(Digest::of("token"), NOW).await.unwrap()),
+            "renew" => {
+                store.renew(renewal("renewed", "first", "old", "new"), after(50)).await.unwrap();
+            }
             "session" => drop(store.session(one, NOW).await.unwrap()),
+            "sessions_of" => drop(store.sessions_of(everything, NOW).await.unwrap()),
             "slide" => drop(store.slide(one, after(1), NOW).await.unwrap()),
             other => panic!("call {other} here"),
         }
