@@ -15,7 +15,7 @@ use tests::{
 };
 use tokio::task::JoinSet;
 
-const FUNCTIONS: [&str; 4] = ["callback", "login", "logout", "protected"];
+const FUNCTIONS: [&str; 5] = ["callback", "login", "logout", "protected", "refresh"];
 const SESSION: &str = "__Host-session";
 
 async fn deployment(instances: usize) -> Deployment {
