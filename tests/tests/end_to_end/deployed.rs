@@ -101,6 +101,8 @@ async fn log_in_call_protected_and_log_out() {
     let (status, refusal) = call_api(&deployment, &token).await;
     assert_eq!((status, &refusal["code"]), (401, &json!("session_ended")));
     assert_eq!(refusal["message"], "Good token, bad session");
+    let refresh = browser.fetch(Method::POST, "/refresh", &[]).await;
+    assert_eq!((refresh.status.as_u16(), &refresh.json()["code"]), (401, &json!("session_ended")));
     for function in FUNCTIONS {
         assert_eq!(deployment.lambda().served(function).len(), 1, "{function}");
     }
@@ -285,7 +287,7 @@ async fn three_processes_of_each_function_are_one_bundle() {
     for function in FUNCTIONS {
         let served = deployment.lambda().served(function);
         assert_eq!(served.len(), 3, "{function}: {served:?}");
-        if function != "logout" {
+        if !["logout", "refresh"].contains(&function) {
             assert!(!served.contains(&0), "{function}: {served:?}");
         }
     }
