@@ -141,6 +141,7 @@ mod tests {
             expires_at: end,
             cookie_key: Vec::new(),
             sealed: Vec::new(),
+            refresh: None,
         };
         let pointer = PointerRow {
             key: Digest::of(format!("token of {name}")),
