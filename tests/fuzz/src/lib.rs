@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use shared::{
     clock::Timestamp,
     issuer::Issuer,
-    jwt::{Claims, Expected, Kind, TokenError, UnverifiedToken, testing::TestKey},
+    jwt::{Claims, Expected, Kind, LoginClaims, TokenError, UnverifiedToken, testing::TestKey},
     keys::KeySet,
 };
 
@@ -53,7 +53,7 @@ pub fn verify(token: &str, kind: Kind<'_>) -> Result<Claims, TokenError> {
 }
 
 /// Everything that a token may be taken for.
-pub fn kinds() -> [Kind<'static>; 3] {
+pub fn kinds() -> [Kind<'static>; 4] {
     [
         Kind::AccessToken { audience: "https://api.example/" },
         Kind::ApiKey { client_id: "the-client" },
@@ -64,8 +64,20 @@ pub fn kinds() -> [Kind<'static>; 3] {
             max_age: Some(Duration::from_secs(60)),
             authenticated_after: None,
         },
+        Kind::RefreshedIdToken {
+            client_id: "the-client",
+            access_token: "access token",
+            login: &LOGIN,
+        },
     ]
 }
+
+/// What a login said that is refreshed.
+static LOGIN: LazyLock<LoginClaims> = LazyLock::new(|| {
+    let token = KEY.sign(&claims());
+    let claims = verify(&token, Kind::ApiKey { client_id: "the-client" });
+    LoginClaims::of(&claims.expect("the token is good"))
+});
 
 /// The claims of a good API key.
 pub fn claims() -> Value {

@@ -36,6 +36,10 @@ fuzz_target!(|payload: &str| {
                 assert_eq!(read["nonce"].as_str(), nonce);
                 assert!(read.contains_key("auth_time"));
             }
+            Kind::RefreshedIdToken { client_id, .. } => {
+                assert_eq!(claims.audience, [client_id]);
+                assert_eq!(read["sub"], "auth0|ada");
+            }
         }
         let user = claims.user();
         assert!(!["iss", "aud", "exp", "nonce", "sid"].iter().any(|name| user.contains_key(*name)));

@@ -23,9 +23,9 @@ use shared::{
     random::Random,
     request::Function,
     seams::Seams,
-    secret::SecretText,
+    secret::{Digest, SecretText},
     session::{SessionContents, SessionLimits, Sessions},
-    store::memory::MemoryStore,
+    store::{Owner, memory::MemoryStore},
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -125,7 +125,8 @@ async fn bundle() -> (Bundle, String) {
         provider_session: None,
         scopes: Vec::new(),
     };
-    let (secret, _) = sessions.begin(&contents, None, NOW).await.expect("there is room");
+    let owner = Owner { subject: Digest::of("auth0|ada"), provider_session: None, issued_at: NOW };
+    let (secret, _) = sessions.begin(owner, &contents, None, NOW).await.expect("there is room");
     (Bundle::new(config, &seams), secret.expose())
 }
 
