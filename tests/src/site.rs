@@ -13,7 +13,11 @@ use std::{
 
 use bytes::Bytes;
 use http::{Method, header};
-use local::bundle::{Bundle, BundleConfig};
+use local::{
+    bundle::{Bundle, BundleConfig},
+    identity_provider::{Handle, IdentityProvider as DevelopmentProvider, Options, Surroundings},
+};
+use secrecy::SecretString;
 use shared::{
     clock::{Clock, Timestamp},
     config::Settings,
@@ -115,9 +119,29 @@ impl Site {
         Self::build(&issuer, Some(provider), clock, settings)
     }
 
-    /// A bundle whose users log in at `issuer`.
-    pub fn at(issuer: &str, clock: MovedClock, settings: &[(&str, &str)]) -> Self {
-        Self::build(issuer, None, clock, settings)
+    /// A bundle whose users log in at the development provider, which is strict. `adjust` changes
+    /// its options; the handle is an administrator's.
+    pub async fn at_development_provider(
+        settings: &[(&str, &str)],
+        adjust: impl FnOnce(&mut Options),
+    ) -> (Self, Handle) {
+        let clock = MovedClock::new();
+        let mut options = Options::new(CLIENT_ID, SecretString::from(CLIENT_SECRET));
+        options.redirect_uris = vec![format!("{ORIGIN}/callback")];
+        adjust(&mut options);
+        let provider = DevelopmentProvider::bind(
+            ([127, 0, 0, 1], 0).into(),
+            options,
+            Surroundings::Machine,
+            clock.as_clock(),
+            Random::system(),
+        )
+        .await
+        .unwrap();
+        let site = Self::build(provider.issuer(), None, clock, settings);
+        let administrator = provider.handle();
+        tokio::spawn(provider.serve());
+        (site, administrator)
     }
 
     fn build(

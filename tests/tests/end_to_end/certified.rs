@@ -18,6 +18,11 @@ const BASE_URL: &str = "http://localhost:9000";
 
 /// The provider, and a browser in front of the bundle that is registered with it.
 async fn registered() -> (CertifiedProvider, Browser) {
+    registered_for("openid profile email", Clock::system()).await
+}
+
+/// The same, for these scopes and under this clock.
+pub(crate) async fn registered_for(scope: &str, clock: Clock) -> (CertifiedProvider, Browser) {
     // The provider reaches the bundle, which browsers reach in this process, on a port of its own.
     let listener = Listener::bind().await;
     let mut client = Client::at(BASE_URL);
@@ -34,7 +39,7 @@ async fn registered() -> (CertifiedProvider, Browser) {
         ("CLIENT_ID", client.id),
         ("CLIENT_SECRET", client.secret),
         ("CONNECTIONS", "none".to_owned()),
-        ("SCOPE", "openid profile email".to_owned()),
+        ("SCOPE", scope.to_owned()),
         ("SECRET_KEY", secret_key),
         ("SESSION_STORE", "memory".to_owned()),
     ]);
@@ -43,10 +48,9 @@ async fn registered() -> (CertifiedProvider, Browser) {
     settings.finish().expect("the settings are good");
     let bundle = Arc::new((Bundle::new(config.expect("read"), &seams.expect("read")), log));
     let answer = move |request| {
-        let parts = Arc::clone(&bundle);
+        let (parts, now) = (Arc::clone(&bundle), clock.now());
         async move {
             let (bundle, log) = &*parts;
-            let now = Clock::system().now();
             log.exchange(request, |request| bundle.handle(request, now)).await
         }
     };

@@ -9,15 +9,14 @@ use std::{
 };
 
 use http::Method;
-use local::bundle::{Bundle, BundleConfig};
 use serde_json::{Value, json};
-use shared::{clock::Clock, config::Settings, random::Random, request::Function, seams::Seams};
+use shared::clock::Clock;
 use tests::{
     browser::Browser,
-    certified_provider::{CertifiedProvider, Client, Spoilt},
+    certified_provider::{CertifiedProvider, Spoilt},
 };
 
-const BASE_URL: &str = "http://localhost:9000";
+use crate::certified::registered_for;
 
 /// The bundle, registered with the provider, under a clock that can be put forward: a token that
 /// just came is left alone.
@@ -29,30 +28,13 @@ struct Story {
 
 impl Story {
     async fn logged_in() -> Self {
-        let client = Client::at(BASE_URL);
-        let provider = CertifiedProvider::start(&client).await;
-        let mut settings = Settings::from_values([
-            ("AUTH_HOST", provider.auth_host().to_owned()),
-            ("BASE_URL", BASE_URL.to_owned()),
-            ("CLIENT_ID", client.id),
-            ("CLIENT_SECRET", client.secret),
-            ("CONNECTIONS", "none".to_owned()),
-            ("SCOPE", "openid profile email offline_access".to_owned()),
-            ("SECRET_KEY", Random::system().token()),
-            ("SESSION_STORE", "memory".to_owned()),
-        ]);
-        let (config, seams) =
-            (BundleConfig::from_settings(&mut settings), Seams::from_settings(&mut settings));
-        settings.finish().expect("the settings are good");
-        let bundle = Arc::new(Bundle::new(config.expect("read"), &seams.expect("read")));
         let ahead = Arc::new(AtomicU64::new(0));
-        let clock = Arc::clone(&ahead);
-        let mut browser = Browser::in_process(BASE_URL, move |request| {
-            let (bundle, ahead) = (Arc::clone(&bundle), clock.load(Ordering::SeqCst));
-            async move {
-                bundle.handle(request, Clock::system().now() + Duration::from_secs(ahead)).await
-            }
+        let put_forward = Arc::clone(&ahead);
+        let clock = Clock::from_fn(move || {
+            Clock::system().now() + Duration::from_secs(put_forward.load(Ordering::SeqCst))
         });
+        let (provider, mut browser) =
+            registered_for("openid profile email offline_access", clock).await;
         let form = browser.get("/login").await.follow_all().await.form();
         form.fill("email", "ada@example.com").submit().await.follow_all().await;
         assert!(browser.cookie("session").is_some());

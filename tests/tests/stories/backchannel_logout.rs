@@ -2,18 +2,13 @@
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http::Method;
-use local::identity_provider::{IdentityProvider, Options, Surroundings};
-use secrecy::SecretString;
 use serde_json::{Value, json};
-use shared::{
-    jwt::testing::{TEST_KEY, TestKey},
-    random::Random,
-};
+use shared::jwt::testing::{TEST_KEY, TestKey};
 use tests::{
     answer::Answer,
     listener::Listener,
     misbehaving_provider::{ADA, GRACE, PublicKeyForm, Signature},
-    site::{CLIENT_ID, CLIENT_SECRET, FORM, MovedClock, ORIGIN, Site},
+    site::{CLIENT_ID, FORM, ORIGIN, Site},
     visitor::{SESSION, Visitor},
 };
 
@@ -370,28 +365,16 @@ async fn r129_a_login_that_is_overtaken_by_its_logout_begins_no_session() {
 /// The development provider's own logout tokens, to its administrator's button.
 #[tokio::test]
 async fn r114_the_development_provider_ends_a_users_sessions() {
-    let clock = MovedClock::new();
     let listener = Listener::bind().await;
-    let mut options = Options::new(CLIENT_ID, SecretString::from(CLIENT_SECRET));
-    options.redirect_uris = vec![format!("{ORIGIN}/callback")];
-    options.backchannel_logout_uri = Some(listener.url(PATH));
-    let provider = IdentityProvider::bind(
-        ([127, 0, 0, 1], 0).into(),
-        options,
-        Surroundings::Machine,
-        clock.as_clock(),
-        Random::system(),
-    )
-    .await
-    .unwrap();
-    let site = Site::at(provider.issuer(), clock, &[]);
+    let (site, administrator) = Site::at_development_provider(&[], |options| {
+        options.backchannel_logout_uri = Some(listener.url(PATH));
+    })
+    .await;
     let told = site.clone();
     listener.serve(move |request| {
         let site = told.clone();
         async move { site.answer(request, site.now()).await }
     });
-    let administrator = provider.handle();
-    tokio::spawn(provider.serve());
 
     let mut visitors = Vec::new();
     for email in ["ada@example.com", "ada@example.com", "grace@example.com"] {

@@ -1,16 +1,11 @@
 //! `/logout` and `/signed-out`.
 
-use std::net::SocketAddr;
-
 use http::Method;
-use local::identity_provider::{IdentityProvider, Options, Surroundings};
-use secrecy::SecretString;
 use serde_json::json;
-use shared::random::Random;
 use tests::{
     answer::Answer,
     misbehaving_provider::{ADA, GRACE},
-    site::{CLIENT_ID, CLIENT_SECRET, MovedClock, ORIGIN, Site},
+    site::{CLIENT_ID, ORIGIN, Site},
     visitor::{SESSION, Sending, Visitor},
 };
 use url::Url;
@@ -502,21 +497,10 @@ async fn a_script_on_our_page_logs_out_and_is_told_where_to_go() {
 /// both sessions, and a login form again.
 #[tokio::test]
 async fn both_sessions_end_and_the_provider_asks_for_credentials_again() {
-    let clock = MovedClock::new();
-    let mut options = Options::new(CLIENT_ID, SecretString::from(CLIENT_SECRET));
-    options.redirect_uris = vec![format!("{ORIGIN}/callback")];
-    options.logout_uris = vec![format!("{ORIGIN}/signed-out")];
-    let provider = IdentityProvider::bind(
-        SocketAddr::from(([127, 0, 0, 1], 0)),
-        options,
-        Surroundings::Machine,
-        clock.as_clock(),
-        Random::system(),
-    )
-    .await
-    .unwrap();
-    let site = Site::at(provider.issuer(), clock, &[]);
-    tokio::spawn(provider.serve());
+    let (site, _) = Site::at_development_provider(&[], |options| {
+        options.logout_uris = vec![format!("{ORIGIN}/signed-out")];
+    })
+    .await;
 
     let (mut visitor, mut elsewhere) = (Visitor::new(&site), Elsewhere::new());
     let form = elsewhere.open(visitor.start("/login?return_to=/reports").await.as_str()).await;

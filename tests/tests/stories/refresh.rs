@@ -1,20 +1,14 @@
 //! `/refresh`: sessions that outlive their token.
 
-use std::{
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use http::Method;
-use local::identity_provider::{IdentityProvider, Options, Surroundings};
-use secrecy::SecretString;
 use serde_json::{Value, json};
-use shared::random::Random;
 use tests::{
     answer::Answer,
     misbehaving_provider::{ADA, Endpoint, GRACE, Revocation},
     secrets::assert_absent,
-    site::{CLIENT_ID, CLIENT_SECRET, MovedClock, ORIGIN, Site},
+    site::{CLIENT_SECRET, ORIGIN, Site},
     visitor::{SESSION, Sending, Visitor},
 };
 use tokio::task::JoinSet;
@@ -682,21 +676,10 @@ async fn r098_r101_no_refresh_token_is_shown_or_can_be_read_in_the_store() {
 /// one that it sees again.
 #[tokio::test]
 async fn against_the_development_provider_from_login_to_logout() {
-    let clock = MovedClock::new();
-    let mut options = Options::new(CLIENT_ID, SecretString::from(CLIENT_SECRET));
-    options.redirect_uris = vec![format!("{ORIGIN}/callback")];
-    options.token_lifetime = Some(Duration::from_secs(600));
-    let provider = IdentityProvider::bind(
-        SocketAddr::from(([127, 0, 0, 1], 0)),
-        options,
-        Surroundings::Machine,
-        clock.as_clock(),
-        Random::system(),
-    )
-    .await
-    .unwrap();
-    let site = Site::at(provider.issuer(), clock, &[OFFLINE]);
-    tokio::spawn(provider.serve());
+    let (site, _) = Site::at_development_provider(&[OFFLINE], |options| {
+        options.token_lifetime = Some(Duration::from_secs(600));
+    })
+    .await;
     let (mut visitor, mut elsewhere) = (Visitor::new(&site), Elsewhere::new());
     let form = elsewhere.open(visitor.start("/login").await.as_str()).await;
     let back = elsewhere.sign_in(&form, "ada@example.com").await;

@@ -246,26 +246,35 @@ async fn tell_how_sessions_end(name: &str, watch: &Watch) {
 async fn the_key_page_notices_a_logout_elsewhere_and_stops_asking() {
     let watch = bundle().await;
     Chromium::tell("logout-elsewhere", async |chromium| {
-        chromium.goto(format!("{}/", watch.base_url())).await?;
-        log_in_with(chromium, "Google").await?;
-        wait_for(chromium, "#live[data-state=good]").await?;
-        let token: String = text(chromium, "#token").await?.split_whitespace().collect();
-        let client = tests::http_client();
-        let logout =
-            client.post(format!("{}/logout", watch.base_url())).bearer_auth(&token).send().await;
-        assert!(logout.is_ok_and(|answer| answer.status() == 200));
-
-        wait_for(chromium, "#live[data-state=bad]").await?;
-        assert!(text(chromium, "#verdict").await?.contains("Good token, bad session"));
-        wait_for(chromium, "#again a").await?;
+        let console = console_after_a_logout_elsewhere(chromium, &watch).await?;
         // Chromium calls the one 401 an error. A second one would be a page that goes on asking.
-        tokio::time::sleep(Duration::from_millis(2_500)).await;
-        let console = chromium.console().await;
         assert_eq!(console.len(), 1, "{console:#?}");
         assert!(console[0].contains("401"), "{console:#?}");
         Ok(())
     })
     .await;
+}
+
+/// What the key page leaves in the console while it notices that its session was ended by an API
+/// client, says so, and for a while after.
+async fn console_after_a_logout_elsewhere(
+    chromium: &Chromium,
+    watch: &Watch,
+) -> WebDriverResult<Vec<String>> {
+    chromium.goto(format!("{}/", watch.base_url())).await?;
+    log_in_with(chromium, "Google").await?;
+    wait_for(chromium, "#live[data-state=good]").await?;
+    let token: String = text(chromium, "#token").await?.split_whitespace().collect();
+    let client = tests::http_client();
+    let logout =
+        client.post(format!("{}/logout", watch.base_url())).bearer_auth(&token).send().await;
+    assert!(logout.is_ok_and(|answer| answer.status() == 200));
+
+    wait_for(chromium, "#live[data-state=bad]").await?;
+    assert!(text(chromium, "#verdict").await?.contains("Good token, bad session"));
+    wait_for(chromium, "#again a").await?;
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    Ok(chromium.console().await)
 }
 
 #[tokio::test]

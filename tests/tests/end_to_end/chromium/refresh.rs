@@ -60,20 +60,8 @@ async fn the_key_page_says_when_its_token_cannot_be_renewed() {
 async fn a_session_that_ended_elsewhere_is_not_renewed() {
     let watch = Watch::start(&[OFFLINE]).await;
     Chromium::tell("ended-elsewhere", async |chromium| {
-        chromium.goto(format!("{}/", watch.base_url())).await?;
-        log_in_with(chromium, "GitHub").await?;
-        wait_for(chromium, "#live[data-state=good]").await?;
-        let token: String = text(chromium, "#token").await?.split_whitespace().collect();
-        let client = tests::http_client();
-        let logout =
-            client.post(format!("{}/logout", watch.base_url())).bearer_auth(&token).send().await;
-        assert!(logout.is_ok_and(|answer| answer.status() == 200));
-        wait_for(chromium, "#live[data-state=bad]").await?;
-        assert!(text(chromium, "#verdict").await?.contains("Good token, bad session"));
-        wait_for(chromium, "#again a").await?;
+        let console = console_after_a_logout_elsewhere(chromium, &watch).await?;
         // The API's 401 and that of the attempt to have the token renewed.
-        tokio::time::sleep(Duration::from_millis(2_500)).await;
-        let console = chromium.console().await;
         assert_eq!(console.len(), 2, "{console:#?}");
         assert!(console.iter().all(|line| line.contains("401")), "{console:#?}");
         Ok(())
