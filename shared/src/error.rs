@@ -92,6 +92,12 @@ impl Public {
         )
     }
 
+    /// The same, with the time that the provider asks to wait, if it asks for one.
+    pub fn provider_unavailable_for(retry_after: Option<Duration>) -> Self {
+        let public = Self::provider_unavailable();
+        Self { retry_after: retry_after.or(public.retry_after), ..public }
+    }
+
     /// 503, because a secret of the function cannot be had.
     pub fn secret_unavailable() -> Self {
         Self::unavailable(

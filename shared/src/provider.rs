@@ -29,7 +29,7 @@ use crate::{
 pub use self::{
     http::HttpProvider,
     metadata::Metadata,
-    revocation::revoke_or_log,
+    revocation::{log_not_revoked, revoke_or_log},
     token_response::{RefreshResponse, TokenResponse},
 };
 

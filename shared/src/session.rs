@@ -106,8 +106,8 @@ impl Sessions {
         Self { store, limits, random }
     }
 
-    /// Begins a session of `owner` under a fresh secret, whatever cookie the browser came with (R85). It ends
-    /// with its token, at its lifetime's end or at `ends_by`, whichever is first (R99).
+    /// Begins a session of `owner` under a fresh secret, whatever cookie the browser came with
+    /// (R85). It ends with its token, at its lifetime's end or at `ends_by`, whichever is first (R99).
     ///
     /// # Errors
     ///

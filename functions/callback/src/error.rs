@@ -83,8 +83,7 @@ impl Failure for CallbackError {
             Self::Secret(_) => return Public::secret_unavailable(),
             Self::UnknownBaseUrl(_) => return Public::misconfigured(),
             Self::Redeem(RedeemError::Unavailable { retry_after, source: None }) => {
-                let public = Public::provider_unavailable();
-                return Public { retry_after: retry_after.or(public.retry_after), ..public };
+                return Public::provider_unavailable_for(*retry_after);
             }
             Self::Refused(ProviderAnswer::Unavailable) => return Public::provider_unavailable(),
             Self::Refused(ProviderAnswer::AccessDenied) => (

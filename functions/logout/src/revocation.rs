@@ -21,11 +21,7 @@ impl Logout {
                 let grant = RefreshTokenGrant { refresh_token, credentials: &credentials };
                 provider::revoke_or_log(&*self.provider, &metadata, grant).await;
             }
-            Err(error) => tracing::warn!(
-                event = "refresh_token.not_revoked",
-                error = &*error as &dyn Error,
-                "a refresh token that nobody has any more lives on at the provider"
-            ),
+            Err(error) => provider::log_not_revoked(&*error),
         }
     }
 

@@ -117,8 +117,7 @@ impl Failure for RefreshError {
             Self::Secret(_) => Public::secret_unavailable(),
             Self::Store(_) => Public::store_unavailable(),
             Self::Redeem(RedeemError::Unavailable { retry_after, .. }) => {
-                let public = Public::provider_unavailable();
-                Public { retry_after: retry_after.or(public.retry_after), ..public }
+                Public::provider_unavailable_for(*retry_after)
             }
             Self::Redeem(_) | Self::NoApiKey => Public::new(
                 StatusCode::BAD_GATEWAY,

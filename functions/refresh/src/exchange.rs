@@ -56,34 +56,44 @@ impl Refresh {
             || grant.refresh_token.clone(),
             |token| SecretText::from(token.expose_secret().to_owned()),
         );
-        let written = match self.verify(&held.renewable, &tokens, time.now()).await {
-            Ok(Renewed { contents, ends_by }) => {
-                self.sessions.renew(held, contents, next.clone(), ends_by, time.now()).await
-            }
-            Err(error) if error.may_pass() => {
-                let kept = self.sessions.keep_refresh_token(held, next.clone(), time.now()).await;
-                return match kept {
-                    Ok(()) => Err(error),
-                    Err(refused) => self.not_written(refused, secret, &next, client, time).await,
-                };
-            }
-            Err(error) => {
-                self.discard(secret, &next, client, time.now()).await;
-                return Err(error);
-            }
-        };
-        match written {
+        let Renewed { contents, ends_by } =
+            match self.verify(&held.renewable, &tokens, time.now()).await {
+                Ok(renewed) => renewed,
+                Err(error) if error.may_pass() => {
+                    return self.go_on(error, held, secret, &next, client, time).await;
+                }
+                Err(error) => {
+                    self.discard(secret, &next, client, time.now()).await;
+                    return Err(error);
+                }
+            };
+        match self.sessions.renew(held, contents, next.clone(), ends_by, time.now()).await {
             Ok(session) => {
                 tracing::info!(event = "refresh.succeeded", session = %session.id, "a session has new tokens");
                 Ok(session)
             }
             Err(RenewError::PointerExists) => {
-                match self.sessions.keep_refresh_token(held, next.clone(), time.now()).await {
-                    Ok(()) => Err(RefreshError::TokenOfAnotherSession),
-                    Err(refused) => self.not_written(refused, secret, &next, client, time).await,
-                }
+                let error = RefreshError::TokenOfAnotherSession;
+                self.go_on(error, held, secret, &next, client, time).await
             }
             Err(refused) => self.not_written(refused, secret, &next, client, time).await,
+        }
+    }
+
+    /// Lets the session go on with the token that it has, and with the next refresh token. Answers
+    /// with `error`, which is why.
+    async fn go_on(
+        &self,
+        error: RefreshError,
+        held: &HeldLease,
+        secret: &SessionSecret,
+        next: &SecretText,
+        client: &Client,
+        time: Time,
+    ) -> Result<Session, RefreshError> {
+        match self.sessions.keep_refresh_token(held, next.clone(), time.now()).await {
+            Ok(()) => Err(error),
+            Err(refused) => self.not_written(refused, secret, next, client, time).await,
         }
     }
 

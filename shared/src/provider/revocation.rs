@@ -1,5 +1,7 @@
 //! A refresh token that nobody shall use any more.
 
+use std::error::Error;
+
 use super::{IdentityProvider, Metadata, ProviderError, RefreshTokenGrant};
 
 /// Revokes a refresh token. Whoever throws one away has done the rest by then, so a failure is only
@@ -14,10 +16,15 @@ pub async fn revoke_or_log(
         None => Err(ProviderError::Malformed("metadata: no `revocation_endpoint`".to_owned())),
     };
     if let Err(error) = revoked {
-        tracing::warn!(
-            event = "refresh_token.not_revoked",
-            error = &error as &dyn std::error::Error,
-            "a refresh token that nobody has any more lives on at the provider"
-        );
+        log_not_revoked(&error);
     }
+}
+
+/// Logs that a refresh token was not revoked, and why.
+pub fn log_not_revoked(error: &(dyn Error + 'static)) {
+    tracing::warn!(
+        event = "refresh_token.not_revoked",
+        error,
+        "a refresh token that nobody has any more lives on at the provider"
+    );
 }
