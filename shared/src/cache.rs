@@ -28,8 +28,25 @@ pub(crate) struct Terms {
     pub(crate) failure_pause: Duration,
     /// How long one reader waits for a newer one while the old one is still good.
     pub(crate) patience: Duration,
+    /// How long one reader waits for one where there is none.
+    pub(crate) first_patience: Duration,
     /// How long after a fetch for something that was missing the next such fetch may be.
     pub(crate) miss_cool_down: Duration,
+}
+
+impl Terms {
+    /// How long is waited for what makes a fetch unnecessary. It must not take the time of the fetch.
+    pub(crate) fn store_patience(&self) -> Duration {
+        self.patience / 2
+    }
+}
+
+/// What a fetch brought.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fetched<T> {
+    pub(crate) value: T,
+    /// When its source was asked: earlier than now if somebody else asked it.
+    pub(crate) fetched_at: Timestamp,
 }
 
 /// The last good value, and who is fetching the next.
@@ -52,6 +69,8 @@ struct Snapshot<T> {
 }
 
 struct Attempts<E> {
+    /// When a fetch last ended, well or not.
+    tried_at: Option<Timestamp>,
     /// The last failure, and when that was. A success clears it.
     failure: Option<(Timestamp, Arc<E>)>,
     /// When the value was last fetched because something was not in it.
@@ -68,12 +87,26 @@ impl<T, E: From<Elapsed>> Cache<T, E> {
             terms,
             report: Box::new(report),
             current: RwLock::new(None),
-            attempts: Mutex::new(Attempts { failure: None, missed_at: None }),
+            attempts: Mutex::new(Attempts { tried_at: None, failure: None, missed_at: None }),
         }
     }
 
-    /// The value, fetched if there is none or it is old.
-    pub(crate) async fn get<F: Future<Output = Result<T, E>>>(
+    /// Whether [`get`](Self::get) would fetch now.
+    pub(crate) fn is_due(&self, now: Timestamp) -> bool {
+        let known = self.usable(now);
+        if known.as_ref().is_some_and(|known| known.age(now) < self.terms.soft_age) {
+            return false;
+        }
+        // Whoever has the lock fetches already.
+        self.attempts.try_lock().is_ok_and(|attempts| match known {
+            Some(_) => !self.is_paused(&attempts, now),
+            None => self.recent_failure(&attempts, now).is_none(),
+        })
+    }
+
+    /// The value, fetched if there is none or it is old. What is fetched may be old as well, if there
+    /// is nothing newer to be had.
+    pub(crate) async fn get<F: Future<Output = Result<Fetched<T>, E>>>(
         &self,
         now: Timestamp,
         fetch: impl FnOnce() -> F,
@@ -84,11 +117,10 @@ impl<T, E: From<Elapsed>> Cache<T, E> {
             }
             // Old, but good: one reader asks for a new one, the others go on at once.
             let Ok(mut attempts) = self.attempts.try_lock() else { return Ok(known.value) };
-            if self.recent_failure(&attempts, now).is_some() {
+            if self.is_paused(&attempts, now) {
                 return Ok(known.value);
             }
-            let fetched = timeout(self.terms.patience, fetch()).await;
-            let fetched = fetched.unwrap_or_else(|elapsed| Err(elapsed.into()));
+            let fetched = within(self.terms.patience, fetch()).await;
             return Ok(self.conclude(&mut attempts, now, fetched).unwrap_or(known.value));
         }
         let mut attempts = self.attempts.lock().await;
@@ -98,13 +130,13 @@ impl<T, E: From<Elapsed>> Cache<T, E> {
         if let Some(error) = self.recent_failure(&attempts, now) {
             return Err(error);
         }
-        let fetched = fetch().await;
+        let fetched = within(self.terms.first_patience, fetch()).await;
         self.conclude(&mut attempts, now, fetched)
     }
 
     /// A newer value than `seen`, in which something was missing. `None` if there can be none
     /// before the cool-down has passed.
-    pub(crate) async fn newer_than<F: Future<Output = Result<T, E>>>(
+    pub(crate) async fn newer_than<F: Future<Output = Result<Fetched<T>, E>>>(
         &self,
         seen: &Arc<T>,
         now: Timestamp,
@@ -123,6 +155,10 @@ impl<T, E: From<Elapsed>> Cache<T, E> {
         }
         attempts.missed_at = Some(now);
         let fetched = fetch().await;
+        if let Ok(fetched) = &fetched {
+            // The cool-down of what somebody else fetched began when they did.
+            attempts.missed_at = Some(fetched.fetched_at);
+        }
         self.conclude(&mut attempts, now, fetched).map(Some)
     }
 
@@ -134,6 +170,10 @@ impl<T, E: From<Elapsed>> Cache<T, E> {
         self.current().filter(|known| known.age(now) < self.terms.hard_age)
     }
 
+    fn is_paused(&self, attempts: &Attempts<E>, now: Timestamp) -> bool {
+        attempts.tried_at.is_some_and(|tried_at| apart(tried_at, now) < self.terms.failure_pause)
+    }
+
     fn recent_failure(&self, attempts: &Attempts<E>, now: Timestamp) -> Option<Arc<E>> {
         let (failed_at, error) = attempts.failure.as_ref()?;
         (apart(*failed_at, now) < self.terms.failure_pause).then(|| Arc::clone(error))
@@ -143,14 +183,20 @@ impl<T, E: From<Elapsed>> Cache<T, E> {
         &self,
         attempts: &mut MutexGuard<'_, Attempts<E>>,
         now: Timestamp,
-        fetched: Result<T, E>,
+        fetched: Result<Fetched<T>, E>,
     ) -> Result<Arc<T>, Arc<E>> {
         (self.report)(fetched.as_ref().map(drop));
+        attempts.tried_at = Some(now);
         match fetched {
-            Ok(value) => {
+            Ok(Fetched { value, fetched_at }) => {
                 attempts.failure = None;
+                if let Some(known) = self.usable(now)
+                    && known.age(now) < apart(fetched_at, now)
+                {
+                    return Ok(known.value);
+                }
                 let value = Arc::new(value);
-                let snapshot = Snapshot { value: Arc::clone(&value), fetched_at: now };
+                let snapshot = Snapshot { value: Arc::clone(&value), fetched_at };
                 *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(snapshot);
                 Ok(value)
             }
@@ -182,10 +228,17 @@ impl<T> Clone for Snapshot<T> {
     }
 }
 
+async fn within<T, E: From<Elapsed>>(
+    limit: Duration,
+    fetch: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    timeout(limit, fetch).await.unwrap_or_else(|elapsed| Err(elapsed.into()))
+}
+
 /// How far apart two moments are, whichever came first.
 ///
 /// The clock may have been ahead at the first and been set right since. Counted from there, what
 /// was fetched would stay young until that moment comes again, and a withdrawn key would work on.
-fn apart(one: Timestamp, other: Timestamp) -> Duration {
+pub(crate) fn apart(one: Timestamp, other: Timestamp) -> Duration {
     other.since(one).max(one.since(other))
 }

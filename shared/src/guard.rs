@@ -20,7 +20,7 @@ use crate::{
     respond,
     seams::Seams,
     secret::SessionSecret,
-    session::{Session, SessionLimits, Sessions, TokenSession},
+    session::{self, Session, SessionLimits, Sessions, TokenSession},
 };
 
 pub use self::{credential::Credential, refusal::Refusal};
@@ -134,9 +134,14 @@ impl Guard {
         token: &str,
         now: Timestamp,
     ) -> Result<(Claims, TokenSession), Refusal> {
-        let claims =
-            self.keys.verify(token, &self.config.application.expected_api_key(), now).await?;
-        Ok((claims, self.sessions.by_token(token, now).await?))
+        let expected = self.config.application.expected_api_key();
+        let pointer = session::token_digest(token);
+        let (claims, found) = self.keys.verify_with_pointer(token, &expected, pointer, now).await?;
+        let session = match found {
+            Some(found) => self.sessions.by_pointer(token, found.pointer, now).await?,
+            None => self.sessions.by_token(token, now).await?,
+        };
+        Ok((claims, session))
     }
 
     async fn by_token(&self, token: &str, now: Timestamp) -> Result<Principal, Refusal> {

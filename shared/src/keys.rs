@@ -1,13 +1,18 @@
-//! The provider's signing keys and metadata, cached.
+//! The provider's signing keys and metadata, cached in memory and in the store: one process fetches
+//! a document for all (see `provider::document`). Wherever it is found,
 //!
 //! - Younger than [`SOFT_AGE`], a document is used as it is.
-//! - Older, the first reader asks for a new one and waits at most [`REFRESH_PATIENCE`]; everyone
-//!   else goes on with the old one. After a failure nobody asks for [`FAILURE_PAUSE`].
+//! - Older, the first reader of all asks the provider for a new one and waits at most
+//!   [`REFRESH_PATIENCE`]; everyone else goes on with the old one. After a failure nobody asks for
+//!   [`FAILURE_PAUSE`].
 //! - Older than [`HARD_AGE`], it is used no more: a key that the provider withdrew must stop
 //!   working, even for one who can keep us from hearing of it.
 //! - A token with an unknown `kid` has the keys fetched anew, once per [`MISS_COOL_DOWN`] whoever
-//!   sends it. A flood of invented names costs one fetch per cool-down, and cannot keep a new key
-//!   unknown for longer than that.
+//!   sends it to whichever process. A flood of invented names costs one fetch per cool-down, and
+//!   cannot keep a new key unknown for longer than that to a process that was shown it.
+//!
+//! A process that starts reads the store once for all that it needs, and the pointer of the token
+//! with it; a token that no key could make good has nothing read (R75).
 
 mod key_set;
 #[cfg(test)]
@@ -16,14 +21,20 @@ mod tests;
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    cache::{Cache, Terms},
+    cache::Terms,
     clock::Timestamp,
     issuer::Issuer,
     jwt::{Claims, Expected, LogoutToken, TokenError, UnverifiedToken},
-    provider::{IdentityProvider, Metadata, ProviderError},
+    provider::{
+        IdentityProvider, Metadata, ProviderError,
+        document::{Document, Kind, ReadAhead},
+    },
+    secret::Digest,
+    store::{Found, SessionStore},
 };
 
 pub use self::key_set::{Key, KeySet, MalformedKeySet};
+pub use crate::provider::document::WAIT;
 
 /// The age from which a newer document is asked for.
 pub const SOFT_AGE: Duration = Duration::from_secs(10 * 60);
@@ -31,11 +42,16 @@ pub const SOFT_AGE: Duration = Duration::from_secs(10 * 60);
 /// The age at which a document is used no more.
 pub const HARD_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How long a failure is remembered before the provider is asked again.
+/// How long a failure is remembered before the provider is asked again, and how long one process
+/// alone may be about a fetch: as long as the provider may take.
 pub const FAILURE_PAUSE: Duration = Duration::from_secs(5);
 
 /// How long one reader waits for a newer document while the old one is still good.
 pub const REFRESH_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long one reader waits where there is no document: for another process, the provider and the
+/// store together.
+pub const FIRST_PATIENCE: Duration = Duration::from_secs(12);
 
 /// How long after a fetch for an unknown key the next such fetch may be.
 pub const MISS_COOL_DOWN: Duration = Duration::from_secs(10);
@@ -44,9 +60,10 @@ pub const MISS_COOL_DOWN: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Keys {
     provider: Arc<dyn IdentityProvider>,
+    store: Arc<dyn SessionStore>,
     issuer: Issuer,
-    metadata: Cache<Metadata, ProviderError>,
-    key_set: Cache<KeySet, ProviderError>,
+    metadata: Document<Metadata>,
+    key_set: Document<KeySet>,
 }
 
 /// The provider's keys or metadata cannot be had. That says nothing about a token: answer 503.
@@ -66,14 +83,25 @@ pub enum VerifyError {
 }
 
 impl Keys {
-    /// The keys of `issuer`, as `provider` tells them. Nothing is asked yet.
-    pub fn new(provider: Arc<dyn IdentityProvider>, issuer: Issuer) -> Self {
-        Self {
-            provider,
-            issuer,
-            metadata: Cache::new(TERMS, |fetched| report("metadata", fetched)),
-            key_set: Cache::new(TERMS, |fetched| report("keys", fetched)),
-        }
+    /// The keys of `issuer`, as `provider` tells them and `store` shares them. Nothing is asked yet.
+    pub fn new(
+        provider: Arc<dyn IdentityProvider>,
+        store: Arc<dyn SessionStore>,
+        issuer: Issuer,
+    ) -> Self {
+        let kind = |name| Kind { name, terms: TERMS, report };
+        let parse_metadata = {
+            let issuer = issuer.clone();
+            move |text: &[u8]| Metadata::parse(text, &issuer)
+        };
+        let parse_keys = |text: &[u8]| {
+            let keys = KeySet::parse(text)?;
+            if keys.is_empty() { Err(ProviderError::NoUsableKey) } else { Ok(keys) }
+        };
+        let metadata =
+            Document::new(kind("metadata"), Arc::clone(&store), &issuer, "", parse_metadata);
+        let key_set = Document::new(kind("keys"), Arc::clone(&store), &issuer, "", parse_keys);
+        Self { provider, store, issuer, metadata, key_set }
     }
 
     /// The provider's discovery document.
@@ -82,15 +110,7 @@ impl Keys {
     ///
     /// When there is none young enough and none can be fetched.
     pub async fn metadata(&self, now: Timestamp) -> Result<Arc<Metadata>, KeysError> {
-        let fetch = || async {
-            let metadata = self.provider.metadata().await?;
-            if metadata.issuer == self.issuer {
-                Ok(metadata)
-            } else {
-                Err(ProviderError::WrongIssuer)
-            }
-        };
-        self.metadata.get(now, fetch).await.map_err(KeysError)
+        self.metadata_from(&mut ReadAhead::default(), now).await
     }
 
     /// Verifies `token` in full, see [`jwt`](crate::jwt). Keys are fetched if need be, and never
@@ -106,9 +126,28 @@ impl Keys {
         now: Timestamp,
     ) -> Result<Claims, VerifyError> {
         let token = UnverifiedToken::parse(token, expected)?;
-        let keys = self.keys_for(&token, now).await?;
+        let (keys, _) = self.keys_for(&token, None, now).await?;
         let candidates = keys.candidates(token.key_id(), token.algorithm());
         Ok(token.verify(&candidates, expected, now)?)
+    }
+
+    /// As [`verify`](Self::verify). If it has to read the store for that, it reads the pointer under
+    /// `pointer` in the same round trip, and answers what it found.
+    ///
+    /// # Errors
+    ///
+    /// When the token is not as expected, or the keys to tell cannot be had.
+    pub async fn verify_with_pointer(
+        &self,
+        token: &str,
+        expected: &Expected<'_>,
+        pointer: Digest,
+        now: Timestamp,
+    ) -> Result<(Claims, Option<Found>), VerifyError> {
+        let token = UnverifiedToken::parse(token, expected)?;
+        let (keys, found) = self.keys_for(&token, Some(pointer), now).await?;
+        let candidates = keys.candidates(token.key_id(), token.algorithm());
+        Ok((token.verify(&candidates, expected, now)?, found))
     }
 
     /// Verifies a logout token for the application `client_id` in full, see [`LogoutToken`], with
@@ -124,37 +163,47 @@ impl Keys {
         now: Timestamp,
     ) -> Result<LogoutToken, VerifyError> {
         let token = UnverifiedToken::parse_logout_token(token, &self.issuer)?;
-        let keys = self.keys_for(&token, now).await?;
+        let (keys, _) = self.keys_for(&token, None, now).await?;
         let candidates = keys.candidates(token.key_id(), token.algorithm());
         Ok(token.verify_logout_token(&candidates, client_id, now)?)
     }
 
-    /// The keys among which the one that signed `token` must be.
+    /// The keys among which the one that signed `token` must be. If the store had to be read for
+    /// them, what was found beside them: the pointer under `pointer`.
     async fn keys_for(
         &self,
         token: &UnverifiedToken<'_>,
+        pointer: Option<Digest>,
         now: Timestamp,
-    ) -> Result<Arc<KeySet>, VerifyError> {
-        let metadata = self.metadata(now).await?;
+    ) -> Result<(Arc<KeySet>, Option<Found>), VerifyError> {
+        let due = [self.metadata.due_row(now), self.key_set.due_row(now)];
+        let due = due.into_iter().flatten().collect();
+        let patience = TERMS.store_patience();
+        let mut ahead = ReadAhead::of(&*self.store, due, pointer, patience, now).await;
+        let metadata = self.metadata_from(&mut ahead, now).await?;
         if !metadata.algorithms.contains(&token.algorithm()) {
             return Err(TokenError::AlgorithmNotAllowed.into());
         }
-        let fetch = || async {
-            let key_set = self.provider.key_set(&metadata.jwks_uri).await?;
-            if key_set.is_empty() { Err(ProviderError::NoUsableKey) } else { Ok(key_set) }
-        };
-        let mut keys = self.key_set.get(now, fetch).await.map_err(KeysError)?;
-        if misses(token, &keys)
-            && let Some(newer) =
-                self.key_set.newer_than(&keys, now, fetch).await.map_err(KeysError)?
-        {
-            keys = newer;
+        let ask = || self.provider.key_set(&metadata.jwks_uri);
+        let mut keys = self.key_set.get(&mut ahead, now, ask).await.map_err(KeysError)?;
+        if misses(token, &keys) {
+            let is_found = |keys: &KeySet| !misses(token, keys);
+            let newer = self.key_set.newer_than(&keys, is_found, now, ask).await;
+            keys = newer.map_err(KeysError)?.unwrap_or(keys);
         }
         let candidates = keys.candidates(token.key_id(), token.algorithm());
         if candidates.is_empty() && token.key_id().is_some_and(|key_id| keys.contains(key_id)) {
             return Err(TokenError::AlgorithmNotAllowed.into());
         }
-        Ok(keys)
+        Ok((keys, ahead.into_found()))
+    }
+
+    async fn metadata_from(
+        &self,
+        ahead: &mut ReadAhead,
+        now: Timestamp,
+    ) -> Result<Arc<Metadata>, KeysError> {
+        self.metadata.get(ahead, now, || self.provider.metadata()).await.map_err(KeysError)
     }
 }
 
@@ -170,24 +219,18 @@ const TERMS: Terms = Terms {
     hard_age: HARD_AGE,
     failure_pause: FAILURE_PAUSE,
     patience: REFRESH_PATIENCE,
+    first_patience: FIRST_PATIENCE,
     miss_cool_down: MISS_COOL_DOWN,
 };
 
-fn report(document: &'static str, fetched: Result<(), &ProviderError>) {
-    match fetched {
-        Ok(()) => {
-            tracing::info!(event = "provider.fetched", document, "the provider was asked");
-        }
-        Err(error) => {
-            let error: &dyn std::error::Error = error;
-            tracing::warn!(
-                event = "provider.unavailable",
-                document,
-                error,
-                "the provider gave no answer that can be used"
-            );
-        }
-    }
+fn report(document: &'static str, error: &ProviderError) {
+    let error: &dyn std::error::Error = error;
+    tracing::warn!(
+        event = "provider.unavailable",
+        document,
+        error,
+        "the provider gave no answer that can be used"
+    );
 }
 
 /// Whether a newer key set could change the outcome: the token names a key that is not in `keys`,

@@ -4,21 +4,28 @@
 //! read as data, never run. The list is a convenience: the page works without it, so nothing here
 //! can fail.
 
-use std::{
-    collections::HashSet,
-    fmt,
-    sync::{Arc, PoisonError, RwLock},
-    time::Duration,
-};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::{sync::Mutex, time::timeout};
+use tokio::time::timeout;
 
-use crate::{clock::Timestamp, provider::IdentityProvider};
+use crate::{
+    application::Application,
+    cache::Terms,
+    clock::Timestamp,
+    provider::{
+        IdentityProvider, ProviderError,
+        document::{Document, Kind, ReadAhead},
+    },
+    store::SessionStore,
+};
 
-/// How long a list is used.
+/// The age from which a newer list is asked for.
 pub const LIST_AGE: Duration = Duration::from_secs(5 * 60);
+
+/// The age at which a list is used no more.
+pub const LAST_LIST_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long after a failure the provider is left alone.
 pub const FAILURE_PAUSE: Duration = Duration::from_secs(30);
@@ -61,21 +68,12 @@ pub enum LoginMethodKind {
     Social,
 }
 
-/// The login methods of one application, remembered for a while.
+/// The login methods of one application, remembered for a while, by all processes together.
+#[derive(Debug)]
 pub struct LoginMethods {
     provider: Arc<dyn IdentityProvider>,
     client_id: String,
-    known: RwLock<Option<Known>>,
-    /// Held by the one who asks.
-    asking: Mutex<()>,
-}
-
-#[derive(Clone)]
-struct Known {
-    methods: Vec<LoginMethod>,
-    asked_at: Timestamp,
-    /// How long after `asked_at` nobody asks again.
-    good_for: Duration,
+    list: Document<Vec<LoginMethod>>,
 }
 
 impl LoginMethod {
@@ -111,73 +109,53 @@ impl LoginMethod {
 }
 
 impl LoginMethods {
-    /// The methods of the application `client_id`. Nothing is asked yet.
-    pub fn new(provider: Arc<dyn IdentityProvider>, client_id: impl Into<String>) -> Self {
-        let known = RwLock::new(None);
-        Self { provider, client_id: client_id.into(), known, asking: Mutex::new(()) }
+    /// The methods of `application`, as `provider` tells them and `store` shares them. Nothing is
+    /// asked yet.
+    pub fn new(
+        provider: Arc<dyn IdentityProvider>,
+        store: Arc<dyn SessionStore>,
+        application: &Application,
+    ) -> Self {
+        let kind = Kind { name: "login_methods", terms: TERMS, report };
+        let client_id = application.client_id.clone();
+        let list = Document::new(kind, store, &application.issuer, &client_id, |script| {
+            parse_script(script)
+                .ok_or_else(|| ProviderError::Malformed("no list of login methods".to_owned()))
+        });
+        Self { provider, client_id, list }
     }
 
-    /// The list, within [`PATIENCE`]. When the provider does not answer: the last list there was,
-    /// or an empty one, and it is left alone for [`FAILURE_PAUSE`].
-    pub async fn list(&self, now: Timestamp) -> Vec<LoginMethod> {
-        if let Some(methods) = self.current(now) {
-            return methods;
-        }
+    /// The list, within [`PATIENCE`]. When the provider does not answer: the last list there was
+    /// within a day, or an empty one, and it is left alone for [`FAILURE_PAUSE`].
+    pub async fn list(&self, now: Timestamp) -> Arc<Vec<LoginMethod>> {
+        let mut ahead = ReadAhead::default();
+        let list = self.list.get(&mut ahead, now, || self.provider.login_methods(&self.client_id));
         // Whoever comes while another asks waits for that answer, hardly longer than for an own
         // one: the one who asks must be the first to give up, to note that it failed.
-        let answer = timeout(PATIENCE * 11 / 10, async {
-            let _asking = self.asking.lock().await;
-            match self.current(now) {
-                Some(methods) => methods,
-                None => self.ask(now).await,
-            }
-        });
-        answer.await.unwrap_or_else(|_| self.last())
-    }
-
-    async fn ask(&self, now: Timestamp) -> Vec<LoginMethod> {
-        let (methods, good_for) =
-            match timeout(PATIENCE, self.provider.login_methods(&self.client_id)).await {
-                Ok(Ok(methods)) => (methods, LIST_AGE),
-                Ok(Err(error)) => {
-                    let error: &dyn std::error::Error = &error;
-                    tracing::warn!(
-                        event = "login_methods.unavailable",
-                        error,
-                        "the list of login methods cannot be had"
-                    );
-                    (self.last(), FAILURE_PAUSE)
-                }
-                Err(_) => {
-                    tracing::warn!(
-                        event = "login_methods.unavailable",
-                        error = "no answer in time",
-                        "the list of login methods cannot be had"
-                    );
-                    (self.last(), FAILURE_PAUSE)
-                }
-            };
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        *known = Some(Known { methods: methods.clone(), asked_at: now, good_for });
-        methods
-    }
-
-    fn current(&self, now: Timestamp) -> Option<Vec<LoginMethod>> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let known = known.as_ref()?;
-        (now.since(known.asked_at) < known.good_for).then(|| known.methods.clone())
-    }
-
-    fn last(&self) -> Vec<LoginMethod> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.as_ref().map(|known| known.methods.clone()).unwrap_or_default()
+        match timeout(PATIENCE * 11 / 10, list).await {
+            Ok(Ok(list)) => list,
+            Ok(Err(_)) | Err(_) => Arc::default(),
+        }
     }
 }
 
-impl fmt::Debug for LoginMethods {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LoginMethods").field("provider", &self.provider).finish_non_exhaustive()
-    }
+const TERMS: Terms = Terms {
+    soft_age: LIST_AGE,
+    hard_age: LAST_LIST_AGE,
+    failure_pause: FAILURE_PAUSE,
+    patience: PATIENCE,
+    first_patience: PATIENCE,
+    // A list is not looked into for anything.
+    miss_cool_down: LIST_AGE,
+};
+
+fn report(_: &'static str, error: &ProviderError) {
+    let error: &dyn std::error::Error = error;
+    tracing::warn!(
+        event = "login_methods.unavailable",
+        error,
+        "the list of login methods cannot be had"
+    );
 }
 
 /// Whether `text` can be a connection's name.

@@ -1,9 +1,11 @@
 //! The identity provider, as a seam.
 //!
 //! [`HttpProvider`] asks the real one; a test may put anything else in its place. Whoever
-//! implements the trait answers for what comes through: a metadata document that is the issuer's
-//! own, a body that is bounded, an answer within seconds.
+//! implements the trait answers for what comes through: a body that is bounded, an answer within
+//! seconds. What a document says is checked by whoever reads it, in the same way wherever it comes
+//! from: see `document`.
 
+pub(crate) mod document;
 mod http;
 mod metadata;
 mod revocation;
@@ -21,8 +23,7 @@ use url::Url;
 use crate::{
     application::Application,
     config::Settings,
-    keys::{KeySet, MalformedKeySet},
-    login_methods::LoginMethod,
+    keys::MalformedKeySet,
     stored_secret::{CLIENT_SECRET, SecretSource, StoredSecret},
 };
 
@@ -36,12 +37,11 @@ pub use self::{
 /// What is asked of the identity provider.
 #[async_trait]
 pub trait IdentityProvider: fmt::Debug + Send + Sync {
-    /// The discovery document (OpenID Connect Discovery §4), checked: it is the issuer's own and
-    /// names no endpoint elsewhere.
-    async fn metadata(&self) -> Result<Metadata, ProviderError>;
+    /// The text of the discovery document (OpenID Connect Discovery §4), for [`Metadata::parse`].
+    async fn metadata(&self) -> Result<Vec<u8>, ProviderError>;
 
-    /// The signing keys at `jwks_uri`, at least one.
-    async fn key_set(&self, jwks_uri: &Url) -> Result<KeySet, ProviderError>;
+    /// The text at `jwks_uri`, for [`KeySet::parse`](crate::keys::KeySet::parse).
+    async fn key_set(&self, jwks_uri: &Url) -> Result<Vec<u8>, ProviderError>;
 
     /// Redeems an authorization code (RFC 6749 §4.1.3). Never asks twice: a provider that sees a
     /// code again takes it for stolen.
@@ -66,8 +66,9 @@ pub trait IdentityProvider: fmt::Debug + Send + Sync {
         grant: RefreshTokenGrant<'_>,
     ) -> Result<(), ProviderError>;
 
-    /// The login methods of an application, as the provider publishes them for its own widget.
-    async fn login_methods(&self, client_id: &str) -> Result<Vec<LoginMethod>, ProviderError>;
+    /// The script with the login methods of an application, as the provider publishes it for its own
+    /// widget, for [`parse_script`](crate::login_methods::parse_script).
+    async fn login_methods(&self, client_id: &str) -> Result<Vec<u8>, ProviderError>;
 }
 
 /// What proves this application to the provider.

@@ -34,8 +34,9 @@ impl Seams {
         let store = store(settings, &random);
         let issuer = application?.issuer;
         let provider: Arc<dyn IdentityProvider> = Arc::new(HttpProvider::new(issuer.clone()));
-        let keys = Arc::new(Keys::new(Arc::clone(&provider), issuer));
-        Some(Self { store: store?, provider, keys, random })
+        let store = store?;
+        let keys = Arc::new(Keys::new(Arc::clone(&provider), Arc::clone(&store), issuer));
+        Some(Self { store, provider, keys, random })
     }
 }
 

@@ -30,7 +30,7 @@ use tokio::time::{self, error::Elapsed};
 
 use crate::{
     aws::{CALL_TIMEOUT, CallError, Connection, Service},
-    cache::{Cache, Terms},
+    cache::{Cache, Fetched, Terms},
     clock::Timestamp,
     config::Settings,
     error,
@@ -59,6 +59,7 @@ const TERMS: Terms = Terms {
     hard_age: HARD_AGE,
     failure_pause: FAILURE_PAUSE,
     patience: REFRESH_PATIENCE,
+    first_patience: CALL_TIMEOUT,
     miss_cool_down: COOL_DOWN,
 };
 
@@ -187,7 +188,7 @@ impl<T> ManagedSecret<T> {
         refused.as_ref().is_some_and(|refused| Arc::ptr_eq(refused, secret))
     }
 
-    async fn fetch(&self) -> Result<T, SecretError> {
+    async fn fetch(&self, now: Timestamp) -> Result<Fetched<T>, SecretError> {
         let text = self.manager.read(&self.arn).await?;
         let text = text.expose_secret().trim();
         if text.is_empty() {
@@ -196,7 +197,8 @@ impl<T> ManagedSecret<T> {
         if matches!(serde_json::from_str(text), Ok(Value::Object(_))) {
             return Err(SecretError::Unusable("must be the secret itself, not a JSON object"));
         }
-        (self.parse)(text).map_err(SecretError::Unusable)
+        let value = (self.parse)(text).map_err(SecretError::Unusable)?;
+        Ok(Fetched { value, fetched_at: now })
     }
 
     fn unavailable(&self, reason: Arc<SecretError>) -> SecretUnavailable {
@@ -207,8 +209,11 @@ impl<T> ManagedSecret<T> {
 #[async_trait]
 impl<T: Send + Sync> Place<T> for ManagedSecret<T> {
     async fn current(&self, now: Timestamp) -> Result<Arc<T>, SecretUnavailable> {
-        let current =
-            self.cache.get(now, || self.fetch()).await.map_err(|error| self.unavailable(error))?;
+        let current = self
+            .cache
+            .get(now, || self.fetch(now))
+            .await
+            .map_err(|error| self.unavailable(error))?;
         if !self.is_refused(&current) {
             return Ok(current);
         }
@@ -220,7 +225,7 @@ impl<T: Send + Sync> Place<T> for ManagedSecret<T> {
         seen: &Arc<T>,
         now: Timestamp,
     ) -> Result<Option<Arc<T>>, SecretUnavailable> {
-        let newer = self.cache.newer_than(seen, now, || self.fetch()).await;
+        let newer = self.cache.newer_than(seen, now, || self.fetch(now)).await;
         newer.map_err(|error| self.unavailable(error))
     }
 

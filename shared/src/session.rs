@@ -146,9 +146,21 @@ impl Sessions {
     ///
     /// When the store cannot answer.
     pub async fn by_token(&self, token: &str, now: Timestamp) -> Result<TokenSession, StoreError> {
-        let Some(pointer) = self.store.pointer(token_digest(token), now).await? else {
-            return Ok(TokenSession::Unknown);
-        };
+        self.by_pointer(token, self.store.pointer(token_digest(token), now).await?, now).await
+    }
+
+    /// As [`by_token`](Self::by_token), for whoever has read its pointer already.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot answer.
+    pub async fn by_pointer(
+        &self,
+        token: &str,
+        pointer: Option<PointerRow>,
+        now: Timestamp,
+    ) -> Result<TokenSession, StoreError> {
+        let Some(pointer) = pointer else { return Ok(TokenSession::Unknown) };
         let Some(row) = self.store.session(pointer.session, now).await? else {
             return Ok(TokenSession::Ended);
         };
@@ -323,7 +335,7 @@ fn contents_key(data_key: impl Into<Vec<u8>>) -> SealingKey {
 ///
 /// Whoever holds an ECDSA signature can make another valid one for the same token. Under a digest
 /// of the whole, that twin would be a token which no login here ever showed, and outlive a logout.
-fn token_digest(token: &str) -> Digest {
+pub(crate) fn token_digest(token: &str) -> Digest {
     Digest::of(token.rsplit_once('.').map_or(token, |(signed, _)| signed))
 }
 

@@ -29,6 +29,11 @@
 //! 10. [`renew`](SessionStore::renew) writes session and pointer or neither, for the owner of the lease
 //!     on the version before and for nobody else. A session that was ended stays ended, one that
 //!     somebody else has renewed stays as it is (R132, R137).
+//! 11. [`lease_document`](SessionStore::lease_document) gives the right to fetch a document to one
+//!     caller, however many ask at once, until it runs out or the document is written (R76).
+//! 12. [`write_document`](SessionStore::write_document) never writes over a document that was fetched
+//!     later: a slow writer brings no old key back (R72). What comes from the future, by more than
+//!     [`CLOCK_TOLERANCE`], binds nobody (R80).
 
 use std::{error::Error, fmt, time::Duration};
 
@@ -38,6 +43,7 @@ use crate::{clock::Timestamp, secret::Digest};
 
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
+mod document;
 #[cfg(feature = "dynamodb")]
 pub mod dynamodb;
 pub mod memory;
@@ -46,6 +52,7 @@ mod renewal;
 pub mod table;
 
 pub use self::{
+    document::{CLOCK_TOLERANCE, DocumentRow, Found, MAX_DOCUMENT},
     owner::{Owner, Selection, Tombstone},
     renewal::{Lease, PreviousToken, RefreshRow, RenewError, Renewal},
 };
@@ -169,6 +176,41 @@ pub trait SessionStore: fmt::Debug + Send + Sync {
     ///
     /// [`RenewError::Lost`] or [`RenewError::PointerExists`] if it may not; nothing was written then.
     async fn renew(&self, renewal: Renewal, now: Timestamp) -> Result<(), RenewError>;
+
+    /// The documents under `keys`, and in the same round trip the pointer under `pointer`.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot answer for all of them.
+    async fn documents(
+        &self,
+        keys: &[Digest],
+        pointer: Option<Digest>,
+        now: Timestamp,
+    ) -> Result<Found, StoreError>;
+
+    /// Lets the caller alone fetch the document under `key` until `until`, be there one yet or not.
+    /// `None`: it is the caller's. Otherwise until when it is somebody else's.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot answer; the right may then be taken all the same.
+    async fn lease_document(
+        &self,
+        key: Digest,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Writes a document of at most [`MAX_DOCUMENT`] bytes, whoever has the right to fetch it, and
+    /// gives that right up. Where one is there that was fetched later, nothing is written, which is
+    /// no error.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot answer; the document may then be written all the same.
+    async fn write_document(&self, document: DocumentRow, now: Timestamp)
+    -> Result<(), StoreError>;
 }
 
 /// A session, as the store sees it.

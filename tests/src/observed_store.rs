@@ -13,8 +13,8 @@ use shared::{
     clock::Timestamp,
     secret::Digest,
     store::{
-        CreateError, Lease, PointerRow, RenewError, Renewal, Selection, SessionRow, SessionStore,
-        StoreError, Tombstone, memory::MemoryStore,
+        CreateError, DocumentRow, Found, Lease, PointerRow, RenewError, Renewal, Selection,
+        SessionRow, SessionStore, StoreError, Tombstone, memory::MemoryStore,
     },
 };
 
@@ -24,7 +24,8 @@ use crate::permissions::Permissions;
 #[derive(Debug, Default)]
 pub struct ObservedStore {
     store: MemoryStore,
-    calls: AtomicUsize,
+    calls: Mutex<Vec<&'static str>>,
+    taken: AtomicUsize,
     is_down: AtomicBool,
     index_is_down: AtomicBool,
     ends_before_slide: AtomicBool,
@@ -40,12 +41,21 @@ struct Written {
     marks: Vec<(Digest, Timestamp)>,
     tombstones: Vec<Tombstone>,
     renewals: Vec<Renewal>,
+    documents: Vec<DocumentRow>,
 }
 
 impl ObservedStore {
     /// How often it was asked anything.
     pub fn calls(&self) -> usize {
-        self.calls.load(Ordering::SeqCst)
+        self.asked_for().len()
+    }
+
+    /// What it was asked since the last time, by the names in
+    /// [`ACTIONS`](shared::store::table::ACTIONS).
+    pub fn take_calls(&self) -> Vec<&'static str> {
+        let mut asked_for = self.asked_for();
+        let taken = self.taken.swap(asked_for.len(), Ordering::SeqCst);
+        asked_for.split_off(taken)
     }
 
     /// What each function may do with it, and did.
@@ -130,6 +140,7 @@ impl ObservedStore {
             dump.extend(&row.refresh.sealed);
             dump.extend(row.refresh.previous.iter().flat_map(|previous| &previous.token_key));
         }
+        dump.extend(written.documents.iter().flat_map(|row| &row.text));
         let refresh = written.sessions.iter().filter_map(|row| row.refresh.as_ref());
         dump.extend(refresh.flat_map(|refresh| &refresh.sealed));
         dump
@@ -144,9 +155,13 @@ impl ObservedStore {
         self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn call(&self, method: &str) -> Result<&MemoryStore, StoreError> {
+    fn asked_for(&self) -> Vec<&'static str> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn call(&self, method: &'static str) -> Result<&MemoryStore, StoreError> {
         self.permissions.demand(method);
-        self.calls.fetch_add(1, Ordering::SeqCst);
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(method);
         if self.is_down.load(Ordering::SeqCst) {
             return Err(StoreError::Unavailable("table arn:aws:dynamodb:secret-table".into()));
         }
@@ -251,6 +266,35 @@ impl SessionStore for ObservedStore {
         let mut written = self.written();
         written.pointers.extend(renewal.pointer.clone());
         written.renewals.push(renewal);
+        Ok(())
+    }
+
+    async fn documents(
+        &self,
+        keys: &[Digest],
+        pointer: Option<Digest>,
+        now: Timestamp,
+    ) -> Result<Found, StoreError> {
+        let method = if pointer.is_some() { "documents with a pointer" } else { "documents" };
+        self.call(method)?.documents(keys, pointer, now).await
+    }
+
+    async fn lease_document(
+        &self,
+        key: Digest,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        self.call("lease_document")?.lease_document(key, until, now).await
+    }
+
+    async fn write_document(
+        &self,
+        document: DocumentRow,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.call("write_document")?.write_document(document.clone(), now).await?;
+        self.written().documents.push(document);
         Ok(())
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use shared::store::table::ACTIONS;
 
-use crate::template::{Function, Template};
+use crate::template::{Function, Statement, Template};
 
 /// The policies, and which of their actions were needed.
 #[derive(Debug, Default)]
@@ -43,20 +43,29 @@ impl Permissions {
     /// function may.
     pub fn demand(&self, method: &str) {
         let Ok(function) = SERVING.try_with(|function| *function) else { return };
-        let actions = ACTIONS.iter().find(|(name, _)| *name == method);
-        let (_, actions) = actions.unwrap_or_else(|| panic!("{method} is not among the ACTIONS"));
+        let actions = ACTIONS.iter().find(|(name, ..)| *name == method);
+        let (_, actions, rows) =
+            actions.unwrap_or_else(|| panic!("{method} is not among the ACTIONS"));
+        let allowed = allowed(function);
         for action in *actions {
-            assert!(
-                allowed(function).contains(*action),
-                "{} calls {method}: template.yaml must allow it {action}",
-                function.binary
-            );
+            let anywhere = allowed.get(*action).map(|right| vec![right.clone()]);
+            let there = || {
+                let rights = rows.iter().map(|row| allowed.get(&right(action, row)).cloned());
+                rights.collect::<Option<Vec<_>>>().filter(|rights| !rights.is_empty())
+            };
+            let rights = anywhere.or_else(there).unwrap_or_else(|| {
+                panic!(
+                    "{} calls {method}: template.yaml must allow it {action} on {rows:?}",
+                    function.binary
+                )
+            });
             let mut needed = self.needed.lock().unwrap_or_else(PoisonError::into_inner);
-            needed.entry(function.binary.clone()).or_default().insert((*action).to_owned());
+            needed.entry(function.binary.clone()).or_default().extend(rights);
         }
     }
 
-    /// What each function needed so far, by the names of binaries.
+    /// What each function needed so far, by the names of binaries: `dynamodb:GetItem`, or with the
+    /// beginning of a row's key where the template limits it, `dynamodb:GetItem session#`.
     pub fn needed(&self) -> BTreeMap<String, BTreeSet<String>> {
         self.needed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -72,7 +81,20 @@ fn allowed(function: &Function) -> BTreeSet<String> {
     let of_table = |resources: &[String]| resources.iter().all(|name| is_of_table(name));
     let statements = function.statements.iter();
     let statements = statements.filter(|statement| of_table(&statement.resources));
-    statements.flat_map(|statement| statement.actions.clone()).collect()
+    let rights = |statement: &Statement| -> Vec<String> {
+        let actions = statement.actions.iter();
+        match &statement.leading_keys {
+            None => actions.cloned().collect(),
+            Some(rows) => {
+                actions.flat_map(|action| rows.iter().map(|row| right(action, row))).collect()
+            }
+        }
+    };
+    statements.flat_map(rights).collect()
+}
+
+fn right(action: &str, row: &str) -> String {
+    format!("{action} {row}")
 }
 
 /// Whether an ARN, as the template's reader writes it, is that of the table or of one of its indexes.

@@ -179,9 +179,10 @@ impl Site {
         let issuer = Issuer::parse(issuer).unwrap();
         let store = Arc::new(ObservedStore::default());
         let asked: Arc<dyn IdentityProvider> = Arc::new(HttpProvider::new(issuer.clone()));
+        let shared = Arc::<ObservedStore>::clone(&store) as Arc<dyn SessionStore>;
         let seams = Seams {
-            store: Arc::<ObservedStore>::clone(&store) as Arc<dyn SessionStore>,
-            keys: Arc::new(Keys::new(Arc::clone(&asked), issuer)),
+            keys: Arc::new(Keys::new(Arc::clone(&asked), Arc::clone(&shared), issuer)),
+            store: shared,
             provider: asked,
             random: Random::system(),
         };

@@ -56,6 +56,8 @@ pub struct Statement {
     pub actions: Vec<String>,
     /// ARNs.
     pub resources: Vec<String>,
+    /// The rows of a table to which it is limited, by the beginnings of their keys.
+    pub leading_keys: Option<Vec<String>>,
 }
 
 impl Template {
@@ -193,10 +195,15 @@ impl Stack {
         let statement = self.resolve(statement);
         let mut names: Vec<_> = object(&statement).keys().map(String::as_str).collect();
         names.sort_unstable();
+        names.retain(|name| *name != "Condition");
         assert_eq!(names, ["Action", "Effect", "Resource"], "{statement}");
         assert_eq!(statement["Effect"], "Allow");
         let texts = |value| list(value).into_iter().map(text).collect();
-        Statement { actions: texts(&statement["Action"]), resources: texts(&statement["Resource"]) }
+        Statement {
+            actions: texts(&statement["Action"]),
+            resources: texts(&statement["Resource"]),
+            leading_keys: statement.get("Condition").map(leading_keys),
+        }
     }
 
     fn intrinsic(&self, name: &str, argument: &Value) -> Value {
@@ -261,6 +268,18 @@ impl Stack {
         }
         result
     }
+}
+
+/// What every row of a call must begin with; no other condition is understood here.
+fn leading_keys(condition: &Value) -> Vec<String> {
+    let patterns = &condition["ForAllValues:StringLike"]["dynamodb:LeadingKeys"];
+    let expected = json!({ "ForAllValues:StringLike": { "dynamodb:LeadingKeys": patterns } });
+    assert_eq!(*condition, expected);
+    let start = |pattern: String| {
+        let start = pattern.strip_suffix('*').filter(|start| !start.contains(['*', '?']));
+        start.unwrap_or_else(|| panic!("{pattern} is not understood here")).to_owned()
+    };
+    list(patterns).into_iter().map(text).map(start).collect()
 }
 
 /// `ANY /login`; without a path `$default`.

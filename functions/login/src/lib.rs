@@ -42,7 +42,11 @@ impl Login {
         Self {
             cookies: CookieJar::new(&config.base_url),
             keys: Arc::clone(&seams.keys),
-            methods: LoginMethods::new(Arc::clone(&seams.provider), application.client_id.clone()),
+            methods: LoginMethods::new(
+                Arc::clone(&seams.provider),
+                Arc::clone(&seams.store),
+                application,
+            ),
             random: seams.random.clone(),
             responder: Responder::new(&application.issuer, &config.base_url, &seams.random),
             sessions: Sessions::new(Arc::clone(&seams.store), config.limits, seams.random.clone()),

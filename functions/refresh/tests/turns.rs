@@ -24,13 +24,12 @@ use shared::{
     issuer::Issuer,
     jwt::{
         Claims, Expected, Kind, LoginClaims,
-        testing::{TEST_KEY, key_set},
+        testing::{TEST_KEY, key_set_document},
     },
-    keys::{KeySet, Keys},
-    login_methods::LoginMethod,
+    keys::Keys,
     provider::{
-        AuthorizationCodeGrant, IdentityProvider, Metadata, ProviderError, RedeemError,
-        RefreshResponse, RefreshTokenGrant, TokenResponse,
+        AuthorizationCodeGrant, IdentityProvider, ProviderError, RedeemError, RefreshResponse,
+        RefreshTokenGrant, TokenResponse,
     },
     random::Random,
     request::{Function, Request, Response},
@@ -114,7 +113,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[async_trait]
 impl IdentityProvider for Provider {
-    async fn metadata(&self) -> Result<Metadata, ProviderError> {
+    async fn metadata(&self) -> Result<Vec<u8>, ProviderError> {
         let issuer = self.issuer.as_str();
         let document = json!({
             "issuer": issuer,
@@ -123,14 +122,14 @@ impl IdentityProvider for Provider {
             "revocation_endpoint": format!("{issuer}oauth/revoke"),
             "jwks_uri": format!("{issuer}jwks"),
         });
-        Metadata::parse(document.to_string().as_bytes(), &self.issuer)
+        Ok(document.to_string().into())
     }
 
-    async fn key_set(&self, _: &Url) -> Result<KeySet, ProviderError> {
+    async fn key_set(&self, _: &Url) -> Result<Vec<u8>, ProviderError> {
         if *lock(&self.keys_are_out) {
             return Err(ProviderError::Status(500));
         }
-        Ok(key_set(&[&TEST_KEY]))
+        Ok(key_set_document(&[&TEST_KEY]).to_string().into())
     }
 
     async fn redeem(
@@ -173,7 +172,7 @@ impl IdentityProvider for Provider {
         Ok(())
     }
 
-    async fn login_methods(&self, _: &str) -> Result<Vec<LoginMethod>, ProviderError> {
+    async fn login_methods(&self, _: &str) -> Result<Vec<u8>, ProviderError> {
         unreachable!("nobody asks for login methods")
     }
 }
@@ -278,7 +277,8 @@ impl Answer {
 
 fn seams(store: Arc<dyn SessionStore>, provider: &Arc<Provider>) -> Seams {
     let asked = Arc::<Provider>::clone(provider) as Arc<dyn IdentityProvider>;
-    let keys = Arc::new(Keys::new(Arc::clone(&asked), provider.issuer.clone()));
+    let keys = Keys::new(Arc::clone(&asked), Arc::clone(&store), provider.issuer.clone());
+    let keys = Arc::new(keys);
     Seams { store, provider: asked, keys, random: Random::system() }
 }
 
@@ -298,7 +298,7 @@ async fn login_claims(issuer: &Issuer) -> Claims {
         "exp": START.as_unix() + 60,
     });
     let provider = Provider::new(true);
-    let keys = Keys::new(provider, issuer.clone());
+    let keys = Keys::new(provider, Arc::new(MemoryStore::default()), issuer.clone());
     let expected = Expected { issuer, kind: Kind::ApiKey { client_id: CLIENT } };
     keys.verify(&TEST_KEY.sign(&claims), &expected, START).await.unwrap()
 }

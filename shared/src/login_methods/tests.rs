@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use crate::{issuer::Issuer, provider::testing::FakeProvider};
+use crate::{issuer::Issuer, provider::testing::FakeProvider, store::memory::MemoryStore};
 
 use super::*;
 
@@ -87,14 +87,14 @@ fn a_connection_of_which_only_the_name_is_known_gets_a_label() {
 async fn a_list_is_used_for_a_while_and_survives_an_outage() {
     let (provider, methods) = story();
     let github = vec![LoginMethod::named("github").unwrap()];
-    provider.set_login_methods(Some(github.clone()));
+    provider.set_login_methods(Some(&github));
     let age = LIST_AGE.as_secs();
     for (second, fetches) in [(0, 1), (age - 1, 1), (age, 2)] {
-        assert_eq!(methods.list(Timestamp::from_unix(second)).await, github);
+        assert_eq!(*methods.list(Timestamp::from_unix(second)).await, github);
         assert_eq!(provider.login_method_fetches(), fetches);
     }
     provider.set_login_methods(None);
-    assert_eq!(methods.list(Timestamp::from_unix(2 * age)).await, github);
+    assert_eq!(*methods.list(Timestamp::from_unix(2 * age)).await, github);
 }
 
 /// The pair is one second apart.
@@ -103,7 +103,7 @@ async fn a_failure_is_an_empty_list_for_a_moment() {
     let (provider, methods) = story();
     let pause = FAILURE_PAUSE.as_secs();
     for (second, fetches) in [(0, 1), (pause - 1, 1), (pause, 2)] {
-        assert_eq!(methods.list(Timestamp::from_unix(second)).await, []);
+        assert_eq!(*methods.list(Timestamp::from_unix(second)).await, []);
         assert_eq!(provider.login_method_fetches(), fetches);
     }
 }
@@ -111,13 +111,13 @@ async fn a_failure_is_an_empty_list_for_a_moment() {
 #[tokio::test(start_paused = true)]
 async fn a_slow_provider_costs_one_page_a_second_and_the_next_nothing() {
     let (provider, methods) = story();
-    provider.set_login_methods(Some(vec![LoginMethod::named("github").unwrap()]));
+    provider.set_login_methods(Some(&[LoginMethod::named("github").unwrap()]));
     provider.set_delay(Duration::from_secs(60));
     let started = tokio::time::Instant::now();
-    assert_eq!(methods.list(Timestamp::from_unix(0)).await, []);
+    assert_eq!(*methods.list(Timestamp::from_unix(0)).await, []);
     assert_eq!(started.elapsed().as_secs(), PATIENCE.as_secs());
     let started = tokio::time::Instant::now();
-    assert_eq!(methods.list(Timestamp::from_unix(1)).await, []);
+    assert_eq!(*methods.list(Timestamp::from_unix(1)).await, []);
     assert_eq!(started.elapsed(), Duration::ZERO);
 }
 
@@ -125,17 +125,23 @@ async fn a_slow_provider_costs_one_page_a_second_and_the_next_nothing() {
 async fn pages_at_the_same_time_share_one_question() {
     let (provider, methods) = story();
     let github = vec![LoginMethod::named("github").unwrap()];
-    provider.set_login_methods(Some(github.clone()));
+    provider.set_login_methods(Some(&github));
     provider.set_delay(Duration::from_millis(500));
     let now = Timestamp::from_unix(0);
     let (first, second) = tokio::join!(methods.list(now), methods.list(now));
-    assert_eq!((first, second), (github.clone(), github));
+    assert_eq!((&*first, &*second), (&github, &github));
     assert_eq!(provider.login_method_fetches(), 1);
 }
 
 fn story() -> (Arc<FakeProvider>, LoginMethods) {
-    let issuer = Issuer::parse("tenant.auth0.com").unwrap();
-    let provider = Arc::new(FakeProvider::new(issuer));
-    let methods = LoginMethods::new(Arc::<FakeProvider>::clone(&provider), "abc");
+    let application = application();
+    let provider = Arc::new(FakeProvider::new(application.issuer.clone()));
+    let store = Arc::new(MemoryStore::default());
+    let methods = LoginMethods::new(Arc::<FakeProvider>::clone(&provider), store, &application);
     (provider, methods)
+}
+
+fn application() -> Application {
+    let issuer = Issuer::parse("tenant.auth0.com").unwrap();
+    Application { issuer, client_id: "abc".to_owned(), audience: None }
 }

@@ -9,14 +9,15 @@ use std::{
 };
 
 use async_trait::async_trait;
+use serde_json::{Value, json};
 use tokio::time::sleep;
 use url::Url;
 
-use crate::{issuer::Issuer, jwt::Algorithm, keys::KeySet, login_methods::LoginMethod};
+use crate::{issuer::Issuer, login_methods::LoginMethod};
 
 use super::{
-    AuthorizationCodeGrant, IdentityProvider, Metadata, ProviderError, RedeemError,
-    RefreshResponse, RefreshTokenGrant, TokenResponse,
+    AuthorizationCodeGrant, IdentityProvider, ProviderError, RedeemError, RefreshResponse,
+    RefreshTokenGrant, TokenResponse,
 };
 
 /// A provider without a network. What it has not been given, it fails to answer.
@@ -31,10 +32,10 @@ pub struct FakeProvider {
 
 #[derive(Debug)]
 struct Answers {
-    algorithms: Vec<Algorithm>,
+    algorithms: Vec<&'static str>,
     delay: Duration,
-    key_set: Option<KeySet>,
-    login_methods: Option<Vec<LoginMethod>>,
+    key_set: Option<Value>,
+    login_methods: Option<Value>,
     metadata_available: bool,
     token_response: Option<TokenResponse>,
 }
@@ -58,8 +59,8 @@ impl FakeProvider {
         }
     }
 
-    /// Advertises `algorithms` beside RS256.
-    pub fn set_algorithms(&self, algorithms: Vec<Algorithm>) {
+    /// Advertises `algorithms`, by their names.
+    pub fn set_algorithms(&self, algorithms: Vec<&'static str>) {
         self.answers().algorithms = algorithms;
     }
 
@@ -68,14 +69,16 @@ impl FakeProvider {
         self.answers().delay = delay;
     }
 
-    /// Publishes `key_set`; `None` makes its endpoint fail.
-    pub fn set_key_set(&self, key_set: Option<KeySet>) {
+    /// Publishes this JWKS document; `None` makes its endpoint fail.
+    pub fn set_key_set(&self, key_set: Option<Value>) {
         self.answers().key_set = key_set;
     }
 
-    /// Publishes `login_methods`; `None` makes the script fail.
-    pub fn set_login_methods(&self, login_methods: Option<Vec<LoginMethod>>) {
-        self.answers().login_methods = login_methods;
+    /// Publishes a script with `login_methods`; `None` makes it fail.
+    pub fn set_login_methods(&self, login_methods: Option<&[LoginMethod]>) {
+        let strategy = |method: &LoginMethod| json!({ "name": method.strategy, "connections": [{ "name": method.connection }] });
+        let strategies = |methods: &[LoginMethod]| methods.iter().map(strategy).collect::<Value>();
+        self.answers().login_methods = login_methods.map(strategies);
     }
 
     /// Whether the discovery document can be had.
@@ -113,39 +116,35 @@ impl FakeProvider {
             sleep(delay).await;
         }
     }
-
-    fn endpoint(&self, path: &str) -> Result<Url, ProviderError> {
-        self.issuer.url().join(path).map_err(|error| ProviderError::Malformed(error.to_string()))
-    }
 }
 
 #[async_trait]
 impl IdentityProvider for FakeProvider {
-    async fn metadata(&self) -> Result<Metadata, ProviderError> {
+    async fn metadata(&self) -> Result<Vec<u8>, ProviderError> {
         self.metadata_fetches.fetch_add(1, Ordering::SeqCst);
         self.wait().await;
         let answers = self.answers();
         if !answers.metadata_available {
             return Err(ProviderError::Status(500));
         }
-        let mut algorithms = vec![Algorithm::Rs256];
-        algorithms.extend(&answers.algorithms);
-        Ok(Metadata {
-            issuer: self.issuer.clone(),
-            authorization_endpoint: self.endpoint("authorize")?,
-            token_endpoint: self.endpoint("oauth/token")?,
-            jwks_uri: self.endpoint(".well-known/jwks.json")?,
-            end_session_endpoint: Some(self.endpoint("oidc/logout")?),
-            revocation_endpoint: Some(self.endpoint("oauth/revoke")?),
-            algorithms,
-            authorization_response_iss_parameter_supported: false,
-        })
+        let issuer = self.issuer.as_str();
+        let document = json!({
+            "issuer": issuer,
+            "authorization_endpoint": format!("{issuer}authorize"),
+            "token_endpoint": format!("{issuer}oauth/token"),
+            "jwks_uri": format!("{issuer}.well-known/jwks.json"),
+            "end_session_endpoint": format!("{issuer}oidc/logout"),
+            "revocation_endpoint": format!("{issuer}oauth/revoke"),
+            "id_token_signing_alg_values_supported": answers.algorithms,
+        });
+        Ok(document.to_string().into())
     }
 
-    async fn key_set(&self, _jwks_uri: &Url) -> Result<KeySet, ProviderError> {
+    async fn key_set(&self, _jwks_uri: &Url) -> Result<Vec<u8>, ProviderError> {
         self.key_set_fetches.fetch_add(1, Ordering::SeqCst);
+        let key_set = self.answers().key_set.clone().ok_or(ProviderError::Status(500));
         self.wait().await;
-        self.answers().key_set.clone().ok_or(ProviderError::Status(500))
+        Ok(key_set?.to_string().into())
     }
 
     async fn redeem(
@@ -174,9 +173,10 @@ impl IdentityProvider for FakeProvider {
         Err(ProviderError::Status(500))
     }
 
-    async fn login_methods(&self, _client_id: &str) -> Result<Vec<LoginMethod>, ProviderError> {
+    async fn login_methods(&self, _client_id: &str) -> Result<Vec<u8>, ProviderError> {
         self.login_method_fetches.fetch_add(1, Ordering::SeqCst);
         self.wait().await;
-        self.answers().login_methods.clone().ok_or(ProviderError::Status(500))
+        let strategies = self.answers().login_methods.clone().ok_or(ProviderError::Status(500))?;
+        Ok(format!("Auth0.setClient({});", json!({ "strategies": strategies })).into())
     }
 }

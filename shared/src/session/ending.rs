@@ -149,7 +149,7 @@ mod tests {
 
     use super::*;
     use crate::store::{
-        CreateError, Lease, Owner, PointerRow, RenewError, Renewal, SessionRow,
+        CreateError, DocumentRow, Found, Lease, Owner, PointerRow, RenewError, Renewal, SessionRow,
         contract::{NOW, after, owner, pointer, session},
         memory::MemoryStore,
     };
@@ -347,6 +347,28 @@ mod tests {
 
         async fn renew(&self, _: Renewal, _: Timestamp) -> Result<(), RenewError> {
             unreachable!("nobody refreshes")
+        }
+
+        async fn documents(
+            &self,
+            _: &[Digest],
+            _: Option<Digest>,
+            _: Timestamp,
+        ) -> Result<Found, StoreError> {
+            unreachable!("nobody needs keys")
+        }
+
+        async fn lease_document(
+            &self,
+            _: Digest,
+            _: Timestamp,
+            _: Timestamp,
+        ) -> Result<Option<Timestamp>, StoreError> {
+            unreachable!("nobody needs keys")
+        }
+
+        async fn write_document(&self, _: DocumentRow, _: Timestamp) -> Result<(), StoreError> {
+            unreachable!("nobody needs keys")
         }
     }
 

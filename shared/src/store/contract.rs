@@ -6,6 +6,7 @@
 //! A broken law panics: this is a test suite, kept here so that every store can be held to it.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test suite: what it expects, it asserts")]
 
+pub mod document;
 pub mod renewal;
 
 use std::{sync::Arc, time::Duration};
@@ -63,6 +64,19 @@ macro_rules! store_contract {
             r132_a_lease_that_ran_out_unnoticed_is_good_enough
             r137_renew_never_brings_an_ended_session_back
             r137_end_wins_over_a_renewal_in_flight
+        }
+        $crate::store_contract! { @laws of document, $new_store;
+            a_document_is_found_as_it_was_written
+            documents_and_a_pointer_are_read_together
+            r092_an_expired_document_is_not_there
+            r076_the_right_to_fetch_is_one_callers_until_it_runs_out
+            r076_of_many_who_would_fetch_one_may
+            a_written_document_is_anybodys_to_fetch_again
+            a_right_to_fetch_is_no_document
+            r072_a_slow_writer_brings_no_old_document_back
+            an_expired_document_is_written_over
+            r072_of_many_writers_at_once_the_latest_prevails
+            r080_what_comes_from_the_future_binds_nobody
         }
     };
     (@laws $new_store:expr; $($law:ident)*) => {

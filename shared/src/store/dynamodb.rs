@@ -15,6 +15,8 @@
 //!    within a fraction of a second as a rule, and gives no bound: see [`INDEX_LAG`].
 //! 9. `lease` is one conditional update.
 //! 10. `renew` is one transaction of a conditional update and a conditional put.
+//! 11. `lease_document` is one conditional update, which makes the row where there is none.
+//! 12. So is `write_document`.
 //!
 //! A call is sent again when it times out or DynamoDB fails, throttles it or finds it in conflict
 //! with another, all within three seconds; then the store is unavailable, which is never the same
@@ -46,13 +48,14 @@ use self::{
     },
 };
 use super::{
-    CreateError, Lease, PointerRow, RenewError, Renewal, Selection, SessionRow, SessionStore,
-    StoreError, Tombstone, table::PARTITION_KEY,
+    CreateError, DocumentRow, Found, Lease, PointerRow, RenewError, Renewal, Selection, SessionRow,
+    SessionStore, StoreError, Tombstone, table::PARTITION_KEY,
 };
 use crate::{aws::CallError, clock::Timestamp, random::Random, secret::Digest};
 
 mod call;
 mod config;
+mod document;
 mod item;
 mod owned;
 mod renewal;
@@ -277,6 +280,32 @@ impl SessionStore for DynamoStore {
 
     async fn renew(&self, renewal: Renewal, now: Timestamp) -> Result<(), RenewError> {
         self.write_renewal(renewal, now).await
+    }
+
+    async fn documents(
+        &self,
+        keys: &[Digest],
+        pointer: Option<Digest>,
+        now: Timestamp,
+    ) -> Result<Found, StoreError> {
+        self.read_documents(keys, pointer, now).await
+    }
+
+    async fn lease_document(
+        &self,
+        key: Digest,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        self.take_document_lease(key, until, now).await
+    }
+
+    async fn write_document(
+        &self,
+        document: DocumentRow,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.update_document(document, now).await
     }
 }
 

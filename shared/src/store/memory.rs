@@ -10,8 +10,8 @@ use std::{
 use async_trait::async_trait;
 
 use super::{
-    CreateError, Lease, Owner, PointerRow, RenewError, Renewal, Selection, SessionRow,
-    SessionStore, StoreError, Tombstone,
+    CLOCK_TOLERANCE, CreateError, DocumentRow, Found, Lease, Owner, PointerRow, RenewError,
+    Renewal, Selection, SessionRow, SessionStore, StoreError, Tombstone,
 };
 use crate::{clock::Timestamp, secret::Digest};
 
@@ -31,6 +31,10 @@ struct Rows {
     marks: HashMap<Digest, Timestamp>,
     /// By their owner.
     tombstones: HashMap<Digest, Tombstone>,
+    /// A handful, whatever happens: they take up no capacity.
+    documents: HashMap<Digest, DocumentRow>,
+    /// Until when a document is somebody's to fetch.
+    document_leases: HashMap<Digest, Timestamp>,
     next_sweep: Option<Timestamp>,
 }
 
@@ -227,6 +231,49 @@ impl SessionStore for MemoryStore {
         }
         Ok(())
     }
+
+    async fn documents(
+        &self,
+        keys: &[Digest],
+        pointer: Option<Digest>,
+        now: Timestamp,
+    ) -> Result<Found, StoreError> {
+        Ok(self.read(|rows| Found {
+            documents: keys.iter().filter_map(|key| rows.document(*key, now)).cloned().collect(),
+            pointer: pointer.and_then(|key| rows.pointer(key, now)).cloned(),
+        }))
+    }
+
+    async fn lease_document(
+        &self,
+        key: Digest,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let mut rows = self.write(now);
+        let held = rows.document_leases.get(&key).copied();
+        let held = held.filter(|held| now < *held && *held <= now + CLOCK_TOLERANCE);
+        if held.is_none() {
+            rows.document_leases.insert(key, until);
+        }
+        Ok(held)
+    }
+
+    async fn write_document(
+        &self,
+        document: DocumentRow,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut rows = self.write(now);
+        let is_later = |there: &DocumentRow| {
+            document.fetched_at < there.fetched_at && there.fetched_at <= now + CLOCK_TOLERANCE
+        };
+        if !rows.document(document.key, now).is_some_and(is_later) {
+            rows.document_leases.remove(&document.key);
+            rows.documents.insert(document.key, document);
+        }
+        Ok(())
+    }
 }
 
 impl Rows {
@@ -240,6 +287,10 @@ impl Rows {
 
     fn pointer(&self, key: Digest, now: Timestamp) -> Option<&PointerRow> {
         self.pointers.get(&key).filter(|pointer| now < pointer.expires_at)
+    }
+
+    fn document(&self, key: Digest, now: Timestamp) -> Option<&DocumentRow> {
+        self.documents.get(&key).filter(|document| now < document.expires_at)
     }
 
     fn is_ended(&self, owner: &Owner, now: Timestamp) -> bool {
@@ -259,6 +310,8 @@ impl Rows {
         self.pointers.retain(|_, pointer| now < pointer.expires_at);
         self.marks.retain(|_, expires_at| now < *expires_at);
         self.tombstones.retain(|_, tombstone| now < tombstone.expires_at);
+        self.documents.retain(|_, document| now < document.expires_at);
+        self.document_leases.retain(|_, until| now < *until);
         self.next_sweep = Some(now + SWEEP_EVERY);
     }
 }

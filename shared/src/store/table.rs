@@ -9,6 +9,7 @@
 //! | the pointer from a token | `token#DIGEST` | `session`, `token_key` |
 //! | a claimed mark | `once#DIGEST` | `claimant` |
 //! | the tombstone of an owner | `ended#DIGEST` | `issued_before` |
+//! | a document of the provider | `provider#DIGEST` | `document`, `fetched_at`; while it is being fetched `lease_until` |
 //!
 //! A session that can be refreshed has `refresh_sealed`, `refresh_version`, `refreshed_at` and
 //! `current_token` besides; for a moment after a refresh `previous_token`, `previous_token_until` and
@@ -18,8 +19,12 @@
 //! All `…_at`, `…_until` and `issued_before` are numbers: whole seconds since 1970. `session`,
 //! `subject`, `provider_session`, `current_token` and `previous_token` hold a digest's 32 bytes,
 //! `claimant` and `lease_owner` 16 random ones; `refresh_version` is a number; `cookie_key`,
-//! `token_key`, `previous_token_key`, `refresh_sealed` and `sealed` are ciphertext. Nothing else is
-//! in the table (R86, R98).
+//! `token_key`, `previous_token_key`, `refresh_sealed` and `sealed` are ciphertext; `document` is the
+//! text that the provider sent, which is public. Nothing else is in the table (R86, R98).
+//!
+//! Documents are not secret, but they are believed: whoever can write them can publish a signing key.
+//! That opens nothing to them that was closed, for whoever can write rows can write a session of any
+//! user under a cookie of their own.
 //!
 //! Two global secondary indexes find the sessions of an owner: [`BY_SUBJECT`] and
 //! [`BY_PROVIDER_SESSION`]. Only session rows are in them, and of those only the keys; no attribute
@@ -77,21 +82,29 @@ pub fn update_time_to_live(name: &str) -> Value {
 }
 
 /// What a caller of each of the store's methods must be allowed to do with the table and its indexes
-/// (IAM).
+/// (IAM), and to which rows, by the beginnings of their keys (`dynamodb:LeadingKeys`).
 ///
 /// A transaction needs no right of its own but those of its parts.
-pub const ACTIONS: [(&str, &[&str]); 11] = [
-    ("claim", &["dynamodb:PutItem"]),
-    ("create", &["dynamodb:ConditionCheckItem", "dynamodb:PutItem"]),
-    ("end", &["dynamodb:DeleteItem"]),
-    ("end_all", &["dynamodb:DeleteItem"]),
-    ("lease", &["dynamodb:UpdateItem"]),
-    ("mark_ended", &["dynamodb:PutItem"]),
-    ("pointer", &["dynamodb:GetItem"]),
-    ("renew", &["dynamodb:PutItem", "dynamodb:UpdateItem"]),
-    ("session", &["dynamodb:GetItem"]),
-    ("sessions_of", &["dynamodb:Query"]),
-    ("slide", &["dynamodb:UpdateItem"]),
+pub const ACTIONS: [(&str, &[&str], &[&str]); 15] = [
+    ("claim", &["dynamodb:PutItem"], &["once#"]),
+    (
+        "create",
+        &["dynamodb:ConditionCheckItem", "dynamodb:PutItem"],
+        &["ended#", "session#", "token#"],
+    ),
+    ("documents", &["dynamodb:BatchGetItem"], &["provider#"]),
+    ("documents with a pointer", &["dynamodb:BatchGetItem"], &["provider#", "token#"]),
+    ("end", &["dynamodb:DeleteItem"], &["session#"]),
+    ("end_all", &["dynamodb:DeleteItem"], &["session#"]),
+    ("lease", &["dynamodb:UpdateItem"], &["session#"]),
+    ("lease_document", &["dynamodb:UpdateItem"], &["provider#"]),
+    ("mark_ended", &["dynamodb:PutItem"], &["ended#"]),
+    ("pointer", &["dynamodb:GetItem"], &["token#"]),
+    ("renew", &["dynamodb:PutItem", "dynamodb:UpdateItem"], &["session#", "token#"]),
+    ("session", &["dynamodb:GetItem"], &["session#"]),
+    ("sessions_of", &["dynamodb:Query"], &[]),
+    ("slide", &["dynamodb:UpdateItem"], &["session#"]),
+    ("write_document", &["dynamodb:UpdateItem"], &["provider#"]),
 ];
 
 fn index(name: &str, partition_key: &str, sort_key: &str) -> Value {

@@ -17,7 +17,7 @@ use local::bundle::{Bundle, BundleConfig};
 use serde_json::json;
 use shared::{
     config::Settings,
-    jwt::testing::{TEST_KEY, key_set},
+    jwt::testing::{TEST_KEY, key_set_document},
     keys::Keys,
     provider::testing::FakeProvider,
     random::Random,
@@ -91,9 +91,10 @@ static TOKEN: LazyLock<String> = LazyLock::new(|| TEST_KEY.sign(&fuzz::claims())
 /// The provider and its keys outlive a request, as they do in a warm function.
 static PROVIDER: LazyLock<(Arc<FakeProvider>, Arc<Keys>)> = LazyLock::new(|| {
     let provider = Arc::new(FakeProvider::new(ISSUER.clone()));
-    provider.set_key_set(Some(key_set(&[&TEST_KEY])));
-    let keys = Arc::new(Keys::new(Arc::<FakeProvider>::clone(&provider), ISSUER.clone()));
-    (provider, keys)
+    provider.set_key_set(Some(key_set_document(&[&TEST_KEY])));
+    let store = Arc::new(MemoryStore::default());
+    let keys = Keys::new(Arc::<FakeProvider>::clone(&provider), store, ISSUER.clone());
+    (provider, Arc::new(keys))
 });
 
 /// A bundle with one session. Answers the session cookie's value too.

@@ -26,7 +26,8 @@ use tokio::{
 
 use crate::{
     jwt::testing::{TEST_KEY, key_set_document},
-    provider::ClientCredentials,
+    keys::KeySet,
+    provider::{ClientCredentials, Metadata},
 };
 
 use super::*;
@@ -40,32 +41,9 @@ async fn documents_are_fetched_and_read() {
             .route("/jwks", get(|| async { Json(key_set_document(&[&TEST_KEY])) }))
     })
     .await;
-    let metadata = provider.metadata().await.unwrap();
-    assert_eq!(metadata.issuer, issuer);
-    let keys = provider.key_set(&metadata.jwks_uri).await.unwrap();
+    let metadata = Metadata::parse(&provider.metadata().await.unwrap(), &issuer).unwrap();
+    let keys = KeySet::parse(&provider.key_set(&metadata.jwks_uri).await.unwrap()).unwrap();
     assert!(keys.contains("test"));
-}
-
-/// R70, R71.
-#[tokio::test]
-async fn r070_a_document_of_another_issuer_or_with_a_foreign_endpoint_is_refused() {
-    for (name, value, wrong_issuer) in [
-        ("issuer", "https://tenant.auth0.com/", true),
-        ("token_endpoint", "http://169.254.169.254/token", false),
-    ] {
-        let (provider, _) = serve(|issuer| {
-            let mut document = discovery(&issuer);
-            document[name] = value.into();
-            Router::new()
-                .route("/.well-known/openid-configuration", get(move || async { Json(document) }))
-        })
-        .await;
-        match provider.metadata().await.unwrap_err() {
-            ProviderError::WrongIssuer => assert!(wrong_issuer),
-            ProviderError::ForeignEndpoint("token_endpoint") => assert!(!wrong_issuer),
-            other => panic!("{other:?}"),
-        }
-    }
 }
 
 /// R71: not even when asked for it.
@@ -102,10 +80,6 @@ async fn r077_what_is_no_key_set_is_an_error() {
     assert!(matches!(error, ProviderError::Status(429)));
     let error = key_set(|| axum::response::Html("<h1>Sorry</h1>").into_response()).await;
     assert!(matches!(error, ProviderError::Malformed(_)));
-    let error = key_set(|| Json("no set").into_response()).await;
-    assert!(matches!(error, ProviderError::MalformedKeys(_)));
-    let error = key_set(|| Json(json!({ "keys": [] })).into_response()).await;
-    assert!(matches!(error, ProviderError::NoUsableKey));
     let error = key_set(|| Redirect::temporary("/elsewhere").into_response()).await;
     assert!(matches!(error, ProviderError::Redirected));
 }
@@ -283,7 +257,7 @@ async fn login_methods_are_read_from_the_script_and_a_long_one_is_refused() {
         )
     })
     .await;
-    assert_eq!(provider.login_methods("abc").await.unwrap()[0].label, "GitHub");
+    assert_eq!(provider.login_methods("abc").await.unwrap(), script.as_bytes());
     let error = provider.login_methods("long").await.unwrap_err();
     assert!(matches!(error, ProviderError::TooLarge(MAX_SCRIPT)));
     let error = provider.login_methods("other").await.unwrap_err();

@@ -6,8 +6,8 @@ use aws_sdk_dynamodb::{
     config::http::HttpResponse,
     error::{ProvideErrorMetadata, SdkError},
     operation::{
-        delete_item::DeleteItemError, get_item::GetItemError, put_item::PutItemError,
-        query::QueryError, transact_write_items::TransactWriteItemsError,
+        batch_get_item::BatchGetItemError, delete_item::DeleteItemError, get_item::GetItemError,
+        put_item::PutItemError, query::QueryError, transact_write_items::TransactWriteItemsError,
         update_item::UpdateItemError,
     },
 };
@@ -57,6 +57,7 @@ pub(super) trait CallFailure: ProvideErrorMetadata + Error + Send + Sync + 'stat
     }
 }
 
+impl CallFailure for BatchGetItemError {}
 impl CallFailure for DeleteItemError {}
 impl CallFailure for GetItemError {}
 impl CallFailure for PutItemError {}

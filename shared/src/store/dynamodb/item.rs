@@ -10,7 +10,7 @@ use crate::{
     clock::Timestamp,
     secret::Digest,
     store::{
-        Lease, Owner, PointerRow, PreviousToken, RefreshRow, SessionRow, Tombstone,
+        DocumentRow, Lease, Owner, PointerRow, PreviousToken, RefreshRow, SessionRow, Tombstone,
         table::{EXPIRES_AT, ISSUED_AT, PARTITION_KEY, PROVIDER_SESSION, SUBJECT},
     },
 };
@@ -25,6 +25,7 @@ pub(super) enum Kind {
     Token,
     Once,
     Ended,
+    Provider,
 }
 
 /// An attribute that a row must have is missing, or of another type.
@@ -183,6 +184,27 @@ pub(super) fn read_pointer(key: Digest, item: &mut Item) -> Result<PointerRow, U
     })
 }
 
+/// See [`read_session`]. `None`: nobody has written the document yet, though somebody fetches it.
+pub(super) fn read_document(
+    key: Digest,
+    item: &mut Item,
+) -> Result<Option<DocumentRow>, Unreadable> {
+    if !item.contains_key(DOCUMENT) {
+        return Ok(None);
+    }
+    Ok(Some(DocumentRow {
+        key,
+        text: take_bytes(item, DOCUMENT)?,
+        fetched_at: read_time(item, "fetched_at")?,
+        expires_at: read_time(item, EXPIRES_AT)?,
+    }))
+}
+
+/// Until when the row is somebody's. `None` if that cannot be read.
+pub(super) fn read_lease_end(item: &Item) -> Option<Timestamp> {
+    read_time(item, LEASE_UNTIL).ok()
+}
+
 /// The digest in the key of a row of `kind`; `None` for a row of another kind.
 pub(super) fn read_key(kind: Kind, item: &Item) -> Option<Digest> {
     let key = item.get(PARTITION_KEY)?.as_s().ok()?;
@@ -207,6 +229,7 @@ impl fmt::Display for Kind {
             Self::Token => "token",
             Self::Once => "once",
             Self::Ended => "ended",
+            Self::Provider => "provider",
         })
     }
 }
@@ -252,6 +275,7 @@ fn take_array<const N: usize>(item: &mut Item, name: &'static str) -> Result<[u8
     take_bytes(item, name)?.try_into().map_err(|_: Vec<u8>| Unreadable(name))
 }
 
+const DOCUMENT: &str = "document";
 const REFRESH_SEALED: &str = "refresh_sealed";
 const REFRESH_VERSION: &str = "refresh_version";
 const PREVIOUS_TOKEN: &str = "previous_token";

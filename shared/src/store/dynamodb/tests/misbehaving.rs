@@ -19,7 +19,7 @@ use super::*;
 use crate::{
     aws::CALL_TIMEOUT,
     store::{
-        Selection, Tombstone,
+        DocumentRow, Selection, Tombstone,
         contract::renewal::{owner_of, renewable, renewal},
     },
 };
@@ -151,14 +151,27 @@ async fn r181_each_method_needs_the_rights_that_policies_are_made_of() {
     let tombstone =
         Tombstone { owner: Digest::of("ada"), issued_before: NOW, expires_at: after(100) };
     let everything = Selection::Subject { subject: Digest::of("ada"), issued_before: NOW };
-    for (method, actions) in table::ACTIONS {
+    let document = DocumentRow {
+        key: Digest::of("keys"),
+        text: b"{}".to_vec(),
+        fetched_at: NOW,
+        expires_at: after(100),
+    };
+    for (method, actions, rows) in table::ACTIONS {
         server.requests.lock().unwrap().clear();
         match method {
             "claim" => drop(store.claim(mark, after(1), NOW).await.unwrap()),
             "create" => store.create(session("one"), pointer("token", "one"), NOW).await.unwrap(),
+            "documents" => drop(store.documents(&[document.key], None, NOW).await.unwrap()),
+            "documents with a pointer" => {
+                drop(store.documents(&[document.key], Some(one), NOW).await.unwrap());
+            }
             "end" => drop(store.end(one, NOW).await.unwrap()),
             "end_all" => store.end_all(&[one], NOW).await.unwrap(),
             "lease" => assert!(store.lease(renewed, 0, lease, after(50)).await.unwrap()),
+            "lease_document" => {
+                assert_eq!(store.lease_document(document.key, after(5), NOW).await.unwrap(), None);
+            }
             "mark_ended" => store.mark_ended(tombstone, NOW).await.unwrap(),
             "pointer" => drop(store.pointer(Digest::of("token"), NOW).await.unwrap()),
             "renew" => {
@@ -167,12 +180,29 @@ async fn r181_each_method_needs_the_rights_that_policies_are_made_of() {
             "session" => drop(store.session(one, NOW).await.unwrap()),
             "sessions_of" => drop(store.sessions_of(everything, NOW).await.unwrap()),
             "slide" => drop(store.slide(one, after(1), NOW).await.unwrap()),
+            "write_document" => store.write_document(document.clone(), NOW).await.unwrap(),
             other => panic!("call {other} here"),
         }
         let requests = server.requests.lock().unwrap();
         let asked: BTreeSet<_> =
             requests.iter().flat_map(|(headers, body)| actions_of(headers, body)).collect();
         assert_eq!(asked, actions.iter().map(|action| (*action).to_owned()).collect(), "{method}");
+        let touched: BTreeSet<_> = requests.iter().flat_map(|(_, body)| rows_of(body)).collect();
+        assert_eq!(touched, rows.iter().map(|row| (*row).to_owned()).collect(), "{method}");
+    }
+}
+
+/// The beginnings of the partition keys in a request, up to the `#`.
+fn rows_of(body: &Value) -> Vec<String> {
+    match body {
+        Value::Object(fields) => {
+            let own =
+                fields.get("pk").and_then(|key| key["S"].as_str()?.split_inclusive('#').next());
+            let own = own.map(str::to_owned);
+            own.into_iter().chain(fields.values().flat_map(rows_of)).collect()
+        }
+        Value::Array(items) => items.iter().flat_map(rows_of).collect(),
+        _ => Vec::new(),
     }
 }
 

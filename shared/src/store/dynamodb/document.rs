@@ -1,0 +1,150 @@
+//! The provider's documents: read together, fetched by one, written by the latest.
+
+use std::{collections::HashMap, time::Duration};
+
+use aws_sdk_dynamodb::{
+    operation::update_item::UpdateItemError,
+    types::{KeysAndAttributes, ReturnValuesOnConditionCheckFailure as OnFailure},
+};
+use tokio::time;
+
+use super::{
+    DynamoStore,
+    call::call,
+    item::{
+        self, Item, Kind, bytes, key, read_document, read_key, read_lease_end, read_pointer,
+        seconds,
+    },
+    readable, unexpected,
+};
+use crate::{
+    aws::{CALL_TIMEOUT, CallError},
+    clock::Timestamp,
+    secret::Digest,
+    store::{CLOCK_TOLERANCE, DocumentRow, Found, StoreError, table::PARTITION_KEY},
+};
+
+/// A document is written unless one is there that was fetched later (law 12). A row without one, or
+/// with attributes of another type, compares as false, so it never stands in the way (R97).
+const IS_NO_LATER: &str = "NOT (fetched_at > :fetched_at AND fetched_at <= :ahead \
+     AND expires_at > :now)";
+
+/// The right to fetch is free unless it is somebody's for a while still (law 11).
+const IS_FREE_TO_FETCH: &str = "NOT (lease_until > :now AND lease_until <= :ahead)";
+
+/// How long is waited before rows that DynamoDB left out are asked for again.
+const UNPROCESSED_WAIT: Duration = Duration::from_millis(20);
+
+impl DynamoStore {
+    /// In one `BatchGetItem`, or more if DynamoDB leaves rows out, all within the time of one call.
+    pub(super) async fn read_documents(
+        &self,
+        keys: &[Digest],
+        pointer: Option<Digest>,
+        now: Timestamp,
+    ) -> Result<Found, StoreError> {
+        const OPERATION: &str = "BatchGetItem";
+        let items = time::timeout(CALL_TIMEOUT, self.read_together(OPERATION, keys, pointer));
+        let items = items
+            .await
+            .map_err(|_| StoreError::Unavailable(CallError::TimedOut(OPERATION).into()))??;
+        let mut found = Found::default();
+        for mut item in items {
+            if let Some(key) = read_key(Kind::Provider, &item) {
+                let row = readable(Kind::Provider, key, read_document(key, &mut item));
+                found.documents.extend(row.flatten().filter(|row| now < row.expires_at));
+            } else if let Some(key) = read_key(Kind::Token, &item) {
+                let row = readable(Kind::Token, key, read_pointer(key, &mut item));
+                found.pointer = row.filter(|row| now < row.expires_at);
+            }
+        }
+        Ok(found)
+    }
+
+    async fn read_together(
+        &self,
+        operation: &'static str,
+        keys: &[Digest],
+        pointer: Option<Digest>,
+    ) -> Result<Vec<Item>, StoreError> {
+        let keys = keys.iter().map(|digest| key(Kind::Provider, *digest));
+        let keys = keys.chain(pointer.map(|digest| key(Kind::Token, digest)));
+        let keys = keys.map(|key| HashMap::from([(PARTITION_KEY.to_owned(), key)]));
+        let keys: Vec<_> = keys.collect();
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let asked = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
+        let asked = asked.map_err(|error| StoreError::Unavailable(Box::new(error)))?;
+        let mut asked = HashMap::from([(self.table.clone(), asked)]);
+        let mut items = Vec::new();
+        loop {
+            let request = self.client.batch_get_item().set_request_items(Some(asked));
+            let answer = call(operation, &self.random, || request.clone().send())
+                .await?
+                // A read has no condition that could fail.
+                .map_err(|error| unexpected(operation, &error))?;
+            items.extend(answer.responses.into_iter().flatten().flat_map(|(_, items)| items));
+            asked = answer.unprocessed_keys.unwrap_or_default();
+            if asked.is_empty() {
+                return Ok(items);
+            }
+            time::sleep(UNPROCESSED_WAIT).await;
+        }
+    }
+
+    /// Makes a row that DynamoDB deletes once the right has run out, if nobody writes a document.
+    pub(super) async fn take_document_lease(
+        &self,
+        key: Digest,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key(PARTITION_KEY, item::key(Kind::Provider, key))
+            .update_expression(
+                "SET lease_until = :until, expires_at = if_not_exists(expires_at, :until)",
+            )
+            .condition_expression(IS_FREE_TO_FETCH)
+            .expression_attribute_values(":until", seconds(until))
+            .expression_attribute_values(":now", seconds(now))
+            .expression_attribute_values(":ahead", seconds(now + CLOCK_TOLERANCE))
+            .return_values_on_condition_check_failure(OnFailure::AllOld);
+        Ok(match call("UpdateItem", &self.random, || request.clone().send()).await? {
+            Ok(_) => None,
+            Err(UpdateItemError::ConditionalCheckFailedException(held)) => {
+                // It was read to compare it; it can be read.
+                Some(held.item().and_then(read_lease_end).unwrap_or(until))
+            }
+            Err(_) => Some(until),
+        })
+    }
+
+    pub(super) async fn update_document(
+        &self,
+        document: DocumentRow,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key(PARTITION_KEY, key(Kind::Provider, document.key))
+            .update_expression(
+                "SET document = :document, fetched_at = :fetched_at, expires_at = :expires_at \
+                 REMOVE lease_until",
+            )
+            .condition_expression(IS_NO_LATER)
+            .expression_attribute_values(":document", bytes(document.text))
+            .expression_attribute_values(":fetched_at", seconds(document.fetched_at))
+            .expression_attribute_values(":expires_at", seconds(document.expires_at))
+            .expression_attribute_values(":now", seconds(now))
+            .expression_attribute_values(":ahead", seconds(now + CLOCK_TOLERANCE));
+        // Where the condition does not hold, a later document is there.
+        let _ = call("UpdateItem", &self.random, || request.clone().send()).await?;
+        Ok(())
+    }
+}
