@@ -151,6 +151,11 @@ impl Lambda {
         }
     }
 
+    /// Ends the function's idle processes, so that the next invocation meets one that starts for it.
+    pub fn cool(&self, function: &str) {
+        self.pool(function).processes().idle.clear();
+    }
+
     /// How many invocations each process of the function was handed, in the order of their start.
     #[must_use]
     pub fn served(&self, function: &str) -> Vec<usize> {

@@ -9,7 +9,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -24,7 +24,8 @@ use aws_lc_rs::{
 use axum::{
     Form, Json, Router,
     body::{Body, Bytes},
-    extract::State,
+    extract::{Request, State},
+    middleware::{self, Next},
     response::{Html, IntoResponse, Redirect, Response},
     routing::{get, post},
 };
@@ -240,6 +241,8 @@ pub struct MisbehavingProvider {
     clock: Clock,
     state: Arc<Mutex<Behaviour>>,
     endless_bytes: Arc<AtomicUsize>,
+    requests: Arc<AtomicUsize>,
+    is_down: Arc<AtomicBool>,
 }
 
 struct Behaviour {
@@ -321,7 +324,14 @@ impl MisbehavingProvider {
             last: None,
         };
         let state = Arc::new(Mutex::new(behaviour));
-        let provider = Self { issuer, clock, state, endless_bytes: Arc::default() };
+        let provider = Self {
+            issuer,
+            clock,
+            state,
+            endless_bytes: Arc::default(),
+            requests: Arc::default(),
+            is_down: Arc::default(),
+        };
         let router = Router::new()
             .route("/.well-known/openid-configuration", get(metadata))
             .route("/.well-known/jwks.json", get(key_set))
@@ -329,9 +339,28 @@ impl MisbehavingProvider {
             .route(ELSEWHERE, get(elsewhere).post(elsewhere))
             .route("/oauth/revoke", post(refresh::revoke))
             .route("/client/{script}", get(script))
+            .layer(middleware::from_fn_with_state(provider.clone(), Self::count))
             .with_state(provider.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         provider
+    }
+
+    async fn count(State(provider): State<Self>, request: Request, next: Next) -> Response {
+        provider.requests.fetch_add(1, Ordering::SeqCst);
+        if provider.is_down.load(Ordering::SeqCst) {
+            return StatusCode::SERVICE_UNAVAILABLE.into_response();
+        }
+        next.run(request).await
+    }
+
+    /// How many requests came, whatever they asked for.
+    pub fn requests(&self) -> usize {
+        self.requests.load(Ordering::SeqCst)
+    }
+
+    /// From now on it can do nothing, or works again.
+    pub fn set_down(&self, is_down: bool) {
+        self.is_down.store(is_down, Ordering::SeqCst);
     }
 
     /// Changes claims of the ID tokens from now on; `null` takes one out.

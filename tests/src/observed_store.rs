@@ -45,9 +45,15 @@ struct Written {
 }
 
 impl ObservedStore {
-    /// How often it was asked anything.
+    /// How often it was asked for anything but the provider's documents, which are nobody's. A pointer
+    /// that is read along with them is no call of its own.
     pub fn calls(&self) -> usize {
-        self.asked_for().len()
+        self.asked_for().into_iter().filter(|method| !method.contains("document")).count()
+    }
+
+    /// How often it was asked for the provider's documents.
+    pub fn document_calls(&self) -> usize {
+        self.asked_for().len() - self.calls()
     }
 
     /// What it was asked since the last time, by the names in

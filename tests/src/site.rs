@@ -22,7 +22,6 @@ use shared::{
     clock::{Clock, Timestamp},
     config::Settings,
     guard::{Guard, GuardConfig},
-    issuer::Issuer,
     keys::Keys,
     provider::{HttpProvider, IdentityProvider},
     random::Random,
@@ -66,14 +65,20 @@ pub struct MovedClock(Arc<AtomicU64>);
 pub struct Site(Arc<Parts>);
 
 struct Parts {
-    bundle: Bundle,
     clock: MovedClock,
-    guard: Guard,
     log: WatchedLog,
+    process: Mutex<Arc<Process>>,
     provider: Option<MisbehavingProvider>,
+    settings: Vec<(String, String)>,
     store: Arc<ObservedStore>,
     requests: AtomicU64,
     nonces: Mutex<HashSet<String>>,
+}
+
+/// The functions, as they start: with no document of the provider in memory.
+struct Process {
+    bundle: Bundle,
+    guard: Guard,
 }
 
 impl MovedClock {
@@ -163,39 +168,44 @@ impl Site {
             settings.iter().any(|(name, _)| name.strip_suffix("_ARN") == Some(variable))
         };
         let usual = usual.iter().filter(|(variable, _)| !is_named(variable));
-        let mut settings = Settings::from_values(usual.chain(settings).copied());
+        let settings: Vec<_> = usual
+            .chain(settings)
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
         let log = WatchedLog::new();
-        for (variable, name) in [("CLIENT_SECRET", "the client secret"), ("SECRET_KEY", "a key")] {
-            settings.value_of(variable).into_iter().for_each(|secret| log.keep_out(name, secret));
+        for (variable, secret_name) in
+            [("CLIENT_SECRET", "the client secret"), ("SECRET_KEY", "a key")]
+        {
+            let values = settings.iter().filter(|(name, _)| name == variable);
+            values.for_each(|(_, secret)| log.keep_out(secret_name, secret));
         }
         for user in [ADA, GRACE] {
             log.keep_out("an e-mail address", user.email);
             log.keep_out("a name", user.name);
             log.keep_out("a subject", user.subject);
         }
-        let config = BundleConfig::from_settings(&mut settings);
-        let guard = GuardConfig::from_settings(&mut settings);
-        settings.finish().unwrap();
-        let issuer = Issuer::parse(issuer).unwrap();
         let store = Arc::new(ObservedStore::default());
-        let asked: Arc<dyn IdentityProvider> = Arc::new(HttpProvider::new(issuer.clone()));
-        let shared = Arc::<ObservedStore>::clone(&store) as Arc<dyn SessionStore>;
-        let seams = Seams {
-            keys: Arc::new(Keys::new(Arc::clone(&asked), Arc::clone(&shared), issuer)),
-            store: shared,
-            provider: asked,
-            random: Random::system(),
-        };
         Self(Arc::new(Parts {
-            bundle: Bundle::new(config.unwrap(), &seams),
+            process: Mutex::new(Arc::new(Process::start(&settings, &store))),
             clock,
-            guard: Guard::new(guard.unwrap(), &seams),
             log,
             provider,
+            settings,
             store,
             requests: AtomicU64::new(0),
             nonces: Mutex::default(),
         }))
+    }
+
+    /// Ends the process in which all functions are, and starts another: what it had in memory is gone,
+    /// what is in the store is not.
+    pub fn restart(&self) {
+        let process = Arc::new(Process::start(&self.0.settings, &self.0.store));
+        *self.0.process.lock().unwrap_or_else(PoisonError::into_inner) = process;
+    }
+
+    fn process(&self) -> Arc<Process> {
+        Arc::clone(&self.0.process.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Its provider.
@@ -214,8 +224,8 @@ impl Site {
     }
 
     /// What guards its API, for rules of a function of one's own.
-    pub fn guard(&self) -> &Guard {
-        &self.0.guard
+    pub fn guard(&self) -> Guard {
+        self.process().guard.clone()
     }
 
     /// What it logs.
@@ -299,13 +309,14 @@ impl Site {
     /// The bundle's bare answer, by functions that may do what `template.yaml` allows them (R181).
     pub async fn answer(&self, request: Request, now: Timestamp) -> Response {
         let path = request.uri().path().to_owned();
-        let answer = self.0.log.exchange(request, |request| self.0.bundle.handle(request, now));
+        let process = self.process();
+        let answer = self.0.log.exchange(request, |request| process.bundle.handle(request, now));
         self.0.store.permissions().hold(&path, answer).await
     }
 
     /// Which path is served by which binary.
     pub fn routes(&self) -> BTreeMap<&'static str, &'static str> {
-        self.0.bundle.routes()
+        self.process().bundle.routes()
     }
 
     /// R169, R170: what stands in every answer, whatever it is.
@@ -365,6 +376,23 @@ impl Site {
                 other => assert!(!EMBEDDING.contains(&other), "<{name}> has no place on a page"),
             }
         }
+    }
+}
+
+impl Process {
+    fn start(settings: &[(String, String)], store: &Arc<ObservedStore>) -> Self {
+        let values = settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let mut settings = Settings::from_values(values);
+        let config = BundleConfig::from_settings(&mut settings);
+        let guard = GuardConfig::from_settings(&mut settings).unwrap();
+        settings.finish().unwrap();
+        let issuer = guard.application.issuer.clone();
+        let store = Arc::<ObservedStore>::clone(store) as Arc<dyn SessionStore>;
+        let provider: Arc<dyn IdentityProvider> = Arc::new(HttpProvider::new(issuer.clone()));
+        let keys = Arc::new(Keys::new(Arc::clone(&provider), Arc::clone(&store), issuer));
+        let seams = Seams { store, keys, provider, random: Random::system() };
+        let bundle = Bundle::new(config.unwrap(), &seams);
+        Self { bundle, guard: Guard::new(guard, &seams) }
     }
 }
 

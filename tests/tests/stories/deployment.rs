@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use callback::CallbackConfig;
+use http::Method;
 use login::LoginConfig;
 use logout::LogoutConfig;
 use refresh::RefreshConfig;
@@ -57,6 +58,13 @@ async fn r181_no_function_may_do_more_with_the_table_than_its_code_does() {
     visitor.open("/signed-out").await.is_a_page(200, "You are still logged in");
     site.pass(slide_is_due);
     visitor.refresh().await;
+    // By a process that starts for it.
+    site.restart();
+    let key = visitor.api_key().await;
+    let authorization = format!("Bearer {key}");
+    let headers = [("authorization", authorization.as_str())];
+    assert_eq!(site.send(Method::POST, "/logout", &headers).await.status(), 200);
+    visitor.log_in(ADA).await;
     visitor.submit("/logout?everywhere=true").await;
     // A refresh token that works no more ends its session.
     visitor.log_in(ADA).await;
@@ -108,6 +116,10 @@ fn r181_every_right_is_one_on_the_table_or_on_a_secret() {
             assert!(of_table || of_secrets, "{}: {statement:?}", function.binary);
             let wide = |text: &String| text.contains('*');
             assert!(!statement.actions.iter().chain(&statement.resources).any(wide));
+            // A row's key begins with what it is.
+            for row in statement.leading_keys.iter().flatten() {
+                assert!(of_table && table::ACTIONS.iter().any(|(.., rows)| rows.contains(&&**row)));
+            }
         }
     }
 }

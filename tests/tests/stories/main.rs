@@ -7,6 +7,7 @@ mod api;
 mod backchannel_logout;
 mod browser_defences;
 mod callback;
+mod cold_starts;
 mod deployment;
 mod elsewhere;
 mod http_edge;

@@ -1,0 +1,179 @@
+//! Functions that start: what they ask the store, and that they ask the provider nothing.
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use http::Method;
+use shared::jwt::testing::{TEST_KEY, TestKey};
+use tests::{
+    misbehaving_provider::ADA,
+    site::{ORIGIN, Site},
+    visitor::Visitor,
+};
+
+const HOUR: u64 = 3_600;
+
+/// Somebody is logged in, and each document of the provider was needed once.
+async fn warm() -> (Site, Visitor, String) {
+    let site = Site::start().await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let key = visitor.api_key().await;
+    Visitor::new(&site).open("/").await.is_a_page(200, "Log in");
+    (site, visitor, key)
+}
+
+/// The calls are those of the table's `ACTIONS`, each of which is one round trip.
+#[tokio::test]
+async fn a_function_that_starts_asks_the_store_for_all_it_needs_at_once() {
+    let (site, mut visitor, key) = warm().await;
+    let asked = site.provider().requests();
+    site.restart();
+    site.store().take_calls();
+    assert_eq!(site.call_api(&key).await.status(), 200);
+    assert_eq!(site.store().take_calls(), ["documents with a pointer", "session"]);
+    assert_eq!(site.call_api(&key).await.status(), 200);
+    assert_eq!(site.store().take_calls(), ["pointer", "session"]);
+
+    // No key is needed for a cookie.
+    site.restart();
+    for _ in 0..2 {
+        assert_eq!(visitor.fetch("/protected").await.status(), 200);
+        assert_eq!(site.store().take_calls(), ["session"]);
+        visitor.open("/").await.is_a_page(200, "Your API key");
+        assert_eq!(site.store().take_calls(), ["session"]);
+    }
+
+    site.restart();
+    for calls in [&["documents"][..], &[]] {
+        let location = Visitor::new(&site).start("/login").await;
+        assert!(location.as_str().starts_with(&site.provider().issuer));
+        assert_eq!(site.store().take_calls(), calls);
+    }
+    // The list of login methods.
+    for calls in [&["documents"][..], &[]] {
+        Visitor::new(&site).open("/").await.is_a_page(200, "Log in");
+        assert_eq!(site.store().take_calls(), calls);
+    }
+
+    site.restart();
+    assert_eq!(visitor.submit("/logout").await.status(), 303);
+    assert_eq!(site.store().take_calls(), ["session", "end", "documents"]);
+    assert_eq!(site.provider().requests(), asked);
+}
+
+#[tokio::test]
+async fn a_login_page_with_the_methods_in_the_settings_asks_nobody_for_anything() {
+    for connections in ["none", "github,google-oauth2"] {
+        let site = Site::start_with(&[("CONNECTIONS", connections)]).await;
+        Visitor::new(&site).open("/").await.is_a_page(200, "Log in");
+        assert_eq!(site.store().take_calls(), [""; 0]);
+        assert_eq!(site.provider().requests(), 0);
+    }
+}
+
+/// R75: nor has the store anything read for it.
+#[tokio::test]
+async fn r075_a_token_that_no_key_could_make_good_costs_a_cold_function_no_read() {
+    let (site, _, key) = warm().await;
+    site.restart();
+    site.store().take_calls();
+    let (signed, _) = key.rsplit_once('.').unwrap();
+    for token in ["opaque", "a.b.c", "a.b.c.d.e", signed, &format!("{signed}.")] {
+        assert_eq!(site.call_api(token).await.status(), 401, "{token}");
+        assert_eq!(site.store().take_calls(), [""; 0], "{token}");
+    }
+}
+
+#[tokio::test]
+async fn fifty_functions_that_start_ask_the_provider_nothing() {
+    let (site, mut visitor, key) = warm().await;
+    let asked = site.provider().requests();
+    for number in 0..50 {
+        site.restart();
+        assert_eq!(site.call_api(&key).await.status(), 200, "{number}");
+        visitor.start("/login").await;
+        Visitor::new(&site).open("/").await.is_a_page(200, "Log in");
+    }
+    assert_eq!(site.provider().requests(), asked);
+}
+
+/// R77: with every function started anew in the middle of it.
+#[tokio::test]
+async fn r077_while_the_provider_is_down_functions_start_and_serve() {
+    let (site, mut visitor, key) = warm().await;
+    site.provider().set_down(true);
+    for _ in 0..4 {
+        site.pass(HOUR / 4);
+        site.restart();
+        assert_eq!(site.call_api(&key).await.status(), 200);
+        assert_eq!(visitor.fetch("/protected").await.status(), 200);
+        let location = Visitor::new(&site).start("/login").await;
+        assert!(location.as_str().starts_with(&site.provider().issuer));
+        let page = Visitor::new(&site).open("/").await;
+        page.is_a_page(200, "Log in");
+        assert!(page.text().contains("connection=google-oauth2"), "the last list there was");
+    }
+    // A key that nobody knows: nobody can tell.
+    let unknown = TestKey::rsa("unknown").sign(&shared_claims(&key));
+    site.call_api(&unknown).await.is_json(503, "identity_provider_unavailable");
+
+    site.provider().set_down(false);
+    site.pass(10);
+    let asked = site.provider().requests();
+    site.restart();
+    assert_eq!(site.call_api(&key).await.status(), 200);
+    assert_eq!(site.provider().requests(), asked + 2, "metadata and keys are an hour old");
+    site.call_api(&unknown).await.is_json(401, "token_unknown_key");
+}
+
+/// R77, R80: documents keep their age wherever they go.
+#[tokio::test]
+async fn r077_a_function_that_starts_after_a_day_without_the_provider_lets_nobody_in() {
+    let site = Site::start_with(&[("SESSION_IDLE", "7d"), ("REQUIRE_SESSION", "false")]).await;
+    let mut claims = shared_claims(&Visitor::logged_in(&site, ADA).await.api_key().await);
+    claims["exp"] = (site.now().as_unix() + 48 * HOUR).into();
+    let token = TEST_KEY.sign(&claims);
+    site.provider().set_down(true);
+    site.pass(24 * HOUR - 1);
+    site.restart();
+    assert_eq!(site.call_api(&token).await.status(), 200);
+    site.pass(1);
+    for _ in 0..2 {
+        site.call_api(&token).await.is_json(503, "identity_provider_unavailable");
+        site.restart();
+    }
+}
+
+/// R96: without the table logins start as they do without functions that share it.
+#[tokio::test]
+async fn r096_a_store_that_is_down_keeps_no_login_from_starting() {
+    let (site, ..) = warm().await;
+    site.restart();
+    site.store().set_down(true);
+    let asked = site.provider().requests();
+    let location = Visitor::new(&site).start("/login").await;
+    assert!(location.as_str().starts_with(&site.provider().issuer));
+    let page = Visitor::new(&site).open("/").await;
+    page.is_a_page(200, "Log in");
+    assert!(page.text().contains("connection=google-oauth2"));
+    assert_eq!(site.provider().requests(), asked + 2);
+    assert_eq!(site.log().errors_of("provider.not_shared").len(), 2);
+}
+
+/// Whoever has the token ends its session, in a function that starts for it.
+#[tokio::test]
+async fn a_logout_by_token_in_a_function_that_starts_needs_no_provider() {
+    let (site, _, key) = warm().await;
+    site.provider().set_down(true);
+    site.restart();
+    site.store().take_calls();
+    let authorization = format!("Bearer {key}");
+    let headers = [("authorization", authorization.as_str()), ("origin", ORIGIN)];
+    assert_eq!(site.send(Method::POST, "/logout", &headers).await.status(), 200);
+    assert_eq!(site.store().take_calls(), ["documents with a pointer", "session", "end"]);
+    assert_eq!(site.call_api(&key).await.json()["message"], "Good token, bad session");
+}
+
+/// What the token says.
+fn shared_claims(token: &str) -> serde_json::Value {
+    let payload = BASE64_URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+    serde_json::from_slice(&payload).unwrap()
+}
