@@ -4,14 +4,16 @@
 use bytes::Bytes;
 use http::{Method, Request, header::SET_COOKIE};
 use serde_json::{Value, json};
+use shared::clock::Clock;
 use tests::{
     browser::Browser,
     deployment::Deployment,
     http_api::ORIGIN,
+    misbehaving_provider::{ADA, MisbehavingProvider},
     page::Page,
     secrets::assert_absent,
     secrets_manager::{CLIENT_SECRET_ARN, SECRET_KEY_ARN},
-    site::{CLIENT_SECRET, SECRET_KEY},
+    site::{CLIENT_ID, CLIENT_SECRET, SECRET_KEY},
 };
 use tokio::task::JoinSet;
 
@@ -290,6 +292,45 @@ async fn three_processes_of_each_function_are_one_bundle() {
         if !["logout", "refresh"].contains(&function) {
             assert!(!served.contains(&0), "{function}: {served:?}");
         }
+    }
+}
+
+/// Fifty processes of each function, one after the other, none of which has served anybody before.
+#[tokio::test]
+async fn a_process_that_starts_asks_the_provider_nothing() {
+    const STARTS: usize = 50;
+    let provider = MisbehavingProvider::start(Clock::system()).await;
+    let parameters = [("AuthHost", provider.issuer.as_str()), ("ClientId", CLIENT_ID)];
+    let deployment = Deployment::start(1, &parameters).await;
+    let mut browser = deployment.browser();
+    let request = browser.get("/login").await.location().expect("a redirect");
+    let page = browser.get(&provider.log_in(&request, ADA)).await.follow_all().await;
+    let token: String =
+        page.read("#token").expect("the token is shown").split_whitespace().collect();
+    // The first to show the login page asks for the login methods.
+    deployment.browser().get("/").await;
+    let asked = provider.requests();
+
+    for start in 0..STARTS {
+        deployment.lambda().cool("protected");
+        assert_eq!(call_api(&deployment, &token).await.0, 200, "{start}");
+        deployment.lambda().cool("login");
+        let location = deployment.browser().get("/login").await.location().expect("a redirect");
+        assert!(location.as_str().starts_with(&provider.issuer), "{location}");
+    }
+    deployment.lambda().cool("login");
+    let mut stranger = deployment.browser();
+    let page = stranger.get("/").await;
+    assert!(page.text().contains("connection=google-oauth2"), "{page:?}");
+
+    assert_eq!(provider.requests(), asked);
+    assert_eq!(deployment.lambda().served("protected"), [1; STARTS]);
+    // Those before are the login itself and the first login page.
+    assert_eq!(deployment.lambda().served("login")[1..], [1; STARTS + 1]);
+    let log = deployment.lambda().output();
+    assert_eq!(log.matches("\"event\":\"provider.fetched\"").count(), 3, "{log}");
+    for event in ["provider.unavailable", "provider.not_shared", "provider.row_unusable"] {
+        assert!(!log.contains(event), "{log}");
     }
 }
 
