@@ -133,15 +133,64 @@ async fn pages_at_the_same_time_share_one_question() {
     assert_eq!(provider.login_method_fetches(), 1);
 }
 
+/// Another application's list is another one.
+#[tokio::test]
+async fn a_process_that_starts_has_the_list_that_another_asked_for() {
+    let (provider, store) = (provider(), Arc::new(MemoryStore::default()));
+    let github = vec![LoginMethod::named("github").unwrap()];
+    provider.set_login_methods(Some(&github));
+    for second in [0, 1, LIST_AGE.as_secs() - 1] {
+        let list = process(&provider, &store, "abc").list(Timestamp::from_unix(second)).await;
+        assert_eq!((&*list, provider.login_method_fetches()), (&github, 1));
+    }
+    let google = vec![LoginMethod::named("google-oauth2").unwrap()];
+    provider.set_login_methods(Some(&google));
+    let other = process(&provider, &store, "other").list(Timestamp::from_unix(1)).await;
+    assert_eq!((&*other, provider.login_method_fetches()), (&google, 2));
+}
+
+/// Each pair is one second apart; the list is a day old at last.
+#[tokio::test]
+async fn processes_that_start_in_an_outage_have_the_last_list_for_a_day() {
+    let (provider, store) = (provider(), Arc::new(MemoryStore::default()));
+    let github = vec![LoginMethod::named("github").unwrap()];
+    provider.set_login_methods(Some(&github));
+    process(&provider, &store, "abc").list(Timestamp::from_unix(0)).await;
+    provider.set_login_methods(None);
+    let (age, pause) = (LIST_AGE.as_secs(), FAILURE_PAUSE.as_secs());
+    for (second, fetches) in [(age, 2), (age + pause - 1, 2), (age + pause, 3)] {
+        for _ in 0..5 {
+            let list = process(&provider, &store, "abc").list(Timestamp::from_unix(second)).await;
+            assert_eq!((&*list, provider.login_method_fetches()), (&github, fetches));
+        }
+    }
+    let day = LAST_LIST_AGE.as_secs();
+    let list = process(&provider, &store, "abc").list(Timestamp::from_unix(day - 1)).await;
+    assert_eq!(*list, github);
+    assert_eq!(*process(&provider, &store, "abc").list(Timestamp::from_unix(day)).await, []);
+}
+
 fn story() -> (Arc<FakeProvider>, LoginMethods) {
-    let application = application();
-    let provider = Arc::new(FakeProvider::new(application.issuer.clone()));
-    let store = Arc::new(MemoryStore::default());
-    let methods = LoginMethods::new(Arc::<FakeProvider>::clone(&provider), store, &application);
+    let provider = provider();
+    let methods = process(&provider, &Arc::default(), "abc");
     (provider, methods)
 }
 
-fn application() -> Application {
-    let issuer = Issuer::parse("tenant.auth0.com").unwrap();
-    Application { issuer, client_id: "abc".to_owned(), audience: None }
+fn provider() -> Arc<FakeProvider> {
+    Arc::new(FakeProvider::new(issuer()))
+}
+
+fn process(
+    provider: &Arc<FakeProvider>,
+    store: &Arc<MemoryStore>,
+    client_id: &str,
+) -> LoginMethods {
+    let application =
+        Application { issuer: issuer(), client_id: client_id.to_owned(), audience: None };
+    let provider = Arc::<FakeProvider>::clone(provider);
+    LoginMethods::new(provider, Arc::<MemoryStore>::clone(store), &application)
+}
+
+fn issuer() -> Issuer {
+    Issuer::parse("tenant.auth0.com").unwrap()
 }

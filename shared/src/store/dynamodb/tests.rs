@@ -16,6 +16,7 @@ use crate::{
     },
 };
 
+mod document;
 mod emulated;
 mod misbehaving;
 mod renewal;
