@@ -393,23 +393,33 @@ class Deployment(unittest.TestCase):
         all_of_rows = {
             (table, action) for action in ["GetItem", "PutItem", "UpdateItem", "DeleteItem"]
         }
+        documents = (table, "BatchGetItem provider#*")
+        documents_and_pointers = (table, "BatchGetItem provider#* token#*")
         expected = {
-            "Login": {(table, "GetItem"), (table, "UpdateItem"), (key, "GetSecretValue")},
+            "Login": {
+                (table, "GetItem"),
+                (table, "UpdateItem"),
+                documents,
+                (key, "GetSecretValue"),
+            },
             "Callback": {
+                documents,
+                (table, "UpdateItem provider#*"),
                 (table, "ConditionCheckItem"),
                 (table, "PutItem"),
                 (table, "DeleteItem"),
                 (key, "GetSecretValue"),
                 (secret, "GetSecretValue"),
             },
-            "Protected": {(table, "GetItem"), (table, "UpdateItem")},
+            "Protected": {(table, "GetItem"), (table, "UpdateItem"), documents_and_pointers},
             "Logout": {
                 *all_of_rows,
+                documents_and_pointers,
                 (f"{table}/index/by_subject", "Query"),
                 (f"{table}/index/by_provider_session", "Query"),
                 (secret, "GetSecretValue"),
             },
-            "Refresh": {*all_of_rows, (secret, "GetSecretValue")},
+            "Refresh": {*all_of_rows, documents, (secret, "GetSecretValue")},
         }
         found = {}
         for name in functions():
@@ -426,9 +436,16 @@ class Deployment(unittest.TestCase):
                 # moto keeps it as Python would print it.
                 document = ast.literal_eval(document["PolicyDocument"])
                 for statement in document["Statement"]:
+                    rows = []
+                    if "Condition" in statement:
+                        ((operator, condition),) = statement["Condition"].items()
+                        self.assertEqual(operator, "ForAllValues:StringLike")
+                        self.assertEqual(list(condition), ["dynamodb:LeadingKeys"])
+                        rows = as_list(condition["dynamodb:LeadingKeys"])
                     for action in as_list(statement["Action"]):
                         for resource in as_list(statement["Resource"]):
-                            found[name].add((resource, action.split(":")[1]))
+                            right = [action.split(":")[1], *rows]
+                            found[name].add((resource, " ".join(right)))
         self.assertEqual(found, expected)
 
     def test_the_functions_are_what_was_built(self):

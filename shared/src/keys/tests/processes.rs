@@ -26,8 +26,8 @@ async fn a_process_that_starts_asks_the_store_once_and_the_provider_never() {
     for second in 0..50 {
         let reads = site.store.reads();
         let process = site.start();
-        for _ in 0..3 {
-            process.verify(&site.token(&TEST_KEY), second).await.unwrap();
+        for later in [0, 1, 2 * FAILURE_PAUSE.as_secs(), SOFT_AGE.as_secs() - 1 - second] {
+            process.verify(&site.token(&TEST_KEY), second + later).await.unwrap();
         }
         assert_eq!(site.store.reads(), reads + 1);
     }
@@ -196,6 +196,32 @@ async fn r072_a_rotation_costs_one_fetch_whichever_processes_meet_it() {
     assert_eq!(site.fetches(), (1, 2));
 }
 
+/// R72: each long after the one before, so that nothing keeps it from asking but what lies there.
+#[tokio::test]
+async fn r072_a_rotation_costs_one_fetch_however_late_the_others_meet_it() {
+    let site = Site::new();
+    let processes = site.warm_processes(5, &site.token(&TEST_KEY)).await;
+    let new = TestKey::rsa("new");
+    site.provider.set_key_set(Some(key_set(&[&TEST_KEY, &new])));
+    for (process, minute) in processes.iter().zip(0..) {
+        process.verify(&site.token(&new), 1 + minute * 60).await.unwrap();
+    }
+    assert_eq!(site.fetches(), (1, 2));
+}
+
+/// R72: what was fetched in the very second of the fetch before is newer.
+#[tokio::test]
+async fn r072_a_rotation_within_the_second_is_noticed() {
+    let site = Site::new();
+    let processes = site.warm_processes(2, &site.token(&TEST_KEY)).await;
+    let new = TestKey::rsa("new");
+    site.provider.set_key_set(Some(key_set(&[&new])));
+    for process in &processes {
+        process.verify(&site.token(&new), 0).await.unwrap();
+    }
+    assert_eq!(site.fetches(), (1, 2));
+}
+
 /// R72: all at once, while the first of them still asks.
 #[tokio::test(start_paused = true)]
 async fn r072_a_rotation_that_many_processes_meet_at_once_costs_one_fetch() {
@@ -313,6 +339,38 @@ async fn r077_after_a_failure_no_process_asks_for_a_while() {
     }
 }
 
+/// R77: nor does the one that failed, which has the old documents now.
+#[tokio::test]
+async fn r077_a_process_that_starts_in_an_outage_leaves_all_alone_for_a_while() {
+    let site = Site::new();
+    site.warm_up().await;
+    site.provider.set_key_set(None);
+    site.provider.set_metadata_available(false);
+    let (soft, pause) = (SOFT_AGE.as_secs(), FAILURE_PAUSE.as_secs());
+    let process = site.start();
+    process.verify(&site.token(&TEST_KEY), soft).await.unwrap();
+    let reads = site.store.reads();
+    process.verify(&site.token(&TEST_KEY), soft + pause - 1).await.unwrap();
+    assert_eq!((site.store.reads(), site.fetches()), (reads, (2, 2)));
+    process.verify(&site.token(&TEST_KEY), soft + pause).await.unwrap();
+    assert_eq!(site.fetches(), (3, 3));
+}
+
+/// R77: what could not be written, for the store was down, is not given up for what lies there.
+#[tokio::test]
+async fn a_process_that_knows_better_than_the_store_keeps_what_it_knows() {
+    let site = Site::new();
+    let processes = site.warm_processes(1, &site.token(&TEST_KEY)).await;
+    let new = TestKey::rsa("new");
+    site.provider.set_key_set(Some(key_set(&[&new])));
+    site.store.set_down(true);
+    processes[0].verify(&site.token(&new), 60).await.unwrap();
+    site.store.set_down(false);
+    site.provider.set_key_set(None);
+    site.provider.set_metadata_available(false);
+    processes[0].verify(&site.token(&new), 60 + SOFT_AGE.as_secs()).await.unwrap();
+}
+
 /// R77: a slow provider holds the one up that asks, for a moment.
 #[tokio::test(start_paused = true)]
 async fn r077_a_slow_provider_costs_a_process_that_starts_a_moment() {
@@ -360,6 +418,18 @@ async fn r080_documents_from_a_clock_that_was_ahead_are_fetched_anew() {
     third.verify(&new, 1).await.unwrap();
     assert_eq!(third.refusal(&old, 1).await, TokenError::UnknownKey);
     assert_eq!(site.fetches(), (2, 3), "for the unknown name alone");
+}
+
+/// R80: nor while the provider is down, when anything old would do.
+#[tokio::test]
+async fn r080_documents_from_a_clock_that_was_ahead_serve_nobody() {
+    let site = Site::new();
+    let token = TEST_KEY.sign(&lasting_claims());
+    site.start().verify(&token, 30 * 24 * 3_600).await.unwrap();
+    site.provider.set_key_set(None);
+    site.provider.set_metadata_available(false);
+    let error = site.start().verify(&token, 0).await.unwrap_err();
+    assert!(matches!(error, VerifyError::Keys(_)), "{error}");
 }
 
 /// A store that is down makes nothing worse than it was without one.
@@ -410,6 +480,12 @@ async fn a_store_that_does_not_answer_costs_a_moment() {
     }
     assert_eq!(waits.elapsed().as_secs(), TERMS.store_patience().as_secs());
     assert_eq!(site.fetches(), (1, 1));
+
+    let process = site.start();
+    let waits = Instant::now();
+    process.keys.metadata(Timestamp::from_unix(NOW)).await.unwrap();
+    assert_eq!(waits.elapsed().as_secs(), TERMS.store_patience().as_secs());
+    assert_eq!(site.fetches(), (2, 1));
 }
 
 /// R97, R70, R71: what lies in the store is checked as what the provider sends is.
