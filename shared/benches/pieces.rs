@@ -100,9 +100,8 @@ fn parse_contents(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn parse_cookies(bencher: Bencher<'_, '_>) {
     let secret = SessionSecret::generate(&Random::system()).expose();
-    let text = format!(
-        "__Host-login.4f2a={secret}; theme=dark; _ga=GA1.1.12.34; __Host-session={secret}"
-    );
+    let text =
+        format!("__Host-login.4f2a={secret}; theme=dark; _ga=GA1.1.12.34; __Host-session={secret}");
     let mut headers = HeaderMap::new();
     headers.insert(header::COOKIE, text.parse().expect("a header"));
     let jar = CookieJar::new(&BaseUrl::Gateway);
@@ -210,8 +209,7 @@ impl Site {
         let limits = SessionLimits::from_settings(&mut settings).expect("there are defaults");
         let sessions = Sessions::new(Arc::clone(&seams.store), limits, random);
         let token = TEST_KEY.sign(&claims("auth0|ada"));
-        let owner =
-            Owner { subject: Digest::of("ada"), provider_session: None, issued_at: NOW };
+        let owner = Owner { subject: Digest::of("ada"), provider_session: None, issued_at: NOW };
         let contents = contents(&token);
         let begun = RUNTIME.block_on(sessions.begin(owner, &contents, None, NOW));
         let (secret, _) = begun.expect("the store has room");

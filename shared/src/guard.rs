@@ -124,7 +124,8 @@ impl Guard {
         Ok(principal)
     }
 
-    /// The claims of `token` if it is a good one, and its session.
+    /// The claims of `token` if it is a good one, and its session. Whose session has ended is not
+    /// remembered either.
     ///
     /// # Errors
     ///
@@ -133,10 +134,14 @@ impl Guard {
         &self,
         token: &str,
         now: Timestamp,
-    ) -> Result<(Claims, TokenSession), Refusal> {
-        let claims =
-            self.keys.verify(token, &self.config.application.expected_api_key(), now).await?;
-        Ok((claims, self.sessions.by_token(token, now).await?))
+    ) -> Result<(Arc<Claims>, TokenSession), Refusal> {
+        let expected = self.config.application.expected_api_key();
+        let claims = self.keys.verify(token, &expected, now).await?;
+        let session = self.sessions.by_token(token, now).await?;
+        if matches!(session, TokenSession::Ended) {
+            self.keys.forget(token, &expected);
+        }
+        Ok((claims, session))
     }
 
     async fn by_token(&self, token: &str, now: Timestamp) -> Result<Principal, Refusal> {

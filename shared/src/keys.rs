@@ -5,6 +5,7 @@
 //!   else goes on with the old one. After a failure nobody asks for [`FAILURE_PAUSE`].
 //! - Older than [`HARD_AGE`], it is used no more: a key that the provider withdrew must stop
 //!   working, even for one who can keep us from hearing of it.
+//! - A token that was verified before is not verified again while its key is there, see `verified`.
 //! - A token with an unknown `kid` has the keys fetched anew, once per [`MISS_COOL_DOWN`] whoever
 //!   sends it. A flood of invented names costs one fetch per cool-down, and cannot keep a new key
 //!   unknown for longer than that.
@@ -12,6 +13,7 @@
 mod key_set;
 #[cfg(test)]
 mod tests;
+mod verified;
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,9 +21,11 @@ use crate::{
     cache::{Cache, Terms},
     clock::Timestamp,
     issuer::Issuer,
-    jwt::{Claims, Expected, LogoutToken, TokenError, UnverifiedToken},
+    jwt::{Algorithm, Claims, Expected, LogoutToken, TokenError, UnverifiedToken},
     provider::{IdentityProvider, Metadata, ProviderError},
 };
+
+use self::verified::{TokenName, VerifiedToken, VerifiedTokens};
 
 pub use self::key_set::{Key, KeySet, MalformedKeySet};
 
@@ -47,6 +51,7 @@ pub struct Keys {
     issuer: Issuer,
     metadata: Cache<Metadata, ProviderError>,
     key_set: Cache<KeySet, ProviderError>,
+    verified: VerifiedTokens,
 }
 
 /// The provider's keys or metadata cannot be had. That says nothing about a token: answer 503.
@@ -73,6 +78,7 @@ impl Keys {
             issuer,
             metadata: Cache::new(TERMS, |fetched| report("metadata", fetched)),
             key_set: Cache::new(TERMS, |fetched| report("keys", fetched)),
+            verified: VerifiedTokens::default(),
         }
     }
 
@@ -93,8 +99,8 @@ impl Keys {
         self.metadata.get(now, fetch).await.map_err(KeysError)
     }
 
-    /// Verifies `token` in full, see [`jwt`](crate::jwt). Keys are fetched if need be, and never
-    /// for a token that no key could make good.
+    /// Verifies `token` in full, see [`jwt`](crate::jwt), unless it was before and nothing has changed
+    /// since. Keys are fetched if need be, and never for a token that no key could make good.
     ///
     /// # Errors
     ///
@@ -104,11 +110,32 @@ impl Keys {
         token: &str,
         expected: &Expected<'_>,
         now: Timestamp,
-    ) -> Result<Claims, VerifyError> {
+    ) -> Result<Arc<Claims>, VerifyError> {
+        let name = TokenName::of(token, expected);
+        if let Some(name) = &name
+            && let Some(claims) = self.recall(name, expected, now).await?
+        {
+            return Ok(claims);
+        }
+        let length = token.len();
         let token = UnverifiedToken::parse(token, expected)?;
+        let algorithm = token.algorithm();
         let keys = self.keys_for(&token, now).await?;
-        let candidates = keys.candidates(token.key_id(), token.algorithm());
-        Ok(token.verify(&candidates, expected, now)?)
+        let candidates = keys.candidates(token.key_id(), algorithm);
+        let (claims, signer) = token.verify_and_name_signer(&candidates, expected, now)?;
+        let claims = Arc::new(claims);
+        if let Some(name) = name {
+            let (signer, claims) = (signer.clone(), Arc::clone(&claims));
+            self.verified.remember(name, VerifiedToken { algorithm, signer, claims, length });
+        }
+        Ok(claims)
+    }
+
+    /// Forgets that `token` was verified: nobody will be let in by it again.
+    pub(crate) fn forget(&self, token: &str, expected: &Expected<'_>) {
+        if let Some(name) = TokenName::of(token, expected) {
+            self.verified.forget(&name);
+        }
     }
 
     /// Verifies a logout token for the application `client_id` in full, see [`LogoutToken`], with
@@ -129,21 +156,51 @@ impl Keys {
         Ok(token.verify_logout_token(&candidates, client_id, now)?)
     }
 
+    /// What the token of that name says, if it was verified before and would be now. `None`: that is
+    /// to be seen.
+    async fn recall(
+        &self,
+        name: &TokenName,
+        expected: &Expected<'_>,
+        now: Timestamp,
+    ) -> Result<Option<Arc<Claims>>, VerifyError> {
+        let Some(token) = self.verified.get(name) else { return Ok(None) };
+        let (_, keys) = self.published(token.algorithm, now).await?;
+        let claims = token.claims_under(&keys, &expected.kind, now);
+        if !matches!(claims, Ok(Some(_))) {
+            self.verified.forget(name);
+        }
+        Ok(claims?)
+    }
+
+    /// The metadata and the keys of the provider, if it signs with `algorithm`.
+    async fn published(
+        &self,
+        algorithm: Algorithm,
+        now: Timestamp,
+    ) -> Result<(Arc<Metadata>, Arc<KeySet>), VerifyError> {
+        let metadata = self.metadata(now).await?;
+        if !metadata.algorithms.contains(&algorithm) {
+            return Err(TokenError::AlgorithmNotAllowed.into());
+        }
+        let fetch = || self.fetch_keys(&metadata);
+        let keys = self.key_set.get(now, fetch).await.map_err(KeysError)?;
+        Ok((metadata, keys))
+    }
+
+    async fn fetch_keys(&self, metadata: &Metadata) -> Result<KeySet, ProviderError> {
+        let key_set = self.provider.key_set(&metadata.jwks_uri).await?;
+        if key_set.is_empty() { Err(ProviderError::NoUsableKey) } else { Ok(key_set) }
+    }
+
     /// The keys among which the one that signed `token` must be.
     async fn keys_for(
         &self,
         token: &UnverifiedToken<'_>,
         now: Timestamp,
     ) -> Result<Arc<KeySet>, VerifyError> {
-        let metadata = self.metadata(now).await?;
-        if !metadata.algorithms.contains(&token.algorithm()) {
-            return Err(TokenError::AlgorithmNotAllowed.into());
-        }
-        let fetch = || async {
-            let key_set = self.provider.key_set(&metadata.jwks_uri).await?;
-            if key_set.is_empty() { Err(ProviderError::NoUsableKey) } else { Ok(key_set) }
-        };
-        let mut keys = self.key_set.get(now, fetch).await.map_err(KeysError)?;
+        let (metadata, mut keys) = self.published(token.algorithm(), now).await?;
+        let fetch = || self.fetch_keys(&metadata);
         if misses(token, &keys)
             && let Some(newer) =
                 self.key_set.newer_than(&keys, now, fetch).await.map_err(KeysError)?
@@ -195,6 +252,6 @@ fn report(document: &'static str, fetched: Result<(), &ProviderError>) {
 fn misses(token: &UnverifiedToken<'_>, keys: &KeySet) -> bool {
     match token.key_id() {
         Some(key_id) => !keys.contains(key_id),
-        None => !token.is_signed_by(&keys.candidates(None, token.algorithm())),
+        None => token.signer(&keys.candidates(None, token.algorithm())).is_none(),
     }
 }

@@ -7,6 +7,7 @@
 //! no e-mail address, and there is no key to manage (R86, R98).
 
 mod ending;
+mod pointers;
 mod renewal;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -23,6 +24,8 @@ use crate::{
     secret::{Digest, SecretText, SessionSecret},
     store::{CreateError, Owner, PointerRow, SessionRow, SessionStore, StoreError},
 };
+
+use self::pointers::KnownPointers;
 
 pub use self::{
     ending::{Ending, Progress},
@@ -98,12 +101,13 @@ pub struct Sessions {
     store: Arc<dyn SessionStore>,
     limits: SessionLimits,
     random: Random,
+    pointers: KnownPointers,
 }
 
 impl Sessions {
     /// Sessions in `store`, within `limits`.
     pub fn new(store: Arc<dyn SessionStore>, limits: SessionLimits, random: Random) -> Self {
-        Self { store, limits, random }
+        Self { store, limits, random, pointers: KnownPointers::default() }
     }
 
     /// Begins a session of `owner` under a fresh secret, whatever cookie the browser came with
@@ -140,22 +144,42 @@ impl Sessions {
         self.open(&row, data_key.as_deref(), now).await
     }
 
-    /// The session of a token. Its signature and claims are for the caller to verify.
+    /// The session of a token. Its signature and claims are for the caller to verify. A token seen
+    /// before costs one read: the session's row.
     ///
     /// # Errors
     ///
     /// When the store cannot answer.
     pub async fn by_token(&self, token: &str, now: Timestamp) -> Result<TokenSession, StoreError> {
-        let Some(pointer) = self.store.pointer(token_digest(token), now).await? else {
-            return Ok(TokenSession::Unknown);
+        let key = token_digest(token);
+        let pointer = match self.pointers.get(key, now) {
+            Some(pointer) => pointer,
+            None => match self.store.pointer(key, now).await? {
+                Some(pointer) => pointer,
+                None => return Ok(TokenSession::Unknown),
+            },
         };
+        let session = self.by_pointer(token, &pointer, now).await?;
+        match session {
+            TokenSession::Live(_) => self.pointers.remember(pointer),
+            TokenSession::Ended | TokenSession::Unknown => self.pointers.forget(key),
+        }
+        Ok(session)
+    }
+
+    async fn by_pointer(
+        &self,
+        token: &str,
+        pointer: &PointerRow,
+        now: Timestamp,
+    ) -> Result<TokenSession, StoreError> {
         let Some(row) = self.store.session(pointer.session, now).await? else {
             return Ok(TokenSession::Ended);
         };
-        let Some(sealed) = renewal::key_for_token(&row, &pointer, now) else {
+        let Some(sealed) = renewal::key_for_token(&row, pointer, now) else {
             return Ok(TokenSession::Ended);
         };
-        let data_key = token_key(token).open(sealed, &pointer_identity(&pointer));
+        let data_key = token_key(token).open(sealed, &pointer_identity(pointer));
         let session = self.open(&row, data_key.as_deref(), now).await?;
         Ok(session.map_or(TokenSession::Ended, |session| TokenSession::Live(Box::new(session))))
     }

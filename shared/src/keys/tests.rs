@@ -382,7 +382,7 @@ impl Story {
         key.sign(&claims())
     }
 
-    async fn verify(&self, token: &str, seconds: u64) -> Result<Claims, VerifyError> {
+    async fn verify(&self, token: &str, seconds: u64) -> Result<Arc<Claims>, VerifyError> {
         let expected =
             Expected { issuer: &self.issuer, kind: Kind::ApiKey { client_id: "the-client" } };
         self.keys.verify(token, &expected, Timestamp::from_unix(NOW + seconds)).await
