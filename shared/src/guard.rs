@@ -2,6 +2,8 @@
 
 mod credential;
 mod refusal;
+#[cfg(test)]
+mod twins;
 
 use std::{fmt, sync::Arc};
 

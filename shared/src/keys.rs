@@ -156,6 +156,12 @@ impl Keys {
         Ok(token.verify_logout_token(&candidates, client_id, now)?)
     }
 
+    /// Forgets every token.
+    #[cfg(test)]
+    pub(crate) fn forget_all(&self) {
+        self.verified.clear();
+    }
+
     /// What the token of that name says, if it was verified before and would be now. `None`: that is
     /// to be seen.
     async fn recall(

@@ -202,6 +202,12 @@ impl Sessions {
         ending.carry_out(&*self.store, now, |_| {}).await
     }
 
+    /// Forgets every pointer.
+    #[cfg(test)]
+    pub(crate) fn forget_all(&self) {
+        self.pointers.clear();
+    }
+
     fn lifetime_end(&self, ends_by: Option<Timestamp>, now: Timestamp) -> Timestamp {
         let lifetime_end = now + self.limits.lifetime;
         ends_by.map_or(lifetime_end, |ends_by| lifetime_end.min(ends_by))
@@ -414,6 +420,44 @@ mod tests {
         assert!(sessions.by_cookie(&secret, NOW).await.unwrap().is_none());
         assert!(matches!(sessions.by_token("token", NOW).await.unwrap(), TokenSession::Ended));
         assert!(matches!(sessions.by_token("another", NOW).await.unwrap(), TokenSession::Unknown));
+    }
+
+    #[tokio::test]
+    async fn a_token_whose_session_ended_is_not_remembered() {
+        let (sessions, _) = sessions();
+        let (secret, _) = sessions.begin(owner(), &contents("token"), None, NOW).await.unwrap();
+        for _ in 0..2 {
+            let found = sessions.by_token("token", NOW).await.unwrap();
+            assert!(matches!(found, TokenSession::Live(_)));
+            assert_eq!(sessions.pointers.len(), 1);
+        }
+        sessions.end(secret.digest(), NOW).await.unwrap();
+        assert!(matches!(sessions.by_token("token", NOW).await.unwrap(), TokenSession::Ended));
+        assert_eq!(sessions.pointers.len(), 0);
+    }
+
+    /// That there is no session is never remembered: it may begin a moment later.
+    #[tokio::test]
+    async fn a_token_is_found_as_soon_as_its_session_begins() {
+        let (sessions, _) = sessions();
+        assert!(matches!(sessions.by_token("token", NOW).await.unwrap(), TokenSession::Unknown));
+        assert_eq!(sessions.pointers.len(), 0);
+        sessions.begin(owner(), &contents("token"), None, NOW).await.unwrap();
+        assert!(matches!(sessions.by_token("token", NOW).await.unwrap(), TokenSession::Live(_)));
+    }
+
+    #[tokio::test]
+    async fn r180_no_more_pointers_are_remembered_than_is_allowed() {
+        let (sessions, _) = sessions();
+        for number in 0..3_000 {
+            let token = number.to_string();
+            sessions.begin(owner(), &contents(&token), None, NOW).await.unwrap();
+            let found = sessions.by_token(&token, NOW).await.unwrap();
+            assert!(matches!(found, TokenSession::Live(_)));
+        }
+        let known = sessions.pointers.len();
+        assert!((500..=1_000).contains(&known), "{known}");
+        assert_eq!(format!("{:?}", sessions.pointers), format!("KnownPointers({known})"));
     }
 
     #[tokio::test]

@@ -1,3 +1,5 @@
+mod verified;
+
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 

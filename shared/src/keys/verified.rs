@@ -25,7 +25,7 @@ use crate::{
 
 /// How much is remembered at most, in bytes as [`Weigh`] estimates them: some 1,000 tokens of usual
 /// size. What was used lately stays, however many come that are shown once.
-const CAPACITY: u64 = 4 * 1024 * 1024;
+pub(super) const CAPACITY: u64 = 4 * 1024 * 1024;
 
 /// The longest token that is remembered, in bytes. Longer ones are verified each time.
 const MAX_LENGTH: usize = 4 * 1024;
@@ -92,6 +92,11 @@ impl VerifiedTokens {
     #[cfg(test)]
     pub(super) fn clear(&self) {
         self.0.clear();
+    }
+
+    #[cfg(test)]
+    pub(super) fn weight(&self) -> u64 {
+        self.0.weight()
     }
 
     #[cfg(test)]
