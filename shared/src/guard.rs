@@ -2,6 +2,8 @@
 
 mod credential;
 mod refusal;
+#[cfg(test)]
+mod twins;
 
 use std::{fmt, sync::Arc};
 
@@ -124,7 +126,8 @@ impl Guard {
         Ok(principal)
     }
 
-    /// The claims of `token` if it is a good one, and its session.
+    /// The claims of `token` if it is a good one, and its session. Whose session has ended is not
+    /// remembered either.
     ///
     /// # Errors
     ///
@@ -133,7 +136,7 @@ impl Guard {
         &self,
         token: &str,
         now: Timestamp,
-    ) -> Result<(Claims, TokenSession), Refusal> {
+    ) -> Result<(Arc<Claims>, TokenSession), Refusal> {
         let expected = self.config.application.expected_api_key();
         let pointer = session::token_digest(token);
         let (claims, found) = self.keys.verify_with_pointer(token, &expected, pointer, now).await?;
@@ -141,6 +144,9 @@ impl Guard {
             Some(found) => self.sessions.by_pointer(token, found.pointer, now).await?,
             None => self.sessions.by_token(token, now).await?,
         };
+        if matches!(session, TokenSession::Ended) {
+            self.keys.forget(token, &expected);
+        }
         Ok((claims, session))
     }
 

@@ -133,7 +133,7 @@ pub struct UnverifiedToken<'a> {
     payload: Map<String, Value>,
     /// What is signed: header and payload as they stand in the token.
     message: &'a str,
-    signature: &'a str,
+    signature: Vec<u8>,
 }
 
 impl<'a> UnverifiedToken<'a> {
@@ -179,11 +179,12 @@ impl<'a> UnverifiedToken<'a> {
             Some(Value::String(_)) => return Err(TokenError::InvalidIssuer),
             Some(_) => return Err(TokenError::MistypedClaim("iss")),
         }
-        if decode(signature)?.is_empty() {
-            return Err(TokenError::InvalidSignature);
-        }
         // `split` found two dots: the last one ends what is signed.
         let message = &text[..text.len() - signature.len() - 1];
+        let signature = decode(signature)?;
+        if signature.is_empty() {
+            return Err(TokenError::InvalidSignature);
+        }
         Ok(Self { algorithm, key_id, payload, message, signature })
     }
 
@@ -211,24 +212,33 @@ impl<'a> UnverifiedToken<'a> {
         expected: &Expected<'_>,
         now: Timestamp,
     ) -> Result<Claims, TokenError> {
-        self.check_signature(keys)?;
-        claims::check(self.payload, self.algorithm, &expected.kind, now)
+        self.verify_and_name_signer(keys, expected, now).map(|(claims, _)| claims)
     }
 
-    fn check_signature(&self, keys: &[&Key]) -> Result<(), TokenError> {
+    /// The same, and which of `keys` made the signature.
+    pub(crate) fn verify_and_name_signer<'k>(
+        self,
+        keys: &[&'k Key],
+        expected: &Expected<'_>,
+        now: Timestamp,
+    ) -> Result<(Claims, &'k Key), TokenError> {
+        let signer = self.check_signature(keys)?;
+        let claims = claims::check(self.payload, self.algorithm, &expected.kind, now)?;
+        Ok((claims, signer))
+    }
+
+    fn check_signature<'k>(&self, keys: &[&'k Key]) -> Result<&'k Key, TokenError> {
         if keys.is_empty() {
             return Err(TokenError::UnknownKey);
         }
-        if !self.is_signed_by(keys) {
-            return Err(TokenError::InvalidSignature);
-        }
-        Ok(())
+        self.signer(keys).ok_or(TokenError::InvalidSignature)
     }
 
-    /// Whether one of `keys` made the signature.
-    pub(crate) fn is_signed_by(&self, keys: &[&Key]) -> bool {
+    /// The one of `keys` that made the signature.
+    pub(crate) fn signer<'k>(&self, keys: &[&'k Key]) -> Option<&'k Key> {
         let message = self.message.as_bytes();
-        keys.iter().any(|key| key.has_signed(self.algorithm, message, self.signature))
+        let has_signed = |key: &&&Key| key.has_signed(self.algorithm, message, &self.signature);
+        keys.iter().find(has_signed).copied()
     }
 }
 
@@ -241,17 +251,6 @@ impl Algorithm {
             "PS256" => Some(Self::Ps256),
             "RS256" => Some(Self::Rs256),
             _ => None,
-        }
-    }
-}
-
-impl From<Algorithm> for jsonwebtoken::Algorithm {
-    fn from(algorithm: Algorithm) -> Self {
-        match algorithm {
-            Algorithm::EdDsa => Self::EdDSA,
-            Algorithm::Es256 => Self::ES256,
-            Algorithm::Ps256 => Self::PS256,
-            Algorithm::Rs256 => Self::RS256,
         }
     }
 }

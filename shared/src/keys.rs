@@ -7,6 +7,7 @@
 //!   [`FAILURE_PAUSE`].
 //! - Older than [`HARD_AGE`], it is used no more: a key that the provider withdrew must stop
 //!   working, even for one who can keep us from hearing of it.
+//! - A token that was verified before is not verified again while its key is there, see `verified`.
 //! - A token with an unknown `kid` has the keys fetched anew, once per [`MISS_COOL_DOWN`] whoever
 //!   sends it to whichever process. A flood of invented names costs one fetch per cool-down, and
 //!   cannot keep a new key unknown for longer than that to a process that was shown it.
@@ -17,6 +18,7 @@
 mod key_set;
 #[cfg(test)]
 mod tests;
+mod verified;
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,7 +26,7 @@ use crate::{
     cache::Terms,
     clock::Timestamp,
     issuer::Issuer,
-    jwt::{Claims, Expected, LogoutToken, TokenError, UnverifiedToken},
+    jwt::{Algorithm, Claims, Expected, LogoutToken, TokenError, UnverifiedToken},
     provider::{
         IdentityProvider, Metadata, ProviderError,
         document::{Document, Kind, ReadAhead},
@@ -32,6 +34,8 @@ use crate::{
     secret::Digest,
     store::{Found, SessionStore},
 };
+
+use self::verified::{TokenName, VerifiedToken, VerifiedTokens};
 
 pub use self::key_set::{Key, KeySet, MalformedKeySet};
 pub use crate::provider::document::WAIT;
@@ -64,12 +68,20 @@ pub struct Keys {
     issuer: Issuer,
     metadata: Document<Metadata>,
     key_set: Document<KeySet>,
+    verified: VerifiedTokens,
 }
 
 /// The provider's keys or metadata cannot be had. That says nothing about a token: answer 503.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the identity provider's keys or metadata cannot be had")]
 pub struct KeysError(#[source] Arc<ProviderError>);
+
+/// The provider's documents, and what was read from the store along with them.
+struct Published {
+    metadata: Arc<Metadata>,
+    keys: Arc<KeySet>,
+    found: Option<Found>,
+}
 
 /// Why a token was not verified.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -101,7 +113,7 @@ impl Keys {
         let metadata =
             Document::new(kind("metadata"), Arc::clone(&store), &issuer, "", parse_metadata);
         let key_set = Document::new(kind("keys"), Arc::clone(&store), &issuer, "", parse_keys);
-        Self { provider, store, issuer, metadata, key_set }
+        Self { provider, store, issuer, metadata, key_set, verified: VerifiedTokens::default() }
     }
 
     /// The provider's discovery document.
@@ -113,8 +125,8 @@ impl Keys {
         self.metadata_from(&mut ReadAhead::default(), now).await
     }
 
-    /// Verifies `token` in full, see [`jwt`](crate::jwt). Keys are fetched if need be, and never
-    /// for a token that no key could make good.
+    /// Verifies `token` in full, see [`jwt`](crate::jwt), unless it was before and nothing has changed
+    /// since. Keys are fetched if need be, and never for a token that no key could make good.
     ///
     /// # Errors
     ///
@@ -124,11 +136,8 @@ impl Keys {
         token: &str,
         expected: &Expected<'_>,
         now: Timestamp,
-    ) -> Result<Claims, VerifyError> {
-        let token = UnverifiedToken::parse(token, expected)?;
-        let (keys, _) = self.keys_for(&token, None, now).await?;
-        let candidates = keys.candidates(token.key_id(), token.algorithm());
-        Ok(token.verify(&candidates, expected, now)?)
+    ) -> Result<Arc<Claims>, VerifyError> {
+        self.verify_reading(token, expected, None, now).await.map(|(claims, _)| claims)
     }
 
     /// As [`verify`](Self::verify). If it has to read the store for that, it reads the pointer under
@@ -143,11 +152,21 @@ impl Keys {
         expected: &Expected<'_>,
         pointer: Digest,
         now: Timestamp,
-    ) -> Result<(Claims, Option<Found>), VerifyError> {
-        let token = UnverifiedToken::parse(token, expected)?;
-        let (keys, found) = self.keys_for(&token, Some(pointer), now).await?;
-        let candidates = keys.candidates(token.key_id(), token.algorithm());
-        Ok((token.verify(&candidates, expected, now)?, found))
+    ) -> Result<(Arc<Claims>, Option<Found>), VerifyError> {
+        self.verify_reading(token, expected, Some(pointer), now).await
+    }
+
+    /// Forgets that `token` was verified: nobody will be let in by it again.
+    pub(crate) fn forget(&self, token: &str, expected: &Expected<'_>) {
+        if let Some(name) = TokenName::of(token, expected) {
+            self.verified.forget(&name);
+        }
+    }
+
+    /// Forgets every token.
+    #[cfg(test)]
+    pub(crate) fn forget_all(&self) {
+        self.verified.clear();
     }
 
     /// Verifies a logout token for the application `client_id` in full, see [`LogoutToken`], with
@@ -168,6 +187,71 @@ impl Keys {
         Ok(token.verify_logout_token(&candidates, client_id, now)?)
     }
 
+    async fn verify_reading(
+        &self,
+        text: &str,
+        expected: &Expected<'_>,
+        pointer: Option<Digest>,
+        now: Timestamp,
+    ) -> Result<(Arc<Claims>, Option<Found>), VerifyError> {
+        let name = TokenName::of(text, expected);
+        if let Some(name) = &name
+            && let Some(recalled) = self.recall(name, expected, pointer, now).await?
+        {
+            return Ok(recalled);
+        }
+        let token = UnverifiedToken::parse(text, expected)?;
+        let algorithm = token.algorithm();
+        let (keys, found) = self.keys_for(&token, pointer, now).await?;
+        let candidates = keys.candidates(token.key_id(), algorithm);
+        let (claims, signer) = token.verify_and_name_signer(&candidates, expected, now)?;
+        let claims = Arc::new(claims);
+        if let Some(name) = name {
+            let (signer, claims) = (signer.clone(), Arc::clone(&claims));
+            let verified = VerifiedToken { algorithm, signer, claims, length: text.len() };
+            self.verified.remember(name, verified);
+        }
+        Ok((claims, found))
+    }
+
+    /// What the token of that name says, if it was verified before and would be now. `None`: that is
+    /// to be seen.
+    async fn recall(
+        &self,
+        name: &TokenName,
+        expected: &Expected<'_>,
+        pointer: Option<Digest>,
+        now: Timestamp,
+    ) -> Result<Option<(Arc<Claims>, Option<Found>)>, VerifyError> {
+        let Some(token) = self.verified.get(name) else { return Ok(None) };
+        let Published { keys, found, .. } = self.published(token.algorithm, pointer, now).await?;
+        let claims = token.claims_under(&keys, &expected.kind, now);
+        if !matches!(claims, Ok(Some(_))) {
+            self.verified.forget(name);
+        }
+        Ok(claims?.map(|claims| (claims, found)))
+    }
+
+    /// What the provider publishes, if it signs with `algorithm`.
+    async fn published(
+        &self,
+        algorithm: Algorithm,
+        pointer: Option<Digest>,
+        now: Timestamp,
+    ) -> Result<Published, VerifyError> {
+        let due = [self.metadata.due_row(now), self.key_set.due_row(now)];
+        let due = due.into_iter().flatten().collect();
+        let patience = TERMS.store_patience();
+        let mut ahead = ReadAhead::of(&*self.store, due, pointer, patience, now).await;
+        let metadata = self.metadata_from(&mut ahead, now).await?;
+        if !metadata.algorithms.contains(&algorithm) {
+            return Err(TokenError::AlgorithmNotAllowed.into());
+        }
+        let ask = || self.provider.key_set(&metadata.jwks_uri);
+        let keys = self.key_set.get(&mut ahead, now, ask).await.map_err(KeysError)?;
+        Ok(Published { metadata, keys, found: ahead.into_found() })
+    }
+
     /// The keys among which the one that signed `token` must be. If the store had to be read for
     /// them, what was found beside them: the pointer under `pointer`.
     async fn keys_for(
@@ -176,18 +260,11 @@ impl Keys {
         pointer: Option<Digest>,
         now: Timestamp,
     ) -> Result<(Arc<KeySet>, Option<Found>), VerifyError> {
-        let due = [self.metadata.due_row(now), self.key_set.due_row(now)];
-        let due = due.into_iter().flatten().collect();
-        let patience = TERMS.store_patience();
-        let mut ahead = ReadAhead::of(&*self.store, due, pointer, patience, now).await;
-        let metadata = self.metadata_from(&mut ahead, now).await?;
-        if !metadata.algorithms.contains(&token.algorithm()) {
-            return Err(TokenError::AlgorithmNotAllowed.into());
-        }
-        let ask = || self.provider.key_set(&metadata.jwks_uri);
-        let mut keys = self.key_set.get(&mut ahead, now, ask).await.map_err(KeysError)?;
+        let Published { metadata, mut keys, found } =
+            self.published(token.algorithm(), pointer, now).await?;
         if misses(token, &keys) {
             let is_found = |keys: &KeySet| !misses(token, keys);
+            let ask = || self.provider.key_set(&metadata.jwks_uri);
             let newer = self.key_set.newer_than(&keys, is_found, now, ask).await;
             keys = newer.map_err(KeysError)?.unwrap_or(keys);
         }
@@ -195,7 +272,7 @@ impl Keys {
         if candidates.is_empty() && token.key_id().is_some_and(|key_id| keys.contains(key_id)) {
             return Err(TokenError::AlgorithmNotAllowed.into());
         }
-        Ok((keys, ahead.into_found()))
+        Ok((keys, found))
     }
 
     async fn metadata_from(
@@ -238,6 +315,6 @@ fn report(document: &'static str, error: &ProviderError) {
 fn misses(token: &UnverifiedToken<'_>, keys: &KeySet) -> bool {
     match token.key_id() {
         Some(key_id) => !keys.contains(key_id),
-        None => !token.is_signed_by(&keys.candidates(None, token.algorithm())),
+        None => token.signer(&keys.candidates(None, token.algorithm())).is_none(),
     }
 }

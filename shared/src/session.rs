@@ -7,6 +7,7 @@
 //! no e-mail address, and there is no key to manage (R86, R98).
 
 mod ending;
+mod pointers;
 mod renewal;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -23,6 +24,8 @@ use crate::{
     secret::{Digest, SecretText, SessionSecret},
     store::{CreateError, Owner, PointerRow, SessionRow, SessionStore, StoreError},
 };
+
+use self::pointers::KnownPointers;
 
 pub use self::{
     ending::{Ending, Progress},
@@ -98,12 +101,13 @@ pub struct Sessions {
     store: Arc<dyn SessionStore>,
     limits: SessionLimits,
     random: Random,
+    pointers: KnownPointers,
 }
 
 impl Sessions {
     /// Sessions in `store`, within `limits`.
     pub fn new(store: Arc<dyn SessionStore>, limits: SessionLimits, random: Random) -> Self {
-        Self { store, limits, random }
+        Self { store, limits, random, pointers: KnownPointers::default() }
     }
 
     /// Begins a session of `owner` under a fresh secret, whatever cookie the browser came with
@@ -140,13 +144,19 @@ impl Sessions {
         self.open(&row, data_key.as_deref(), now).await
     }
 
-    /// The session of a token. Its signature and claims are for the caller to verify.
+    /// The session of a token. Its signature and claims are for the caller to verify. A token seen
+    /// before costs one read: the session's row.
     ///
     /// # Errors
     ///
     /// When the store cannot answer.
     pub async fn by_token(&self, token: &str, now: Timestamp) -> Result<TokenSession, StoreError> {
-        self.by_pointer(token, self.store.pointer(token_digest(token), now).await?, now).await
+        let key = token_digest(token);
+        let pointer = match self.pointers.get(key, now) {
+            Some(pointer) => Some(pointer),
+            None => self.store.pointer(key, now).await?,
+        };
+        self.by_pointer(token, pointer, now).await
     }
 
     /// As [`by_token`](Self::by_token), for whoever has read its pointer already.
@@ -161,13 +171,27 @@ impl Sessions {
         now: Timestamp,
     ) -> Result<TokenSession, StoreError> {
         let Some(pointer) = pointer else { return Ok(TokenSession::Unknown) };
+        let session = self.pointed_to(token, &pointer, now).await?;
+        match session {
+            TokenSession::Live(_) => self.pointers.remember(pointer),
+            TokenSession::Ended | TokenSession::Unknown => self.pointers.forget(pointer.key),
+        }
+        Ok(session)
+    }
+
+    async fn pointed_to(
+        &self,
+        token: &str,
+        pointer: &PointerRow,
+        now: Timestamp,
+    ) -> Result<TokenSession, StoreError> {
         let Some(row) = self.store.session(pointer.session, now).await? else {
             return Ok(TokenSession::Ended);
         };
-        let Some(sealed) = renewal::key_for_token(&row, &pointer, now) else {
+        let Some(sealed) = renewal::key_for_token(&row, pointer, now) else {
             return Ok(TokenSession::Ended);
         };
-        let data_key = token_key(token).open(sealed, &pointer_identity(&pointer));
+        let data_key = token_key(token).open(sealed, &pointer_identity(pointer));
         let session = self.open(&row, data_key.as_deref(), now).await?;
         Ok(session.map_or(TokenSession::Ended, |session| TokenSession::Live(Box::new(session))))
     }
@@ -188,6 +212,12 @@ impl Sessions {
     /// When the store cannot answer; any of the sessions may then still live.
     pub async fn end_all(&self, ending: &Ending, now: Timestamp) -> Result<usize, StoreError> {
         ending.carry_out(&*self.store, now, |_| {}).await
+    }
+
+    /// Forgets every pointer.
+    #[cfg(test)]
+    pub(crate) fn forget_all(&self) {
+        self.pointers.clear();
     }
 
     fn lifetime_end(&self, ends_by: Option<Timestamp>, now: Timestamp) -> Timestamp {
@@ -402,6 +432,44 @@ mod tests {
         assert!(sessions.by_cookie(&secret, NOW).await.unwrap().is_none());
         assert!(matches!(sessions.by_token("token", NOW).await.unwrap(), TokenSession::Ended));
         assert!(matches!(sessions.by_token("another", NOW).await.unwrap(), TokenSession::Unknown));
+    }
+
+    #[tokio::test]
+    async fn a_token_whose_session_ended_is_not_remembered() {
+        let (sessions, _) = sessions();
+        let (secret, _) = sessions.begin(owner(), &contents("token"), None, NOW).await.unwrap();
+        for _ in 0..2 {
+            let found = sessions.by_token("token", NOW).await.unwrap();
+            assert!(matches!(found, TokenSession::Live(_)));
+            assert_eq!(sessions.pointers.len(), 1);
+        }
+        sessions.end(secret.digest(), NOW).await.unwrap();
+        assert!(matches!(sessions.by_token("token", NOW).await.unwrap(), TokenSession::Ended));
+        assert_eq!(sessions.pointers.len(), 0);
+    }
+
+    /// That there is no session is never remembered: it may begin a moment later.
+    #[tokio::test]
+    async fn a_token_is_found_as_soon_as_its_session_begins() {
+        let (sessions, _) = sessions();
+        assert!(matches!(sessions.by_token("token", NOW).await.unwrap(), TokenSession::Unknown));
+        assert_eq!(sessions.pointers.len(), 0);
+        sessions.begin(owner(), &contents("token"), None, NOW).await.unwrap();
+        assert!(matches!(sessions.by_token("token", NOW).await.unwrap(), TokenSession::Live(_)));
+    }
+
+    #[tokio::test]
+    async fn r180_no_more_pointers_are_remembered_than_is_allowed() {
+        let (sessions, _) = sessions();
+        for number in 0..3_000 {
+            let token = number.to_string();
+            sessions.begin(owner(), &contents(&token), None, NOW).await.unwrap();
+            let found = sessions.by_token(&token, NOW).await.unwrap();
+            assert!(matches!(found, TokenSession::Live(_)));
+        }
+        let known = sessions.pointers.len();
+        assert!((500..=1_000).contains(&known), "{known}");
+        assert_eq!(format!("{:?}", sessions.pointers), format!("KnownPointers({known})"));
     }
 
     #[tokio::test]

@@ -4,7 +4,7 @@ use secrecy::ExposeSecret;
 use shared::{
     clock::Timestamp,
     guard::Refusal,
-    jwt::{Claims, Expected, Kind},
+    jwt::{Expected, Kind},
     provider::{self, RedeemError, RefreshResponse, RefreshTokenGrant},
     secret::{SecretText, SessionSecret},
     session::{HeldLease, Renewable, Session, SessionContents},
@@ -148,7 +148,9 @@ impl Refresh {
         // A permission that came later is not the login's; it needs another one.
         let scopes = key_claims.scopes().chain(key_claims.permissions());
         let contents = SessionContents {
-            user: claims.as_ref().map_or_else(|| session.contents.user.clone(), Claims::user),
+            user: claims
+                .as_ref()
+                .map_or_else(|| session.contents.user.clone(), |claims| claims.user()),
             api_key: api_key.expose_secret().to_owned().into(),
             api_key_expires_at: key_claims.expires_at,
             scopes: scopes.filter(|scope| is_granted(scope)).map(str::to_owned).collect(),

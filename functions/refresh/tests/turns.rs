@@ -289,7 +289,7 @@ fn sessions(store: Arc<dyn SessionStore>) -> Sessions {
     Sessions::new(store, LIMITS, Random::system())
 }
 
-async fn login_claims(issuer: &Issuer) -> Claims {
+async fn login_claims(issuer: &Issuer) -> Arc<Claims> {
     let claims = json!({
         "iss": issuer.as_str(),
         "sub": "auth0|ada",

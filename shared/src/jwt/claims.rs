@@ -104,6 +104,16 @@ impl Claims {
         self.get("email_verified") == Some(&Value::Bool(true))
     }
 
+    /// Step 6 of the parent module's list once more, for a token that was verified before as `kind`.
+    ///
+    /// # Errors
+    ///
+    /// When its time has passed, or has not come.
+    pub(crate) fn check_times(&self, kind: &Kind<'_>, now: Timestamp) -> Result<(), TokenError> {
+        let not_before = moment(&self.all, "nbf")?;
+        check_times(max_age(kind), self.expires_at, self.issued_at, not_before, now)
+    }
+
     /// Every claim of the token.
     pub const fn all(&self) -> &Map<String, Value> {
         &self.all
@@ -147,11 +157,7 @@ pub(super) fn check(
     let expires_at = required("exp", moment(&payload, "exp")?)?;
     let issued_at = required("iat", moment(&payload, "iat")?)?;
     let not_before = moment(&payload, "nbf")?;
-    let max_age = match kind {
-        Kind::AccessToken { .. } | Kind::ApiKey { .. } => MAX_AGE,
-        Kind::IdToken { .. } | Kind::RefreshedIdToken { .. } => MAX_LOGIN_AGE,
-    };
-    check_times(max_age, expires_at, issued_at, not_before, now)?;
+    check_times(max_age(kind), expires_at, issued_at, not_before, now)?;
 
     let claims = Claims {
         issuer: required("iss", text(&payload, "iss")?)?,
@@ -198,6 +204,14 @@ pub(super) fn check(
         }
     }
     Ok(claims)
+}
+
+/// How old a token of this kind may be.
+const fn max_age(kind: &Kind<'_>) -> Duration {
+    match kind {
+        Kind::AccessToken { .. } | Kind::ApiKey { .. } => MAX_AGE,
+        Kind::IdToken { .. } | Kind::RefreshedIdToken { .. } => MAX_LOGIN_AGE,
+    }
 }
 
 /// Tokens of one issuer are signed with the same keys, so only their claims tell them apart.

@@ -1,12 +1,15 @@
 //! Public keys from a JWKS document.
 
+use std::sync::Arc;
+
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
+    RSA_PSS_2048_8192_SHA256, RsaParameters, RsaPublicKeyComponents,
+};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use jsonwebtoken::{
-    DecodingKey, crypto,
-    jwk::{
-        AlgorithmParameters, EllipticCurve, EllipticCurveKeyParameters, Jwk, KeyAlgorithm,
-        KeyOperations, OctetKeyPairParameters, PublicKeyUse, RSAKeyParameters,
-    },
+use jsonwebtoken::jwk::{
+    AlgorithmParameters, EllipticCurve, EllipticCurveKeyParameters, Jwk, KeyAlgorithm,
+    KeyOperations, OctetKeyPairParameters, PublicKeyUse, RSAKeyParameters,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -24,9 +27,9 @@ const MAX_KEYS: usize = 32;
 #[derive(Clone, Debug)]
 pub struct Key {
     key_id: Option<String>,
-    /// What it may be used with: never more than its type allows, and only what its `alg` says.
-    algorithms: &'static [Algorithm],
-    public_key: DecodingKey,
+    /// Parsed once for each algorithm that it may be used with: never more than its type allows, and
+    /// only what its `alg` says. Not empty.
+    public_keys: Arc<[(Algorithm, ParsedPublicKey)]>,
 }
 
 /// The usable keys of a JWKS document (RFC 7517 §5).
@@ -49,30 +52,23 @@ impl Key {
             return None;
         }
         // A symmetric key is refused for good: it would let anyone who reads it sign.
-        let (public_key, of_type): (_, &'static [Algorithm]) = match &jwk.algorithm {
-            AlgorithmParameters::RSA(parameters) => {
-                (rsa(parameters)?, &[Algorithm::Rs256, Algorithm::Ps256])
-            }
-            AlgorithmParameters::EllipticCurve(parameters) => {
-                (p256(parameters)?, &[Algorithm::Es256])
-            }
-            AlgorithmParameters::OctetKeyPair(parameters) => {
-                (ed25519(parameters)?, &[Algorithm::EdDsa])
-            }
+        let mut public_keys = match &jwk.algorithm {
+            AlgorithmParameters::RSA(parameters) => rsa(parameters)?,
+            AlgorithmParameters::EllipticCurve(parameters) => p256(parameters)?,
+            AlgorithmParameters::OctetKeyPair(parameters) => ed25519(parameters)?,
             _ => return None,
         };
-        let algorithms: &'static [Algorithm] = match jwk.common.key_algorithm {
-            None => of_type,
-            Some(KeyAlgorithm::RS256) => &[Algorithm::Rs256],
-            Some(KeyAlgorithm::PS256) => &[Algorithm::Ps256],
-            Some(KeyAlgorithm::ES256) => &[Algorithm::Es256],
-            Some(KeyAlgorithm::EdDSA) => &[Algorithm::EdDsa],
+        let named = match jwk.common.key_algorithm {
+            None => None,
+            Some(KeyAlgorithm::RS256) => Some(Algorithm::Rs256),
+            Some(KeyAlgorithm::PS256) => Some(Algorithm::Ps256),
+            Some(KeyAlgorithm::ES256) => Some(Algorithm::Es256),
+            Some(KeyAlgorithm::EdDSA) => Some(Algorithm::EdDsa),
             Some(_) => return None,
         };
-        if !algorithms.iter().all(|algorithm| of_type.contains(algorithm)) {
-            return None;
-        }
-        Some(Self { key_id: jwk.common.key_id, algorithms, public_key })
+        public_keys.retain(|(algorithm, _)| named.is_none_or(|named| named == *algorithm));
+        let is_usable = !public_keys.is_empty();
+        is_usable.then(|| Self { key_id: jwk.common.key_id, public_keys: public_keys.into() })
     }
 
     /// Its name, `kid`.
@@ -82,15 +78,24 @@ impl Key {
 
     /// Whether it may verify a signature made with `algorithm`.
     pub fn fits(&self, algorithm: Algorithm) -> bool {
-        self.algorithms.contains(&algorithm)
+        self.public_key(algorithm).is_some()
     }
 
-    /// Whether it made `signature`, in base64url, over `message` with `algorithm`. An algorithm
-    /// that it does not fit is never tried: a key proves nothing but what it is for (RFC 8725 §3.1).
-    pub(crate) fn has_signed(&self, algorithm: Algorithm, message: &[u8], signature: &str) -> bool {
-        self.fits(algorithm)
-            && crypto::verify(signature, message, &self.public_key, algorithm.into())
-                .unwrap_or(false)
+    /// Whether it made `signature` over `message` with `algorithm`. An algorithm that it does not
+    /// fit is never tried: a key proves nothing but what it is for (RFC 8725 §3.1).
+    pub(crate) fn has_signed(
+        &self,
+        algorithm: Algorithm,
+        message: &[u8],
+        signature: &[u8],
+    ) -> bool {
+        #[cfg(test)]
+        SIGNATURES_CHECKED.set(SIGNATURES_CHECKED.get() + 1);
+        self.public_key(algorithm).is_some_and(|key| key.verify_sig(message, signature).is_ok())
+    }
+
+    fn public_key(&self, algorithm: Algorithm) -> Option<&ParsedPublicKey> {
+        self.public_keys.iter().find_map(|(known, key)| (*known == algorithm).then_some(key))
     }
 }
 
@@ -119,6 +124,15 @@ impl KeySet {
         self.0.iter().any(|key| key.key_id() == Some(key_id))
     }
 
+    /// Whether `key` is still among them, for `algorithm`: the same key under the same name. Another
+    /// that took its name is another key.
+    pub(crate) fn has(&self, key: &Key, algorithm: Algorithm) -> bool {
+        let Some(public_key) = key.public_key(algorithm) else { return false };
+        let is_same = |known: &ParsedPublicKey| known.as_ref() == public_key.as_ref();
+        let mut named_so = self.0.iter().filter(|known| known.key_id == key.key_id);
+        named_so.any(|known| known.public_key(algorithm).is_some_and(is_same))
+    }
+
     /// The keys that may have made a signature with `algorithm`: those named `key_id`, all if the
     /// token names none.
     pub fn candidates(&self, key_id: Option<&str>, algorithm: Algorithm) -> Vec<&Key> {
@@ -130,29 +144,50 @@ impl KeySet {
     }
 }
 
-fn rsa(parameters: &RSAKeyParameters) -> Option<DecodingKey> {
+#[cfg(test)]
+thread_local! {
+    /// How many signatures this thread has looked at.
+    pub(crate) static SIGNATURES_CHECKED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+type PublicKeys = Vec<(Algorithm, ParsedPublicKey)>;
+
+fn rsa(parameters: &RSAKeyParameters) -> Option<PublicKeys> {
     let modulus = decode(&parameters.n)?;
     let exponent = decode(&parameters.e)?;
     let modulus = modulus.strip_prefix(&[0]).unwrap_or(&modulus);
     let bits = modulus.len() * 8 - modulus.first()?.leading_zeros() as usize;
     let odd = exponent.last()? & 1 == 1;
-    (RSA_BITS.contains(&bits) && odd && exponent != [1])
-        .then(|| DecodingKey::from_rsa_raw_components(modulus, &exponent))
-}
-
-fn p256(parameters: &EllipticCurveKeyParameters) -> Option<DecodingKey> {
-    let whole = decode(&parameters.x)?.len() == 32 && decode(&parameters.y)?.len() == 32;
-    if parameters.curve != EllipticCurve::P256 || !whole {
+    if !RSA_BITS.contains(&bits) || !odd || exponent == [1] {
         return None;
     }
-    DecodingKey::from_ec_components(&parameters.x, &parameters.y).ok()
+    let components = RsaPublicKeyComponents { n: modulus, e: &exponent[..] };
+    let with = |algorithm, parameters: &'static RsaParameters| {
+        Some((algorithm, components.to_parsed_public_key(parameters).ok()?))
+    };
+    Some(vec![
+        with(Algorithm::Rs256, &RSA_PKCS1_2048_8192_SHA256)?,
+        with(Algorithm::Ps256, &RSA_PSS_2048_8192_SHA256)?,
+    ])
 }
 
-fn ed25519(parameters: &OctetKeyPairParameters) -> Option<DecodingKey> {
-    if parameters.curve != EllipticCurve::Ed25519 || decode(&parameters.x)?.len() != 32 {
+fn p256(parameters: &EllipticCurveKeyParameters) -> Option<PublicKeys> {
+    let (x, y) = (decode(&parameters.x)?, decode(&parameters.y)?);
+    if parameters.curve != EllipticCurve::P256 || x.len() != 32 || y.len() != 32 {
         return None;
     }
-    DecodingKey::from_ed_components(&parameters.x).ok()
+    // The uncompressed form of a point (SEC 1 §2.3.3).
+    let point = [&[4], &x[..], &y[..]].concat();
+    let key = ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).ok()?;
+    Some(vec![(Algorithm::Es256, key)])
+}
+
+fn ed25519(parameters: &OctetKeyPairParameters) -> Option<PublicKeys> {
+    let point = decode(&parameters.x)?;
+    if parameters.curve != EllipticCurve::Ed25519 || point.len() != 32 {
+        return None;
+    }
+    Some(vec![(Algorithm::EdDsa, ParsedPublicKey::new(&ED25519, point).ok()?)])
 }
 
 fn decode(text: &str) -> Option<Vec<u8>> {

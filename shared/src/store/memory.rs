@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{PoisonError, RwLock, RwLockWriteGuard},
+    sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::Duration,
 };
 
@@ -19,15 +19,20 @@ use crate::{clock::Timestamp, secret::Digest};
 ///
 /// Its memory is bounded: expired rows are dropped as it goes, and past `capacity` rows it refuses
 /// new ones rather than grow.
+///
+/// Two kinds of lock. Whoever adds a row takes the one of `rows` first, so that nobody else adds one
+/// meanwhile: what was looked at beside the row, a tombstone or the room that is left, holds until
+/// the row is there. Sessions and pointers lie in shards, each behind a lock of its own: reading
+/// one, sliding one or ending one takes that lock alone. No two shards are locked at once.
 pub struct MemoryStore {
     rows: RwLock<Rows>,
+    shards: [RwLock<Shard>; SHARDS],
     capacity: usize,
 }
 
+/// What a request with a session never looks at.
 #[derive(Default)]
 struct Rows {
-    sessions: HashMap<Digest, SessionRow>,
-    pointers: HashMap<Digest, PointerRow>,
     marks: HashMap<Digest, Timestamp>,
     /// By their owner.
     tombstones: HashMap<Digest, Tombstone>,
@@ -38,23 +43,49 @@ struct Rows {
     next_sweep: Option<Timestamp>,
 }
 
+/// The sessions and pointers whose keys begin alike.
+#[derive(Default)]
+struct Shard {
+    sessions: HashMap<Digest, SessionRow>,
+    pointers: HashMap<Digest, PointerRow>,
+}
+
 impl MemoryStore {
     /// An empty store of at most `capacity` rows.
     pub fn new(capacity: usize) -> Self {
-        Self { rows: RwLock::default(), capacity }
+        Self { rows: RwLock::default(), shards: Default::default(), capacity }
     }
 
+    /// The right to add a row.
     fn write(&self, now: Timestamp) -> RwLockWriteGuard<'_, Rows> {
         let mut rows = self.rows.write().unwrap_or_else(PoisonError::into_inner);
-        if rows.next_sweep.is_none_or(|next_sweep| next_sweep <= now) || rows.len() >= self.capacity
-        {
+        let is_due = rows.next_sweep.is_none_or(|next_sweep| next_sweep <= now);
+        if is_due || self.len(&rows) >= self.capacity {
             rows.drop_expired(now);
+            for shard in &self.shards {
+                write(shard).drop_expired(now);
+            }
         }
         rows
     }
 
-    fn read<T>(&self, look: impl FnOnce(&Rows) -> T) -> T {
-        look(&self.rows.read().unwrap_or_else(PoisonError::into_inner))
+    /// Read locks in passing: what is added meanwhile is added by whoever holds `rows`, and what
+    /// vanishes makes room.
+    fn len(&self, rows: &Rows) -> usize {
+        rows.len() + self.shards.iter().map(|shard| read(shard).len()).sum::<usize>()
+    }
+
+    fn has_session(&self, key: Digest, now: Timestamp) -> bool {
+        read(self.shard(key)).session(key, now).is_some()
+    }
+
+    fn has_pointer(&self, key: Digest, now: Timestamp) -> bool {
+        read(self.shard(key)).pointer(key, now).is_some()
+    }
+
+    /// The part of the store where `key` lies if it is there.
+    fn shard(&self, key: Digest) -> &RwLock<Shard> {
+        &self.shards[usize::from(key.as_bytes()[0]) % SHARDS]
     }
 }
 
@@ -67,8 +98,9 @@ impl Default for MemoryStore {
 
 impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rows = self.rows.read().unwrap_or_else(PoisonError::into_inner);
         f.debug_struct("MemoryStore")
-            .field("rows", &self.read(Rows::len))
+            .field("rows", &self.len(&rows))
             .field("capacity", &self.capacity)
             .finish()
     }
@@ -82,29 +114,28 @@ impl SessionStore for MemoryStore {
         pointer: PointerRow,
         now: Timestamp,
     ) -> Result<(), CreateError> {
-        let mut rows = self.write(now);
+        let rows = self.write(now);
         if rows.is_ended(&session.owner, now) {
             return Err(CreateError::Ended);
         }
-        let is_taken =
-            rows.session(session.key, now).is_some() || rows.pointer(pointer.key, now).is_some();
-        if is_taken {
+        if self.has_session(session.key, now) || self.has_pointer(pointer.key, now) {
             return Err(CreateError::Exists);
         }
-        if rows.len() + 2 > self.capacity {
+        if self.len(&rows) + 2 > self.capacity {
             return Err(StoreError::Full.into());
         }
-        rows.sessions.insert(session.key, session);
-        rows.pointers.insert(pointer.key, pointer);
+        // The session first: a pointer without one would say that it has ended.
+        write(self.shard(session.key)).sessions.insert(session.key, session);
+        write(self.shard(pointer.key)).pointers.insert(pointer.key, pointer);
         Ok(())
     }
 
     async fn session(&self, key: Digest, now: Timestamp) -> Result<Option<SessionRow>, StoreError> {
-        Ok(self.read(|rows| rows.session(key, now).cloned()))
+        Ok(read(self.shard(key)).session(key, now).cloned())
     }
 
     async fn pointer(&self, key: Digest, now: Timestamp) -> Result<Option<PointerRow>, StoreError> {
-        Ok(self.read(|rows| rows.pointer(key, now).cloned()))
+        Ok(read(self.shard(key)).pointer(key, now).cloned())
     }
 
     async fn slide(
@@ -113,15 +144,16 @@ impl SessionStore for MemoryStore {
         expires_at: Timestamp,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let mut rows = self.write(now);
-        let Some(session) = rows.live_session(key, now) else { return Ok(false) };
+        let mut shard = write(self.shard(key));
+        let Some(session) = shard.live_session(key, now) else { return Ok(false) };
         session.used_at = now;
         session.expires_at = expires_at;
         Ok(true)
     }
 
     async fn end(&self, key: Digest, now: Timestamp) -> Result<bool, StoreError> {
-        Ok(self.write(now).sessions.remove(&key).is_some_and(|session| now < session.expires_at))
+        let ended = write(self.shard(key)).sessions.remove(&key);
+        Ok(ended.is_some_and(|session| now < session.expires_at))
     }
 
     async fn claim(
@@ -134,7 +166,7 @@ impl SessionStore for MemoryStore {
         if rows.marks.get(&mark).is_some_and(|expires_at| now < *expires_at) {
             return Ok(false);
         }
-        if rows.len() >= self.capacity {
+        if self.len(&rows) >= self.capacity {
             return Err(StoreError::Full);
         }
         rows.marks.insert(mark, expires_at);
@@ -147,18 +179,19 @@ impl SessionStore for MemoryStore {
         selection: Selection,
         now: Timestamp,
     ) -> Result<Vec<Digest>, StoreError> {
-        Ok(self.read(|rows| {
-            let live = rows.sessions.values().filter(|session| now < session.expires_at);
-            live.filter(|session| selection.contains(&session.owner))
-                .map(|session| session.key)
-                .collect()
-        }))
+        let mut keys = Vec::new();
+        for shard in &self.shards {
+            let shard = read(shard);
+            let live = shard.sessions.values().filter(|session| now < session.expires_at);
+            let selected = live.filter(|session| selection.contains(&session.owner));
+            keys.extend(selected.map(|session| session.key));
+        }
+        Ok(keys)
     }
 
-    async fn end_all(&self, keys: &[Digest], now: Timestamp) -> Result<(), StoreError> {
-        let mut rows = self.write(now);
+    async fn end_all(&self, keys: &[Digest], _: Timestamp) -> Result<(), StoreError> {
         for key in keys {
-            rows.sessions.remove(key);
+            write(self.shard(*key)).sessions.remove(key);
         }
         Ok(())
     }
@@ -169,7 +202,7 @@ impl SessionStore for MemoryStore {
         if there.is_some_and(|there| there.issued_before > tombstone.issued_before) {
             return Ok(());
         }
-        if there.is_none() && rows.len() >= self.capacity {
+        if there.is_none() && self.len(&rows) >= self.capacity {
             return Err(StoreError::Full);
         }
         rows.tombstones.insert(tombstone.owner, tombstone);
@@ -187,8 +220,8 @@ impl SessionStore for MemoryStore {
         lease: Lease,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let mut rows = self.write(now);
-        let refresh = rows.live_session(key, now).and_then(|session| session.refresh.as_mut());
+        let mut shard = write(self.shard(key));
+        let refresh = shard.live_session(key, now).and_then(|session| session.refresh.as_mut());
         let Some(refresh) = refresh.filter(|refresh| refresh.version == version) else {
             return Ok(false);
         };
@@ -201,33 +234,35 @@ impl SessionStore for MemoryStore {
     }
 
     async fn renew(&self, renewal: Renewal, now: Timestamp) -> Result<(), RenewError> {
-        let mut rows = self.write(now);
-        let pointer_exists = renewal
-            .pointer
-            .as_ref()
-            .is_some_and(|pointer| rows.pointer(pointer.key, now).is_some());
-        let is_full = renewal.pointer.is_some() && rows.len() >= self.capacity;
-        let session = rows.live_session(renewal.key, now).filter(|session| {
-            session.refresh.as_ref().is_some_and(|refresh| {
-                refresh.version + 1 == renewal.refresh.version
-                    && refresh.lease.is_some_and(|held| held.owner == renewal.owner)
-            })
-        });
-        let session = session.ok_or(RenewError::Lost)?;
-        if pointer_exists {
-            return Err(RenewError::PointerExists);
+        let rows = self.write(now);
+        let pointer = renewal.pointer;
+        let pointer_exists =
+            pointer.as_ref().is_some_and(|pointer| self.has_pointer(pointer.key, now));
+        let is_full = pointer.is_some() && self.len(&rows) >= self.capacity;
+        {
+            let mut shard = write(self.shard(renewal.key));
+            let session = shard.live_session(renewal.key, now).filter(|session| {
+                session.refresh.as_ref().is_some_and(|refresh| {
+                    refresh.version + 1 == renewal.refresh.version
+                        && refresh.lease.is_some_and(|held| held.owner == renewal.owner)
+                })
+            });
+            let session = session.ok_or(RenewError::Lost)?;
+            if pointer_exists {
+                return Err(RenewError::PointerExists);
+            }
+            if is_full {
+                return Err(StoreError::Full.into());
+            }
+            session.used_at = now;
+            session.ends_at = renewal.ends_at;
+            session.expires_at = renewal.expires_at;
+            session.cookie_key = renewal.cookie_key;
+            session.sealed = renewal.sealed;
+            session.refresh = Some(renewal.refresh);
         }
-        if is_full {
-            return Err(StoreError::Full.into());
-        }
-        session.used_at = now;
-        session.ends_at = renewal.ends_at;
-        session.expires_at = renewal.expires_at;
-        session.cookie_key = renewal.cookie_key;
-        session.sealed = renewal.sealed;
-        session.refresh = Some(renewal.refresh);
-        if let Some(pointer) = renewal.pointer {
-            rows.pointers.insert(pointer.key, pointer);
+        if let Some(pointer) = pointer {
+            write(self.shard(pointer.key)).pointers.insert(pointer.key, pointer);
         }
         Ok(())
     }
@@ -238,10 +273,15 @@ impl SessionStore for MemoryStore {
         pointer: Option<Digest>,
         now: Timestamp,
     ) -> Result<Found, StoreError> {
-        Ok(self.read(|rows| Found {
-            documents: keys.iter().filter_map(|key| rows.document(*key, now)).cloned().collect(),
-            pointer: pointer.and_then(|key| rows.pointer(key, now)).cloned(),
-        }))
+        let documents = {
+            let rows = self.rows.read().unwrap_or_else(PoisonError::into_inner);
+            keys.iter().filter_map(|key| rows.document(*key, now)).cloned().collect()
+        };
+        let pointer = match pointer {
+            Some(key) => self.pointer(key, now).await?,
+            None => None,
+        };
+        Ok(Found { documents, pointer })
     }
 
     async fn lease_document(
@@ -277,6 +317,32 @@ impl SessionStore for MemoryStore {
 }
 
 impl Rows {
+    fn is_ended(&self, owner: &Owner, now: Timestamp) -> bool {
+        [Some(owner.subject), owner.provider_session]
+            .into_iter()
+            .flatten()
+            .filter_map(|digest| self.tombstones.get(&digest))
+            .any(|tombstone| tombstone.covers(owner, now))
+    }
+
+    fn document(&self, key: Digest, now: Timestamp) -> Option<&DocumentRow> {
+        self.documents.get(&key).filter(|document| now < document.expires_at)
+    }
+
+    fn len(&self) -> usize {
+        self.marks.len() + self.tombstones.len()
+    }
+
+    fn drop_expired(&mut self, now: Timestamp) {
+        self.marks.retain(|_, expires_at| now < *expires_at);
+        self.tombstones.retain(|_, tombstone| now < tombstone.expires_at);
+        self.documents.retain(|_, document| now < document.expires_at);
+        self.document_leases.retain(|_, until| now < *until);
+        self.next_sweep = Some(now + SWEEP_EVERY);
+    }
+}
+
+impl Shard {
     fn live_session(&mut self, key: Digest, now: Timestamp) -> Option<&mut SessionRow> {
         self.sessions.get_mut(&key).filter(|session| now < session.expires_at)
     }
@@ -289,31 +355,25 @@ impl Rows {
         self.pointers.get(&key).filter(|pointer| now < pointer.expires_at)
     }
 
-    fn document(&self, key: Digest, now: Timestamp) -> Option<&DocumentRow> {
-        self.documents.get(&key).filter(|document| now < document.expires_at)
-    }
-
-    fn is_ended(&self, owner: &Owner, now: Timestamp) -> bool {
-        [Some(owner.subject), owner.provider_session]
-            .into_iter()
-            .flatten()
-            .filter_map(|digest| self.tombstones.get(&digest))
-            .any(|tombstone| tombstone.covers(owner, now))
-    }
-
     fn len(&self) -> usize {
-        self.sessions.len() + self.pointers.len() + self.marks.len() + self.tombstones.len()
+        self.sessions.len() + self.pointers.len()
     }
 
     fn drop_expired(&mut self, now: Timestamp) {
         self.sessions.retain(|_, session| now < session.expires_at);
         self.pointers.retain(|_, pointer| now < pointer.expires_at);
-        self.marks.retain(|_, expires_at| now < *expires_at);
-        self.tombstones.retain(|_, tombstone| now < tombstone.expires_at);
-        self.documents.retain(|_, document| now < document.expires_at);
-        self.document_leases.retain(|_, until| now < *until);
-        self.next_sweep = Some(now + SWEEP_EVERY);
     }
+}
+
+/// Keys are digests, so the shards fill evenly.
+const SHARDS: usize = 16;
+
+fn read(shard: &RwLock<Shard>) -> RwLockReadGuard<'_, Shard> {
+    shard.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write(shard: &RwLock<Shard>) -> RwLockWriteGuard<'_, Shard> {
+    shard.write().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Dropping expired rows walks over all of them, so it is done once in a while.
@@ -329,15 +389,19 @@ mod tests {
         NOW + Duration::from_secs(seconds)
     }
 
+    fn len(store: &MemoryStore) -> usize {
+        store.len(&store.rows.read().unwrap())
+    }
+
     #[tokio::test]
     async fn expired_rows_are_dropped_as_it_goes() {
         let store = MemoryStore::new(1_000);
         for index in 0..100_u64 {
             assert!(store.claim(Digest::of(index.to_be_bytes()), after(10), NOW).await.unwrap());
         }
-        assert_eq!(store.read(Rows::len), 100);
+        assert_eq!(len(&store), 100);
         store.claim(Digest::of("later"), after(1_000), after(60)).await.unwrap();
-        assert_eq!(store.read(Rows::len), 1);
+        assert_eq!(len(&store), 1);
     }
 
     #[tokio::test]

@@ -423,3 +423,14 @@ async fn only_reading_is_allowed() {
         assert_eq!(answer.header("allow"), "GET, HEAD, OPTIONS");
     }
 }
+
+/// That no session showed it is asked each time: one may a moment later.
+#[tokio::test]
+async fn a_token_without_a_session_costs_one_read_each_time() {
+    let site = Site::start_with(&[("AUDIENCE", API), ("REQUIRE_SESSION", "false")]).await;
+    let stranger = site.provider().access_token(GRACE, API, &json!({}));
+    for calls in 1..=3 {
+        assert_eq!(site.call_api(&stranger).await.status(), 200);
+        assert_eq!(site.store().calls(), calls);
+    }
+}

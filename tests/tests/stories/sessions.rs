@@ -367,3 +367,57 @@ async fn r102_all_that_a_browser_sends_fits_the_gateway() {
     assert!(size < 10_240, "{size}");
     assert!(visitor.session().is_some() && visitor.login_cookies().len() > 1);
 }
+
+/// The pointer of a token seen before is known; the session's row is read each time.
+#[tokio::test]
+async fn a_token_costs_two_reads_at_first_and_one_from_then_on_as_a_cookie_does() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let token = visitor.api_key().await;
+    for reads in [2, 1, 1] {
+        let before = site.store().calls();
+        assert_eq!(site.call_api(&token).await.status(), 200);
+        assert_eq!(site.store().calls() - before, reads);
+    }
+    for _ in 0..2 {
+        let before = site.store().calls();
+        assert_eq!(visitor.fetch("/protected").await.status(), 200);
+        assert_eq!(site.store().calls() - before, 1);
+    }
+}
+
+/// However often it was let in, and whichever function ended its session.
+#[tokio::test]
+async fn a_token_seen_before_is_dead_on_the_first_request_after_its_session_ended() {
+    for everywhere in [false, true] {
+        let site = Site::start().await;
+        let mut visitor = Visitor::logged_in(&site, ADA).await;
+        let mut elsewhere = Visitor::logged_in(&site, ADA).await;
+        let (token, other) = (visitor.api_key().await, elsewhere.api_key().await);
+        for token in [&token, &other, &token, &other] {
+            assert_eq!(site.call_api(token).await.status(), 200);
+        }
+        visitor.submit(if everywhere { "/logout?everywhere=true" } else { "/logout" }).await;
+        for _ in 0..2 {
+            let answer = site.call_api(&token).await;
+            answer.is_json(401, "session_ended");
+            assert_eq!(answer.json()["message"], "Good token, bad session");
+        }
+        let status = if everywhere { 401 } else { 200 };
+        assert_eq!(site.call_api(&other).await.status(), status);
+    }
+}
+
+/// Nor is it let in on its memory when nobody can say whether its session lives.
+#[tokio::test]
+async fn r096_a_token_seen_before_is_not_believed_while_the_store_is_down() {
+    let site = Site::start().await;
+    let token = Visitor::logged_in(&site, ADA).await.api_key().await;
+    assert_eq!(site.call_api(&token).await.status(), 200);
+    site.store().set_down(true);
+    site.call_api(&token).await.is_json(503, "session_store_unavailable");
+    site.store().set_down(false);
+    let before = site.store().calls();
+    assert_eq!(site.call_api(&token).await.status(), 200);
+    assert_eq!(site.store().calls() - before, 1);
+}

@@ -159,9 +159,10 @@ fn r044_the_published_tokens_are_refused_each_for_its_own_reason() {
             Proof::Ours(algorithm, jwk) => {
                 let keys = keys_of(jwk);
                 let key = keys.candidates(None, algorithm)[0];
-                assert!(key.has_signed(algorithm, message.as_bytes(), signature), "{section}");
+                let signature = decode(signature).unwrap();
+                assert!(key.has_signed(algorithm, message.as_bytes(), &signature), "{section}");
                 let other = format!("{message} ");
-                assert!(!key.has_signed(algorithm, other.as_bytes(), signature), "{section}");
+                assert!(!key.has_signed(algorithm, other.as_bytes(), &signature), "{section}");
             }
             Proof::Hmac(detached) => {
                 let message = detached.map_or(message, |payload| format!("{header}.{payload}"));
@@ -379,10 +380,7 @@ fn the_attacks_of_rfc_8725_fail() {
 
 /// RFC 8725 §3.4: a point that does not lie on the curve, and numbers that are no point at all.
 #[test]
-fn r078_a_key_that_is_no_point_of_its_curve_proves_nothing() {
-    let signer = TestKey::p256("ec");
-    let token = signer.sign(&id_token());
-    let (message, signature) = token.rsplit_once('.').unwrap();
+fn r078_a_key_that_is_no_point_of_its_curve_is_left_out() {
     for (x, y) in [([1; 32], [1; 32]), ([0; 32], [0; 32]), ([0xff; 32], [0xff; 32])] {
         let jwk = json!({
             "kty": "EC",
@@ -390,9 +388,7 @@ fn r078_a_key_that_is_no_point_of_its_curve_proves_nothing() {
             "x": BASE64_URL_SAFE_NO_PAD.encode(x),
             "y": BASE64_URL_SAFE_NO_PAD.encode(y),
         });
-        for key in keys_of(&jwk.to_string()).candidates(None, Algorithm::Es256) {
-            assert!(!key.has_signed(Algorithm::Es256, message.as_bytes(), signature));
-        }
+        assert!(keys_of(&jwk.to_string()).is_empty());
     }
 }
 

@@ -590,7 +590,7 @@ impl Site {
         count: usize,
         token: &str,
         seconds: u64,
-    ) -> Vec<Result<Claims, VerifyError>> {
+    ) -> Vec<Result<Arc<Claims>, VerifyError>> {
         together((0..count).map(|_| self.start()).collect(), token, seconds).await
     }
 
@@ -616,7 +616,7 @@ async fn together(
     processes: Vec<Story>,
     token: &str,
     seconds: u64,
-) -> Vec<Result<Claims, VerifyError>> {
+) -> Vec<Result<Arc<Claims>, VerifyError>> {
     let mut all = JoinSet::new();
     for process in processes {
         let token = token.to_owned();

@@ -410,3 +410,33 @@ fn r179_debug_output_shows_no_refresh_token() {
     let shown = format!("{:?}", grant());
     assert!(!shown.contains("refresh token") && !shown.contains("ada"), "{shown}");
 }
+
+/// A pointer that is remembered ends with its time as one that is read, though its session lives on.
+#[tokio::test]
+async fn r092_a_pointer_is_not_remembered_for_longer_than_it_lives() {
+    let story = Story::new();
+    story.begin("token").await;
+    let end = after(400) + jwt::LEEWAY;
+    for moment in [NOW, end - Duration::from_secs(1)] {
+        assert_eq!(story.by_token("token", moment).await.unwrap(), "token");
+    }
+    assert_eq!(story.by_token("token", end).await, Err("unknown"));
+    assert_eq!(story.sessions.pointers.len(), 0);
+}
+
+/// The row alone says whether the token is the session's; that is asked each time.
+#[tokio::test]
+async fn a_token_seen_before_ends_with_the_overlap_after_a_refresh() {
+    let story = Story::new();
+    let secret = story.begin("first").await;
+    assert_eq!(story.by_token("first", after(100)).await.unwrap(), "first");
+    story.refresh(&secret, "second", 100).await;
+    for token in ["first", "second"] {
+        for seconds in [100, 159] {
+            assert_eq!(story.by_token(token, after(seconds)).await.unwrap(), "second");
+        }
+    }
+    assert_eq!(story.by_token("first", after(160)).await, Err("ended"));
+    assert_eq!(story.by_token("second", after(160)).await.unwrap(), "second");
+    assert_eq!(story.sessions.pointers.len(), 1);
+}

@@ -1,0 +1,287 @@
+//! What the pieces of a request cost, and what each allocates:
+//! `cargo bench --package shared --features testing --bench pieces`.
+//!
+//! Over the memory store, so that what remains is our own work.
+#![expect(clippy::expect_used, reason = "a benchmark that cannot go on says so")]
+
+use std::sync::{Arc, LazyLock};
+
+use divan::{AllocProfiler, Bencher, black_box};
+use http::{HeaderMap, header};
+use serde_json::{Map, Value, json};
+use shared::{
+    base_url::BaseUrl,
+    clock::Timestamp,
+    config::Settings,
+    cookie::{CookieJar, RequestCookies, SessionCookie},
+    guard::{Guard, GuardConfig, Rules},
+    issuer::Issuer,
+    jwt::{
+        Expected, Kind,
+        testing::{TEST_KEY, TestKey, key_set_document},
+    },
+    keys::Keys,
+    login_methods::LoginMethodKind,
+    provider::testing::FakeProvider,
+    random::Random,
+    request::Request,
+    seal::SealingKey,
+    seams::Seams,
+    secret::{Digest, SessionSecret},
+    session::{SessionContents, SessionLimits, Sessions},
+    store::{Owner, SessionStore, memory::MemoryStore},
+    view::{Key, KeyPage, LoginMethodLink, LoginPage, Nonce, User},
+};
+use tokio::runtime::{Builder, Runtime};
+
+#[global_allocator]
+static ALLOCATOR: AllocProfiler = AllocProfiler::system();
+
+const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
+const CLIENT_ID: &str = "client-0123456789abcdefghijklmnop";
+
+static ISSUER: LazyLock<Issuer> =
+    LazyLock::new(|| Issuer::parse("tenant.eu.auth0.com").expect("it is a host"));
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+    Builder::new_current_thread().enable_time().build().expect("a runtime can be had")
+});
+
+fn main() {
+    divan::main();
+}
+
+/// A token that no request showed before, under keys that are there.
+#[divan::bench(args = ["RS256", "ES256", "EdDSA"])]
+fn verify_first_seen(bencher: Bencher<'_, '_>, algorithm: &str) {
+    let key = match algorithm {
+        "ES256" => TestKey::p256("key"),
+        "EdDSA" => TestKey::ed25519("key"),
+        _ => TestKey::rsa("key"),
+    };
+    let (first, second) = (key.sign(&claims("auth0|ada")), key.sign(&claims("auth0|grace")));
+    let with_keys = || {
+        let keys = keys(&key);
+        verify(&keys, &first);
+        keys
+    };
+    bencher.with_inputs(with_keys).bench_refs(|keys| verify(keys, &second));
+}
+
+/// The same token over and over.
+#[divan::bench]
+fn verify_seen_before(bencher: Bencher<'_, '_>) {
+    let (keys, token) = (keys(&TEST_KEY), TEST_KEY.sign(&claims("auth0|ada")));
+    verify(&keys, &token);
+    bencher.bench_local(|| verify(&keys, black_box(&token)));
+}
+
+#[divan::bench]
+fn seal_contents(bencher: Bencher<'_, '_>) {
+    let (key, random) = (SealingKey::new([7; 32], "session contents"), Random::system());
+    let plaintext = serde_json::to_vec(&contents("token")).expect("contents are JSON");
+    bencher.bench_local(|| key.seal(black_box(&plaintext), b"a row", &random));
+}
+
+#[divan::bench]
+fn open_contents(bencher: Bencher<'_, '_>) {
+    let key = SealingKey::new([7; 32], "session contents");
+    let plaintext = serde_json::to_vec(&contents("token")).expect("contents are JSON");
+    let sealed = key.seal(&plaintext, b"a row", &Random::system());
+    bencher.bench_local(|| key.open(black_box(&sealed), b"a row").expect("it opens"));
+}
+
+#[divan::bench]
+fn parse_contents(bencher: Bencher<'_, '_>) {
+    let text = serde_json::to_vec(&contents("token")).expect("contents are JSON");
+    bencher.bench_local(|| {
+        serde_json::from_slice::<SessionContents>(black_box(&text)).expect("contents are JSON")
+    });
+}
+
+#[divan::bench]
+fn parse_cookies(bencher: Bencher<'_, '_>) {
+    let secret = SessionSecret::generate(&Random::system()).expose();
+    let text =
+        format!("__Host-login.4f2a={secret}; theme=dark; _ga=GA1.1.12.34; __Host-session={secret}");
+    let mut headers = HeaderMap::new();
+    headers.insert(header::COOKIE, text.parse().expect("a header"));
+    let jar = CookieJar::new(&BaseUrl::Gateway);
+    bencher.bench_local(|| {
+        let found = jar.session(&RequestCookies::of(black_box(&headers)));
+        assert!(matches!(found, SessionCookie::Present(_)));
+    });
+}
+
+#[divan::bench]
+fn render_login_page(bencher: Bencher<'_, '_>) {
+    let nonce = Nonce::new(&Random::system());
+    let strategies = ["google-oauth2", "github", "apple", "windowslive", "auth0"];
+    let methods = strategies.map(|strategy| LoginMethodLink {
+        href: "/login?connection=connection",
+        label: strategy,
+        kind: LoginMethodKind::Social,
+        strategy,
+    });
+    bencher.bench_local(|| {
+        let page = LoginPage {
+            nonce: &nonce,
+            methods: black_box(&methods),
+            plain_href: "/login",
+            tenant: "tenant.eu.auth0.com",
+            development: false,
+            notice: None,
+        };
+        page.render()
+    });
+}
+
+#[divan::bench]
+fn render_key_page(bencher: Bencher<'_, '_>) {
+    let nonce = Nonce::new(&Random::system());
+    let token = TEST_KEY.sign(&claims("auth0|ada"));
+    let text = serde_json::to_string_pretty(&claims("auth0|ada")).expect("claims are JSON");
+    bencher.bench_local(|| {
+        let key = Key {
+            token: black_box(&token),
+            header: "{\n  \"alg\": \"RS256\"\n}",
+            claims: &text,
+            expires_at: NOW,
+        };
+        let user = User {
+            subject: "auth0|ada",
+            name: Some("Ada Lovelace"),
+            email: Some("ada@example.com"),
+            email_verified: true,
+            picture: None,
+        };
+        let page = KeyPage {
+            nonce: &nonce,
+            key: Some(key),
+            user,
+            protected_url: "https://api.example.com/protected",
+            session_ends_at: NOW,
+            renews_at: None,
+            now: NOW,
+        };
+        page.render()
+    });
+}
+
+/// A request with a token that was shown before.
+#[divan::bench]
+fn guard_by_token(bencher: Bencher<'_, '_>) {
+    let site = Site::new();
+    let request = request(header::AUTHORIZATION, &format!("Bearer {}", site.token));
+    site.authenticate(&request);
+    bencher.bench_local(|| site.authenticate(black_box(&request)));
+}
+
+/// A request with a session cookie.
+#[divan::bench]
+fn guard_by_cookie(bencher: Bencher<'_, '_>) {
+    let site = Site::new();
+    let request = request(header::COOKIE, &format!("__Host-session={}", site.secret.expose()));
+    bencher.bench_local(|| site.authenticate(black_box(&request)));
+}
+
+/// A guard, and somebody who is logged in.
+struct Site {
+    guard: Guard,
+    token: String,
+    secret: SessionSecret,
+}
+
+impl Site {
+    fn new() -> Self {
+        let mut settings = Settings::from_values([
+            ("AUTH_HOST", ISSUER.as_str()),
+            ("BASE_URL", "https://api.example.com"),
+            ("CLIENT_ID", CLIENT_ID),
+        ]);
+        let config = GuardConfig::from_settings(&mut settings).expect("the settings are whole");
+        let provider = provider(&TEST_KEY);
+        let random = Random::system();
+        let store: Arc<dyn SessionStore> = Arc::new(MemoryStore::default());
+        let asked = Arc::<FakeProvider>::clone(&provider);
+        let seams = Seams {
+            keys: Arc::new(Keys::new(asked, Arc::clone(&store), ISSUER.clone())),
+            store,
+            provider,
+            random: random.clone(),
+        };
+        let limits = SessionLimits::from_settings(&mut settings).expect("there are defaults");
+        let sessions = Sessions::new(Arc::clone(&seams.store), limits, random);
+        let token = TEST_KEY.sign(&claims("auth0|ada"));
+        let owner = Owner { subject: Digest::of("ada"), provider_session: None, issued_at: NOW };
+        let contents = contents(&token);
+        let begun = RUNTIME.block_on(sessions.begin(owner, &contents, None, NOW));
+        let (secret, _) = begun.expect("the store has room");
+        Self { guard: Guard::new(config, &seams), token, secret }
+    }
+
+    fn authenticate(&self, request: &Request) {
+        let rules = Rules::default();
+        let authenticated = RUNTIME.block_on(self.guard.authenticate(request, &rules, NOW));
+        black_box(authenticated.expect("somebody is logged in"));
+    }
+}
+
+fn provider(key: &TestKey) -> Arc<FakeProvider> {
+    let provider = FakeProvider::new(ISSUER.clone());
+    provider.set_algorithms(vec!["ES256", "EdDSA"]);
+    provider.set_key_set(Some(key_set_document(&[key])));
+    Arc::new(provider)
+}
+
+fn keys(key: &TestKey) -> Keys {
+    Keys::new(provider(key), Arc::new(MemoryStore::default()), ISSUER.clone())
+}
+
+fn verify(keys: &Keys, token: &str) {
+    let expected = Expected { issuer: &ISSUER, kind: Kind::ApiKey { client_id: CLIENT_ID } };
+    let verified = RUNTIME.block_on(keys.verify(token, &expected, NOW));
+    black_box(verified.expect("the token is good"));
+}
+
+fn request(name: header::HeaderName, value: &str) -> Request {
+    let request = http::Request::builder().uri("/protected").header(name, value);
+    request.body(bytes::Bytes::new()).expect("it is a request")
+}
+
+fn contents(token: &str) -> SessionContents {
+    SessionContents {
+        user: user("auth0|ada"),
+        id_token: token.to_owned().into(),
+        api_key: token.to_owned().into(),
+        api_key_expires_at: Timestamp::from_unix(NOW.as_unix() + 36_000),
+        provider_session: Some("H3kPq8vTz2mYw7Rn".to_owned()),
+        scopes: ["openid", "profile", "email"].map(str::to_owned).into(),
+    }
+}
+
+fn user(subject: &str) -> Map<String, Value> {
+    let user = json!({
+        "sub": subject,
+        "given_name": "Ada",
+        "family_name": "Lovelace",
+        "nickname": "ada",
+        "name": "Ada Lovelace",
+        "picture": "https://lh3.googleusercontent.com/a/ACg8ocKxQqvG7z5mB2f6yT9wLr3dN1eS=s96-c",
+        "updated_at": "2027-01-15T08:00:00.000Z",
+        "email": "ada@example.com",
+        "email_verified": true,
+    });
+    user.as_object().expect("it is an object").clone()
+}
+
+/// What Auth0 puts into an ID token.
+fn claims(subject: &str) -> Value {
+    let mut claims = Value::Object(user(subject));
+    claims["iss"] = ISSUER.as_str().into();
+    claims["aud"] = CLIENT_ID.into();
+    claims["iat"] = NOW.as_unix().into();
+    claims["exp"] = (NOW.as_unix() + 36_000).into();
+    claims["sid"] = "H3kPq8vTz2mYw7Rn".into();
+    claims["nonce"] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG".into();
+    claims
+}
