@@ -28,7 +28,9 @@ impl Function for Obedient {
         let id = RequestContext::of(&request).request_id;
         tracing::info!(event = "obedient.asked", own = id, "a request has come");
         match request.uri().path() {
-            "/meet" => drop(self.company.wait().await),
+            "/meet" => {
+                self.company.wait().await;
+            }
             "/never" => pending().await,
             "/panic" => panic!("as I was told"),
             _ => {}
