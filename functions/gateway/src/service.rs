@@ -142,8 +142,8 @@ where
 /// What `handling` answers; `None` if it panics. With `panic = "abort"` nothing is caught: the process
 /// ends, and with it whatever else is in flight.
 ///
-/// What the handler left behind is sound: it shares nothing that a panic could leave half changed but
-/// locks, whose poison is looked at by nobody.
+/// To go on is sound: what requests share lies behind locks that are taken whether poisoned or not, and
+/// that are held for no more than a look or a change of one value.
 async fn catch_panic<T>(handling: impl Future<Output = T>) -> Option<T> {
     let mut handling = pin!(handling);
     poll_fn(|context| {
