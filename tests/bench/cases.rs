@@ -9,7 +9,7 @@ use tests::{
     browser::Browser,
     deployment::Deployment,
     http_api::{
-        ORIGIN, event,
+        DOMAIN, ORIGIN, event,
         route::{Matched, Route},
     },
     lambda::{Function, Surroundings},
@@ -199,7 +199,7 @@ fn get(function: &Function, path: &str, headers: &[(&str, &str)]) -> Bytes {
 /// The event of such a request.
 fn send(function: &Function, method: &Method, path: &str, headers: &[(&str, &str)]) -> Bytes {
     let request = Request::builder().method(method).uri(format!("{ORIGIN}{path}"));
-    let mut request = request.header("accept", "text/html");
+    let mut request = request.header("host", DOMAIN).header("accept", "text/html");
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
