@@ -8,8 +8,7 @@ use local::{
 };
 use shared::{config::Settings, random::Random, seams::Seams};
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     if env::args().nth(1).is_some_and(|argument| argument == "check") {
         return check();
     }
@@ -24,7 +23,6 @@ async fn main() -> ExitCode {
         }
         Some(Bundle::new(config, &seams))
     })
-    .await
 }
 
 /// Emulators start a function only when the first request comes, which is late to hear of a fault.

@@ -1,71 +1,157 @@
-//! What is measured: a function, an event, and the status that it must be answered with.
+//! The functions that are measured, with what they need while they run.
 
 use bytes::Bytes;
-use http::Request;
+use http::{Method, Request};
 use serde_json::Value;
+use shared::secret::SessionSecret;
 use tests::{
     artifacts::Artifacts,
     browser::Browser,
     deployment::Deployment,
     http_api::{
-        ORIGIN, event,
+        DOMAIN, ORIGIN, event,
         route::{Matched, Route},
     },
     lambda::{Function, Surroundings},
 };
 
-/// One thing to measure.
-pub(crate) struct Case {
-    /// In the table.
-    pub(crate) name: &'static str,
-    /// Whose process is started.
-    pub(crate) function: Function,
-    /// What it is sent, time and again.
-    pub(crate) event: Bytes,
-    /// The status of its answer: nothing is measured that is not the case.
-    pub(crate) status: u16,
-}
+use crate::rounds::{Case, REQUESTS, WARM_UP};
 
-/// All cases, with what they need while they run.
+/// A function that does nothing.
+pub(crate) const EMPTY: &str = "empty function";
+/// It, and one RSA-2048 verification.
+pub(crate) const VERIFY: &str = "empty, one RSA verification";
+/// It, and one consistent read by the bare SDK.
+pub(crate) const GET: &str = "empty, one GetItem";
+/// It, and both.
+pub(crate) const BOTH: &str = "empty, both";
+/// The login page.
+pub(crate) const LOGIN: &str = "login: the login page";
+/// A good token that the process has not seen before, each time another.
+pub(crate) const UNSEEN: &str = "protected: token, first seen";
+/// A good token, the same each time.
+pub(crate) const SEEN: &str = "protected: token, seen";
+
+/// What everything else is like.
+const PARAMETERS: [(&str, &str); 2] = [("Connections", "none"), ("Scope", "openid profile email")];
+
+/// A session whose tokens can be refreshed.
+const REFRESHABLE: [(&str, &str); 2] =
+    [("Connections", "none"), ("Scope", "openid profile email offline_access")];
+
+/// The deployed functions, the baselines, and people who are logged in.
 pub(crate) struct Cases {
-    all: Vec<Case>,
     deployment: Deployment,
+    /// What a function for comparison has in its environment.
+    like: Function,
+    token: String,
+    cookie: String,
+    /// The public key, as the provider publishes it.
+    keys: Value,
 }
 
 impl Cases {
-    /// Starts the counterparts, builds the programs, and logs somebody in.
+    /// Starts the counterparts, builds the functions, and logs somebody in.
     pub(crate) async fn prepare() -> Self {
-        let parameters = [("Connections", "none"), ("Scope", "openid profile email")];
-        let deployment = Deployment::start(1, &parameters).await;
-        let mut browser = deployment.browser();
-        let token = api_key(&mut browser).await;
-        let cookie =
-            format!("__Host-session={}", browser.cookie("__Host-session").expect("a session"));
-        let bearer = format!("Bearer {token}");
-
-        let function = |name: &str| {
-            let mut functions = deployment.lambda().functions();
-            functions.find(|function| function.name == name).expect("it is deployed").clone()
-        };
-        let protected = function("protected");
-        let [empty, verify] = baselines(&protected).await;
-        let authorization = [("authorization", bearer.as_str())];
-        let all = vec![
-            case("empty function", &empty, "/", &[], 200),
-            case("jsonwebtoken alone", &verify, "/", &authorization, 200),
-            case("login: the login page", &function("login"), "/", &[], 200),
-            case("callback: refused", &function("callback"), "/callback?code=c&state=s", &[], 400),
-            case("logout: signed out", &function("logout"), "/signed-out", &[], 200),
-            case("protected: refused", &protected, "/protected", &[], 401),
-            case("protected: token", &protected, "/protected", &authorization, 200),
-            case("protected: cookie", &protected, "/protected", &[("cookie", &cookie)], 200),
-        ];
-        Self { all, deployment }
+        let deployment = Deployment::start(1, &PARAMETERS).await;
+        let (token, cookie) = log_in(&deployment).await;
+        let like = function(&deployment, "protected");
+        let keys = format!("{}/.well-known/jwks.json", value(&like, "AUTH_HOST"));
+        let keys = tests::http_client().get(keys).send().await.expect("the provider answers");
+        let keys = keys.json().await.expect("JSON");
+        Self { deployment, like, token, cookie, keys }
     }
 
-    /// The cases; the empty function is the first.
-    pub(crate) fn all(&self) -> &[Case] {
-        &self.all
+    /// Every function, after what it is held against.
+    pub(crate) async fn functions(&self) -> Vec<Case> {
+        let [empty, floor, verify] = self.baselines(["empty", "floor", "verify"]);
+        let protected = &self.like;
+        let function = |name| function(&self.deployment, name);
+        let bearer = format!("Bearer {}", self.token);
+        let authorization = [("authorization", &*bearer)];
+        let cookie = [("cookie", &*self.cookie)];
+        let mut unseen = case(UNSEEN, protected, "/protected", &authorization, 200);
+        unseen.events = Vec::new();
+        for _ in 0..=WARM_UP + REQUESTS {
+            let bearer = format!("Bearer {}", log_in(&self.deployment).await.0);
+            unseen.events.push(get(protected, "/protected", &[("authorization", &bearer)]));
+        }
+        vec![
+            case(EMPTY, &empty, "/", &[], 200),
+            case(VERIFY, &floor, "/verify", &authorization, 200),
+            case(GET, &floor, "/get", &authorization, 200),
+            case(BOTH, &floor, "/", &authorization, 200),
+            case("jsonwebtoken alone", &verify, "/", &authorization, 200),
+            case(LOGIN, &function("login"), "/", &[], 200),
+            case("callback: refused", &function("callback"), "/callback?code=c&state=s", &[], 400),
+            case("logout: signed out", &function("logout"), "/signed-out", &[], 200),
+            case("protected: refused", protected, "/protected", &[], 401),
+            unseen,
+            self.seen(protected),
+            case("protected: cookie", protected, "/protected", &cookie, 200),
+            // The authorizer's case goes here.
+        ]
+    }
+
+    /// A session's refresh, as the key page asks for it, before it is due: the provider is not asked.
+    /// The deployment is to live as long as the case.
+    pub(crate) async fn refresh() -> (Case, Deployment) {
+        let deployment = Deployment::start(1, &REFRESHABLE).await;
+        let (_, cookie) = log_in(&deployment).await;
+        let refresh = function(&deployment, "refresh");
+        let headers = [("cookie", &*cookie), ("origin", ORIGIN), ("sec-fetch-site", "same-origin")];
+        let event = send(&refresh, &Method::POST, "/refresh", &headers);
+        let mut case = case("refresh: not due", &refresh, "/refresh", &[], 200);
+        case.events = vec![event];
+        (case, deployment)
+    }
+
+    /// `protected`'s program, or one that does as it, asked with the same token each time.
+    pub(crate) fn seen(&self, protected: &Function) -> Case {
+        let bearer = format!("Bearer {}", self.token);
+        case(SEEN, protected, "/protected", &[("authorization", &bearer)], 200)
+    }
+
+    /// What verifies the same token: a request for `/` with it.
+    pub(crate) fn peer(&self, name: &'static str, function: &Function) -> Case {
+        let bearer = format!("Bearer {}", self.token);
+        case(name, function, "/", &[("authorization", &bearer)], 200)
+    }
+
+    /// The deployed function.
+    pub(crate) const fn protected(&self) -> &Function {
+        &self.like
+    }
+
+    /// The programs of this package that are measured for comparison.
+    pub(crate) fn baselines<const N: usize>(&self, names: [&str; N]) -> [Function; N] {
+        Artifacts::build(&names).map(|bootstrap| Function {
+            name: "baseline".to_owned(),
+            bootstrap,
+            environment: self.environment(),
+            surroundings: Surroundings::Workplace,
+            ..self.like.clone()
+        })
+    }
+
+    /// What a baseline or a peer is told: the key, and how to find the row.
+    fn environment(&self) -> Vec<(String, String)> {
+        let part = |name: &str| self.keys["keys"][0][name].as_str().expect("an RSA key").to_owned();
+        let secret = self.cookie.split_once('=').expect("name and value").1;
+        let secret = SessionSecret::parse(secret).expect("a session's secret");
+        let issuer = format!("{}/", value(&self.like, "AUTH_HOST"));
+        let variables = [
+            ("MODULUS", part("n")),
+            ("EXPONENT", part("e")),
+            ("JWKS", self.keys.to_string()),
+            ("JWKS_URI", format!("{issuer}.well-known/jwks.json")),
+            ("ISSUER", issuer),
+            ("CLIENT_ID", value(&self.like, "CLIENT_ID")),
+            ("SESSION_TABLE", value(&self.like, "SESSION_TABLE")),
+            ("AWS_ENDPOINT_URL_DYNAMODB", value(&self.like, "AWS_ENDPOINT_URL_DYNAMODB")),
+            ("ROW", format!("session#{}", secret.digest())),
+        ];
+        variables.map(|(name, value)| (name.to_owned(), value)).to_vec()
     }
 
     /// Whose programs are measured.
@@ -74,32 +160,25 @@ impl Cases {
     }
 }
 
-/// The two that are measured for comparison, with what the second needs: the provider's key.
-async fn baselines(like: &Function) -> [Function; 2] {
-    let value = |name: &str| {
-        let mut variables = like.environment.iter();
-        variables.find(|(found, _)| found == name).expect("it is set").1.clone()
-    };
-    let keys = format!("{}/.well-known/jwks.json", value("AUTH_HOST").trim_end_matches('/'));
-    let keys = tests::http_client().get(keys).send().await.expect("the provider answers");
-    let keys: Value = keys.json().await.expect("JSON");
-    let part = |name: &str| keys["keys"][0][name].as_str().expect("an RSA key").to_owned();
-    let key = [("MODULUS", part("n")), ("EXPONENT", part("e")), ("CLIENT_ID", value("CLIENT_ID"))];
-    let environment: Vec<_> =
-        key.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    Artifacts::build(&["empty", "verify"]).map(|bootstrap| Function {
-        name: "baseline".to_owned(),
-        bootstrap,
-        environment: environment.clone(),
-        surroundings: Surroundings::Workplace,
-        ..like.clone()
-    })
+fn function(deployment: &Deployment, name: &str) -> Function {
+    let mut functions = deployment.lambda().functions();
+    functions.find(|function| function.name == name).expect("it is deployed").clone()
 }
 
-async fn api_key(browser: &mut Browser) -> String {
+fn value(function: &Function, name: &str) -> String {
+    let mut variables = function.environment.iter();
+    let value = &variables.find(|(found, _)| found == name).expect("it is set").1;
+    value.trim_end_matches('/').to_owned()
+}
+
+/// A new session: its token, and its cookie.
+async fn log_in(deployment: &Deployment) -> (String, String) {
+    let mut browser: Browser = deployment.browser();
     let form = browser.get("/login?connection=github").await.follow_all().await;
     let page = form.form_at("form.people").submit().await.follow_all().await;
-    page.read("#token").expect("the token is shown").split_whitespace().collect()
+    let token = page.read("#token").expect("the token is shown").split_whitespace().collect();
+    let secret = browser.cookie("__Host-session").expect("a session");
+    (token, format!("__Host-session={secret}"))
 }
 
 fn case(
@@ -109,13 +188,23 @@ fn case(
     headers: &[(&str, &str)],
     status: u16,
 ) -> Case {
-    let mut request = Request::get(format!("{ORIGIN}{path}")).header("accept", "text/html");
+    let events = vec![get(function, path, headers)];
+    Case { name, function: function.clone(), events, status, is_whole: true }
+}
+
+fn get(function: &Function, path: &str, headers: &[(&str, &str)]) -> Bytes {
+    send(function, &Method::GET, path, headers)
+}
+
+/// The event of such a request.
+fn send(function: &Function, method: &Method, path: &str, headers: &[(&str, &str)]) -> Bytes {
+    let request = Request::builder().method(method).uri(format!("{ORIGIN}{path}"));
+    let mut request = request.header("host", DOMAIN).header("accept", "text/html");
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
     let (head, ()) = request.body(()).expect("a request").into_parts();
     let route = Route { key: "$default".parse().expect("a key"), function: function.name.clone() };
     let matched = Matched { route: &route, parameters: [].into() };
-    let event = event::build(&head, &Bytes::new(), &matched, "benchmark");
-    Case { name, function: function.clone(), event, status }
+    event::build(&head, &Bytes::new(), &matched, "benchmark")
 }

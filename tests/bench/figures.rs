@@ -4,6 +4,8 @@ use std::{fmt::Write as _, time::Duration};
 
 use serde_json::{Value, json};
 
+use crate::spread::Spread;
+
 /// What was measured of one case in one round.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Round {
@@ -21,14 +23,14 @@ pub(crate) struct Round {
     pub(crate) peak_memory: u64,
 }
 
-/// The cases, the empty function first, with their rounds.
+/// The cases, of which the first is what the others are held against, with their rounds.
 #[derive(Debug)]
 pub(crate) struct Figures(Vec<CaseFigures>);
 
 #[derive(Debug)]
 struct CaseFigures {
     name: &'static str,
-    zip_size: u64,
+    zip_size: Option<u64>,
     rounds: Vec<Round>,
 }
 
@@ -44,16 +46,9 @@ const COLUMNS: [Column; 6] = [
     ("peak_memory_mb", "peak memory, MB", |round| megabytes(round.peak_memory)),
 ];
 
-/// The middle, and both ends.
-struct Spread {
-    median: f64,
-    least: f64,
-    most: f64,
-}
-
 impl Figures {
-    /// No rounds yet; each case with the size of its zip in bytes.
-    pub(crate) fn new(cases: impl Iterator<Item = (&'static str, u64)>) -> Self {
+    /// No rounds yet; each case with the size of its zip in bytes, if it has one.
+    pub(crate) fn new(cases: impl Iterator<Item = (&'static str, Option<u64>)>) -> Self {
         let case = |(name, zip_size)| CaseFigures { name, zip_size, rounds: Vec::new() };
         Self(cases.map(case).collect())
     }
@@ -63,16 +58,32 @@ impl Figures {
         self.0[index].rounds.push(round);
     }
 
-    /// Two tables: the medians with their ratios to the empty function, and the least and the most.
+    /// What `figure` makes of the cases of each round, which it finds by their names.
+    pub(crate) fn by_round(
+        &self,
+        figure: impl Fn(&dyn Fn(&'static str) -> Round) -> f64,
+    ) -> Spread {
+        let rounds = 0..self.0[0].rounds.len();
+        Spread::of(rounds.map(|number| figure(&|name| self.case(name).rounds[number])))
+    }
+
+    /// The size of the zip of the case with this name, in bytes.
+    pub(crate) fn zip_size(&self, name: &'static str) -> Option<u64> {
+        self.case(name).zip_size
+    }
+
+    /// Three tables: the medians, the ratios to the first case, and the least and the most.
     pub(crate) fn tables(&self) -> String {
-        let medians = self.table(|case, read| {
-            format!("{:.2}, {:.2}×", case.spread(read).median, self.ratio(case, read))
-        });
+        let medians = self.table(|case, read| format!("{:.2}", case.spread(read).median));
+        let ratios = self.table(|case, read| format!("{:.2}×", self.ratio(case, read)));
         let spreads = self.table(|case, read| {
             let Spread { least, most, .. } = case.spread(read);
-            format!("{least:.2} to {most:.2}")
+            format!("{least:.2}-{most:.2}")
         });
-        format!("{medians}\n{spreads}")
+        let first = self.0[0].name;
+        format!(
+            "Medians\n\n{medians}\nMedians of the ratios to: {first}\n\n{ratios}\nSpread\n\n{spreads}"
+        )
     }
 
     fn table(&self, cell: impl Fn(&CaseFigures, fn(&Round) -> f64) -> String) -> String {
@@ -81,8 +92,26 @@ impl Figures {
             format!("| | {headings} | zip, MB |\n|{}\n", "---|".repeat(COLUMNS.len() + 2));
         for case in &self.0 {
             let cells = COLUMNS.map(|(_, _, read)| cell(case, read)).join(" | ");
-            let _ =
-                writeln!(table, "| {} | {cells} | {:.2} |", case.name, megabytes(case.zip_size));
+            let zip = case.zip_size.map_or(String::new(), |size| format!("{:.2}", megabytes(size)));
+            let _ = writeln!(table, "| {} | {cells} | {zip} |", case.name);
+        }
+        table
+    }
+
+    /// One line per case, each figure with its ratio to the first case: how it starts, what a request
+    /// costs, what it takes.
+    pub(crate) fn summary(&self) -> String {
+        let mut table = "| | cold start, ms | a warm request, µs of CPU | peak memory, MB |\n\
+                         |---|---|---|---|\n"
+            .to_owned();
+        let columns = [COLUMNS[1], COLUMNS[4], COLUMNS[5]];
+        for case in &self.0 {
+            let cells = columns.map(|(_, _, read)| {
+                let (median, ratio) = (case.spread(read).median, self.ratio(case, read));
+                let digits = usize::from(median < 100.0);
+                format!("{median:.digits$} ({ratio:.1}×)")
+            });
+            let _ = writeln!(table, "| {} | {} |", case.name, cells.join(" | "));
         }
         table
     }
@@ -94,34 +123,30 @@ impl Figures {
                 "name": case.name, "rounds": case.rounds.len(), "zip_bytes": case.zip_size,
             });
             for (name, _, read) in COLUMNS {
-                let Spread { median, least, most } = case.spread(read);
-                let ratio = self.ratio(case, read);
-                fields[name] =
-                    json!({ "median": median, "min": least, "max": most, "ratio": ratio });
+                let mut figure = case.spread(read).json();
+                figure["ratio"] = self.ratio(case, read).into();
+                fields[name] = figure;
             }
             fields
         });
-        cases.collect()
+        json!({ "cases": cases.collect::<Value>() })
     }
 
-    /// The median of what each round's figure is to that of the empty function in the same round.
+    fn case(&self, name: &'static str) -> &CaseFigures {
+        let mut cases = self.0.iter();
+        cases.find(|case| case.name == name).unwrap_or_else(|| panic!("no case {name:?}"))
+    }
+
+    /// The median of what each round's figure is to that of the first case in the same round.
     fn ratio(&self, case: &CaseFigures, read: fn(&Round) -> f64) -> f64 {
         let pairs = case.rounds.iter().zip(&self.0[0].rounds);
-        Spread::of(pairs.map(|(own, empty)| read(own) / read(empty)).collect()).median
+        Spread::of(pairs.map(|(own, first)| read(own) / read(first))).median
     }
 }
 
 impl CaseFigures {
     fn spread(&self, read: fn(&Round) -> f64) -> Spread {
-        Spread::of(self.rounds.iter().map(read).collect())
-    }
-}
-
-impl Spread {
-    fn of(mut values: Vec<f64>) -> Self {
-        values.sort_unstable_by(f64::total_cmp);
-        let (least, most) = (values[0], values[values.len() - 1]);
-        Self { median: values[values.len() / 2], least, most }
+        Spread::of(self.rounds.iter().map(read))
     }
 }
 
@@ -129,7 +154,8 @@ fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1_000.0
 }
 
+/// `bytes` in millions.
 #[expect(clippy::cast_precision_loss, reason = "a size in bytes is far below 2^52")]
-fn megabytes(bytes: u64) -> f64 {
+pub(crate) fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / 1_000_000.0
 }

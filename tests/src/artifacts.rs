@@ -1,7 +1,9 @@
 //! The functions' programs: what `sam build` left, or what cargo builds of the same code.
 
 use std::{
-    env, fmt,
+    env,
+    ffi::OsStr,
+    fmt,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -10,6 +12,9 @@ use crate::{project, template::Function, watch::prepare};
 
 /// Names the folder that `sam build` left, `.aws-sam/build`. `tests/run` sets it.
 pub const VARIABLE: &str = "ARTIFACTS";
+
+/// The folder of what this very program's profile builds.
+const PROFILE: &str = if cfg!(debug_assertions) { "debug" } else { "release" };
 
 /// Where the programs are.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -76,27 +81,53 @@ impl Artifacts {
     }
 }
 
+/// Builds this binary with the feature `concurrent`, beside the one without it, and with the profile of
+/// this very program. Where that is the one that ships, a panic unwinds: it must not end the process, in
+/// which other requests are in flight.
+///
+/// # Panics
+///
+/// When it cannot be built.
+#[must_use]
+pub fn concurrent(binary: &str) -> PathBuf {
+    let apart = crate::target().join("concurrent");
+    // What is built on the way there is that of all other builds.
+    let build_folder = format!("build.build-dir={:?}", crate::target());
+    let feature = format!("{binary}/concurrent");
+    let mut arguments = vec!["build", "--quiet", "--config", &build_folder, "--features", &feature];
+    if cfg!(debug_assertions) {
+        arguments.extend(["--bin", binary]);
+    } else {
+        let unwind = "profile.release.panic=\"unwind\"";
+        arguments.extend(["--config", unwind, "--release", "--package", binary]);
+    }
+    arguments.push("--target-dir");
+    cargo(arguments.into_iter().map(OsStr::new).chain([apart.as_os_str()]));
+    apart.join(PROFILE).join(binary)
+}
+
 fn build(binaries: &[&str]) {
-    let cargo = |arguments: &[&str]| {
-        let mut command = Command::new("cargo");
-        prepare(&mut command, &[]);
-        let output = command.args(arguments).output().expect("cargo can be run");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    };
     if cfg!(debug_assertions) {
         let binaries = binaries.iter().flat_map(|binary| ["--bin", binary]);
-        cargo(&[&["build", "--quiet"], &binaries.collect::<Vec<_>>()[..]].concat());
+        cargo(["build", "--quiet"].into_iter().chain(binaries));
         return;
     }
     // Each by itself: built together, one would get what another needs of their libraries.
     for binary in binaries {
-        cargo(&["build", "--quiet", "--release", "--package", binary]);
+        cargo(["build", "--quiet", "--release", "--package", binary]);
     }
+}
+
+fn cargo(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) {
+    let mut command = Command::new("cargo");
+    prepare(&mut command, &[]);
+    let output = command.args(arguments).output().expect("cargo can be run");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// Where they are then.
 fn folder() -> PathBuf {
-    crate::target().join(if cfg!(debug_assertions) { "debug" } else { "release" })
+    crate::target().join(PROFILE)
 }
 
 impl fmt::Display for Artifacts {

@@ -17,7 +17,7 @@
 //! ```
 
 use crate::{
-    artifacts::Artifacts,
+    artifacts::{self, Artifacts},
     backends::Backends,
     browser::Browser,
     http_api::{HttpApi, ORIGIN, route::Route},
@@ -44,17 +44,29 @@ impl Deployment {
     /// refused inside Lambda; so the functions must believe to be elsewhere then, which two variables
     /// tell them ([`Surroundings::Workplace`]). All else is as it is deployed.
     pub async fn start(instances: usize, parameters: &[(&str, &str)]) -> Self {
-        Self::deploy(Surroundings::Workplace, instances, parameters).await
+        Self::deploy(Surroundings::Workplace, instances, None, parameters).await
+    }
+
+    /// The same with one function built for Lambda Managed Instances: all its requests, up to
+    /// `concurrency` at a time, go to one process.
+    pub async fn start_concurrent(
+        function: &str,
+        concurrency: usize,
+        parameters: &[(&str, &str)],
+    ) -> Self {
+        let concurrent = Some((function, concurrency));
+        Self::deploy(Surroundings::Workplace, 1, concurrent, parameters).await
     }
 
     /// The same inside Lambda, with an `AuthHost` that is not on loopback and that nobody reaches.
     pub async fn start_inside_lambda(instances: usize, parameters: &[(&str, &str)]) -> Self {
-        Self::deploy(Surroundings::Lambda, instances, parameters).await
+        Self::deploy(Surroundings::Lambda, instances, None, parameters).await
     }
 
     async fn deploy(
         surroundings: Surroundings,
         instances: usize,
+        concurrent: Option<(&str, usize)>,
         parameters: &[(&str, &str)],
     ) -> Self {
         let given = |name: &str| parameters.iter().find(|(given, _)| *given == name);
@@ -91,8 +103,14 @@ impl Deployment {
             ("AWS_ENDPOINT_URL_DYNAMODB", table_endpoint),
             ("AWS_ENDPOINT_URL_SECRETS_MANAGER", secrets.address()),
         ];
-        let lambda =
-            Lambda::new(functions(&stack, &artifacts, surroundings, instances, &endpoints));
+        let mut functions = functions(&stack, &artifacts, surroundings, instances, &endpoints);
+        if let Some((name, concurrency)) = concurrent {
+            let mut named = functions.iter_mut().filter(|function| function.name == name);
+            let function = named.next().expect("it is deployed");
+            function.bootstrap = artifacts::concurrent(name);
+            function.concurrency = concurrency;
+        }
+        let lambda = Lambda::new(functions);
         let api = HttpApi::start(routes(&stack), lambda.clone()).await;
         Self { api, lambda, secrets, artifacts, _backends: backends }
     }
@@ -145,6 +163,7 @@ fn functions(
             timeout: function.timeout,
             memory: function.memory,
             instances,
+            concurrency: 1,
             surroundings,
         })
         .collect()

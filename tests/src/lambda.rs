@@ -3,7 +3,8 @@
 //!
 //! Each process has a Runtime API on a port of its own, as each execution environment has. Beyond
 //! what a story needs nothing is imitated: no freezing, no memory limit, no retries, no throttling.
-//! When a function has no process to spare and may start no other, the caller waits.
+//! When a function has no process to spare and may start no other, the caller waits. A process gets
+//! one invocation at a time, or several, as Lambda Managed Instances give them.
 //!
 //! ```no_run
 //! # async fn story() {
@@ -17,6 +18,7 @@
 //!     timeout: Duration::from_secs(10),
 //!     memory: 128,
 //!     instances: 3,
+//!     concurrency: 1,
 //!     surroundings: Surroundings::Lambda,
 //! }]);
 //! lambda.warm("greeter", 3).await;
@@ -36,7 +38,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 
 pub use self::instance::Instance;
 
@@ -55,12 +57,16 @@ pub struct Function {
     pub bootstrap: PathBuf,
     /// What the deployment sets in its environment; nothing else of this process' own gets there.
     pub environment: Vec<(String, String)>,
-    /// How long an invocation may take until its process is killed.
+    /// How long an invocation may take until its process is killed; with a `concurrency`, until
+    /// nobody waits for it any more.
     pub timeout: Duration,
     /// What it is told its memory is, in MB.
     pub memory: u32,
     /// The most processes of it at a time.
     pub instances: usize,
+    /// The most invocations that a process has at a time. More than one is for a program that was
+    /// built for it.
+    pub concurrency: usize,
     /// Where it must believe to be.
     pub surroundings: Surroundings,
 }
@@ -101,14 +107,18 @@ pub struct Lambda(Arc<BTreeMap<String, Pool>>);
 #[derive(Debug)]
 struct Pool {
     function: Function,
+    /// As many as there may be invocations.
     free: Semaphore,
+    /// Held by who starts a process with room for others, who are to wait for it.
+    starting: AsyncMutex<()>,
     processes: Mutex<Processes>,
 }
 
 #[derive(Debug, Default)]
 struct Processes {
-    /// Whoever has been idle longest goes next, so that each one gets its share of the work.
-    idle: VecDeque<Instance>,
+    /// Whoever has been idle longest goes next, so that each one gets its share of the work. A process
+    /// stands there once for each invocation that it has room for.
+    idle: VecDeque<Arc<Instance>>,
     /// Of all that were ever started: how many invocations each was handed, and where it logs to.
     started: Vec<(usize, PathBuf)>,
 }
@@ -118,8 +128,10 @@ impl Lambda {
     #[must_use]
     pub fn new(functions: impl IntoIterator<Item = Function>) -> Self {
         let pools = functions.into_iter().map(|function| {
-            let free = Semaphore::new(function.instances);
-            (function.name.clone(), Pool { function, free, processes: Mutex::default() })
+            let free = Semaphore::new(function.instances * function.concurrency);
+            let name = function.name.clone();
+            let (starting, processes) = (AsyncMutex::default(), Mutex::default());
+            (name, Pool { function, free, starting, processes })
         });
         Self(Arc::new(pools.collect()))
     }
@@ -132,10 +144,16 @@ impl Lambda {
     pub async fn invoke(&self, function: &str, event: Bytes) -> Result<Bytes, InvocationError> {
         let pool = self.pool(function);
         let _turn = pool.free.acquire().await.expect("it is never closed");
-        let mut instance = pool.idle_or_new().await?;
+        let instance = pool.idle_or_new().await?;
         pool.processes().started[instance.number].0 += 1;
         let outcome = instance.invoke(event).await;
-        if matches!(outcome, Ok(_) | Err(InvocationError::Function(_))) {
+        let goes_on = match outcome {
+            Ok(_) | Err(InvocationError::Function(_)) => true,
+            // Others are in flight there.
+            Err(InvocationError::TimedOut(_)) => pool.function.concurrency > 1,
+            Err(_) => false,
+        };
+        if goes_on {
             pool.processes().idle.push_back(instance);
         }
         outcome
@@ -145,7 +163,7 @@ impl Lambda {
     pub async fn warm(&self, function: &str, instances: usize) {
         let pool = self.pool(function);
         assert!(instances <= pool.function.instances, "{function} may not have that many");
-        while pool.processes().idle.len() < instances {
+        while pool.processes().idle.len() < instances * pool.function.concurrency {
             let instance = pool.start().await.unwrap_or_else(|error| panic!("{error}"));
             pool.processes().idle.push_back(instance);
         }
@@ -182,17 +200,31 @@ impl Lambda {
 }
 
 impl Pool {
-    async fn idle_or_new(&self) -> Result<Instance, InvocationError> {
+    async fn idle_or_new(&self) -> Result<Arc<Instance>, InvocationError> {
+        if let Some(instance) = self.idle() {
+            return Ok(instance);
+        }
+        if self.function.concurrency == 1 {
+            return self.start().await;
+        }
+        let _turn = self.starting.lock().await;
+        match self.idle() {
+            Some(instance) => Ok(instance),
+            None => self.start().await,
+        }
+    }
+
+    fn idle(&self) -> Option<Arc<Instance>> {
         loop {
-            let idle = self.processes().idle.pop_front();
-            let Some(mut instance) = idle else { return self.start().await };
+            let instance = self.processes().idle.pop_front()?;
             if instance.has_ended().is_none() {
-                return Ok(instance);
+                return Some(instance);
             }
         }
     }
 
-    async fn start(&self) -> Result<Instance, InvocationError> {
+    /// A new process, for one invocation. What other room it has is idle.
+    async fn start(&self) -> Result<Arc<Instance>, InvocationError> {
         let mut instance = Instance::start(&self.function).await;
         {
             let mut processes = self.processes();
@@ -200,6 +232,9 @@ impl Pool {
             processes.started.push((0, instance.log().to_owned()));
         }
         instance.ready().await?;
+        let instance = Arc::new(instance);
+        let others = (1..self.function.concurrency).map(|_| Arc::clone(&instance));
+        self.processes().idle.extend(others);
         Ok(instance)
     }
 

@@ -18,20 +18,22 @@
 //!     }
 //! }
 //!
-//! #[tokio::main(flavor = "current_thread")]
-//! async fn main() -> std::process::ExitCode {
+//! fn main() -> std::process::ExitCode {
 //!     gateway::run(async |settings: &mut Settings| {
 //!         let greeting = settings.required("GREETING", "a word", |text| Ok::<_, &str>(text.to_owned()))?;
 //!         Some(Greeter { greeting })
 //!     })
-//!     .await
 //! }
 //! ```
+//!
+//! With the feature `concurrent` one process answers as many requests at a time as Lambda says, which is
+//! one unless the function runs on Managed Instances. Without it, it is always one.
 
 pub mod answer;
 pub mod event;
 pub mod logging;
 pub mod refusal;
+mod runtime;
 mod service;
 
 use std::{any, io, process::ExitCode};
@@ -48,16 +50,31 @@ const RUNTIME_VARIABLES: [&str; 4] = [
     "AWS_LAMBDA_RUNTIME_API",
 ];
 
-/// Runs a function: logging, then the function that `build` makes of the settings, then requests.
+/// Runs a function: logging, then the function that `build` makes of the settings, then requests, all
+/// on a Tokio runtime of its own.
 ///
 /// Settings that cannot be used end the process with one message on stderr, which Lambda reports as
 /// a failed initialisation. The message names variables and never a value.
-pub async fn run<B, F>(build: B) -> ExitCode
+pub fn run<B, F>(build: B) -> ExitCode
 where
     B: AsyncFnOnce(&mut Settings) -> Option<F>,
-    F: Function,
+    F: Function + 'static,
 {
-    let mut settings = Settings::from_env();
+    let settings = Settings::from_env();
+    match runtime::build(&settings) {
+        Ok(runtime) => runtime.block_on(serve(build, settings)),
+        Err(error) => {
+            eprintln!("the runtime cannot be started: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve<B, F>(build: B, mut settings: Settings) -> ExitCode
+where
+    B: AsyncFnOnce(&mut Settings) -> Option<F>,
+    F: Function + 'static,
+{
     let debug_by_default = !settings.inside_lambda();
     let debug = settings.flag("DEBUG", debug_by_default).unwrap_or(debug_by_default);
     logging::start(logging::subscriber(debug, any::type_name::<B>(), io::stdout));
@@ -76,8 +93,11 @@ where
         eprintln!("this program serves Lambda; start it by `cargo lambda watch`");
         return ExitCode::FAILURE;
     }
-    let handler = |request, now| function.handle(request, now);
-    match lambda_runtime::run(service(handler, Clock::system())).await {
+    // It lives as long as the process: requests that are answered side by side need not count who
+    // still uses it.
+    let function: &'static F = Box::leak(Box::new(function));
+    let service = service(|request, now| function.handle(request, now), Clock::system());
+    match runtime::poll(service).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(event = "runtime.unreachable", %error, "the Lambda runtime cannot be reached");

@@ -1,4 +1,4 @@
-//! Answers that the gateway gives itself, because no handler was or will be asked.
+//! Answers that the gateway gives itself, because no handler was asked, or it gave none.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -14,6 +14,13 @@ pub struct Refusal {
     /// A sentence for people.
     pub description: &'static str,
 }
+
+/// The handler panicked.
+pub const FAILED: Refusal = Refusal {
+    status: StatusCode::INTERNAL_SERVER_ERROR,
+    code: "internal_error",
+    description: "The request could not be answered.",
+};
 
 /// The handler ran out of time (R166).
 pub const OUT_OF_TIME: Refusal = Refusal {

@@ -2,8 +2,11 @@
 
 use std::{
     convert::Infallible,
-    future::Future,
+    future::{Future, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
     sync::Arc,
+    task::Poll,
     time::{Duration, SystemTime},
 };
 
@@ -21,7 +24,7 @@ use tracing::Instrument;
 use crate::{
     answer,
     event::{Event, EventError},
-    refusal::OUT_OF_TIME,
+    refusal::{FAILED, OUT_OF_TIME},
 };
 
 /// How long before Lambda would kill the invocation the handler is given up (R166).
@@ -36,7 +39,8 @@ pub struct Gateway<H> {
     clock: Clock,
 }
 
-/// What the Lambda runtime polls: `handler` behind the gateway. It never fails.
+/// What the Lambda runtime polls: `handler` behind the gateway. It never fails. Its clones share the
+/// handler, and answer side by side; all else that belongs to a request lives in its future.
 pub fn service<H, F>(
     handler: H,
     clock: Clock,
@@ -45,7 +49,7 @@ pub fn service<H, F>(
     Response = ApiGatewayV2httpResponse,
     Error = Infallible,
     Future = impl Future<Output = Result<ApiGatewayV2httpResponse, Infallible>>,
->
+> + Clone
 where
     H: Fn(Request, Timestamp) -> F,
     F: Future<Output = Response>,
@@ -119,15 +123,34 @@ where
             tracing::error!(event = "request.timed_out", "the handler ran out of time");
             OUT_OF_TIME.response(&headers, request_id)
         };
-        match time_left(context.deadline(), wall_clock()) {
-            Some(Duration::ZERO) => out_of_time(),
+        let answered = match time_left(context.deadline(), wall_clock()) {
+            Some(Duration::ZERO) => return out_of_time(),
             Some(time_left) => {
-                let handling = (self.handler)(request, self.clock.now());
-                timeout(time_left, handling).await.unwrap_or_else(|_| out_of_time())
+                let handling = catch_panic((self.handler)(request, self.clock.now()));
+                let Ok(answered) = timeout(time_left, handling).await else { return out_of_time() };
+                answered
             }
-            None => (self.handler)(request, self.clock.now()).await,
-        }
+            None => catch_panic((self.handler)(request, self.clock.now())).await,
+        };
+        answered.unwrap_or_else(|| {
+            tracing::error!(event = "request.panicked", "the handler panicked");
+            FAILED.response(&headers, request_id)
+        })
     }
+}
+
+/// What `handling` answers; `None` if it panics. With `panic = "abort"` nothing is caught: the process
+/// ends, and with it whatever else is in flight.
+///
+/// To go on is sound: what requests share lies behind locks that are taken whether poisoned or not, and
+/// that are held for no more than a look or a change of one value.
+async fn catch_panic<T>(handling: impl Future<Output = T>) -> Option<T> {
+    let mut handling = pin!(handling);
+    poll_fn(|context| {
+        let polled = catch_unwind(AssertUnwindSafe(|| handling.as_mut().poll(context)));
+        polled.map_or(Poll::Ready(None), |polled| polled.map(Some))
+    })
+    .await
 }
 
 fn refuse(error: EventError, headers: &HeaderMap, request_id: &str) -> Response {

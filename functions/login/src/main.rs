@@ -5,12 +5,10 @@ use std::process::ExitCode;
 use login::{Login, LoginConfig};
 use shared::seams::Seams;
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     gateway::run(async |settings| {
         let (config, seams) =
             (LoginConfig::from_settings(settings), Seams::from_settings(settings));
         Some(Login::new(config?, &seams?))
     })
-    .await
 }

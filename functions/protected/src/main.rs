@@ -5,12 +5,10 @@ use std::process::ExitCode;
 use protected::Protected;
 use shared::{guard::GuardConfig, seams::Seams};
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     gateway::run(async |settings| {
         let (config, seams) =
             (GuardConfig::from_settings(settings), Seams::from_settings(settings));
         Some(Protected::new(config?, &seams?))
     })
-    .await
 }

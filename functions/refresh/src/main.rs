@@ -5,12 +5,10 @@ use std::process::ExitCode;
 use refresh::{Refresh, RefreshConfig};
 use shared::seams::Seams;
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     gateway::run(async |settings| {
         let (config, seams) =
             (RefreshConfig::from_settings(settings), Seams::from_settings(settings));
         Some(Refresh::new(config?, &seams?))
     })
-    .await
 }

@@ -2,8 +2,9 @@
 
 use std::{
     fmt,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, ExitStatus},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -26,7 +27,9 @@ const PULSE: Duration = Duration::from_millis(20);
 pub struct Instance {
     /// Which of its function's processes it is.
     pub(super) number: usize,
-    process: Process,
+    process: Mutex<Process>,
+    process_id: u32,
+    log: PathBuf,
     runtime_api: RuntimeApi,
     timeout: Duration,
     started: Instant,
@@ -44,7 +47,9 @@ impl Instance {
         // The moment before: what the operating system does to start it is part of a cold start.
         let started = Instant::now();
         let process = Process::start(&name, &mut command);
-        Self { number: 0, process, runtime_api, timeout: function.timeout, started }
+        let (process_id, log) = (process.id(), process.log().to_owned());
+        let (process, timeout) = (Mutex::new(process), function.timeout);
+        Self { number: 0, process, process_id, log, runtime_api, timeout, started }
     }
 
     /// Waits until it asks for its first invocation. Returns how long that was after its start.
@@ -52,46 +57,45 @@ impl Instance {
     /// # Errors
     ///
     /// [`InvocationError::Initialisation`].
-    pub async fn ready(&mut self) -> Result<Duration, InvocationError> {
-        let Self { process, runtime_api, started, .. } = self;
+    pub async fn ready(&self) -> Result<Duration, InvocationError> {
         let outcome = tokio::select! {
-            polled = runtime_api.first_poll() => match polled {
-                Ok(polled) => return Ok(polled - *started),
+            polled = self.runtime_api.first_poll() => match polled {
+                Ok(polled) => return Ok(polled - self.started),
                 Err(report) => report.to_string(),
             },
-            status = end(process) => status.to_string(),
-            () = tokio::time::sleep_until((*started + INITIALISATION).into()) => {
+            status = self.end() => status.to_string(),
+            () = tokio::time::sleep_until((self.started + INITIALISATION).into()) => {
                 format!("nothing within {INITIALISATION:?}")
             }
         };
-        let output = process.output();
+        let output = self.process().output();
         Err(InvocationError::Initialisation(format!("{outcome}; it printed:\n{output}")))
     }
 
-    /// Hands it an invocation and waits for the answer.
+    /// Hands it an invocation and waits for the answer, beside others if it asks for several at a time.
     ///
     /// # Errors
     ///
-    /// When there is none. Unless it is [`InvocationError::Function`], the process is not to be used
-    /// any more.
-    pub async fn invoke(&mut self, event: Bytes) -> Result<Bytes, InvocationError> {
-        let Self { process, runtime_api, timeout, .. } = self;
-        let (invocation, answer) = Invocation::new(event, *timeout);
-        runtime_api.hand_over(invocation).await;
+    /// When there is none. Unless it is [`InvocationError::Function`], a process that has one at a time
+    /// is not to be used any more.
+    pub async fn invoke(&self, event: Bytes) -> Result<Bytes, InvocationError> {
+        let timeout = self.timeout;
+        let (invocation, answer) = Invocation::new(event, timeout);
+        self.runtime_api.hand_over(invocation).await;
         tokio::select! {
             answer = answer => match answer {
                 Ok(answer) => answer.map_err(|report| InvocationError::Function(report.to_string())),
                 Err(_) => Err(InvocationError::Exited("the Runtime API has ended".to_owned())),
             },
-            status = end(process) => Err(InvocationError::Exited(status.to_string())),
-            () = tokio::time::sleep(*timeout) => Err(InvocationError::TimedOut(*timeout)),
+            status = self.end() => Err(InvocationError::Exited(status.to_string())),
+            () = tokio::time::sleep(timeout) => Err(InvocationError::TimedOut(timeout)),
         }
     }
 
     /// Its process id.
     #[must_use]
-    pub fn process_id(&self) -> u32 {
-        self.process.id()
+    pub const fn process_id(&self) -> u32 {
+        self.process_id
     }
 
     /// When it was started.
@@ -101,23 +105,27 @@ impl Instance {
     }
 
     /// How it has ended, if it has.
-    pub fn has_ended(&mut self) -> Option<ExitStatus> {
-        self.process.has_ended()
+    pub fn has_ended(&self) -> Option<ExitStatus> {
+        self.process().has_ended()
     }
 
     /// Where what it prints goes.
     #[must_use]
     pub fn log(&self) -> &Path {
-        self.process.log()
+        &self.log
     }
-}
 
-async fn end(process: &mut Process) -> ExitStatus {
-    loop {
-        if let Some(status) = process.has_ended() {
-            return status;
+    async fn end(&self) -> ExitStatus {
+        loop {
+            if let Some(status) = self.has_ended() {
+                return status;
+            }
+            tokio::time::sleep(PULSE).await;
         }
-        tokio::time::sleep(PULSE).await;
+    }
+
+    fn process(&self) -> MutexGuard<'_, Process> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -126,6 +134,7 @@ async fn end(process: &mut Process) -> ExitStatus {
 fn environment(function: &Function, runtime_api: &RuntimeApi) -> Vec<(String, String)> {
     let folder = function.bootstrap.parent().expect("a program lies in a folder").to_string_lossy();
     let name = function.name.as_str();
+    let concurrency = function.concurrency.to_string();
     let reserved = [
         ("_HANDLER", "bootstrap"),
         ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
@@ -149,7 +158,9 @@ fn environment(function: &Function, runtime_api: &RuntimeApi) -> Vec<(String, St
         ("LAMBDA_TASK_ROOT", folder.as_ref()),
     ];
     let inside = inside.into_iter().filter(|_| function.surroundings == Surroundings::Lambda);
-    let reserved = reserved.into_iter().chain(inside);
+    let managed = [("AWS_LAMBDA_MAX_CONCURRENCY", &*concurrency)];
+    let managed = managed.into_iter().filter(|_| function.concurrency > 1);
+    let reserved = reserved.into_iter().chain(inside).chain(managed);
     let reserved = reserved.map(|(variable, value)| (variable.to_owned(), value.to_owned()));
     function.environment.iter().cloned().chain(reserved).collect()
 }

@@ -1,4 +1,5 @@
-//! The Lambda Runtime API, version 2018-06-01, for one process.
+//! The Lambda Runtime API, version 2018-06-01, for one process. It may ask for several invocations at a
+//! time.
 //!
 //! | | |
 //! |---|---|
@@ -119,13 +120,14 @@ impl RuntimeApi {
     }
 
     /// When the process first asked for an invocation, or why it never will.
-    pub(super) async fn first_poll(&mut self) -> Result<Instant, Report> {
-        let beginning = self.beginning.wait_for(Option::is_some).await;
+    pub(super) async fn first_poll(&self) -> Result<Instant, Report> {
+        let mut beginning = self.beginning.clone();
+        let beginning = beginning.wait_for(Option::is_some).await;
         let beginning = beginning.expect("the server holds the other end").clone();
         beginning.expect("it has just been waited for")
     }
 
-    /// Hands the process an invocation as soon as it asks for one.
+    /// Hands the process an invocation as soon as it asks for one; first come, first served.
     pub(super) async fn hand_over(&self, invocation: Invocation) {
         // Whoever waits for the answer notices when there is nobody to give it.
         let _ = self.invocations.send(invocation).await;

@@ -5,6 +5,7 @@
 mod certified;
 mod certified_refresh;
 mod chromium;
+mod concurrent;
 mod deployed;
 mod machinery;
 mod operator;

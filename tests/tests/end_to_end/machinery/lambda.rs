@@ -14,6 +14,7 @@ pub(super) fn echo(environment: &[(&str, &str)]) -> Function {
         timeout: Duration::from_secs(20),
         memory: 128,
         instances: 3,
+        concurrency: 1,
         surroundings: Surroundings::Lambda,
     }
 }

@@ -1,0 +1,94 @@
+//! What the functions may take, as the project has set it itself. To be above is told, and fails nothing.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use crate::{
+    cases::{BOTH, EMPTY, GET, LOGIN, SEEN, UNSEEN, VERIFY},
+    figures::{Figures, Round, megabytes},
+    spread::Spread,
+};
+
+/// A budget, and what was measured.
+pub(crate) struct Verdict {
+    what: &'static str,
+    limit: f64,
+    measured: Spread,
+}
+
+/// What `figures` say to each budget. Ratios are taken within each round.
+pub(crate) fn verdicts(figures: &Figures) -> Vec<Verdict> {
+    let verdict = |what, limit, measured| Verdict { what, limit, measured };
+    let ratio = |one, other, read: fn(&Round) -> f64| {
+        figures.by_round(|round| read(&round(one)) / read(&round(other)))
+    };
+    let cold = |round: &Round| round.first_answer.as_secs_f64();
+    let warm = |round: &Round| round.warm_cpu.as_secs_f64();
+    let cold_cpu = |round: &Round| round.cold_cpu.as_secs_f64();
+    let zip = |case| figures.zip_size(case).map_or(f64::NAN, megabytes);
+    vec![
+        verdict("protected, cold start / empty", 2.0, ratio(UNSEEN, EMPTY, cold)),
+        verdict(
+            "protected, CPU until the first answer / empty",
+            2.0,
+            ratio(UNSEEN, EMPTY, cold_cpu),
+        ),
+        verdict(
+            "protected, token first seen, warm CPU / (empty + one RSA verification + one GetItem)",
+            1.2,
+            ratio(UNSEEN, BOTH, warm),
+        ),
+        verdict(
+            "protected, token seen, warm CPU / (empty + one RSA verification + one GetItem)",
+            1.2,
+            ratio(SEEN, BOTH, warm),
+        ),
+        verdict(
+            "protected, token seen, warm CPU beyond (empty + one GetItem) / one RSA verification",
+            1.0,
+            figures.by_round(|round| {
+                let warm = |name| warm(&round(name));
+                (warm(SEEN) - warm(GET)) / (warm(VERIFY) - warm(EMPTY))
+            }),
+        ),
+        verdict(
+            "protected, peak memory, MB",
+            9.0,
+            figures.by_round(|round| megabytes(round(UNSEEN).peak_memory)),
+        ),
+        verdict("protected, zip, MB", 3.0, Spread::of([zip(UNSEEN)])),
+        verdict("login signed out, cold start / empty", 1.5, ratio(LOGIN, EMPTY, cold)),
+    ]
+}
+
+/// As a table.
+pub(crate) fn table(verdicts: &[Verdict]) -> String {
+    let mut table = "| budget | limit | measured | |\n|---|---|---|---|\n".to_owned();
+    for verdict in verdicts {
+        let Verdict { what, limit, measured } = verdict;
+        let _ = writeln!(table, "| {what} | {limit} | {} | {} |", measured.text(), verdict.word());
+    }
+    table
+}
+
+/// For programs.
+pub(crate) fn json(verdicts: &[Verdict]) -> Value {
+    let budgets = verdicts.iter().map(|verdict| {
+        json!({
+            "budget": verdict.what, "limit": verdict.limit,
+            "measured": verdict.measured.json(), "within": verdict.is_within(),
+        })
+    });
+    budgets.collect()
+}
+
+impl Verdict {
+    fn is_within(&self) -> bool {
+        self.measured.median <= self.limit
+    }
+
+    fn word(&self) -> &'static str {
+        if self.is_within() { "within" } else { "above" }
+    }
+}

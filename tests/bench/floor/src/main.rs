@@ -1,0 +1,80 @@
+//! The least that a protected function must do, by the libraries themselves: one RSA verification of
+//! the Bearer token's signature, and one consistent `GetItem` of its session's row. `/verify` does only
+//! the one, `/get` only the other, any other path both.
+//!
+//! Nothing is looked at that is not needed for that: no claim, no expiry, nothing in the row. The SDK
+//! has the HTTP client that `shared` gives it: its own would be the slower one.
+
+use std::{env, error};
+
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use aws_lc_rs::rsa::PublicKeyComponents;
+use aws_lc_rs::signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256};
+use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
+use aws_smithy_runtime_api::client::{
+    behavior_version::BehaviorVersion, stalled_stream_protection::StalledStreamProtectionConfig,
+};
+use aws_types::{SdkConfig, region::Region};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use lambda_http::{Body, Error, Request, Response, run, service_fn};
+
+#[path = "../../../../shared/src/aws/connector.rs"]
+mod connector;
+#[path = "../../../../shared/src/tls.rs"]
+mod tls;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let key = key(&env::var("MODULUS")?, &env::var("EXPONENT")?)?;
+    let (client, table, row) = (client()?, env::var("SESSION_TABLE")?, env::var("ROW")?);
+    let (key, client, table, row) = (&key, &client, &table, &row);
+    run(service_fn(async move |request: Request| {
+        let header = request.headers().get("authorization").and_then(|value| value.to_str().ok());
+        let token = header.and_then(|header| header.strip_prefix("Bearer ")).unwrap_or_default();
+        let path = request.uri().path();
+        let is_signed = path == "/get" || is_signed(token, key);
+        let is_there = path == "/verify" || is_there(client, table, row).await?;
+        let status = if is_signed && is_there { 200 } else { 401 };
+        Ok::<_, Error>(Response::builder().status(status).body(Body::from("Hello"))?)
+    }))
+    .await
+}
+
+fn key(modulus: &str, exponent: &str) -> Result<ParsedPublicKey, Error> {
+    let n = BASE64_URL_SAFE_NO_PAD.decode(modulus)?;
+    let e = BASE64_URL_SAFE_NO_PAD.decode(exponent)?;
+    Ok(PublicKeyComponents { n, e }.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256)?)
+}
+
+fn is_signed(token: &str, key: &ParsedPublicKey) -> bool {
+    let Some((message, signature)) = token.rsplit_once('.') else { return false };
+    let signature = BASE64_URL_SAFE_NO_PAD.decode(signature);
+    signature.is_ok_and(|signature| key.verify_sig(message.as_bytes(), &signature).is_ok())
+}
+
+async fn is_there(client: &Client, table: &str, row: &str) -> Result<bool, Error> {
+    let key = AttributeValue::S(row.to_owned());
+    let read = client.get_item().table_name(table).key("pk", key).consistent_read(true);
+    Ok(read.send().await?.item.is_some())
+}
+
+fn client() -> Result<Client, Box<dyn error::Error + Send + Sync>> {
+    let credentials = Credentials::new(
+        env::var("AWS_ACCESS_KEY_ID")?,
+        env::var("AWS_SECRET_ACCESS_KEY")?,
+        env::var("AWS_SESSION_TOKEN").ok(),
+        None,
+        "environment",
+    );
+    let config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(env::var("AWS_REGION")?))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .endpoint_url(env::var("AWS_ENDPOINT_URL_DYNAMODB")?)
+        .http_client(connector::Connector::new(false)?)
+        .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .build();
+    Ok(Client::new(&config))
+}

@@ -1,0 +1,20 @@
+// Verifies a Bearer token with aws-jwt-verify under the keys that it is given, and answers the claims.
+import { JwtVerifier } from "aws-jwt-verify";
+import { run } from "./runtime.mjs";
+
+const verifier = JwtVerifier.create({
+  issuer: process.env.ISSUER,
+  audience: process.env.CLIENT_ID,
+  jwksUri: process.env.JWKS_URI,
+});
+verifier.cacheJwks(JSON.parse(process.env.JWKS));
+
+run(async (event) => {
+  try {
+    const claims = await verifier.verify((event.headers.authorization ?? "").slice("Bearer ".length));
+    const headers = { "content-type": "application/json" };
+    return { statusCode: 200, headers, body: JSON.stringify(claims) };
+  } catch (error) {
+    return { statusCode: 401, body: error.message };
+  }
+});

@@ -1,0 +1,20 @@
+"""The same behind Flask, which an adapter for WSGI calls."""
+
+import jwt
+from apig_wsgi import make_lambda_handler
+from flask import Flask, jsonify, request
+
+from pyjwt import verify
+
+app = Flask(__name__)
+
+
+@app.get("/")
+def claims():
+    try:
+        return jsonify(verify(request.headers.get("Authorization", "")))
+    except jwt.InvalidTokenError as error:
+        return str(error), 401
+
+
+handler = make_lambda_handler(app)

@@ -1,0 +1,28 @@
+"""Verifies a Bearer token with PyJWT under one key that it is given, and answers the claims."""
+
+import json
+import os
+
+import jwt
+
+KEY = jwt.PyJWK(json.loads(os.environ["JWKS"])["keys"][0])
+
+
+def verify(authorization):
+    return jwt.decode(
+        authorization.removeprefix("Bearer "),
+        KEY,
+        algorithms=["RS256"],
+        audience=os.environ["CLIENT_ID"],
+        issuer=os.environ["ISSUER"],
+        options={"require": ["exp"]},
+    )
+
+
+def handler(event, context):
+    try:
+        claims = verify(event["headers"].get("authorization", ""))
+    except jwt.InvalidTokenError as error:
+        return {"statusCode": 401, "body": str(error)}
+    headers = {"content-type": "application/json"}
+    return {"statusCode": 200, "headers": headers, "body": json.dumps(claims)}

@@ -1,0 +1,28 @@
+// Lambda's loop, as its Node.js runtime has it: one request after the other, over one connection.
+import http from "node:http";
+
+const [host, port] = process.env.AWS_LAMBDA_RUNTIME_API.split(":");
+const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+
+function call(method, path, body) {
+  return new Promise((resolve, reject) => {
+    const url = `/2018-06-01/runtime/invocation/${path}`;
+    const request = http.request({ host, port, agent, method, path: url }, (response) => {
+      const chunks = [];
+      response.on("data", (chunk) => chunks.push(chunk));
+      response.on("error", reject);
+      response.on("end", () => resolve([response.headers, Buffer.concat(chunks)]));
+    });
+    request.on("error", reject);
+    request.end(body);
+  });
+}
+
+export async function run(handler) {
+  for (;;) {
+    const [headers, event] = await call("GET", "next");
+    const answer = await handler(JSON.parse(event), {});
+    const id = headers["lambda-runtime-aws-request-id"];
+    await call("POST", `${id}/response`, JSON.stringify(answer));
+  }
+}

@@ -1,0 +1,117 @@
+//! The same to every case, round after round.
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use serde_json::Value;
+use shared::random::Random;
+use tests::lambda::{Function, Instance};
+
+use crate::{
+    figures::{Figures, Round},
+    process_figures::{cpu_time, peak_memory},
+};
+
+/// Requests before those that are measured.
+pub(crate) const WARM_UP: usize = 30;
+
+/// Requests that are measured, in each round.
+pub(crate) const REQUESTS: usize = 300;
+
+/// Before each process that is started.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// One thing to measure.
+pub(crate) struct Case {
+    /// In the table.
+    pub(crate) name: &'static str,
+    /// Whose process is started.
+    pub(crate) function: Function,
+    /// What it is sent, in turns.
+    pub(crate) events: Vec<Bytes>,
+    /// The status of its answer: nothing is measured that is not the case.
+    pub(crate) status: u16,
+    /// Whether its program is all that would be packed.
+    pub(crate) is_whole: bool,
+}
+
+/// Measures `cases`, of which the first is what the others are held against.
+pub(crate) async fn measure(cases: &[Case], rounds: usize) -> Figures {
+    let size = |case: &Case| case.is_whole.then(|| size_of_zip(&case.function.bootstrap));
+    let mut figures = Figures::new(cases.iter().map(|case| (case.name, size(case))));
+    for _ in 0..rounds {
+        for index in shuffled(cases.len()) {
+            // What the case before has set in motion is to be over.
+            tokio::time::sleep(PAUSE).await;
+            figures.add(index, round(&cases[index]).await);
+        }
+    }
+    figures
+}
+
+/// The numbers below `length`, so that no case always comes after the same one.
+pub(crate) fn shuffled(length: usize) -> Vec<usize> {
+    let random = Random::system();
+    let mut all: Vec<_> = (0..length).map(|index| (random.bytes::<8>(), index)).collect();
+    all.sort_unstable();
+    all.into_iter().map(|(_, index)| index).collect()
+}
+
+async fn round(case: &Case) -> Round {
+    let mut events = case.events.iter().cycle();
+    let mut next = || events.next().expect("a case has an event");
+    let instance = Instance::start(&case.function).await;
+    ask(&instance, case, next()).await;
+    let first_answer = instance.started().elapsed();
+    let first_poll = instance.ready().await.expect("it has polled, or it would not have answered");
+    let cold_cpu = cpu_time(instance.process_id());
+
+    for _ in 0..WARM_UP {
+        ask(&instance, case, next()).await;
+    }
+    let before = cpu_time(instance.process_id());
+    let mut durations: Vec<Duration> = Vec::with_capacity(REQUESTS);
+    for _ in 0..REQUESTS {
+        let asked = Instant::now();
+        ask(&instance, case, next()).await;
+        durations.push(asked.elapsed());
+    }
+    let warm_cpu = cpu_time(instance.process_id()) - before;
+    durations.sort_unstable();
+    Round {
+        first_poll,
+        first_answer,
+        cold_cpu,
+        warm_wall: durations[REQUESTS / 2],
+        warm_cpu: warm_cpu / u32::try_from(REQUESTS).expect("it is small"),
+        peak_memory: peak_memory(instance.process_id()),
+    }
+}
+
+/// Has `instance` answer `event` as `case` says.
+pub(crate) async fn ask(instance: &Instance, case: &Case, event: &Bytes) {
+    let answer = instance.invoke(event.clone()).await;
+    let answer = answer.unwrap_or_else(|error| panic!("{}: {error}", case.name));
+    let status =
+        serde_json::from_slice::<Value>(&answer).map(|answer| answer["statusCode"].clone());
+    assert!(
+        status.is_ok_and(|status| status == case.status),
+        "{}: {}",
+        case.name,
+        String::from_utf8_lossy(&answer)
+    );
+}
+
+/// As SAM packs it: deflated, by Python.
+fn size_of_zip(program: &Path) -> u64 {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let (zip, bootstrap) = (folder.path().join("function.zip"), folder.path().join("bootstrap"));
+    std::fs::copy(program, &bootstrap).expect("the program can be read");
+    let mut command = std::process::Command::new("python3");
+    command.args(["-m", "zipfile", "--create"]).arg(&zip).arg(&bootstrap);
+    assert!(command.status().expect("Python is there").success(), "{command:?}");
+    std::fs::metadata(&zip).expect("it was packed").len()
+}

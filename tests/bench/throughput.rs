@@ -1,0 +1,170 @@
+//! How many requests a processor is good for, when several are in flight.
+//!
+//! In the plain form each has a process of its own, as Lambda has it; with the feature `concurrent` all
+//! are in one, as Managed Instances have it. The processors are shared with what else takes part: the
+//! Runtime API and the clients in this process, the emulator of DynamoDB in another. So the rate that is
+//! seen says how both forms compare, and the processor's time per request what the functions themselves
+//! need.
+
+use std::{
+    fmt::Write as _,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use tests::{
+    artifacts,
+    lambda::{Function, Instance},
+};
+use tokio::task::JoinSet;
+
+use crate::{
+    cases::Cases,
+    figures::megabytes,
+    process_figures::{cpu_time, peak_memory},
+    rounds::{Case, ask, shuffled},
+    spread::Spread,
+};
+
+/// How many requests are in flight.
+const IN_FLIGHT: [usize; 3] = [1, 8, 64];
+
+/// Requests that are measured, in each round.
+const REQUESTS: usize = 2_000;
+
+/// Requests before them, for each that is in flight.
+const WARM_UP: usize = 30;
+
+/// One form under one load.
+struct Load {
+    form: &'static str,
+    case: Arc<Case>,
+    in_flight: usize,
+    processes: usize,
+    rounds: Vec<Round>,
+}
+
+struct Round {
+    /// In seconds.
+    wall: f64,
+    /// In seconds, of all its processes.
+    cpu: f64,
+    /// In bytes, of all its processes.
+    memory: u64,
+}
+
+/// Measures both forms and prints what came of it.
+pub(crate) async fn measure(cases: &Cases, rounds: usize) {
+    let plain = cases.protected();
+    let bootstrap = artifacts::concurrent("protected");
+    let mut loads = Vec::new();
+    for in_flight in IN_FLIGHT {
+        let concurrent =
+            Function { bootstrap: bootstrap.clone(), concurrency: in_flight, ..plain.clone() };
+        for (form, function, processes) in
+            [("plain", plain, in_flight), ("concurrent", &concurrent, 1)]
+        {
+            let case = Arc::new(cases.seen(function));
+            loads.push(Load { form, case, in_flight, processes, rounds: Vec::new() });
+        }
+    }
+    for _ in 0..rounds {
+        for index in shuffled(loads.len()) {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            let round = loads[index].run().await;
+            loads[index].rounds.push(round);
+        }
+    }
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    println!("`protected` by token, {REQUESTS} requests in each round, {cores} cores\n");
+    println!("{}", table(&loads, cores));
+    crate::write("throughput", &loads.iter().map(|load| load.json(cores)).collect());
+}
+
+impl Load {
+    async fn run(&self) -> Round {
+        let mut instances = Vec::new();
+        for _ in 0..self.processes {
+            instances.push(Arc::new(Instance::start(&self.case.function).await));
+        }
+        self.ask(&instances, WARM_UP * self.in_flight).await;
+        let cpu = |instances: &[Arc<Instance>]| -> Duration {
+            instances.iter().map(|instance| cpu_time(instance.process_id())).sum()
+        };
+        let (started, before) = (Instant::now(), cpu(&instances));
+        self.ask(&instances, REQUESTS).await;
+        let wall = started.elapsed().as_secs_f64();
+        let cpu = (cpu(&instances) - before).as_secs_f64();
+        let memory = instances.iter().map(|instance| peak_memory(instance.process_id())).sum();
+        Round { wall, cpu, memory }
+    }
+
+    /// Sends so many requests, as many at a time as are to be in flight.
+    async fn ask(&self, instances: &[Arc<Instance>], requests: usize) {
+        let sent = Arc::new(AtomicUsize::new(0));
+        let mut callers = JoinSet::new();
+        for number in 0..self.in_flight {
+            let instance = Arc::clone(&instances[number % instances.len()]);
+            let (sent, case) = (Arc::clone(&sent), Arc::clone(&self.case));
+            callers.spawn(async move {
+                while sent.fetch_add(1, Ordering::Relaxed) < requests {
+                    ask(&instance, &case, &case.events[0]).await;
+                }
+            });
+        }
+        callers.join_all().await;
+    }
+
+    fn spread(&self, read: impl Fn(&Round) -> f64) -> Spread {
+        Spread::of(self.rounds.iter().map(read))
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a few processors")]
+    fn rate_per_core(&self, cores: usize) -> Spread {
+        self.spread(|round| REQUESTS as f64 / round.wall / cores as f64)
+    }
+
+    /// In microseconds of the processor.
+    #[expect(clippy::cast_precision_loss, reason = "a few thousand requests")]
+    fn cpu_per_request(&self) -> Spread {
+        self.spread(|round| round.cpu * 1_000_000.0 / REQUESTS as f64)
+    }
+
+    fn json(&self, cores: usize) -> Value {
+        json!({
+            "form": self.form, "in_flight": self.in_flight, "processes": self.processes,
+            "rounds": self.rounds.len(), "cores": cores,
+            "requests_per_second_per_core": self.rate_per_core(cores).json(),
+            "cpu_us_per_request": self.cpu_per_request().json(),
+            "peak_memory_mb": self.spread(|round| megabytes(round.memory)).json(),
+        })
+    }
+}
+
+fn table(loads: &[Load], cores: usize) -> String {
+    let mut table = "| form | in flight | processes | requests/s per core, all of it shared \
+                     | CPU per request, µs | so requests/s per core of its own | peak memory, MB |\n\
+                     |---|---|---|---|---|---|---|\n"
+        .to_owned();
+    for load in loads {
+        let cpu = load.cpu_per_request();
+        let memory = load.spread(|round| megabytes(round.memory));
+        let _ = writeln!(
+            table,
+            "| {} | {} | {} | {} | {} | {:.0} | {} |",
+            load.form,
+            load.in_flight,
+            load.processes,
+            load.rate_per_core(cores).text(),
+            cpu.text(),
+            1_000_000.0 / cpu.median,
+            memory.text()
+        );
+    }
+    table
+}

@@ -1,0 +1,48 @@
+//! A function that does what its path says, for stories of many requests in one process.
+
+use std::{future::pending, process::ExitCode};
+
+use async_trait::async_trait;
+use shared::{
+    clock::Timestamp,
+    request::{Function, Request, RequestContext, Response},
+};
+use tokio::sync::Barrier;
+
+/// How many wait for each other at `/meet`.
+const COMPANY: usize = 8;
+
+/// What the paths have in common.
+struct Obedient {
+    company: Barrier,
+}
+
+#[async_trait]
+impl Function for Obedient {
+    fn paths(&self) -> &'static [&'static str] {
+        &["/", "/meet", "/never", "/panic"]
+    }
+
+    #[expect(clippy::panic, reason = "it is told to")]
+    async fn handle(&self, request: Request, _: Timestamp) -> Response {
+        let id = RequestContext::of(&request).request_id;
+        tracing::info!(event = "obedient.asked", own = id, "a request has come");
+        match request.uri().path() {
+            "/meet" => {
+                self.company.wait().await;
+            }
+            "/never" => pending().await,
+            "/panic" => panic!("as I was told"),
+            _ => {}
+        }
+        tracing::info!(event = "obedient.answers", own = id, "it is answered");
+        let mut response = Response::new(id.into());
+        let text = http::HeaderValue::from_static("text/plain");
+        response.headers_mut().insert(http::header::CONTENT_TYPE, text);
+        response
+    }
+}
+
+fn main() -> ExitCode {
+    gateway::run(async |_| Some(Obedient { company: Barrier::new(COMPANY) }))
+}

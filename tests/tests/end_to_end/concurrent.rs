@@ -1,0 +1,217 @@
+//! Many requests at a time in one process, as Lambda Managed Instances give them.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use tests::{
+    artifacts,
+    browser::Browser,
+    deployment::Deployment,
+    http_api::ORIGIN,
+    lambda::{Function, Lambda, Surroundings},
+};
+use tokio::task::JoinSet;
+
+/// How many wait for each other at `/meet`.
+const COMPANY: usize = 8;
+
+/// One process of the function that does what its path says.
+fn obedient(timeout: Duration) -> Lambda {
+    Lambda::new([Function {
+        name: "obedient".to_owned(),
+        bootstrap: artifacts::concurrent("obedient"),
+        environment: Vec::new(),
+        timeout,
+        memory: 128,
+        instances: 1,
+        concurrency: COMPANY,
+        surroundings: Surroundings::Lambda,
+    }])
+}
+
+fn event(path: &str, id: &str) -> Bytes {
+    let event = json!({
+        "version": "2.0", "rawPath": path,
+        "requestContext": {"http": {"method": "GET"}, "requestId": id},
+    });
+    event.to_string().into()
+}
+
+/// The answer to a request for `path` with this id.
+async fn ask(lambda: &Lambda, path: &str, id: &str) -> Value {
+    let answer = lambda.invoke("obedient", event(path, id)).await.expect("it answers");
+    serde_json::from_slice(&answer).expect("JSON")
+}
+
+/// Asks for `/meet` with these ids at once.
+fn meet(lambda: &Lambda, ids: impl Iterator<Item = String>) -> JoinSet<(String, Value)> {
+    let mut company = JoinSet::new();
+    for id in ids {
+        let lambda = lambda.clone();
+        company.spawn(async move {
+            let answer = ask(&lambda, "/meet", &id).await;
+            (id, answer)
+        });
+    }
+    company
+}
+
+/// None of them is answered before all have come: together they are in one process.
+#[tokio::test]
+async fn as_many_as_lambda_says_are_answered_at_a_time_and_logged_under_their_own_ids() {
+    let lambda = obedient(Duration::from_secs(20));
+    for turn in 0..10 {
+        let ids = (0..COMPANY).map(|number| format!("{turn}-{number}"));
+        for (id, answer) in meet(&lambda, ids).join_all().await {
+            assert_eq!((&answer["statusCode"], &answer["body"]), (&json!(200), &json!(id)));
+        }
+    }
+    assert_eq!(lambda.served("obedient"), [COMPANY * 10]);
+
+    let mut lines_of: HashMap<String, Vec<String>> = HashMap::new();
+    for line in lambda.output().lines() {
+        let line: Value = serde_json::from_str(line).expect("each line is whole");
+        let id = line["span"]["request_id"].as_str().expect("it belongs to a request");
+        assert!(line["own"].as_str().or(line["request_id"].as_str()) == Some(id), "{line}");
+        lines_of.entry(id.to_owned()).or_default().push(line["event"].to_string());
+    }
+    assert_eq!(lines_of.len(), COMPANY * 10);
+    for (id, events) in lines_of {
+        let expected = ["\"obedient.asked\"", "\"obedient.answers\"", "\"request.answered\""];
+        assert_eq!(events, expected, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn one_that_never_ends_is_answered_alone_and_holds_up_nobody() {
+    let lambda = obedient(Duration::from_secs(4));
+    let stuck = {
+        let lambda = lambda.clone();
+        tokio::spawn(async move { ask(&lambda, "/never", "stuck").await })
+    };
+    for turn in 0..20 {
+        assert_eq!(ask(&lambda, "/", &format!("quick-{turn}")).await["statusCode"], 200);
+    }
+    assert!(!stuck.is_finished(), "the others were answered meanwhile");
+    let stuck = stuck.await.expect("it is answered");
+    assert_eq!(stuck["statusCode"], 503);
+    // Its worker takes part again.
+    let ids = (0..COMPANY).map(|number| format!("later-{number}"));
+    assert_eq!(meet(&lambda, ids).join_all().await.len(), COMPANY);
+    assert_eq!(lambda.served("obedient"), [21 + COMPANY]);
+}
+
+#[tokio::test]
+async fn one_that_panics_is_answered_alone_and_the_process_lives_on() {
+    let lambda = obedient(Duration::from_secs(20));
+    // One too few, so that they are in flight as long as this one has not failed.
+    let mut company = meet(&lambda, (1..COMPANY).map(|number| format!("whole-{number}")));
+    let failed = ask(&lambda, "/panic", "broken").await;
+    let body: Value = serde_json::from_str(failed["body"].as_str().expect("text")).expect("JSON");
+    assert_eq!((&failed["statusCode"], &body["code"]), (&json!(500), &json!("internal_error")));
+    assert_eq!(body["request_id"], "broken");
+    assert!(company.try_join_next().is_none());
+
+    assert_eq!(ask(&lambda, "/meet", "last").await["statusCode"], 200);
+    for (id, answer) in company.join_all().await {
+        assert_eq!((&answer["statusCode"], &answer["body"]), (&json!(200), &json!(id)));
+    }
+    assert_eq!(lambda.served("obedient"), [COMPANY + 1]);
+    let panicked = "\"event\":\"request.panicked\"";
+    let lines: Vec<_> =
+        lambda.output().lines().filter(|line| line.contains(panicked)).map(str::to_owned).collect();
+    assert_eq!(lines.len(), 1);
+    assert!(lines[0].contains("\"request_id\":\"broken\""), "{lines:?}");
+}
+
+/// What the callers of the story below have seen so far.
+#[derive(Default)]
+struct Seen {
+    answered: AtomicUsize,
+    ended: AtomicUsize,
+    is_logged_out: AtomicBool,
+    is_over: AtomicBool,
+}
+
+/// Four people, sixteen programs each.
+#[tokio::test]
+async fn sixty_four_in_flight_get_their_own_answers_and_a_logout_counts_at_once_for_all() {
+    const IN_FLIGHT: usize = 64;
+    let parameters = [("Scope", "openid profile email")];
+    let deployment = Deployment::start_concurrent("protected", IN_FLIGHT, &parameters).await;
+    let client = deployment.api().http_client();
+    let mut people = Vec::new();
+    for person in ["ada", "grace", "joan", "mary"] {
+        let email = format!("{person}@example.com");
+        people.push((api_key(&mut deployment.browser(), &email).await, email));
+    }
+
+    let seen = Arc::new(Seen::default());
+    let mut callers = JoinSet::new();
+    for number in 0..IN_FLIGHT {
+        let (client, seen) = (client.clone(), Arc::clone(&seen));
+        let (token, email) = people[number % people.len()].clone();
+        let leaves = number % people.len() == 0;
+        callers.spawn(async move {
+            while !seen.is_over.load(SeqCst) {
+                let is_logged_out = leaves && seen.is_logged_out.load(SeqCst);
+                let (status, body) = call_api(&client, &token).await;
+                match status {
+                    200 if !is_logged_out => assert_eq!(body["email"], email),
+                    401 if leaves => {
+                        assert_eq!(body["code"], "session_ended");
+                        seen.ended.fetch_add(1, SeqCst);
+                    }
+                    _ => panic!("{email}, logged out: {is_logged_out}: {status}, {body}"),
+                }
+                seen.answered.fetch_add(1, SeqCst);
+            }
+        });
+    }
+    until(&mut callers, || seen.answered.load(SeqCst) >= 4 * IN_FLIGHT).await;
+    assert_eq!(seen.ended.load(SeqCst), 0);
+    let logout = client.post(format!("{ORIGIN}/logout")).bearer_auth(&people[0].0);
+    assert_eq!(logout.send().await.expect("it is answered").status(), 200);
+    seen.is_logged_out.store(true, SeqCst);
+    until(&mut callers, || seen.ended.load(SeqCst) >= IN_FLIGHT).await;
+    seen.is_over.store(true, SeqCst);
+    callers.join_all().await;
+    assert_eq!(deployment.lambda().served("protected"), [seen.answered.load(SeqCst)]);
+
+    // All of them came to a process that knew no keys yet. The callback and the logout need them too.
+    let output = deployment.lambda().output();
+    let fetched = output.lines().filter(|line| line.contains("\"event\":\"provider.fetched\""));
+    let keys = fetched.filter(|line| line.contains("\"document\":\"keys\"")).count();
+    assert!(keys <= 3, "{keys} fetches by three functions");
+}
+
+/// Waits until it is so. A caller that has failed fails the story.
+async fn until(callers: &mut JoinSet<()>, is_so: impl Fn() -> bool) {
+    while !is_so() {
+        if let Some(ended) = callers.try_join_next() {
+            ended.expect("no caller fails");
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+async fn api_key(browser: &mut Browser, email: &str) -> String {
+    let login = browser.get("/login?connection=github").await.follow_all().await;
+    let page = login.form_at("form:has(#email)").fill("email", email).submit().await;
+    let page = page.follow_all().await;
+    page.read("#token").expect("the token is shown").split_whitespace().collect()
+}
+
+async fn call_api(client: &reqwest::Client, token: &str) -> (u16, Value) {
+    let request = client.get(format!("{ORIGIN}/protected")).bearer_auth(token);
+    let answer = request.send().await.expect("it is answered");
+    (answer.status().as_u16(), answer.json().await.expect("JSON"))
+}
