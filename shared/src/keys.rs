@@ -162,6 +162,12 @@ impl Keys {
         self.verified.clear();
     }
 
+    /// How many tokens are remembered.
+    #[cfg(test)]
+    pub(crate) fn remembered(&self) -> usize {
+        self.verified.len()
+    }
+
     /// What the token of that name says, if it was verified before and would be now. `None`: that is
     /// to be seen.
     async fn recall(

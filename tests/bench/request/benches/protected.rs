@@ -117,8 +117,7 @@ impl Site {
         };
         let owner = Owner { subject: Digest::of("ada"), provider_session: None, issued_at: NOW };
         let runtime = Builder::new_current_thread().build().expect("a runtime can be had");
-        let sessions =
-            Sessions::new(Arc::clone(&seams.store), config.limits, seams.random.clone());
+        let sessions = Sessions::new(Arc::clone(&seams.store), config.limits, seams.random.clone());
         let begun = runtime.block_on(sessions.begin(owner, &contents, None, NOW));
         let (secret, _) = begun.expect("the store has room");
         Self { runtime, function: Protected::new(config, &seams), token, secret }
