@@ -214,6 +214,12 @@ impl Keys {
         Ok((claims, found))
     }
 
+    /// How many tokens are remembered.
+    #[cfg(test)]
+    pub(crate) fn remembered(&self) -> usize {
+        self.verified.len()
+    }
+
     /// What the token of that name says, if it was verified before and would be now. `None`: that is
     /// to be seen.
     async fn recall(

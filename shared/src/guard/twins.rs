@@ -111,6 +111,24 @@ proptest! {
     }
 }
 
+/// What is known of a token does not outlive its session: no claims lie in memory for nothing.
+#[tokio::test]
+async fn a_token_is_forgotten_with_its_session() {
+    let key = TestKey::ed25519("one");
+    let mut world = World::new(true, false).await;
+    world.provider.set_algorithms(vec!["EdDSA"]);
+    world.provider.set_key_set(Some(key_set_document(&[&key])));
+    let token = key.sign(&claims("auth0|ada", NOW));
+    world.begin(&token, false, NOW).await;
+    let shown = request(header::AUTHORIZATION, &format!("Bearer {token}"));
+    assert!(world.answer(&shown, NOW).await.starts_with("{\"sub\""));
+    assert_eq!(world.guard.keys.remembered(), 1);
+    let secret = world.secret(0).unwrap();
+    world.guard.sessions.end(secret.digest(), NOW).await.unwrap();
+    assert!(world.answer(&shown, NOW).await.starts_with("401 Unauthorized session_ended"));
+    assert_eq!(world.guard.keys.remembered(), 0);
+}
+
 async fn live_through(events: &[Event], require_session: bool) -> Result<(), TestCaseError> {
     // Two keys under one name, one of another type.
     let keys = [
@@ -135,11 +153,7 @@ async fn live_through(events: &[Event], require_session: bool) -> Result<(), Tes
                 if !names_key {
                     header.as_object_mut().unwrap().remove("kid");
                 }
-                let claims = json!({
-                    "iss": ISSUER, "sub": format!("auth0|{step}"), "aud": CLIENT,
-                    "iat": now.as_unix(), "exp": now.as_unix() + TOKEN_LIFETIME,
-                });
-                tokens.push(key.sign_with_header(&header, &claims));
+                tokens.push(key.sign_with_header(&header, &claims(&format!("auth0|{step}"), now)));
             }
             Event::Begin { token: number, is_renewable } => {
                 let Some(token) = token(*number) else { continue };
@@ -309,6 +323,16 @@ impl World {
 fn request(name: header::HeaderName, value: &str) -> Request {
     let request = http::Request::builder().uri("/protected").header(name, value);
     request.body(bytes::Bytes::new()).unwrap()
+}
+
+fn claims(subject: &str, now: Timestamp) -> Value {
+    json!({
+        "iss": ISSUER,
+        "sub": subject,
+        "aud": CLIENT,
+        "iat": now.as_unix(),
+        "exp": now.as_unix() + TOKEN_LIFETIME,
+    })
 }
 
 fn contents(token: &str, now: Timestamp) -> SessionContents {

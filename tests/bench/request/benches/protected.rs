@@ -1,0 +1,136 @@
+//! What one request to `/protected` takes and allocates, from `http` request to `http` answer:
+//! `cargo bench --package request`.
+//!
+//! Over the memory store, so that what remains is our own work; the allocations of a warm request
+//! are the same each time.
+#![expect(clippy::expect_used, reason = "a benchmark that cannot go on says so")]
+
+use std::sync::Arc;
+
+use divan::{AllocProfiler, Bencher, black_box};
+use http::{HeaderName, header};
+use protected::Protected;
+use serde_json::json;
+use shared::{
+    clock::Timestamp,
+    config::Settings,
+    guard::GuardConfig,
+    jwt::testing::{TEST_KEY, key_set},
+    keys::Keys,
+    provider::testing::FakeProvider,
+    random::Random,
+    request::{Function, Request},
+    seams::Seams,
+    secret::{Digest, SessionSecret},
+    session::{SessionContents, Sessions},
+    store::{Owner, memory::MemoryStore},
+};
+use tokio::runtime::{Builder, Runtime};
+
+#[global_allocator]
+static ALLOCATOR: AllocProfiler = AllocProfiler::system();
+
+const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
+const CLIENT_ID: &str = "client-0123456789abcdefghijklmnop";
+
+fn main() {
+    divan::main();
+}
+
+/// With a token that was shown before.
+#[divan::bench]
+fn by_token(bencher: Bencher<'_, '_>) {
+    let site = Site::new();
+    let token = format!("Bearer {}", site.token);
+    site.ask(request(header::AUTHORIZATION, &token), 200);
+    bencher
+        .with_inputs(|| request(header::AUTHORIZATION, &token))
+        .bench_local_values(|request| site.ask(request, 200));
+}
+
+#[divan::bench]
+fn by_cookie(bencher: Bencher<'_, '_>) {
+    let site = Site::new();
+    let cookie = format!("__Host-session={}", site.secret.expose());
+    bencher
+        .with_inputs(|| request(header::COOKIE, &cookie))
+        .bench_local_values(|request| site.ask(request, 200));
+}
+
+/// With nothing, which is refused.
+#[divan::bench]
+fn refused(bencher: Bencher<'_, '_>) {
+    let site = Site::new();
+    bencher
+        .with_inputs(|| request(header::ACCEPT, "*/*"))
+        .bench_local_values(|request| site.ask(request, 401));
+}
+
+/// The function, and somebody who is logged in.
+struct Site {
+    runtime: Runtime,
+    function: Protected,
+    token: String,
+    secret: SessionSecret,
+}
+
+impl Site {
+    fn new() -> Self {
+        let mut settings = Settings::from_values([
+            ("AUTH_HOST", "tenant.eu.auth0.com"),
+            ("BASE_URL", "https://api.example.com"),
+            ("CLIENT_ID", CLIENT_ID),
+        ]);
+        let config = GuardConfig::from_settings(&mut settings).expect("the settings are whole");
+        let issuer = config.application.issuer.clone();
+        let provider = Arc::new(FakeProvider::new(issuer.clone()));
+        provider.set_key_set(Some(key_set(&[&TEST_KEY])));
+        let seams = Seams {
+            store: Arc::new(MemoryStore::default()),
+            keys: Arc::new(Keys::new(Arc::<FakeProvider>::clone(&provider), issuer.clone())),
+            provider,
+            random: Random::system(),
+        };
+
+        let user = json!({
+            "sub": "auth0|ada",
+            "name": "Ada Lovelace",
+            "nickname": "ada",
+            "picture": "https://lh3.googleusercontent.com/a/ACg8ocKxQqvG7z5mB2f6yT9wLr3dN1eS=s96-c",
+            "updated_at": "2027-01-15T08:00:00.000Z",
+            "email": "ada@example.com",
+            "email_verified": true,
+        });
+        let mut claims = user.clone();
+        claims["iss"] = issuer.as_str().into();
+        claims["aud"] = CLIENT_ID.into();
+        claims["iat"] = NOW.as_unix().into();
+        claims["exp"] = (NOW.as_unix() + 36_000).into();
+        let token = TEST_KEY.sign(&claims);
+        let contents = SessionContents {
+            user: user.as_object().expect("it is an object").clone(),
+            id_token: token.clone().into(),
+            api_key: token.clone().into(),
+            api_key_expires_at: Timestamp::from_unix(NOW.as_unix() + 36_000),
+            provider_session: None,
+            scopes: ["openid", "profile", "email"].map(str::to_owned).into(),
+        };
+        let owner = Owner { subject: Digest::of("ada"), provider_session: None, issued_at: NOW };
+        let runtime = Builder::new_current_thread().build().expect("a runtime can be had");
+        let sessions = Sessions::new(Arc::clone(&seams.store), config.limits, seams.random.clone());
+        let begun = runtime.block_on(sessions.begin(owner, &contents, None, NOW));
+        let (secret, _) = begun.expect("the store has room");
+        Self { runtime, function: Protected::new(config, &seams), token, secret }
+    }
+
+    fn ask(&self, request: Request, status: u16) {
+        let response = self.runtime.block_on(self.function.handle(request, NOW));
+        assert_eq!(response.status(), status);
+        black_box(response);
+    }
+}
+
+fn request(name: HeaderName, value: &str) -> Request {
+    let request = http::Request::builder().uri("/protected").header(name, value);
+    request.body(bytes::Bytes::new()).expect("it is a request")
+}
