@@ -9,18 +9,21 @@
 //! it were not there if it does not pass (R97); where the store does not answer, the provider is
 //! asked as if there were no store.
 
+mod read_ahead;
+
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep, timeout};
 
+pub(crate) use self::read_ahead::ReadAhead;
+use self::read_ahead::{NotShared, within};
 use super::ProviderError;
 use crate::{
     cache::{Cache, Fetched, Terms, apart},
     clock::Timestamp,
-    error,
     issuer::Issuer,
     secret::Digest,
-    store::{DocumentRow, Found, MAX_DOCUMENT, SessionStore, StoreError},
+    store::{DocumentRow, MAX_DOCUMENT, SessionStore, StoreError},
 };
 
 /// How long a process that has no document at all waits for the one that fetches it. Then it
@@ -55,19 +58,6 @@ pub(crate) struct Document<T> {
 
 /// Reads and checks a document's text, be it from the provider or from the store.
 type Parse<T> = dyn Fn(&[u8]) -> Result<T, ProviderError> + Send + Sync;
-
-/// The store does not answer, which the log has been told.
-#[derive(Clone, Copy, Debug)]
-struct NotShared;
-
-/// Rows that were read together, before any of them was needed.
-#[derive(Debug, Default)]
-pub(crate) struct ReadAhead {
-    /// The documents that were asked for.
-    keys: Vec<Digest>,
-    /// `None`: the store does not answer.
-    found: Option<Found>,
-}
 
 impl<T: Send + Sync> Document<T> {
     /// The document of `kind` that `issuer` publishes, `about` something of it. Nothing is asked yet.
@@ -136,7 +126,7 @@ impl<T: Send + Sync> Document<T> {
             Some(row) => row,
             None => self.read(now).await,
         };
-        let Ok(row) = read else { return self.fetch(now, ask).await };
+        let Ok(row) = read else { return self.fetch(false, now, ask).await };
         let seen_at = row.as_ref().map(|row| row.fetched_at);
         let mut shared = row.and_then(|row| self.usable(&row, now));
         if let Some(shared) = shared.take_if(|shared| self.is_young(shared, now)) {
@@ -144,26 +134,19 @@ impl<T: Send + Sync> Document<T> {
         }
         // As long as nobody repeats a failure: whoever takes it may fail.
         let until = now + self.kind.terms.failure_pause;
-        let Ok(held) = self.lease(self.row, until, now).await else {
-            return self.fetch(now, ask).await;
-        };
+        let lease = self.lease(self.row, until, now).await;
         let is_newer = |fetched_at| Some(fetched_at) != seen_at;
-        if held.is_some() {
-            return match shared {
-                Some(old) => Ok(old),
-                None => match self.awaited(WAIT, is_newer, now).await {
-                    Some(theirs) => Ok(theirs),
-                    None => self.fetch_and_share(now, ask).await,
-                },
-            };
-        }
-        // Since the row was read, another process may have done it all.
-        if let Ok(Some(theirs)) = self.looked_for(is_newer, now).await {
-            return Ok(theirs);
-        }
-        match shared {
-            Some(old) => Ok(self.fetch_over(old, now, ask).await),
-            None => self.fetch_and_share(now, ask).await,
+        let theirs = match (lease, &shared) {
+            (Ok(Some(_)), Some(_)) => shared.take(),
+            (Ok(Some(_)), None) => self.awaited(WAIT, is_newer, now).await,
+            // Since the row was read, another process may have done it all.
+            (Ok(None), _) => self.looked_for(is_newer, now).await.ok().flatten(),
+            (Err(NotShared), _) => None,
+        };
+        match (theirs, shared) {
+            (Some(theirs), _) => Ok(theirs),
+            (None, Some(old)) => Ok(self.fetch_over(old, lease.is_ok(), now, ask).await),
+            (None, None) => self.fetch(lease.is_ok(), now, ask).await,
         }
     }
 
@@ -174,13 +157,13 @@ impl<T: Send + Sync> Document<T> {
         ask: impl FnOnce() -> F,
     ) -> Result<Fetched<T>, ProviderError> {
         let cool_down = self.kind.terms.miss_cool_down;
-        let Ok(row) = self.read(now).await else { return self.fetch(now, ask).await };
+        let Ok(row) = self.read(now).await else { return self.fetch(false, now, ask).await };
         let shared = match row.and_then(|row| self.usable(&row, now)) {
             Some(shared) if is_found(&shared.value) => return Ok(shared),
             shared => shared,
         };
         match self.lease(self.miss_row, now + cool_down, now).await {
-            Ok(None) => self.fetch_and_share(now, ask).await,
+            Ok(None) => self.fetch(true, now, ask).await,
             Ok(Some(until)) => {
                 let since = until - cool_down;
                 let is_theirs = |fetched_at| since <= fetched_at;
@@ -192,7 +175,7 @@ impl<T: Send + Sync> Document<T> {
                     }
                 }
             }
-            Err(NotShared) => self.fetch(now, ask).await,
+            Err(NotShared) => self.fetch(false, now, ask).await,
         }
     }
 
@@ -229,39 +212,23 @@ impl<T: Send + Sync> Document<T> {
     async fn fetch_over<F: Future<Output = Result<Vec<u8>, ProviderError>>>(
         &self,
         old: Fetched<T>,
+        is_to_share: bool,
         now: Timestamp,
         ask: impl FnOnce() -> F,
     ) -> Fetched<T> {
-        let fetched = timeout(self.kind.terms.patience, self.fetch_and_share(now, ask)).await;
+        let fetched = timeout(self.kind.terms.patience, self.fetch(is_to_share, now, ask)).await;
         fetched.unwrap_or_else(|elapsed| Err(elapsed.into())).unwrap_or_else(|error| {
             (self.kind.report)(self.kind.name, &error);
             old
         })
     }
 
-    async fn fetch_and_share<F: Future<Output = Result<Vec<u8>, ProviderError>>>(
-        &self,
-        now: Timestamp,
-        ask: impl FnOnce() -> F,
-    ) -> Result<Fetched<T>, ProviderError> {
-        let (fetched, text) = self.fetch_text(now, ask).await?;
-        self.share(text, now).await;
-        Ok(fetched)
-    }
-
     async fn fetch<F: Future<Output = Result<Vec<u8>, ProviderError>>>(
         &self,
+        is_to_share: bool,
         now: Timestamp,
         ask: impl FnOnce() -> F,
     ) -> Result<Fetched<T>, ProviderError> {
-        self.fetch_text(now, ask).await.map(|(fetched, _)| fetched)
-    }
-
-    async fn fetch_text<F: Future<Output = Result<Vec<u8>, ProviderError>>>(
-        &self,
-        now: Timestamp,
-        ask: impl FnOnce() -> F,
-    ) -> Result<(Fetched<T>, Vec<u8>), ProviderError> {
         let text = ask().await?;
         let value = (self.parse)(&text)?;
         tracing::info!(
@@ -269,7 +236,10 @@ impl<T: Send + Sync> Document<T> {
             document = self.kind.name,
             "the provider was asked"
         );
-        Ok((Fetched { value, fetched_at: now }, text))
+        if is_to_share {
+            self.share(text, now).await;
+        }
+        Ok(Fetched { value, fetched_at: now })
     }
 
     async fn read(&self, now: Timestamp) -> Result<Option<DocumentRow>, NotShared> {
@@ -325,53 +295,8 @@ impl<T: Send + Sync> Document<T> {
     }
 }
 
-impl ReadAhead {
-    /// Reads the documents under `keys`, and along with them the pointer under `pointer`, waiting no
-    /// longer than `patience`. Where there is nothing to read but the pointer, nothing is read.
-    pub(crate) async fn of(
-        store: &dyn SessionStore,
-        keys: Vec<Digest>,
-        pointer: Option<Digest>,
-        patience: Duration,
-        now: Timestamp,
-    ) -> Self {
-        if keys.is_empty() {
-            return Self::default();
-        }
-        let found = within(patience, store.documents(&keys, pointer, now)).await.ok();
-        Self { keys, found }
-    }
-
-    /// What was found, less the documents that were needed. `None` if nothing was read.
-    pub(crate) fn into_found(self) -> Option<Found> {
-        self.found
-    }
-
-    /// `None`: it was not asked for.
-    fn take(&mut self, key: Digest) -> Option<Result<Option<DocumentRow>, NotShared>> {
-        self.keys.contains(&key).then(|| match &mut self.found {
-            Some(found) => Ok(found.take(key)),
-            None => Err(NotShared),
-        })
-    }
-}
-
 impl<T> fmt::Debug for Document<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Document").field("kind", &self.kind).finish_non_exhaustive()
     }
-}
-
-/// What the store answers in time.
-async fn within<R>(
-    patience: Duration,
-    call: impl Future<Output = Result<R, StoreError>>,
-) -> Result<R, NotShared> {
-    let error = match timeout(patience, call).await {
-        Ok(Ok(answer)) => return Ok(answer),
-        Ok(Err(error)) => error::chain(&error),
-        Err(_) => "no answer in time".to_owned(),
-    };
-    tracing::warn!(event = "provider.not_shared", error, "the provider is asked without the store");
-    Err(NotShared)
 }

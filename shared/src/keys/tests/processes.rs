@@ -469,6 +469,18 @@ async fn without_writing_to_the_store_the_provider_is_asked() {
     assert_eq!(site.fetches(), (1, 2));
 }
 
+/// What lies there is good for as long, whoever may write it.
+#[tokio::test]
+async fn r077_without_writing_to_the_store_the_last_good_keys_bridge_an_outage() {
+    let site = Site::new();
+    site.warm_up().await;
+    site.store.refuses_writes.store(true, Ordering::SeqCst);
+    site.provider.set_key_set(None);
+    site.provider.set_metadata_available(false);
+    site.start().verify(&site.token(&TEST_KEY), SOFT_AGE.as_secs()).await.unwrap();
+    assert_eq!(site.fetches(), (2, 2));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_store_that_does_not_answer_costs_a_moment() {
     let site = Site::new();
@@ -528,6 +540,7 @@ async fn r097_what_cannot_be_used_in_the_store_is_fetched_anew_and_written_over(
         assert_eq!(lines.len(), 2, "{name} {text}: {lines:?}");
         assert_eq!(lines[0]["fields"]["event"], "provider.row_unusable");
         assert_eq!(lines[0]["fields"]["document"], name);
+        assert!(lines[0]["fields"]["error"].is_string(), "{lines:?}");
 
         site.start().verify(&site.token(&TEST_KEY), 2).await.unwrap();
         assert_eq!(site.fetches(), expected, "{name} {text}");
