@@ -14,6 +14,7 @@ mod keys;
 mod login;
 mod logout;
 mod logs;
+mod races;
 mod refresh;
 mod return_to;
 mod rules;
