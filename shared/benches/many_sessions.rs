@@ -1,8 +1,9 @@
-//! What it costs to read one session, and to find and end the 1,000 of one user, in a table that
-//! grows: `cargo bench --package shared --features dynamodb,contract --bench many_sessions`.
+//! What it costs to read one session, to refresh one, and to find and end the 1,000 of one user, in a
+//! table that grows: `cargo bench --package shared --features dynamodb,contract --bench many_sessions`.
 //!
 //! Against the emulator, so only the shape counts: no figure may grow with the table. Other sizes
-//! than the usual ones are given as arguments.
+//! than the usual ones are given as arguments. A refresh is what the table sees of it: the row is read,
+//! leased and renewed.
 
 use std::{
     collections::HashMap,
@@ -20,8 +21,12 @@ use shared::{
     secret::Digest,
     session::Ending,
     store::{
-        SessionRow, SessionStore,
-        contract::{NOW, owner, pointer, session},
+        Lease, RefreshRow, Renewal, SessionRow, SessionStore,
+        contract::{
+            NOW, after, owner, pointer,
+            renewal::{owner_of, renewable, renewal},
+            session,
+        },
         dynamodb::{DynamoConfig, DynamoStore, INDEX_LAG},
         table,
     },
@@ -30,6 +35,7 @@ use tokio::net::TcpListener;
 
 const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
 const SESSIONS_OF_ADA: usize = 1_000;
+const REFRESHED: &str = "the one that is refreshed";
 const TABLE: &str = "sessions";
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -39,13 +45,17 @@ async fn main() -> Outcome<()> {
     let given: Vec<usize> =
         env::args().skip(1).filter_map(|argument| argument.parse().ok()).collect();
     let mut output = io::stdout();
-    writeln!(output, "  others    read one    find 1,000    end 1,000 (without the index lag)")?;
+    writeln!(
+        output,
+        "  others    read one  refresh one    (lease)    (renew)    find 1,000    end 1,000 (without the index lag)"
+    )?;
     for size in if given.is_empty() { SIZES.to_vec() } else { given } {
         let store = store(size).await?;
         let read = median(async || {
             store.session(Digest::of("other 0"), NOW).await.map(drop).map_err(Into::into)
         })
         .await?;
+        let refresh = refresh(&store).await?;
         let ending = Ending::everywhere(Digest::of("ada"), NOW);
         let find = median(async || {
             let found = store.sessions_of(ending.selection(), NOW).await?;
@@ -56,21 +66,63 @@ async fn main() -> Outcome<()> {
         let start = Instant::now();
         assert_eq!(ending.carry_out(&store, NOW, |_| {}).await?, SESSIONS_OF_ADA);
         let end = start.elapsed().saturating_sub(INDEX_LAG);
-        writeln!(output, "{size:>8}  {read:>10.1?}  {find:>12.1?}  {end:>11.1?}")?;
+        let Refresh { whole, lease, renew } = refresh;
+        writeln!(
+            output,
+            "{size:>8}  {read:>10.1?}  {whole:>11.1?}  {lease:>9.1?}  {renew:>9.1?}  {find:>12.1?}  {end:>11.1?}"
+        )?;
     }
     Ok(())
 }
 
-/// Of 101 times.
+/// How often something is measured.
+const TIMES: u64 = 101;
+
 async fn median(work: impl AsyncFn() -> Outcome<()>) -> Outcome<Duration> {
     let mut times = Vec::new();
-    for _ in 0..101 {
+    for _ in 0..TIMES {
         let start = Instant::now();
         work().await?;
         times.push(start.elapsed());
     }
+    Ok(middle(times))
+}
+
+fn middle(mut times: Vec<Duration>) -> Duration {
     times.sort();
-    Ok(times[times.len() / 2])
+    times[times.len() / 2]
+}
+
+/// What a refresh costs, and two of its three steps; the first one is a read.
+struct Refresh {
+    whole: Duration,
+    lease: Duration,
+    renew: Duration,
+}
+
+/// The same session again and again, as a page that stays open has it refreshed. Each time there is a
+/// pointer more.
+async fn refresh(store: &DynamoStore) -> Outcome<Refresh> {
+    let token = |version: u64| format!("token {version}");
+    let create = store.create(renewable(REFRESHED, &token(0)), pointer(&token(0), REFRESHED), NOW);
+    create.await?;
+    let (mut whole, mut leases, mut renews) = (Vec::new(), Vec::new(), Vec::new());
+    for version in 0..TIMES {
+        let start = Instant::now();
+        let row = store.session(Digest::of(REFRESHED), NOW).await?.ok_or("the session lives")?;
+        let read = start.elapsed();
+        let lease = Lease { owner: owner_of("the refresher"), expires_at: after(20) };
+        assert!(store.lease(row.key, version, lease, NOW).await?);
+        let leased = start.elapsed();
+        let next = renewal(REFRESHED, "the refresher", &token(version), &token(version + 1));
+        let refresh = RefreshRow { version: version + 1, ..next.refresh };
+        store.renew(Renewal { refresh, ..next }, NOW).await?;
+        let renewed = start.elapsed();
+        whole.push(renewed);
+        leases.push(leased - read);
+        renews.push(renewed - leased);
+    }
+    Ok(Refresh { whole: middle(whole), lease: middle(leases), renew: middle(renews) })
 }
 
 /// A table with the sessions of one user, and those of `others`, one each.

@@ -16,12 +16,15 @@
 //! # }
 //! ```
 
+use serde_json::{Value, json};
+
 use crate::{
     artifacts::{self, Artifacts},
     backends::Backends,
     browser::Browser,
     http_api::{HttpApi, ORIGIN, route::Route},
     lambda::{self, Lambda, Surroundings},
+    line::Line,
     secrets_manager::{CLIENT_SECRET_ARN, SECRET_KEY_ARN, SecretsManager},
     site::CLIENT_SECRET,
     template::{Stack, Template},
@@ -34,7 +37,17 @@ pub struct Deployment {
     lambda: Lambda,
     secrets: SecretsManager,
     artifacts: Artifacts,
+    table: Table,
     _backends: Backends,
+}
+
+/// The emulated table.
+#[derive(Debug)]
+struct Table {
+    name: String,
+    endpoint: String,
+    /// The functions' way to it.
+    line: Line,
 }
 
 impl Deployment {
@@ -91,16 +104,18 @@ impl Deployment {
         // It goes to Secrets Manager, and to no function.
         values.push(("ClientSecret", CLIENT_SECRET));
         let table = backing("SESSION_TABLE").expect("the backends make a table");
+        let endpoint = backing("AWS_ENDPOINT_URL_DYNAMODB").expect("the backends name it");
+        let table = Table::at(table, endpoint).await;
         let names = [
             ("ClientSecretStore", CLIENT_SECRET_ARN),
             ("SecretKey", SECRET_KEY_ARN),
-            ("SessionTable", table),
+            ("SessionTable", table.name.as_str()),
         ];
         let stack = Template::read().deploy(&values, &names);
         let artifacts = Artifacts::of(&stack.functions());
-        let table_endpoint = backing("AWS_ENDPOINT_URL_DYNAMODB").expect("the backends name it");
+        let table_endpoint = format!("http://{}", table.line.address());
         let endpoints = [
-            ("AWS_ENDPOINT_URL_DYNAMODB", table_endpoint),
+            ("AWS_ENDPOINT_URL_DYNAMODB", table_endpoint.as_str()),
             ("AWS_ENDPOINT_URL_SECRETS_MANAGER", secrets.address()),
         ];
         let mut functions = functions(&stack, &artifacts, surroundings, instances, &endpoints);
@@ -112,7 +127,7 @@ impl Deployment {
         }
         let lambda = Lambda::new(functions);
         let api = HttpApi::start(routes(&stack), lambda.clone()).await;
-        Self { api, lambda, secrets, artifacts, _backends: backends }
+        Self { api, lambda, secrets, artifacts, table, _backends: backends }
     }
 
     /// The API in front of the functions.
@@ -133,6 +148,31 @@ impl Deployment {
         &self.secrets
     }
 
+    /// The functions' way to their table.
+    #[must_use]
+    pub const fn line_to_table(&self) -> &Line {
+        &self.table.line
+    }
+
+    /// How many rows of this kind lie in the table, `session` or `once` say, whether their time has
+    /// come or not.
+    pub async fn rows(&self, kind: &str) -> usize {
+        let scan = json!({ "TableName": self.table.name, "ConsistentRead": true });
+        let answer = crate::http_client()
+            .post(&self.table.endpoint)
+            .header("x-amz-target", "DynamoDB_20120810.Scan")
+            .header("content-type", "application/x-amz-json-1.0")
+            .header("authorization", UNCHECKED)
+            .header("x-amz-date", "20260131T000000Z")
+            .body(scan.to_string())
+            .send();
+        let answer: Value = answer.await.expect("it is answered").json().await.expect("JSON");
+        assert!(answer.get("LastEvaluatedKey").is_none(), "more rows than one page holds");
+        let rows = answer["Items"].as_array().unwrap_or_else(|| panic!("no rows: {answer}")).iter();
+        let keys = rows.map(|row| row["pk"]["S"].as_str().expect("a row has a key"));
+        keys.filter(|key| key.split('#').next() == Some(kind)).count()
+    }
+
     /// Whose programs run.
     #[must_use]
     pub const fn artifacts(&self) -> &Artifacts {
@@ -143,6 +183,18 @@ impl Deployment {
     #[must_use]
     pub fn browser(&self) -> Browser {
         Browser::in_front_of(&self.api)
+    }
+}
+
+/// An emulator wants to see a signature, and looks no further.
+const UNCHECKED: &str = "AWS4-HMAC-SHA256 Credential=emulator/20260131/eu-central-1/dynamodb/aws4_request, \
+    SignedHeaders=host;x-amz-date, Signature=0";
+
+impl Table {
+    async fn at(name: &str, endpoint: &str) -> Self {
+        let address = endpoint.trim_start_matches("http://").parse().expect("it is on loopback");
+        let line = Line::to(address).await;
+        Self { name: name.to_owned(), endpoint: endpoint.to_owned(), line }
     }
 }
 

@@ -46,7 +46,7 @@ use url::Url;
 
 use crate::site::{CLIENT_ID, CLIENT_SECRET};
 
-pub use self::refresh::{Gate, Revocation};
+pub use self::refresh::Revocation;
 
 /// Somebody with an account at the provider.
 #[derive(Clone, Copy, Debug)]

@@ -1,8 +1,9 @@
 //! A session store that is watched, and that fails on command.
 
 use std::{
+    collections::BTreeMap,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -18,17 +19,18 @@ use shared::{
     },
 };
 
-use crate::permissions::Permissions;
+use crate::{gate::Gate, permissions::Permissions};
 
-/// The memory store behind a counter, with a copy of every row that was ever put in.
-#[derive(Debug, Default)]
+/// A store behind a counter, with a copy of every row that was ever put in.
+#[derive(Debug)]
 pub struct ObservedStore {
-    store: MemoryStore,
+    store: Arc<dyn SessionStore>,
     calls: Mutex<Vec<&'static str>>,
     taken: AtomicUsize,
     is_down: AtomicBool,
     index_is_down: AtomicBool,
     ends_before_slide: AtomicBool,
+    gates: Mutex<BTreeMap<&'static str, Arc<Gate>>>,
     permissions: Permissions,
     renewals_fail: AtomicBool,
     written: Mutex<Written>,
@@ -45,6 +47,22 @@ struct Written {
 }
 
 impl ObservedStore {
+    /// `store`, watched.
+    pub fn over(store: Arc<dyn SessionStore>) -> Self {
+        Self {
+            store,
+            calls: Mutex::default(),
+            taken: AtomicUsize::default(),
+            is_down: AtomicBool::default(),
+            index_is_down: AtomicBool::default(),
+            ends_before_slide: AtomicBool::default(),
+            gates: Mutex::default(),
+            permissions: Permissions::default(),
+            renewals_fail: AtomicBool::default(),
+            written: Mutex::default(),
+        }
+    }
+
     /// How often it was asked for anything but the provider's documents, which are nobody's. A pointer
     /// that is read along with them is no call of its own.
     pub fn calls(&self) -> usize {
@@ -88,6 +106,19 @@ impl ObservedStore {
     /// at the worst moment; or answers again.
     pub fn set_renewals_fail(&self, fail: bool) {
         self.renewals_fail.store(fail, Ordering::SeqCst);
+    }
+
+    /// From now on whoever calls `method` is held up, once the store has done what was asked, until
+    /// the gate is opened.
+    pub fn hold(&self, method: &'static str) -> Arc<Gate> {
+        let gate = Arc::new(Gate::default());
+        self.gates().insert(method, Arc::clone(&gate));
+        gate
+    }
+
+    /// Holds nobody up who comes from now on.
+    pub fn let_pass(&self) {
+        self.gates().clear();
     }
 
     /// How many sessions were ever created.
@@ -165,13 +196,33 @@ impl ObservedStore {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn call(&self, method: &'static str) -> Result<&MemoryStore, StoreError> {
+    fn gates(&self) -> MutexGuard<'_, BTreeMap<&'static str, Arc<Gate>>> {
+        self.gates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the store answered to `method`, as soon as nobody holds it up.
+    async fn answer<T>(&self, method: &str, answer: T) -> T {
+        let gate = self.gates().get(method).cloned();
+        if let Some(gate) = gate {
+            gate.pass().await;
+        }
+        answer
+    }
+
+    fn call(&self, method: &'static str) -> Result<&dyn SessionStore, StoreError> {
         self.permissions.demand(method);
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(method);
         if self.is_down.load(Ordering::SeqCst) {
             return Err(StoreError::Unavailable("table arn:aws:dynamodb:secret-table".into()));
         }
-        Ok(&self.store)
+        Ok(&*self.store)
+    }
+}
+
+/// The memory store, watched.
+impl Default for ObservedStore {
+    fn default() -> Self {
+        Self::over(Arc::new(MemoryStore::default()))
     }
 }
 
@@ -191,7 +242,8 @@ impl SessionStore for ObservedStore {
     }
 
     async fn session(&self, key: Digest, now: Timestamp) -> Result<Option<SessionRow>, StoreError> {
-        self.call("session")?.session(key, now).await
+        let row = self.call("session")?.session(key, now).await;
+        self.answer("session", row).await
     }
 
     async fn pointer(&self, key: Digest, now: Timestamp) -> Result<Option<PointerRow>, StoreError> {
@@ -208,7 +260,8 @@ impl SessionStore for ObservedStore {
         if self.ends_before_slide.load(Ordering::SeqCst) {
             store.end(key, now).await?;
         }
-        store.slide(key, expires_at, now).await
+        let is_there = store.slide(key, expires_at, now).await;
+        self.answer("slide", is_there).await
     }
 
     async fn end(&self, key: Digest, now: Timestamp) -> Result<bool, StoreError> {
@@ -225,7 +278,7 @@ impl SessionStore for ObservedStore {
         if is_free {
             self.written().marks.push((mark, expires_at));
         }
-        Ok(is_free)
+        Ok(self.answer("claim", is_free).await)
     }
 
     async fn sessions_of(

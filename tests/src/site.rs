@@ -6,7 +6,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
     sync::{
         Arc, LazyLock, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -66,6 +66,8 @@ pub struct Site(Arc<Parts>);
 
 struct Parts {
     clock: MovedClock,
+    /// By how many seconds the functions' clock is ahead of it.
+    clock_error: AtomicI64,
     log: WatchedLog,
     process: Mutex<Arc<Process>>,
     provider: Option<MisbehavingProvider>,
@@ -118,10 +120,23 @@ impl Site {
 
     /// The same with these settings beside the usual ones, or instead of them.
     pub async fn start_with(settings: &[(&str, &str)]) -> Self {
+        Self::start_over(ObservedStore::default(), settings).await
+    }
+
+    /// The same with its sessions in `store`.
+    pub async fn start_over(store: ObservedStore, settings: &[(&str, &str)]) -> Self {
         let clock = MovedClock::new();
         let provider = MisbehavingProvider::start(clock.as_clock()).await;
         let issuer = provider.issuer.clone();
-        Self::build(&issuer, Some(provider), clock, settings)
+        Self::build(&issuer, Some(provider), Arc::new(store), clock, settings)
+    }
+
+    /// The same bundle in another process, which was started with the same settings and knows
+    /// nothing yet: provider, store and clock are those of this one.
+    pub fn another_process(&self, settings: &[(&str, &str)]) -> Self {
+        let Parts { clock, provider, store, .. } = &*self.0;
+        let issuer = self.provider().issuer.clone();
+        Self::build(&issuer, provider.clone(), Arc::clone(store), clock.clone(), settings)
     }
 
     /// A bundle whose users log in at the development provider, which is strict. `adjust` changes
@@ -143,7 +158,8 @@ impl Site {
         )
         .await
         .unwrap();
-        let site = Self::build(provider.issuer(), None, clock, settings);
+        let store = Arc::default();
+        let site = Self::build(provider.issuer(), None, store, clock, settings);
         let administrator = provider.handle();
         tokio::spawn(provider.serve());
         (site, administrator)
@@ -152,6 +168,7 @@ impl Site {
     fn build(
         issuer: &str,
         provider: Option<MisbehavingProvider>,
+        store: Arc<ObservedStore>,
         clock: MovedClock,
         settings: &[(&str, &str)],
     ) -> Self {
@@ -184,10 +201,10 @@ impl Site {
             log.keep_out("a name", user.name);
             log.keep_out("a subject", user.subject);
         }
-        let store = Arc::new(ObservedStore::default());
         Self(Arc::new(Parts {
             process: Mutex::new(Arc::new(Process::start(&settings, &store))),
             clock,
+            clock_error: AtomicI64::new(0),
             log,
             provider,
             settings,
@@ -233,9 +250,21 @@ impl Site {
         &self.0.log
     }
 
-    /// The moment that its clock shows.
+    /// The moment that its clock shows, and that of everybody else.
     pub fn now(&self) -> Timestamp {
         self.0.clock.now()
+    }
+
+    /// From now on the functions' own clock is ahead of everybody else's by so many seconds, or
+    /// behind.
+    pub fn set_clock_error(&self, seconds: i64) {
+        self.0.clock_error.store(seconds, Ordering::SeqCst);
+    }
+
+    /// The moment that the functions take for the present one.
+    fn functions_now(&self) -> Timestamp {
+        let error = self.0.clock_error.load(Ordering::SeqCst);
+        Timestamp::from_unix(self.now().as_unix().saturating_add_signed(error))
     }
 
     /// Lets time pass.
@@ -296,7 +325,7 @@ impl Site {
             .extensions_mut()
             .insert(RequestContext { request_id: request_id.clone(), domain_name: None });
         let path = request.uri().path().to_owned();
-        let answer = Answer::new(request_id, self.answer(request, self.now()).await);
+        let answer = Answer::new(request_id, self.answer(request, self.functions_now()).await);
         self.check_headers(&path, &answer);
         check_error(&path, &answer);
         check_cookies(&answer);

@@ -71,6 +71,11 @@ impl Visitor {
         visitor
     }
 
+    /// The same browser, which is answered by `site` from now on.
+    pub fn served_by(self, site: &Site) -> Self {
+        Self { site: site.clone(), ..self }
+    }
+
     /// Types an address.
     pub async fn open(&mut self, path: &str) -> Answer {
         self.send(Method::GET, path, Sending::NAVIGATION, &[]).await
@@ -114,7 +119,7 @@ impl Visitor {
     ) -> Answer {
         let request = self.request(&method, path, sending, headers);
         let answer = self.site.handle(request).await;
-        self.keep(&answer);
+        self.hear(&answer);
         answer
     }
 
@@ -212,7 +217,9 @@ impl Visitor {
         live.map(|(name, kept)| format!("{name}={}", kept.value)).collect::<Vec<_>>().join("; ")
     }
 
-    fn keep(&mut self, answer: &Answer) {
+    /// Keeps the cookies that an answer sets, and drops those that it clears. What a clone of this
+    /// browser was answered, another tab of it was.
+    pub fn hear(&mut self, answer: &Answer) {
         for cookie in answer.cookies() {
             let max_age = cookie.max_age().unwrap().whole_seconds();
             if let Ok(max_age @ 1..) = u64::try_from(max_age) {

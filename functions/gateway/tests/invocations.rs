@@ -11,7 +11,7 @@ use bytes::Bytes;
 use lambda_runtime::{Context, LambdaEvent, Service};
 use serde_json::{Value, json, value::RawValue};
 use shared::{
-    captured_log::CapturedLog,
+    captured_log::{CapturedLog, hear},
     clock::{Clock, Timestamp},
     request::{Request, RequestContext, Response},
 };
@@ -73,7 +73,7 @@ async fn never(_: Request, _: Timestamp) -> Response {
 fn capture(debug: bool) -> (CapturedLog, tracing::subscriber::DefaultGuard) {
     let log = CapturedLog::default();
     let subscriber = gateway::logging::subscriber(debug, "invocations::main", log.writer());
-    (log, tracing::subscriber::set_default(subscriber))
+    (log, hear(subscriber))
 }
 
 const AMPLE: Duration = Duration::from_secs(10);

@@ -73,20 +73,23 @@ pub enum RefreshError {
 impl RefreshError {
     /// Whether the session may go on all the same, and a later refresh may succeed.
     pub(crate) const fn may_pass(&self) -> bool {
-        matches!(
-            self,
-            Self::ApiKey(VerifyError::Keys(_))
-                | Self::IdToken(VerifyError::Keys(_))
-                | Self::NoApiKey
-        )
+        match self {
+            Self::ApiKey(error) | Self::IdToken(error) => match error {
+                VerifyError::Keys(_) => true,
+                VerifyError::Token(error) => is_early(error),
+            },
+            Self::NoApiKey => true,
+            _ => false,
+        }
     }
 
     /// Whether the browser's cookie opens nothing any more.
     pub(crate) const fn leaves_no_session(&self) -> bool {
         match self {
-            Self::ApiKey(VerifyError::Token(_))
-            | Self::EndedMeanwhile
-            | Self::IdToken(VerifyError::Token(_))
+            Self::ApiKey(VerifyError::Token(error)) | Self::IdToken(VerifyError::Token(error)) => {
+                !is_early(error)
+            }
+            Self::EndedMeanwhile
             | Self::InvalidGrant(_)
             | Self::NotStored(_)
             | Self::OtherSubject
@@ -119,7 +122,10 @@ impl Failure for RefreshError {
             Self::Redeem(RedeemError::Unavailable { retry_after, .. }) => {
                 Public::provider_unavailable_for(*retry_after)
             }
-            Self::Redeem(_) | Self::NoApiKey => Public::new(
+            Self::Redeem(_)
+            | Self::NoApiKey
+            | Self::ApiKey(VerifyError::Token(_))
+            | Self::IdToken(VerifyError::Token(_)) => Public::new(
                 StatusCode::BAD_GATEWAY,
                 "identity_provider_answer",
                 "There is no new key",
@@ -153,10 +159,21 @@ impl Failure for RefreshError {
             Self::ApiKey(VerifyError::Token(TokenError::Opaque | TokenError::Encrypted)) => {
                 TokenError::Opaque.hint()
             }
+            Self::ApiKey(VerifyError::Token(error)) | Self::IdToken(VerifyError::Token(error))
+                if is_early(error) =>
+            {
+                Some("this function's clock is behind the provider's")
+            }
             Self::InvalidGrant(_) => Some(
                 "it was revoked, has expired, or was presented twice: a rotation overlap at the provider forgives an answer that was lost",
             ),
             _ => None,
         }
     }
+}
+
+/// Whether a token's time has not come. It has just been issued, so one of the clocks is wrong: that
+/// says nothing about whose the token is, and ends nobody's session.
+const fn is_early(error: &TokenError) -> bool {
+    matches!(error, TokenError::IssuedInFuture | TokenError::NotYetValid)
 }

@@ -8,7 +8,7 @@ use shared::{
     provider::{self, RedeemError, RefreshResponse, RefreshTokenGrant},
     secret::{SecretText, SessionSecret},
     session::{HeldLease, Renewable, Session, SessionContents},
-    store::RenewError,
+    store::{RenewError, StoreError},
 };
 
 use crate::{
@@ -75,6 +75,10 @@ impl Refresh {
             Err(RenewError::PointerExists) => {
                 let error = RefreshError::TokenOfAnotherSession;
                 self.go_on(error, held, secret, &next, client, time).await
+            }
+            // No room for another pointer; the session's own row takes none.
+            Err(RenewError::Store(full @ StoreError::Full)) => {
+                self.go_on(full.into(), held, secret, &next, client, time).await
             }
             Err(refused) => self.not_written(refused, secret, &next, client, time).await,
         }

@@ -10,9 +10,10 @@ use axum::{
 use http::StatusCode;
 use serde_json::{Value, json};
 use shared::{jwt::testing::TEST_KEY, random::Random};
-use tokio::{sync::Notify, time::sleep};
+use tokio::time::sleep;
 
 use super::{CLIENT_ID, CLIENT_SECRET, Grant, MisbehavingProvider, TOO_LONG, at_hash, change};
+use crate::gate::Gate;
 
 /// What it knows of refresh tokens, and how it treats them.
 #[derive(Debug)]
@@ -38,25 +39,6 @@ pub enum Revocation {
     Fails(u16),
     /// It takes longer than anybody waits.
     Silent,
-}
-
-/// What holds a refresh up until it is opened.
-#[derive(Debug, Default)]
-pub struct Gate {
-    arrived: Notify,
-    opened: Notify,
-}
-
-impl Gate {
-    /// Waits until a refresh has come to it.
-    pub async fn arrival(&self) {
-        self.arrived.notified().await;
-    }
-
-    /// Lets one through.
-    pub fn open(&self) {
-        self.opened.notify_one();
-    }
 }
 
 impl Default for Refreshing {
@@ -198,8 +180,7 @@ pub(super) async fn exchange(
     let Some((family, grant)) = rotated else { return refused("invalid_grant") };
     let gate = provider.state().refreshing.gate.clone();
     if let Some(gate) = gate {
-        gate.arrived.notify_one();
-        gate.opened.notified().await;
+        gate.pass().await;
     }
     let mut response = provider.refreshed_tokens(&grant);
     let state = &mut provider.state();

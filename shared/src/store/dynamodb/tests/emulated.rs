@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use super::*;
 use crate::{
-    captured_log::CapturedLog,
+    captured_log::{CapturedLog, hear},
     session::{Ending, SessionContents, SessionLimits, Sessions},
     store::{
         Owner,
@@ -134,7 +134,7 @@ async fn r097_a_row_that_cannot_be_read_is_logged_once() {
     change(&database, "one", |item| item["sealed"] = json!({ "S": "not binary" }));
     let log = CapturedLog::default();
     let subscriber = tracing_subscriber::fmt().json().with_writer(log.writer()).finish();
-    let guard = tracing::subscriber::set_default(subscriber);
+    let guard = hear(subscriber);
     assert_eq!(store.session(Digest::of("one"), NOW).await.unwrap(), None);
     drop(guard);
     let [line] = <[Value; 1]>::try_from(log.lines()).unwrap();

@@ -1,0 +1,193 @@
+//! A line to a server on loopback that fails on command: it is cut, or nothing gets through.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use bytes::BytesMut;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, copy},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::watch::Sender,
+};
+
+/// What becomes of what is sent along a line.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Condition {
+    /// It arrives.
+    Works,
+    /// Nothing arrives, and nobody is told. What was sent meanwhile is lost once its sender gives up,
+    /// and arrives late if the line works before that.
+    Stalls,
+    /// Every connection is closed.
+    Cut,
+}
+
+/// A line. It ends with the runtime of the test that laid it.
+#[derive(Clone, Debug)]
+pub struct Line {
+    address: SocketAddr,
+    condition: Sender<Condition>,
+    held_up: Arc<AtomicUsize>,
+}
+
+impl Line {
+    /// Lays a line to `server`, which works.
+    pub async fn to(server: SocketAddr) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback has a free port");
+        let address = listener.local_addr().expect("it is bound");
+        let line =
+            Self { address, condition: Sender::new(Condition::Works), held_up: Arc::default() };
+        let laid = line.clone();
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let line = laid.clone();
+                tokio::spawn(async move { line.carry(client, server).await });
+            }
+        });
+        line
+    }
+
+    /// Where it begins.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// It is in this condition from now on.
+    pub fn set(&self, condition: Condition) {
+        self.condition.send_replace(condition);
+    }
+
+    /// How often something was sent that did not arrive at once.
+    #[must_use]
+    pub fn held_up(&self) -> usize {
+        self.held_up.load(Ordering::SeqCst)
+    }
+
+    /// Carries bytes both ways until one side has had enough, or the line is cut.
+    async fn carry(&self, client: TcpStream, server: SocketAddr) -> io::Result<()> {
+        let server = TcpStream::connect(server).await?;
+        let (from_client, mut to_client) = client.into_split();
+        let (mut from_server, to_server) = server.into_split();
+        tokio::select! {
+            ended = self.forward(from_client, to_server) => ended,
+            ended = copy(&mut from_server, &mut to_client) => ended.map(drop),
+            () = self.becomes(Condition::Cut) => Ok(()),
+        }
+    }
+
+    async fn forward(
+        &self,
+        mut client: OwnedReadHalf,
+        mut server: OwnedWriteHalf,
+    ) -> io::Result<()> {
+        let mut bytes = BytesMut::new();
+        loop {
+            tokio::select! {
+                length = client.read_buf(&mut bytes) => {
+                    if length? == 0 {
+                        return Ok(());
+                    }
+                    if *self.condition.borrow() == Condition::Stalls {
+                        self.held_up.fetch_add(1, Ordering::SeqCst);
+                    }
+                }
+                () = self.becomes(Condition::Works), if !bytes.is_empty() => {
+                    server.write_all_buf(&mut bytes).await?;
+                }
+            }
+        }
+    }
+
+    async fn becomes(&self, expected: Condition) {
+        let mut condition = self.condition.subscribe();
+        // An error says that nobody can change it any more, and this line is one who can.
+        let _ = condition.wait_for(|condition| *condition == expected).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::{sleep, timeout};
+
+    use super::*;
+
+    const MOMENT: Duration = Duration::from_millis(200);
+
+    /// A server that sends everything back, behind a line.
+    async fn echo() -> Line {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let server = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let (mut from, mut to) = client.split();
+                    copy(&mut from, &mut to).await
+                });
+            }
+        });
+        Line::to(server).await
+    }
+
+    async fn say(client: &mut TcpStream, word: &str) -> io::Result<String> {
+        client.write_all(word.as_bytes()).await?;
+        hear(client).await
+    }
+
+    async fn hear(client: &mut TcpStream) -> io::Result<String> {
+        let mut bytes = [0; 64];
+        let length = client.read(&mut bytes).await?;
+        Ok(String::from_utf8_lossy(&bytes[..length]).into_owned())
+    }
+
+    #[tokio::test]
+    async fn what_is_sent_arrives_and_what_is_held_up_arrives_late() {
+        let line = echo().await;
+        let mut client = TcpStream::connect(line.address()).await.unwrap();
+        assert_eq!(say(&mut client, "one").await.unwrap(), "one");
+        line.set(Condition::Stalls);
+        assert!(timeout(MOMENT, say(&mut client, "two")).await.is_err());
+        assert_eq!(line.held_up(), 1);
+        line.set(Condition::Works);
+        assert_eq!(hear(&mut client).await.unwrap(), "two");
+    }
+
+    #[tokio::test]
+    async fn what_its_sender_gave_up_is_lost() {
+        let line = echo().await;
+        line.set(Condition::Stalls);
+        let mut client = TcpStream::connect(line.address()).await.unwrap();
+        client.write_all(b"one").await.unwrap();
+        sleep(MOMENT).await;
+        drop(client);
+        sleep(MOMENT).await;
+        line.set(Condition::Works);
+        let mut client = TcpStream::connect(line.address()).await.unwrap();
+        assert_eq!(say(&mut client, "two").await.unwrap(), "two");
+    }
+
+    #[tokio::test]
+    async fn a_line_that_is_cut_carries_nothing_until_it_is_mended() {
+        let line = echo().await;
+        let mut client = TcpStream::connect(line.address()).await.unwrap();
+        assert_eq!(say(&mut client, "one").await.unwrap(), "one");
+        line.set(Condition::Cut);
+        assert_eq!(hear(&mut client).await.unwrap_or_default(), "");
+        let mut client = TcpStream::connect(line.address()).await.unwrap();
+        assert_eq!(say(&mut client, "two").await.unwrap_or_default(), "");
+        line.set(Condition::Works);
+        let mut client = TcpStream::connect(line.address()).await.unwrap();
+        assert_eq!(say(&mut client, "three").await.unwrap(), "three");
+    }
+}

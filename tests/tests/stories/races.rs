@@ -1,0 +1,301 @@
+//! What happens at once: a logout against requests under way, two logins in one browser.
+
+use std::time::Instant;
+
+use http::Method;
+use serde_json::json;
+use tests::{
+    answer::Answer,
+    misbehaving_provider::{ADA, GRACE},
+    site::Site,
+    visitor::{LOGIN, SESSION, Visitor},
+};
+use tokio::{sync::watch, task::JoinSet};
+
+const HOUR: u64 = 3_600;
+
+/// Ten requests with the cookie and ten with the token, under way.
+fn twenty_requests(site: &Site, visitor: &Visitor, token: &str) -> JoinSet<Answer> {
+    let mut requests = JoinSet::new();
+    for _ in 0..10 {
+        let mut visitor = visitor.clone();
+        requests.spawn(async move { visitor.fetch("/protected").await });
+        let (site, token) = (site.clone(), token.to_owned());
+        requests.spawn(async move { site.call_api(&token).await });
+    }
+    requests
+}
+
+/// Whoever asks now is told that the session has ended, whichever credential it shows.
+async fn assert_is_over(site: &Site, visitor: &Visitor, token: &str) {
+    visitor.clone().fetch("/protected").await.is_json(401, "session_ended");
+    site.call_api(token).await.is_json(401, "session_ended");
+    assert_eq!(site.live_sessions().await, 0);
+}
+
+/// R94, R106: the row was read before the logout, and the answer comes after it.
+#[tokio::test]
+async fn r106_a_request_under_way_at_a_logout_is_answered_and_the_next_one_is_refused() {
+    // Two hours after the login each of them wants to note that the session is used.
+    for (unused, status) in [(0, 200), (2 * HOUR, 401)] {
+        let site = Site::start().await;
+        let mut leaving = Visitor::logged_in(&site, ADA).await;
+        let token = leaving.api_key().await;
+        let visitor = leaving.clone();
+        site.pass(unused);
+        let gate = site.store().hold("session");
+        let requests = twenty_requests(&site, &visitor, &token);
+        gate.arrivals(20).await;
+        site.store().let_pass();
+
+        leaving.submit("/logout").await.location();
+        assert_is_over(&site, &visitor, &token).await;
+        gate.open();
+        for answer in requests.join_all().await {
+            assert_eq!(answer.status(), status, "{answer:?}");
+            if status == 401 {
+                answer.is_json(401, "session_ended");
+            } else {
+                assert_eq!(answer.json()["sub"], ADA.subject);
+            }
+        }
+        assert_is_over(&site, &visitor, &token).await;
+    }
+}
+
+/// R94: the note that the session is used was written before the logout, and is told of after it.
+#[tokio::test]
+async fn r094_a_slide_under_way_at_a_logout_brings_nothing_back() {
+    let site = Site::start().await;
+    let mut leaving = Visitor::logged_in(&site, ADA).await;
+    let token = leaving.api_key().await;
+    let visitor = leaving.clone();
+    site.pass(2 * HOUR);
+    let reads = site.store().hold("session");
+    let requests = twenty_requests(&site, &visitor, &token);
+    reads.arrivals(20).await;
+    let slides = site.store().hold("slide");
+    reads.open();
+    slides.arrivals(20).await;
+    site.store().let_pass();
+
+    leaving.submit("/logout").await.location();
+    assert_is_over(&site, &visitor, &token).await;
+    slides.open();
+    for answer in requests.join_all().await {
+        assert_eq!(answer.json()["sub"], ADA.subject, "{answer:?}");
+    }
+    assert_is_over(&site, &visitor, &token).await;
+}
+
+/// R106: nobody holds anybody up; many threads ask as fast as they can, and somebody logs out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn r106_among_many_threads_no_request_that_begins_after_a_logout_is_let_in() {
+    for _ in 0..5 {
+        let site = Site::start().await;
+        let mut leaving = Visitor::logged_in(&site, ADA).await;
+        let token = leaving.api_key().await;
+        // Each slide that is due is one more that could bring the session back.
+        site.pass(2 * HOUR);
+        let answered = watch::Sender::new(0_usize);
+        let (end, ended) = watch::channel(false);
+        let mut askers = JoinSet::new();
+        for number in 0..8 {
+            let (site, mut visitor) = (site.clone(), leaving.clone());
+            let (token, answered, ended) = (token.clone(), answered.clone(), ended.clone());
+            askers.spawn(async move {
+                let mut answers = Vec::new();
+                while !*ended.borrow() {
+                    let began = Instant::now();
+                    let answer = match number % 2 {
+                        0 => visitor.fetch("/protected").await,
+                        _ => site.call_api(&token).await,
+                    };
+                    answers.push((began, answer));
+                    answered.send_modify(|count| *count += 1);
+                    // With a store in memory nothing else lets others have a turn.
+                    tokio::task::yield_now().await;
+                }
+                answers
+            });
+        }
+        let more_answers = async |count| {
+            let enough = *answered.borrow() + count;
+            answered.subscribe().wait_for(|answered| *answered >= enough).await.map(drop)
+        };
+        more_answers(40).await.unwrap();
+        leaving.submit("/logout").await.location();
+        let logged_out = Instant::now();
+        more_answers(40).await.unwrap();
+        end.send_replace(true);
+
+        let answers: Vec<_> = askers.join_all().await.into_iter().flatten().collect();
+        for (began, answer) in &answers {
+            match answer.status() {
+                200 => assert!(*began < logged_out, "{answer:?}"),
+                _ => drop(answer.is_json(401, "session_ended")),
+            }
+        }
+        let let_in = answers.iter().filter(|(_, answer)| answer.status() == 200).count();
+        assert!(let_in > 0 && let_in < answers.len(), "{let_in} of {}", answers.len());
+        assert_eq!(site.live_sessions().await, 0);
+    }
+}
+
+/// R16: each with its own cookie, and neither takes the other's away. Neither knows of the other's
+/// session, so the browser keeps the one that it heard of last; the other one is nobody's, and ends
+/// unused or with the user's other sessions.
+#[tokio::test]
+async fn r016_two_tabs_that_finish_at_once_both_finish_and_the_browser_has_one_session() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::new(&site);
+    let mut tabs = Vec::new();
+    for tab in ["/tab-0", "/tab-1"] {
+        let before = visitor.login_cookies();
+        let request = visitor.start(&format!("/login?return_to={tab}")).await;
+        let mut cookies = visitor.login_cookies();
+        cookies.retain(|cookie| !before.contains(cookie));
+        let back = site.provider().log_in(&request, ADA);
+        tabs.push((tab, cookies, back));
+    }
+    assert_eq!(visitor.login_cookies().len(), 2);
+
+    let gate = site.store().hold("claim");
+    let mut arrivals = JoinSet::new();
+    for (tab, cookies, back) in tabs {
+        let mut visitor = visitor.clone();
+        arrivals.spawn(async move {
+            let answer = visitor.arrive(&back).await;
+            assert_eq!(answer.location(), tab);
+            assert_eq!(answer.cookies_cleared(), cookies, "it clears its own login cookie");
+            assert_eq!(answer.cookies_set(), [SESSION]);
+            answer
+        });
+    }
+    gate.arrivals(2).await;
+    gate.open();
+    let answers = arrivals.join_all().await;
+    let sessions: Vec<_> = answers.iter().map(session_in).collect();
+    assert_ne!(sessions[0], sessions[1]);
+    assert_eq!(site.provider().token_requests(), 2);
+    assert_eq!(site.live_sessions().await, 2);
+
+    // The browser heard both, in this order.
+    answers.iter().for_each(|answer| visitor.hear(answer));
+    assert_eq!(visitor.session(), Some(sessions[1].as_str()));
+    assert_eq!(visitor.login_cookies(), [""; 0], "no login is under way any more");
+    assert_eq!(visitor.fetch("/protected").await.json()["sub"], ADA.subject);
+    visitor.submit("/logout?everywhere=true").await.location();
+    assert_eq!(site.live_sessions().await, 0);
+}
+
+/// R16, R36: a second person logs in in the same browser meanwhile; nobody becomes the other.
+#[tokio::test]
+async fn r016_r036_two_people_in_two_tabs_are_not_mixed_up() {
+    for order in [[0, 1], [1, 0]] {
+        let site = Site::start().await;
+        let mut visitor = Visitor::new(&site);
+        let people = [ADA, GRACE];
+        let mut backs = Vec::new();
+        for person in people {
+            let request = visitor.start("/login").await;
+            backs.push(site.provider().log_in(&request, person));
+        }
+        let mut sessions = Vec::new();
+        for tab in order {
+            visitor.arrive(&backs[tab]).await.location();
+            assert_eq!(visitor.fetch("/protected").await.json()["sub"], people[tab].subject);
+            sessions.push(visitor.session().unwrap().to_owned());
+        }
+        // The first one's session ended when the second one logged in.
+        let mut thief = Visitor::new(&site);
+        thief.plant(SESSION, &sessions[0]);
+        thief.fetch("/protected").await.is_json(401, "session_ended");
+        assert_eq!(site.live_sessions().await, 1);
+    }
+}
+
+/// R17, R18: twenty at once, of which the first is held up after it has claimed the state: nobody else
+/// gets anywhere meanwhile, and it finishes.
+#[tokio::test]
+async fn r018_whoever_claims_the_state_first_finishes_however_long_that_takes() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::new(&site);
+    let request = visitor.start("/login").await;
+    let back = site.provider().log_in(&request, ADA);
+    let gate = site.store().hold("claim");
+    let mut first = visitor.clone();
+    let arriving = back.clone();
+    let first = tokio::spawn(async move { first.arrive(&arriving).await });
+    gate.arrival().await;
+    site.store().let_pass();
+    let mut others = JoinSet::new();
+    for _ in 0..19 {
+        let (mut visitor, back) = (visitor.clone(), back.clone());
+        others.spawn(async move { visitor.arrive(&back).await });
+    }
+    for answer in others.join_all().await {
+        answer.is_a_refusal(400, "This login can't be finished").offers("Start again", "/");
+        assert!(answer.cookies_cleared().iter().all(|name| name.starts_with(LOGIN)));
+    }
+    assert_eq!((site.provider().token_requests(), site.store().sessions_created()), (0, 0));
+    gate.open();
+    assert_eq!(first.await.unwrap().location(), "/");
+    assert_eq!((site.provider().token_requests(), site.store().sessions_created()), (1, 1));
+    assert_eq!(site.log().errors_of("login.replayed").len(), 19);
+}
+
+/// R105, R110: however many buttons are pressed at once.
+#[tokio::test]
+async fn r110_twenty_logouts_at_once_all_succeed() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let token = visitor.api_key().await;
+    let bearer = format!("Bearer {token}");
+    let gate = site.store().hold("session");
+    let mut logouts = JoinSet::new();
+    for _ in 0..10 {
+        let mut visitor = visitor.clone();
+        logouts.spawn(async move { visitor.submit("/logout").await });
+        let (site, bearer) = (site.clone(), bearer.clone());
+        logouts.spawn(async move {
+            site.send(Method::POST, "/logout", &[("authorization", &bearer)]).await
+        });
+    }
+    gate.arrivals(20).await;
+    gate.open();
+    for answer in logouts.join_all().await {
+        match answer.status() {
+            303 => assert_eq!(answer.cookies_cleared(), [SESSION]),
+            _ => drop(answer.is_json(200, "signed_out")),
+        }
+    }
+    assert_is_over(&site, &visitor, &token).await;
+}
+
+/// R94, R114: the provider ends the session while requests with it are under way.
+#[tokio::test]
+async fn r114_a_request_under_way_at_a_backchannel_logout_does_not_keep_the_session() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let token = visitor.api_key().await;
+    site.pass(2 * HOUR);
+    let gate = site.store().hold("session");
+    let requests = twenty_requests(&site, &visitor, &token);
+    gate.arrivals(20).await;
+    site.store().let_pass();
+    let logout_token = site.provider().logout_token(ADA, &json!({}));
+    assert_eq!(site.post_logout_token(&logout_token).await.status(), 200);
+    assert_is_over(&site, &visitor, &token).await;
+    gate.open();
+    for answer in requests.join_all().await {
+        answer.is_json(401, "session_ended");
+    }
+    assert_is_over(&site, &visitor, &token).await;
+}
+
+fn session_in(answer: &Answer) -> String {
+    let cookies = answer.cookies();
+    let session = cookies.iter().find(|cookie| cookie.name() == SESSION);
+    session.unwrap().value().to_owned()
+}
