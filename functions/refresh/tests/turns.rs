@@ -189,7 +189,7 @@ impl Story {
     async fn over(store: Arc<dyn SessionStore>, provider: Arc<Provider>) -> Self {
         let grant = RefreshGrant {
             refresh_token: "the first refresh token".to_owned().into(),
-            login: LoginClaims::of(&login_claims(&provider.issuer).await),
+            login: LoginClaims::of(login_claims(&provider.issuer).await.as_ref()),
             scope: None,
             granted: vec!["openid".to_owned(), "read".to_owned(), "write".to_owned()],
         };
