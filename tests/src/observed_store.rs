@@ -28,6 +28,7 @@ pub struct ObservedStore {
     calls: Mutex<Vec<&'static str>>,
     taken: AtomicUsize,
     is_down: AtomicBool,
+    documents_are_down: AtomicBool,
     index_is_down: AtomicBool,
     ends_before_slide: AtomicBool,
     gates: Mutex<BTreeMap<&'static str, Arc<Gate>>>,
@@ -54,6 +55,7 @@ impl ObservedStore {
             calls: Mutex::default(),
             taken: AtomicUsize::default(),
             is_down: AtomicBool::default(),
+            documents_are_down: AtomicBool::default(),
             index_is_down: AtomicBool::default(),
             ends_before_slide: AtomicBool::default(),
             gates: Mutex::default(),
@@ -90,6 +92,11 @@ impl ObservedStore {
     /// From now on it answers nothing, or answers again.
     pub fn set_down(&self, is_down: bool) {
         self.is_down.store(is_down, Ordering::SeqCst);
+    }
+
+    /// From now on it shares none of the provider's documents, or does again.
+    pub fn set_documents_down(&self, are_down: bool) {
+        self.documents_are_down.store(are_down, Ordering::SeqCst);
     }
 
     /// From now on it does not find the sessions of an owner, or finds them again.
@@ -207,6 +214,16 @@ impl ObservedStore {
             gate.pass().await;
         }
         answer
+    }
+
+    fn call_for_documents(&self, method: &'static str) -> Result<&dyn SessionStore, StoreError> {
+        let store = self.call(method)?;
+        if self.documents_are_down.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable(
+                "documents in arn:aws:dynamodb:secret-table".into(),
+            ));
+        }
+        Ok(store)
     }
 
     fn call(&self, method: &'static str) -> Result<&dyn SessionStore, StoreError> {
@@ -335,7 +352,7 @@ impl SessionStore for ObservedStore {
         now: Timestamp,
     ) -> Result<Found, StoreError> {
         let method = if pointer.is_some() { "documents with a pointer" } else { "documents" };
-        self.call(method)?.documents(keys, pointer, now).await
+        self.call_for_documents(method)?.documents(keys, pointer, now).await
     }
 
     async fn lease_document(
@@ -344,7 +361,7 @@ impl SessionStore for ObservedStore {
         until: Timestamp,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, StoreError> {
-        self.call("lease_document")?.lease_document(key, until, now).await
+        self.call_for_documents("lease_document")?.lease_document(key, until, now).await
     }
 
     async fn write_document(
@@ -352,7 +369,7 @@ impl SessionStore for ObservedStore {
         document: DocumentRow,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.call("write_document")?.write_document(document.clone(), now).await?;
+        self.call_for_documents("write_document")?.write_document(document.clone(), now).await?;
         self.written().documents.push(document);
         Ok(())
     }

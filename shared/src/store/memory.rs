@@ -56,9 +56,13 @@ impl MemoryStore {
         Self { rows: RwLock::default(), shards: Default::default(), capacity }
     }
 
-    /// The right to add a row.
+    fn rows(&self) -> RwLockWriteGuard<'_, Rows> {
+        self.rows.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The right to add a row that takes up room.
     fn write(&self, now: Timestamp) -> RwLockWriteGuard<'_, Rows> {
-        let mut rows = self.rows.write().unwrap_or_else(PoisonError::into_inner);
+        let mut rows = self.rows();
         let is_due = rows.next_sweep.is_none_or(|next_sweep| next_sweep <= now);
         if is_due || self.len(&rows) >= self.capacity {
             rows.drop_expired(now);
@@ -290,7 +294,7 @@ impl SessionStore for MemoryStore {
         until: Timestamp,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, StoreError> {
-        let mut rows = self.write(now);
+        let mut rows = self.rows();
         let held = rows.document_leases.get(&key).copied();
         let held = held.filter(|held| now < *held && *held <= now + CLOCK_TOLERANCE);
         if held.is_none() {
@@ -304,7 +308,7 @@ impl SessionStore for MemoryStore {
         document: DocumentRow,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let mut rows = self.write(now);
+        let mut rows = self.rows();
         let is_later = |there: &DocumentRow| {
             document.fetched_at < there.fetched_at && there.fetched_at <= now + CLOCK_TOLERANCE
         };

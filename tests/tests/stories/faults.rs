@@ -240,11 +240,12 @@ async fn r096_while_the_table_is_out_of_reach_or_silent_everybody_is_told_and_no
     }
 }
 
-/// In a process that knows nothing of the provider yet.
+/// In a process that knows nothing of the provider yet, and that nobody tells.
 async fn in_a_fresh_process() -> (Site, Everybody) {
     let site = Site::start_with(&[OFFLINE]).await;
     let everybody = Everybody::gather(&site).await;
     let fresh = site.another_process(&[OFFLINE]);
+    fresh.store().set_documents_down(true);
     let everybody = everybody.served_by(&fresh);
     (fresh, everybody)
 }
