@@ -29,6 +29,7 @@
 //! ```
 
 pub mod answer;
+pub mod authorizer;
 pub mod event;
 pub mod logging;
 pub mod refusal;
@@ -38,6 +39,7 @@ use std::{any, io, process::ExitCode};
 
 use shared::{clock::Clock, config::Settings, request::Function};
 
+pub use authorizer::Authorizer;
 pub use service::{DEADLINE_MARGIN, Gateway, service};
 
 /// What the Lambda runtime client cannot start without; it panics where one is missing.
@@ -57,6 +59,31 @@ where
     B: AsyncFnOnce(&mut Settings) -> Option<F>,
     F: Function,
 {
+    let function = match start(build).await {
+        Ok(function) => function,
+        Err(code) => return code,
+    };
+    let handler = |request, now| function.handle(request, now);
+    end(lambda_runtime::run(service(handler, Clock::system())).await)
+}
+
+/// The same for a function that API Gateway asks whether a request may go on to another one.
+pub async fn run_authorizer<B, A>(build: B) -> ExitCode
+where
+    B: AsyncFnOnce(&mut Settings) -> Option<A>,
+    A: Authorizer,
+{
+    let authorizer = match start(build).await {
+        Ok(authorizer) => authorizer,
+        Err(code) => return code,
+    };
+    end(lambda_runtime::run(authorizer::service(authorizer, Clock::system())).await)
+}
+
+async fn start<B, F>(build: B) -> Result<F, ExitCode>
+where
+    B: AsyncFnOnce(&mut Settings) -> Option<F>,
+{
     let mut settings = Settings::from_env();
     let debug_by_default = !settings.inside_lambda();
     let debug = settings.flag("DEBUG", debug_by_default).unwrap_or(debug_by_default);
@@ -66,18 +93,21 @@ where
     let runnable = RUNTIME_VARIABLES.iter().all(|name| settings.is_set(name));
     if let Err(error) = settings.finish() {
         eprintln!("{error}");
-        return ExitCode::FAILURE;
+        return Err(ExitCode::FAILURE);
     }
     let Some(function) = function else {
         eprintln!("the function could not be built, and no setting was named as the reason");
-        return ExitCode::FAILURE;
+        return Err(ExitCode::FAILURE);
     };
     if !runnable {
         eprintln!("this program serves Lambda; start it by `cargo lambda watch`");
-        return ExitCode::FAILURE;
+        return Err(ExitCode::FAILURE);
     }
-    let handler = |request, now| function.handle(request, now);
-    match lambda_runtime::run(service(handler, Clock::system())).await {
+    Ok(function)
+}
+
+fn end(outcome: Result<(), lambda_runtime::Error>) -> ExitCode {
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(event = "runtime.unreachable", %error, "the Lambda runtime cannot be reached");

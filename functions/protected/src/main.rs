@@ -3,14 +3,9 @@
 use std::process::ExitCode;
 
 use protected::Protected;
-use shared::{guard::GuardConfig, seams::Seams};
+use shared::guard::Guarded;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    gateway::run(async |settings| {
-        let (config, seams) =
-            (GuardConfig::from_settings(settings), Seams::from_settings(settings));
-        Some(Protected::new(config?, &seams?))
-    })
-    .await
+    gateway::run(async |settings| Guarded::from_settings(Protected, settings)).await
 }

@@ -1,0 +1,16 @@
+//! The authorizer's cold start.
+
+use std::process::ExitCode;
+
+use authorizer::{AuthorizerConfig, SessionAuthorizer};
+use shared::seams::Seams;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    gateway::run_authorizer(async |settings| {
+        let (config, seams) =
+            (AuthorizerConfig::from_settings(settings), Seams::from_settings(settings));
+        Some(SessionAuthorizer::new(config?, &seams?))
+    })
+    .await
+}
