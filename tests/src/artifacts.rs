@@ -32,7 +32,7 @@ impl Artifacts {
         match env::var_os(VARIABLE).filter(|folder| !folder.is_empty()) {
             Some(folder) => Self::built(&project().join(folder), functions),
             None => {
-                build(&functions.iter().map(|function| &*function.binary).collect::<Vec<_>>());
+                build(&programs(functions).map(|function| &*function.binary).collect::<Vec<_>>());
                 Self::Cargo(folder())
             }
         }
@@ -47,14 +47,14 @@ impl Artifacts {
     #[must_use]
     pub fn built(folder: &Path, functions: &[Function]) -> Self {
         let artifacts = Self::Built(folder.to_owned());
-        for function in functions {
+        for function in programs(functions) {
             let bootstrap = artifacts.bootstrap(function);
             assert!(bootstrap.is_file(), "{} is missing: run `sam build`", bootstrap.display());
         }
         artifacts
     }
 
-    /// The program of this function.
+    /// The program of this function, whose code does not stand in the template.
     #[must_use]
     pub fn bootstrap(&self, function: &Function) -> PathBuf {
         match self {
@@ -74,6 +74,11 @@ impl Artifacts {
         build(binaries);
         binaries.map(|binary| folder().join(binary))
     }
+}
+
+/// Those that have a program of their own.
+fn programs(functions: &[Function]) -> impl Iterator<Item = &Function> {
+    functions.iter().filter(|function| function.inline.is_none())
 }
 
 fn build(binaries: &[&str]) {

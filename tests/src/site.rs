@@ -11,13 +11,17 @@ use std::{
     time::Duration,
 };
 
+use authorizer::{AuthorizerConfig, SessionAuthorizer};
 use bytes::Bytes;
+use gateway::authorizer::{NoDecision, decide};
 use http::{Method, header};
+use lambda_runtime::Context;
 use local::{
     bundle::{Bundle, BundleConfig},
     identity_provider::{Handle, IdentityProvider as DevelopmentProvider, Options, Surroundings},
 };
 use secrecy::SecretString;
+use serde_json::Value;
 use shared::{
     clock::{Clock, Timestamp},
     config::Settings,
@@ -66,6 +70,7 @@ pub struct MovedClock(Arc<AtomicU64>);
 pub struct Site(Arc<Parts>);
 
 struct Parts {
+    authorizer: SessionAuthorizer,
     bundle: Bundle,
     clock: MovedClock,
     guard: Guard,
@@ -175,6 +180,7 @@ impl Site {
         }
         let config = BundleConfig::from_settings(&mut settings);
         let guard = GuardConfig::from_settings(&mut settings);
+        let authorizer = AuthorizerConfig::from_settings(&mut settings);
         settings.finish().unwrap();
         let issuer = Issuer::parse(issuer).unwrap();
         let store = Arc::new(ObservedStore::default());
@@ -186,6 +192,7 @@ impl Site {
             random: Random::system(),
         };
         Self(Arc::new(Parts {
+            authorizer: SessionAuthorizer::new(authorizer.unwrap(), &seams),
             bundle: Bundle::new(config.unwrap(), &seams),
             clock,
             guard: Guard::new(guard.unwrap(), &seams),
@@ -300,6 +307,15 @@ impl Site {
         let path = request.uri().path().to_owned();
         let answer = self.0.log.exchange(request, |request| self.0.bundle.handle(request, now));
         self.0.store.permissions().hold(&path, answer).await
+    }
+
+    /// What its authorizer decides about an event of API Gateway, with the rights that it has.
+    pub async fn decide(&self, event: &Value) -> Result<Value, NoDecision> {
+        let (event, clock) = (event.to_string(), self.0.clock.as_clock());
+        let (authorizer, context) = (&self.0.authorizer, Context::default());
+        let deciding = decide(authorizer, event.as_bytes(), &context, &clock);
+        let deciding = self.0.store.permissions().hold_as("authorizer", self.0.log.watch(deciding));
+        Ok(serde_json::to_value(deciding.await?).unwrap())
     }
 
     /// Which path is served by which binary.
