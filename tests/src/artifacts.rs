@@ -81,6 +81,29 @@ fn programs(functions: &[Function]) -> impl Iterator<Item = &Function> {
     functions.iter().filter(|function| function.inline.is_none())
 }
 
+/// Builds the binary `name` of the workspace in this folder, which is not the project's but uses its
+/// crates, for development and without a network. What both use is built once.
+///
+/// # Panics
+///
+/// When it cannot be built.
+#[must_use]
+pub fn build_elsewhere(workspace: &Path, name: &str) -> PathBuf {
+    let mut command = Command::new("cargo");
+    prepare(&mut command, &[]);
+    let target = crate::target();
+    command.current_dir(workspace).env("CARGO_TARGET_DIR", &target).args([
+        "build",
+        "--quiet",
+        "--offline",
+        "--bin",
+        name,
+    ]);
+    let output = command.output().expect("cargo can be run");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    target.join("debug").join(name)
+}
+
 fn build(binaries: &[&str]) {
     let cargo = |arguments: &[&str]| {
         let mut command = Command::new("cargo");

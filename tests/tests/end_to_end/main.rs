@@ -8,4 +8,5 @@ mod chromium;
 mod deployed;
 mod machinery;
 mod operator;
+mod own_function;
 mod processes;
