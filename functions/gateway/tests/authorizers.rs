@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use gateway::authorizer::{Authorizer, Call, CallError, NoDecision, Route, decide};
 use http::{Method, StatusCode};
 use lambda_runtime::{Context, Diagnostic};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use shared::{
     captured_log::CapturedLog,
@@ -363,6 +364,50 @@ async fn r152_a_policy_is_about_the_one_method_that_was_asked_about() {
     let decision = asked(&YES(), &event).await.unwrap();
     assert_eq!(decision["policyDocument"]["Statement"][0]["Effect"], "Allow");
     assert_eq!(decision["policyDocument"]["Statement"][0]["Resource"], stage);
+}
+
+proptest! {
+    /// Whatever stands in a path: a policy that allows is about the very ARN, and has nothing in it that
+    /// stands for something else.
+    #[test]
+    fn r152_no_text_in_a_path_makes_a_policy_wider(path in "[a-z/*?${}]{0,12}|.{0,40}") {
+        let arn = format!("arn:aws:execute-api:us-east-1:123456789012:s4x3opwd6i/test/GET/{path}");
+        let event = with(VERSION_1, &[("/methodArn", json!(arn))]);
+        let decision = read(&event).unwrap().form.allow(&ada());
+        let is_literal = !path.contains(['*', '?']) && !path.contains("${");
+        prop_assert_eq!(decision.allows(), is_literal);
+        let decision = serde_json::to_value(decision).unwrap();
+        let resource = decision["policyDocument"]["Statement"][0]["Resource"].as_str().unwrap();
+        let written = resource.replace("${*}", "*").replace("${?}", "?").replace("${$}", "$");
+        prop_assert!(!is_literal || resource == arn);
+        prop_assert!(is_literal || written.len() == arn.len(), "{}", resource);
+    }
+
+    #[test]
+    fn r180_any_text_anywhere_in_an_event_of_an_authorizer_is_read_or_refused(
+        path in ".*",
+        resource in ".*",
+        method in ".{0,8}",
+        headers in prop::collection::hash_map(".*", prop::collection::vec(".*", 0..3), 0..8),
+        parameters in prop::collection::hash_map(".*", ".*", 0..4),
+        token in ".*",
+    ) {
+        let event = with(VERSION_1, &[
+            ("/path", json!(path)),
+            ("/resource", json!(resource)),
+            ("/requestContext/resourcePath", json!(resource)),
+            ("/multiValueHeaders", json!(headers)),
+            ("/multiValueQueryStringParameters", Value::Null),
+            ("/queryStringParameters", json!(parameters)),
+        ]);
+        let call = read(&event).unwrap();
+        prop_assert_eq!(call.route.resource, Some(resource));
+        prop_assert!(call.request.uri().path().starts_with('/'));
+        let other = with(VERSION_1, &[("/httpMethod", json!(method))]);
+        prop_assert!(read(&other).is_ok() == (method == "GET"));
+        let call = read(&with(TOKEN, &[("/authorizationToken", json!(token))])).unwrap();
+        prop_assert!(call.request.headers().len() <= 1);
+    }
 }
 
 /// Neither yes nor no: "no" would tell whoever asks that they are not logged in.

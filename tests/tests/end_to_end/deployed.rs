@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use http::{Method, Request, header::SET_COOKIE};
 use serde_json::{Value, json};
+use shared::jwt::testing::TEST_KEY;
 use tests::{
     browser::Browser,
     deployment::Deployment,
@@ -427,6 +428,19 @@ async fn inside_lambda_the_functions_start_and_need_nobody_for_what_needs_nobody
     );
     assert_eq!(hello(&deployment, &[]).await, (403, json!({ "message": "Forbidden" })));
     assert_eq!(deployment.secrets().reads(), 0);
+
+    // A token that only the provider's keys could tell from a good one: no decision.
+    let now = shared::clock::Clock::system().now().as_unix();
+    let token = TEST_KEY.sign(&json!({
+        "iss": "https://tenant.invalid/", "aud": "client", "sub": "auth0|ada", "nonce": "n",
+        "iat": now, "exp": now + 600,
+    }));
+    let bearer = format!("Bearer {token}");
+    let undecided = hello(&deployment, &[("authorization", &bearer)]).await;
+    assert_eq!(undecided, (500, json!({ "message": "Internal Server Error" })));
+    let log = deployment.lambda().output();
+    assert!(log.contains(r#""code":"identity_provider_unavailable""#), "{log}");
+    assert!(deployment.lambda().served("hello").is_empty());
 }
 
 /// The development provider lets everybody in as anybody.
