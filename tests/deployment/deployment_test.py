@@ -28,8 +28,9 @@ TEMPLATE = yaml_parse((PROJECT / "template.yaml").read_text())
 
 # The newest that provided.al2023 has.
 GLIBC_OF_LAMBDA = (2, 34)
-# What API Gateway waits for a function, in seconds.
+# What API Gateway waits for a function, in seconds, and for an authorizer.
 GATEWAY_PATIENCE = 30
+AUTHORIZER_PATIENCE = 10
 
 # A stack behind a proxy needs nothing of the API's for its outputs, and moto makes no API.
 PARAMETERS = {
@@ -55,6 +56,22 @@ def functions():
         for name, resource in TEMPLATE["Resources"].items()
         if resource["Type"] == "AWS::Serverless::Function"
     }
+
+
+def built_functions():
+    """Those that have a program: the code of the others stands in the template."""
+    return {
+        name: function
+        for name, function in functions().items()
+        if "InlineCode" not in function["Properties"]
+    }
+
+
+def readme_code(language, word):
+    """The one piece of code in README.md in this language in which this word stands."""
+    pieces = re.findall(rf"```{language}\n(.*?)```", (PROJECT / "README.md").read_text(), re.S)
+    (piece,) = [piece for piece in pieces if word in piece]
+    return piece
 
 
 class Moto:
@@ -98,7 +115,7 @@ class Moto:
 
 
 def setUpModule():
-    global MOTO, TRANSFORMED
+    global MOTO, TRANSFORMED, SNIPPET
     MOTO = Moto()
     unittest.addModuleCleanup(MOTO.end)
     MOTO.client("s3").create_bucket(
@@ -116,13 +133,25 @@ def setUpModule():
         yaml_parse(packaged.read_text()), {}, ManagedPolicyLoader(MOTO.client("iam"))
     )
     (PROJECT / ".aws-sam" / "transformed.json").write_text(json.dumps(TRANSFORMED, indent=2))
+    # What README.md has others paste into stacks of theirs.
+    snippet = yaml_parse(readme_code("yaml", "Ref AuthorizerArn"))
+    SNIPPET = transform(snippet, {}, ManagedPolicyLoader(MOTO.client("iam")))
+    (PROJECT / ".aws-sam" / "snippet.json").write_text(json.dumps(SNIPPET, indent=2))
+
+
+def authorizer_of(transformed, api):
+    """The one authorizer of this API, as API Gateway would import it."""
+    (scheme,) = transformed["Resources"][api]["Properties"]["Body"]["components"][
+        "securitySchemes"
+    ].values()
+    return scheme["x-amazon-apigateway-authorizer"]
 
 
 class Artifacts(unittest.TestCase):
     """What would be uploaded."""
 
     def test_each_function_has_its_program(self):
-        for name in functions():
+        for name in built_functions():
             program = BUILT / name / "bootstrap"
             self.assertTrue(os.access(program, os.X_OK), program)
             self.assertEqual([path.name for path in program.parent.iterdir()], ["bootstrap"])
@@ -132,20 +161,20 @@ class Artifacts(unittest.TestCase):
             self.assertEqual(int.from_bytes(head[18:20], "little"), 62, name)
 
     def test_they_start_on_the_glibc_of_lambda(self):
-        for name in functions():
+        for name in built_functions():
             versions = re.findall(rb"GLIBC_(\d+)\.(\d+)", (BUILT / name / "bootstrap").read_bytes())
             newest = max((int(major), int(minor)) for major, minor in versions)
             self.assertLessEqual(newest, GLIBC_OF_LAMBDA, name)
 
     def test_each_is_built_from_its_own_package(self):
         """From the workspace's root Cargo would build in the features that the tests need."""
-        for name, function in functions().items():
+        for name, function in built_functions().items():
             binary = function["Metadata"]["BuildProperties"]["Binary"]
             manifest = PROJECT / function["Properties"]["CodeUri"] / "Cargo.toml"
             self.assertEqual(tomllib.loads(manifest.read_text())["package"]["name"], binary, name)
 
     def test_they_are_small(self):
-        for name in functions():
+        for name in built_functions():
             archive = io.BytesIO()
             with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
                 file.write(BUILT / name / "bootstrap", "bootstrap")
@@ -158,10 +187,11 @@ class Template(unittest.TestCase):
     """What CloudFormation would be given."""
 
     def test_the_transformed_template_has_no_fault(self):
-        lint = subprocess.run(
-            ["cfn-lint", PROJECT / ".aws-sam" / "transformed.json"], capture_output=True, text=True
-        )
-        self.assertEqual((lint.returncode, lint.stdout), (0, ""), lint.stderr)
+        for file in ["transformed.json", "snippet.json"]:
+            lint = subprocess.run(
+                ["cfn-lint", PROJECT / ".aws-sam" / file], capture_output=True, text=True
+            )
+            self.assertEqual((lint.returncode, lint.stdout), (0, ""), lint.stderr)
 
     def test_the_api_has_the_routes_of_local_runs(self):
         local = tomllib.loads((PROJECT / "CargoLambda.toml").read_text())
@@ -169,6 +199,10 @@ class Template(unittest.TestCase):
         paths = TRANSFORMED["Resources"]["HttpApi"]["Properties"]["Body"]["paths"]
         routed = {}
         for path, methods in paths.items():
+            if path == "/api/hello":
+                # It has no counterpart in local runs, where nothing asks an authorizer.
+                self.assertEqual(list(methods), ["get"])
+                continue
             self.assertEqual(list(methods), ["x-amazon-apigateway-any-method"], path)
             method = methods["x-amazon-apigateway-any-method"]
             integration = method["x-amazon-apigateway-integration"]
@@ -186,8 +220,10 @@ class Template(unittest.TestCase):
                 properties = resource["Properties"]
                 self.assertEqual(properties["Principal"], "apigateway.amazonaws.com")
                 pattern = properties["SourceArn"]["Fn::Sub"][0]
-                (route,) = re.findall(r"\$\{__ApiId__\}/\$\{__Stage__\}(/.*)", pattern)
-                allowed.setdefault(properties["FunctionName"]["Ref"], set()).add(route)
+                (route,) = re.findall(r"\$\{__ApiId__\}(?:/\$\{__Stage__\})?(/.*)", pattern)
+                function = properties["FunctionName"]
+                function = function["Ref"] if "Ref" in function else function["Fn::GetAtt"][0]
+                allowed.setdefault(function, set()).add(route)
         self.assertEqual(
             allowed,
             {
@@ -197,18 +233,53 @@ class Template(unittest.TestCase):
                 "Protected": {"/*/protected"},
                 "Logout": {"/*/backchannel-logout", "/*/logout", "/*/signed-out"},
                 "Refresh": {"/*/refresh"},
+                # As an authorizer alone: no route leads to it.
+                "Authorizer": {"/authorizers/*"},
+                "Hello": {"/*GET/api/hello"},
             },
         )
 
     def test_the_api_leaves_preflights_and_authorization_to_the_functions(self):
-        body = json.dumps(TRANSFORMED["Resources"]["HttpApi"])
-        for word in ["x-amazon-apigateway-cors", "CorsConfiguration", "security", "authorizer"]:
-            self.assertNotIn(word, body)
+        body = TRANSFORMED["Resources"]["HttpApi"]["Properties"]["Body"]
+        for word in ["x-amazon-apigateway-cors", "CorsConfiguration"]:
+            self.assertNotIn(word, json.dumps(body))
+        # All but the one that has no code for it. No default stands before the login.
+        secured = {
+            path: method["security"]
+            for path, methods in body["paths"].items()
+            for method in methods.values()
+            if "security" in method
+        }
+        self.assertEqual(secured, {"/api/hello": [{"SessionAuthorizer": []}]})
+        self.assertNotIn("security", body)
+
+    def test_r152_no_decision_of_an_authorizer_is_kept(self):
+        for transformed, api in [(TRANSFORMED, "HttpApi"), (SNIPPET, "Api")]:
+            authorizer = authorizer_of(transformed, api)
+            self.assertEqual(authorizer["authorizerResultTtlInSeconds"], 0)
+            # With one it could be kept, and a request without it would be refused unasked.
+            self.assertEqual(authorizer["identitySource"], [])
+            self.assertEqual(authorizer["authorizerPayloadFormatVersion"], "2.0")
+            self.assertIs(authorizer["enableSimpleResponses"], True)
+
+    def test_the_authorizer_of_another_stack_may_be_asked_by_its_api_alone(self):
+        (permission,) = [
+            resource["Properties"]
+            for resource in SNIPPET["Resources"].values()
+            if resource["Type"] == "AWS::Lambda::Permission"
+        ]
+        self.assertEqual(permission["FunctionName"], {"Ref": "AuthorizerArn"})
+        self.assertEqual(permission["Principal"], "apigateway.amazonaws.com")
+        pattern, names = permission["SourceArn"]["Fn::Sub"]
+        self.assertTrue(pattern.endswith(":${__ApiId__}/authorizers/*"), pattern)
+        self.assertEqual(names, {"__ApiId__": {"Ref": "Api"}})
+        self.assertIn("AuthorizerArn", TEMPLATE["Outputs"])
 
     def test_a_function_answers_before_the_gateway_gives_up(self):
         for name in functions():
             timeout = TRANSFORMED["Resources"][name]["Properties"]["Timeout"]
-            self.assertLess(timeout, GATEWAY_PATIENCE - 1, name)
+            patience = AUTHORIZER_PATIENCE if name == "Authorizer" else GATEWAY_PATIENCE
+            self.assertLess(timeout, patience, name)
 
     def test_r173_the_access_log_holds_nothing_that_a_client_wrote(self):
         stage = TRANSFORMED["Resources"]["HttpApiApiGatewayDefaultStage"]["Properties"]
@@ -228,6 +299,7 @@ class Template(unittest.TestCase):
                 "$context.integration.integrationStatus",
                 "$context.integrationLatency",
                 "$context.error.responseType",
+                "$context.authorizer.error",
             },
         )
 
@@ -266,7 +338,7 @@ class Template(unittest.TestCase):
             "TOKEN_LIFETIME",
         }
         variables = set(TEMPLATE["Globals"]["Function"]["Environment"]["Variables"])
-        for function in functions().values():
+        for function in built_functions().values():
             variables |= set(function["Properties"]["Environment"]["Variables"])
         plain = {name.removesuffix("_ARN") for name in variables}
         self.assertEqual(plain, {name.removesuffix("_ARN") for name in settings - others})
@@ -420,6 +492,8 @@ class Deployment(unittest.TestCase):
                 (secret, "GetSecretValue"),
             },
             "Refresh": {*all_of_rows, documents, (secret, "GetSecretValue")},
+            "Authorizer": {(table, "GetItem"), (table, "UpdateItem"), documents},
+            "Hello": set(),
         }
         found = {}
         for name in functions():
@@ -449,13 +523,16 @@ class Deployment(unittest.TestCase):
         self.assertEqual(found, expected)
 
     def test_the_functions_are_what_was_built(self):
-        for name in functions():
+        for name in built_functions():
             function = self.lambda_of(name)
             self.assertEqual(function["Runtime"], "provided.al2023")
             self.assertEqual(function["Handler"], "bootstrap")
             self.assertEqual(function["Architectures"], ["x86_64"])
-            self.assertEqual((function["MemorySize"], function["Timeout"]), (512, 25))
+            timeout = 9 if name == "Authorizer" else 25
+            self.assertEqual((function["MemorySize"], function["Timeout"]), (512, timeout))
             self.assertGreater(function["CodeSize"], 1_000_000)
+        hello = self.lambda_of("Hello")
+        self.assertEqual((hello["Runtime"], hello["Handler"]), ("python3.13", "index.handler"))
 
     def test_logs_are_kept_for_a_while(self):
         groups = MOTO.client("logs").describe_log_groups()["logGroups"]

@@ -37,7 +37,7 @@ impl Artifacts {
         match env::var_os(VARIABLE).filter(|folder| !folder.is_empty()) {
             Some(folder) => Self::built(&project().join(folder), functions),
             None => {
-                build(&functions.iter().map(|function| &*function.binary).collect::<Vec<_>>());
+                build(&programs(functions).map(|function| &*function.binary).collect::<Vec<_>>());
                 Self::Cargo(folder())
             }
         }
@@ -52,14 +52,14 @@ impl Artifacts {
     #[must_use]
     pub fn built(folder: &Path, functions: &[Function]) -> Self {
         let artifacts = Self::Built(folder.to_owned());
-        for function in functions {
+        for function in programs(functions) {
             let bootstrap = artifacts.bootstrap(function);
             assert!(bootstrap.is_file(), "{} is missing: run `sam build`", bootstrap.display());
         }
         artifacts
     }
 
-    /// The program of this function.
+    /// The program of this function, whose code does not stand in the template.
     #[must_use]
     pub fn bootstrap(&self, function: &Function) -> PathBuf {
         match self {
@@ -79,6 +79,34 @@ impl Artifacts {
         build(binaries);
         binaries.map(|binary| folder().join(binary))
     }
+}
+
+/// Those that have a program of their own.
+fn programs(functions: &[Function]) -> impl Iterator<Item = &Function> {
+    functions.iter().filter(|function| function.inline.is_none())
+}
+
+/// Builds the binary `name` of the workspace in this folder, which is not the project's but uses its
+/// crates, for development and without a network. What both use is built once.
+///
+/// # Panics
+///
+/// When it cannot be built.
+#[must_use]
+pub fn build_elsewhere(workspace: &Path, name: &str) -> PathBuf {
+    let mut command = Command::new("cargo");
+    prepare(&mut command, &[]);
+    let target = crate::target();
+    command.current_dir(workspace).env("CARGO_TARGET_DIR", &target).args([
+        "build",
+        "--quiet",
+        "--offline",
+        "--bin",
+        name,
+    ]);
+    let output = command.output().expect("cargo can be run");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    target.join("debug").join(name)
 }
 
 /// Builds this binary with the feature `concurrent`, beside the one without it, and with the profile of

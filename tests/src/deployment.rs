@@ -1,6 +1,7 @@
 //! The bundle as `template.yaml` deploys it: the functions' own programs, each in processes of its
-//! own, behind an HTTP API with the template's routes, with their sessions in a DynamoDB table and
-//! their secrets in Secrets Manager.
+//! own, behind an HTTP API with the template's routes and authorizers, with their sessions in a DynamoDB
+//! table and their secrets in Secrets Manager. A function whose code stands in the template is run by
+//! this machine's Python.
 //!
 //! What is not AWS' own: the API ([`HttpApi`]), Lambda ([`Lambda`]), the table (an emulator),
 //! [`SecretsManager`], and the provider.
@@ -16,18 +17,21 @@
 //! # }
 //! ```
 
+use std::{collections::BTreeMap, os::unix::fs::symlink, path::PathBuf};
+
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::{
     artifacts::{self, Artifacts},
     backends::Backends,
     browser::Browser,
-    http_api::{HttpApi, ORIGIN, route::Route},
+    http_api::{HttpApi, ORIGIN, authorizer::Authorizer, route::Route},
     lambda::{self, Lambda, Surroundings},
     line::Line,
     secrets_manager::{CLIENT_SECRET_ARN, SECRET_KEY_ARN, SecretsManager},
     site::CLIENT_SECRET,
-    template::{Stack, Template},
+    template::{InlineCode, Stack, Template},
 };
 
 /// The deployed bundle. Everything ends when this is dropped.
@@ -38,6 +42,7 @@ pub struct Deployment {
     secrets: SecretsManager,
     artifacts: Artifacts,
     table: Table,
+    _inline: TempDir,
     _backends: Backends,
 }
 
@@ -118,7 +123,15 @@ impl Deployment {
             ("AWS_ENDPOINT_URL_DYNAMODB", table_endpoint.as_str()),
             ("AWS_ENDPOINT_URL_SECRETS_MANAGER", secrets.address()),
         ];
+        let inline = tempfile::tempdir().expect("a folder can be made");
         let mut functions = functions(&stack, &artifacts, surroundings, instances, &endpoints);
+        for function in &stack.functions() {
+            if let Some(code) = &function.inline {
+                let own = functions.iter_mut().find(|own| own.name == function.binary);
+                own.expect("it is one of them").bootstrap =
+                    interpreter(&inline, &function.binary, code);
+            }
+        }
         if let Some((name, concurrency)) = concurrent {
             let mut named = functions.iter_mut().filter(|function| function.name == name);
             let function = named.next().expect("it is deployed");
@@ -126,8 +139,9 @@ impl Deployment {
             function.concurrency = concurrency;
         }
         let lambda = Lambda::new(functions);
-        let api = HttpApi::start(routes(&stack), lambda.clone()).await;
-        Self { api, lambda, secrets, artifacts, table, _backends: backends }
+        let guarded = guarded(&stack);
+        let api = HttpApi::start_guarded(routes(&stack), guarded, lambda.clone()).await;
+        Self { api, lambda, secrets, artifacts, table, _inline: inline, _backends: backends }
     }
 
     /// The API in front of the functions.
@@ -209,6 +223,7 @@ fn functions(
     let functions = stack.functions().into_iter();
     functions
         .map(|function| lambda::Function {
+            // Of one whose code stands in the template it is made later.
             bootstrap: artifacts.bootstrap(&function),
             environment: function.environment.into_iter().chain(endpoints.clone()).collect(),
             name: function.binary,
@@ -217,6 +232,39 @@ fn functions(
             instances,
             concurrency: 1,
             surroundings,
+        })
+        .collect()
+}
+
+/// What runs `code`: the script `python`, which is the runtime, under the name of the handler and
+/// beside its module. A link, since a file that was just written may not be ready to be run.
+fn interpreter(folder: &TempDir, name: &str, code: &InlineCode) -> PathBuf {
+    assert!(code.runtime.starts_with("python3."), "{} cannot be run here", code.runtime);
+    let folder = folder.path().join(name);
+    std::fs::create_dir(&folder).expect("the folder is there");
+    let (module, _) = code.handler.split_once('.').expect("a module and a function");
+    std::fs::write(folder.join(format!("{module}.py")), &code.code).expect("it can be written");
+    let bootstrap = folder.join(&code.handler);
+    symlink(crate::project().join("tests/src/lambda/python"), &bootstrap).expect("it is there");
+    bootstrap
+}
+
+/// The authorizers, by the routes that they guard.
+fn guarded(stack: &Stack) -> BTreeMap<String, Authorizer> {
+    let (functions, authorizers) = (stack.functions(), stack.authorizers());
+    let binary_of = |id: &str| {
+        let function = functions.iter().find(|function| function.logical_id == id);
+        function.expect("an authorizer is a function").binary.clone()
+    };
+    let guarded = functions.iter().flat_map(|function| &function.guarded);
+    guarded
+        .map(|(route, name)| {
+            let authorizer = &authorizers[name];
+            // A cache is not imitated.
+            assert_eq!(authorizer.result_ttl, 0, "{name}");
+            let function = binary_of(&authorizer.function);
+            let identity_sources = authorizer.identity_sources.clone();
+            (route.clone(), Authorizer { function, identity_sources })
         })
         .collect()
 }

@@ -61,6 +61,26 @@ impl Documentation {
         rows.flat_map(|row| code_in(row[0]).collect::<Vec<_>>()).collect()
     }
 
+    /// The one piece of code in this language that mentions `word`, without the indentation of the list
+    /// that it may stand in.
+    #[must_use]
+    pub fn code(&self, language: &str, word: &str) -> String {
+        let fence = format!("```{language}");
+        let mut lines = self.0.lines();
+        let mut found = Vec::new();
+        while let Some(line) = lines.find(|line| line.trim_start() == fence) {
+            let indentation = line.len() - fence.len();
+            let code = lines.by_ref().take_while(|line| line.trim() != "```");
+            let code: String =
+                code.flat_map(|line| [line.get(indentation..).unwrap_or_default(), "\n"]).collect();
+            if code.contains(word) {
+                found.push(code);
+            }
+        }
+        assert_eq!(found.len(), 1, "README.md has one {language} with {word}");
+        found.remove(0)
+    }
+
     /// The cells of each row of the table with this head.
     fn table(&self, head: &str) -> Vec<Vec<&str>> {
         let mut lines = self.0.lines().skip_while(|line| *line != head);

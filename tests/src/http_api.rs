@@ -11,16 +11,18 @@
 //! - `{"message":"Internal Server Error"}` with 500 where the function fails, times out, ends, or
 //!   answers what is no answer (a REST API answers 502);
 //! - `{"message":"Service Unavailable"}` with 503 after 30 s;
+//! - a Lambda authorizer is asked before the function: [`authorizer`];
 //! - 413 above 10 MB, 431 where the request line and headers are above 10,240 bytes.
 //!
 //! It does not throttle, and has one stage, `$default`.
 
 pub mod answer;
+pub mod authorizer;
 pub mod event;
 pub mod route;
 mod tls;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, extract::State};
 use bytes::Bytes;
@@ -30,6 +32,7 @@ use shared::random::Random;
 use tokio::task::JoinHandle;
 
 use self::{
+    authorizer::Authorizer,
     route::{Route, Routes},
     tls::Identity,
 };
@@ -65,6 +68,7 @@ pub struct HttpApi {
 /// What a request needs.
 struct Gateway {
     routes: Routes,
+    guarded: BTreeMap<String, Authorizer>,
     lambda: Lambda,
     random: Random,
 }
@@ -72,11 +76,21 @@ struct Gateway {
 impl HttpApi {
     /// Listens on a port of loopback.
     pub async fn start(routes: Vec<Route>, lambda: Lambda) -> Self {
+        Self::start_guarded(routes, BTreeMap::new(), lambda).await
+    }
+
+    /// The same with an authorizer in front of each of these routes, which are named by their keys.
+    pub async fn start_guarded(
+        routes: Vec<Route>,
+        guarded: BTreeMap<String, Authorizer>,
+        lambda: Lambda,
+    ) -> Self {
         let identity = Identity::new(DOMAIN);
         let listener = tls::Listener::bind(&identity).await;
         let address = listener.address();
         let gateway = Gateway {
             routes: Routes::new(routes),
+            guarded,
             lambda: lambda.clone(),
             random: Random::system(),
         };
@@ -162,9 +176,13 @@ impl Gateway {
         let Some(matched) = self.routes.find(&head.method, &path) else {
             return answer::message(StatusCode::NOT_FOUND, "Not Found");
         };
-        // A Lambda authorizer would be asked here, and what it answers as context would go to the
-        // function in `requestContext.authorizer.lambda`.
-        let event = event::build(&head, &body, &matched, request_id);
+        let mut event = event::build(&head, &body, &matched, request_id);
+        if let Some(authorizer) = self.guarded.get(&matched.route.key.to_string()) {
+            match authorizer.authorize(&head, &event, &self.lambda).await {
+                Ok(authorized) => event = authorized,
+                Err(refusal) => return refusal,
+            }
+        }
         let invocation = self.lambda.invoke(&matched.route.function, event);
         match tokio::time::timeout(INTEGRATION_TIMEOUT, invocation).await {
             Ok(Ok(answer)) => answer::read(&answer).unwrap_or_else(answer::internal_error),

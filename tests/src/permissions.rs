@@ -39,6 +39,12 @@ impl Permissions {
         SERVING.scope(function.expect("the template has a default route"), handling).await
     }
 
+    /// The same with the rights of the function with this binary.
+    pub async fn hold_as<F: Future>(&self, binary: &str, working: F) -> F::Output {
+        let function = FUNCTIONS.iter().find(|function| function.binary == binary);
+        SERVING.scope(function.expect("the template has that function"), working).await
+    }
+
     /// Fails the story if the function at work may not call `method` of the store. Whoever is no
     /// function may.
     pub fn demand(&self, method: &str) {
@@ -70,10 +76,11 @@ impl Permissions {
         self.needed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What the template allows each function, by the names of binaries.
+    /// What the template allows each function that may do anything, by the names of binaries.
     pub fn allowed() -> BTreeMap<String, BTreeSet<String>> {
         let functions = FUNCTIONS.iter();
-        functions.map(|function| (function.binary.clone(), allowed(function))).collect()
+        let allowed = functions.map(|function| (function.binary.clone(), allowed(function)));
+        allowed.filter(|(_, actions)| !actions.is_empty()).collect()
     }
 }
 

@@ -11,13 +11,17 @@ use std::{
     time::Duration,
 };
 
+use authorizer::{AuthorizerConfig, SessionAuthorizer};
 use bytes::Bytes;
+use gateway::authorizer::{NoDecision, decide};
 use http::{Method, header};
+use lambda_runtime::Context;
 use local::{
     bundle::{Bundle, BundleConfig},
     identity_provider::{Handle, IdentityProvider as DevelopmentProvider, Options, Surroundings},
 };
 use secrecy::SecretString;
+use serde_json::Value;
 use shared::{
     clock::{Clock, Timestamp},
     config::Settings,
@@ -79,6 +83,7 @@ struct Parts {
 
 /// The functions, as they start: with no document of the provider in memory.
 struct Process {
+    authorizer: SessionAuthorizer,
     bundle: Bundle,
     guard: Guard,
 }
@@ -343,6 +348,15 @@ impl Site {
         self.0.store.permissions().hold(&path, answer).await
     }
 
+    /// What its authorizer decides about an event of API Gateway, with the rights that it has.
+    pub async fn decide(&self, event: &Value) -> Result<Value, NoDecision> {
+        let (event, clock) = (event.to_string(), self.0.clock.as_clock());
+        let (process, context) = (self.process(), Context::default());
+        let deciding = decide(&process.authorizer, event.as_bytes(), &context, &clock);
+        let deciding = self.0.store.permissions().hold_as("authorizer", self.0.log.watch(deciding));
+        Ok(serde_json::to_value(deciding.await?).unwrap())
+    }
+
     /// Which path is served by which binary.
     pub fn routes(&self) -> BTreeMap<&'static str, &'static str> {
         self.process().bundle.routes()
@@ -414,6 +428,7 @@ impl Process {
         let mut settings = Settings::from_values(values);
         let config = BundleConfig::from_settings(&mut settings);
         let guard = GuardConfig::from_settings(&mut settings).unwrap();
+        let authorizer = AuthorizerConfig::from_settings(&mut settings);
         settings.finish().unwrap();
         let issuer = guard.application.issuer.clone();
         let store = Arc::<ObservedStore>::clone(store) as Arc<dyn SessionStore>;
@@ -421,7 +436,8 @@ impl Process {
         let keys = Arc::new(Keys::new(Arc::clone(&provider), Arc::clone(&store), issuer));
         let seams = Seams { store, keys, provider, random: Random::system() };
         let bundle = Bundle::new(config.unwrap(), &seams);
-        Self { bundle, guard: Guard::new(guard, &seams) }
+        let authorizer = SessionAuthorizer::new(authorizer.unwrap(), &seams);
+        Self { authorizer, bundle, guard: Guard::new(guard, &seams) }
     }
 }
 

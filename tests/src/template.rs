@@ -33,12 +33,14 @@ pub struct Stack {
 pub struct Function {
     /// What the template calls it.
     pub logical_id: String,
-    /// The binary that is built for it.
+    /// The binary that is built for it; for want of one, its logical id in small letters.
     pub binary: String,
-    /// The folder in which it is built, below the project's.
-    pub folder: String,
+    /// Its code, if that stands in the template.
+    pub inline: Option<InlineCode>,
     /// `ANY /login`, or `$default`, sorted.
     pub routes: Vec<String>,
+    /// The names of the authorizers that are asked about its routes, by route.
+    pub guarded: BTreeMap<String, String>,
     /// How long an invocation may take.
     pub timeout: Duration,
     /// Its memory in MB.
@@ -47,6 +49,29 @@ pub struct Function {
     pub environment: BTreeMap<String, String>,
     /// What it may do, beside writing its log and its traces.
     pub statements: Vec<Statement>,
+}
+
+/// Code that stands in the template.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct InlineCode {
+    /// `python3.13`
+    pub runtime: String,
+    /// `index.handler`
+    pub handler: String,
+    /// The text.
+    pub code: String,
+}
+
+/// One of the API's authorizers: a function that is asked with payload format 2.0, and answers yes or
+/// no.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Authorizer {
+    /// The logical id of the function.
+    pub function: String,
+    /// `$request.header.Authorization`, …
+    pub identity_sources: Vec<String>,
+    /// For how many seconds an answer counts.
+    pub result_ttl: u64,
 }
 
 /// What a policy allows.
@@ -115,6 +140,20 @@ impl Stack {
         functions.map(|(id, _)| self.function(id)).collect()
     }
 
+    /// The authorizers of the API, by name.
+    ///
+    /// # Panics
+    ///
+    /// For one of a kind that is not understood here, and for one that guards the routes that name
+    /// none.
+    #[must_use]
+    pub fn authorizers(&self) -> BTreeMap<String, Authorizer> {
+        let auth = &self.template["Resources"]["HttpApi"]["Properties"]["Auth"];
+        assert_eq!(auth.get("DefaultAuthorizer"), None, "the login must be open to everybody");
+        let authorizers = object(&auth["Authorizers"]).iter();
+        authorizers.map(|(name, authorizer)| (name.clone(), self.authorizer(authorizer))).collect()
+    }
+
     /// All resources by their logical ids, with nothing put in.
     pub fn resources(&self) -> impl Iterator<Item = (&str, &Value)> {
         object(&self.template["Resources"]).iter().map(|(id, resource)| (id.as_str(), resource))
@@ -167,8 +206,23 @@ impl Stack {
             let value = self.resolve(properties.get(name).unwrap_or(&globals[name]));
             text(&value).parse::<u32>().unwrap_or_else(|_| panic!("{id} has no {name}: {value}"))
         };
-        let mut routes: Vec<_> = object(&properties["Events"]).values().map(route).collect();
+        let no_events = json!({});
+        let events = object(properties.get("Events").unwrap_or(&no_events)).values();
+        let mut routes: Vec<_> = events.clone().map(route).collect();
         routes.sort();
+        let guarded = events.filter_map(|event| {
+            let authorizer = event["Properties"]["Auth"].get("Authorizer")?;
+            Some((route(event), text(authorizer)))
+        });
+        let inline = properties.get("InlineCode").map(|code| InlineCode {
+            runtime: text(&properties["Runtime"]),
+            handler: text(&properties["Handler"]),
+            code: text(code),
+        });
+        let binary = match inline {
+            Some(_) => id.to_lowercase(),
+            None => text(&resource["Metadata"]["BuildProperties"]["Binary"]),
+        };
         let policies = list(&properties["Policies"]);
         let statements = policies.into_iter().flat_map(|policy| {
             assert!(policy.is_object(), "{id} has a policy that is not written out: {policy}");
@@ -176,13 +230,36 @@ impl Stack {
         });
         Function {
             logical_id: id.to_owned(),
-            binary: text(&resource["Metadata"]["BuildProperties"]["Binary"]),
-            folder: text(&properties["CodeUri"]),
+            binary,
+            inline,
             routes,
+            guarded: guarded.collect(),
             timeout: Duration::from_secs(number("Timeout").into()),
             memory: number("MemorySize"),
             environment,
             statements: statements.collect(),
+        }
+    }
+
+    fn authorizer(&self, authorizer: &Value) -> Authorizer {
+        let authorizer = self.resolve(authorizer);
+        assert_eq!(authorizer["AuthorizerPayloadFormatVersion"], "2.0", "{authorizer}");
+        assert_eq!(authorizer["EnableSimpleResponses"], true, "{authorizer}");
+        let identity = object(&authorizer["Identity"]);
+        let mut sources = Vec::new();
+        for (kind, prefix) in [
+            ("Headers", "$request.header."),
+            ("QueryStrings", "$request.querystring."),
+            ("Context", "$context."),
+        ] {
+            let named = identity.get(kind).into_iter().flat_map(list);
+            sources.extend(named.map(|name| format!("{prefix}{}", text(name))));
+        }
+        let function = text(&authorizer["FunctionArn"]);
+        Authorizer {
+            function: function.strip_suffix(".Arn").expect("an ARN").to_owned(),
+            identity_sources: sources,
+            result_ttl: identity["ReauthorizeEvery"].as_u64().expect("seconds"),
         }
     }
 

@@ -24,6 +24,7 @@ const SETTINGS: &[&str] = &[
     "PORT",
     "PROVIDER_PORT",
     "REQUIRE_SESSION",
+    "ROUTE_SCOPES",
     "SCOPE",
     "SECRET_KEY",
     "SECRET_KEY_ARN",

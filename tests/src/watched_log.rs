@@ -192,7 +192,8 @@ fn assert_documented(line: &Value) {
     }
 }
 
-const FUNCTIONS: [&str; 6] = ["callback", "gateway", "login", "logout", "protected", "shared"];
+const FUNCTIONS: [&str; 7] =
+    ["authorizer", "callback", "gateway", "login", "logout", "protected", "shared"];
 const OF_EVERY_LINE: [&str; 6] = ["event", "level", "message", "span", "target", "timestamp"];
 
 #[cfg(test)]

@@ -220,7 +220,7 @@ impl<'a> Event<'a> {
 }
 
 /// A stage other than `$default` stands before every path; handlers know of no stage.
-fn without_stage<'a>(path: &'a str, stage: Option<&str>) -> &'a str {
+pub(crate) fn without_stage<'a>(path: &'a str, stage: Option<&str>) -> &'a str {
     let Some(stage) = stage.filter(|stage| !stage.is_empty() && *stage != "$default") else {
         return path;
     };
@@ -232,7 +232,7 @@ fn without_stage<'a>(path: &'a str, stage: Option<&str>) -> &'a str {
 
 /// Encodes what a URI path may not hold. What is encoded stays as it is: to decode it here would
 /// be to decode it twice. A `%` that begins no escape is a percent sign.
-fn encode_path(path: &str) -> String {
+pub(crate) fn encode_path(path: &str) -> String {
     let mut encoded = String::with_capacity(path.len() + 1);
     if !path.starts_with('/') {
         encoded.push('/');
@@ -248,7 +248,7 @@ fn encode_path(path: &str) -> String {
     encoded
 }
 
-fn uri(mut path_and_query: String, query: &str) -> Result<Uri, EventError> {
+pub(crate) fn uri(mut path_and_query: String, query: &str) -> Result<Uri, EventError> {
     if !query.is_empty() {
         path_and_query.push('?');
         path_and_query.extend(utf8_percent_encode(query, NOT_IN_QUERY));
@@ -282,7 +282,7 @@ fn join_cookies(cookies: &[String]) -> Option<HeaderValue> {
 }
 
 /// The id stands on pages and in logs.
-fn is_identifier(text: &str) -> bool {
+pub(crate) fn is_identifier(text: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_=+/.:".contains(&byte);
     (1..=128).contains(&text.len()) && text.bytes().all(is_plain)
 }

@@ -30,6 +30,7 @@
 //! one unless the function runs on Managed Instances. Without it, it is always one.
 
 pub mod answer;
+pub mod authorizer;
 pub mod event;
 pub mod logging;
 pub mod refusal;
@@ -40,6 +41,7 @@ use std::{any, io, process::ExitCode};
 
 use shared::{clock::Clock, config::Settings, request::Function};
 
+pub use authorizer::Authorizer;
 pub use service::{DEADLINE_MARGIN, Gateway, service};
 
 /// What the Lambda runtime client cannot start without; it panics where one is missing.
@@ -60,9 +62,33 @@ where
     B: AsyncFnOnce(&mut Settings) -> Option<F>,
     F: Function + 'static,
 {
+    on_a_runtime(async |settings| {
+        let function = start(build, settings).await?;
+        let service = service(|request, now| function.handle(request, now), Clock::system());
+        runtime::poll(service).await.map_err(unreachable)
+    })
+}
+
+/// The same for a function that API Gateway asks whether a request may go on to another one.
+pub fn run_authorizer<B, A>(build: B) -> ExitCode
+where
+    B: AsyncFnOnce(&mut Settings) -> Option<A>,
+    A: Authorizer + 'static,
+{
+    on_a_runtime(async |settings| {
+        let authorizer = start(build, settings).await?;
+        let service = authorizer::service(authorizer, Clock::system());
+        runtime::poll(service).await.map_err(unreachable)
+    })
+}
+
+fn on_a_runtime(serve: impl AsyncFnOnce(Settings) -> Result<(), ExitCode>) -> ExitCode {
     let settings = Settings::from_env();
     match runtime::build(&settings) {
-        Ok(runtime) => runtime.block_on(serve(build, settings)),
+        Ok(runtime) => match runtime.block_on(serve(settings)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(code) => code,
+        },
         Err(error) => {
             eprintln!("the runtime cannot be started: {error}");
             ExitCode::FAILURE
@@ -70,10 +96,12 @@ where
     }
 }
 
-async fn serve<B, F>(build: B, mut settings: Settings) -> ExitCode
+/// The function, which lives as long as the process: requests that are answered side by side need not
+/// count who still uses it.
+async fn start<B, F>(build: B, mut settings: Settings) -> Result<&'static F, ExitCode>
 where
     B: AsyncFnOnce(&mut Settings) -> Option<F>,
-    F: Function + 'static,
+    F: 'static,
 {
     let debug_by_default = !settings.inside_lambda();
     let debug = settings.flag("DEBUG", debug_by_default).unwrap_or(debug_by_default);
@@ -83,25 +111,21 @@ where
     let runnable = RUNTIME_VARIABLES.iter().all(|name| settings.is_set(name));
     if let Err(error) = settings.finish() {
         eprintln!("{error}");
-        return ExitCode::FAILURE;
+        return Err(ExitCode::FAILURE);
     }
     let Some(function) = function else {
         eprintln!("the function could not be built, and no setting was named as the reason");
-        return ExitCode::FAILURE;
+        return Err(ExitCode::FAILURE);
     };
     if !runnable {
         eprintln!("this program serves Lambda; start it by `cargo lambda watch`");
-        return ExitCode::FAILURE;
+        return Err(ExitCode::FAILURE);
     }
-    // It lives as long as the process: requests that are answered side by side need not count who
-    // still uses it.
-    let function: &'static F = Box::leak(Box::new(function));
-    let service = service(|request, now| function.handle(request, now), Clock::system());
-    match runtime::poll(service).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!(event = "runtime.unreachable", %error, "the Lambda runtime cannot be reached");
-            ExitCode::FAILURE
-        }
-    }
+    Ok(Box::leak(Box::new(function)))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is what an outcome's error is mapped with")]
+fn unreachable(error: lambda_runtime::Error) -> ExitCode {
+    tracing::error!(event = "runtime.unreachable", %error, "the Lambda runtime cannot be reached");
+    ExitCode::FAILURE
 }

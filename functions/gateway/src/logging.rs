@@ -11,8 +11,17 @@ use tracing_subscriber::{
 
 /// The bundle's crates. Others are heard from `warn` up only: what a library prints of a request at
 /// a lower level is not ours to know.
-const OWN_CRATES: [&str; 8] =
-    ["callback", "gateway", "local", "login", "logout", "protected", "refresh", "shared"];
+const OWN_CRATES: [&str; 9] = [
+    "authorizer",
+    "callback",
+    "gateway",
+    "local",
+    "login",
+    "logout",
+    "protected",
+    "refresh",
+    "shared",
+];
 
 /// A subscriber that writes to `writer`: `debug` and up if asked for, else `info` and up.
 ///

@@ -1,9 +1,9 @@
 //! What a function runs on: one thread for one request after the other, or many for many at a time.
 
-use std::{convert::Infallible, io};
+use std::{fmt::Debug, io};
 
-use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
-use lambda_runtime::{LambdaEvent, Service};
+use lambda_runtime::{Diagnostic, LambdaEvent, Service};
+use serde::Serialize;
 use serde_json::value::RawValue;
 use shared::config::Settings;
 use tokio::runtime::{Builder, Runtime};
@@ -26,17 +26,15 @@ pub(crate) fn build(settings: &Settings) -> io::Result<Runtime> {
 ///
 /// With `concurrent` there is a worker for each request that may be in flight, and each asks for its
 /// own next one: a request that waits holds up no other.
-pub(crate) async fn poll<S, F>(service: S) -> Result<(), lambda_runtime::Error>
+pub(crate) async fn poll<S, F, R, E>(service: S) -> Result<(), lambda_runtime::Error>
 where
-    S: Service<
-            LambdaEvent<Box<RawValue>>,
-            Response = ApiGatewayV2httpResponse,
-            Error = Infallible,
-            Future = F,
-        > + Clone
+    S: Service<LambdaEvent<Box<RawValue>>, Response = R, Error = E, Future = F>
+        + Clone
         + Send
         + 'static,
-    F: Future<Output = Result<ApiGatewayV2httpResponse, Infallible>> + Send + 'static,
+    F: Future<Output = Result<R, E>> + Send + 'static,
+    R: Serialize + Send + 'static,
+    E: Into<Diagnostic> + Debug + Send + 'static,
 {
     #[cfg(feature = "concurrent")]
     return lambda_runtime::run_concurrent(service).await;

@@ -168,7 +168,7 @@ fn refuse(error: EventError, headers: &HeaderMap, request_id: &str) -> Response 
 
 /// How long the handler may take. `None`: as long as it likes, for `deadline` is so long past that
 /// it cannot belong to this invocation. The emulator of cargo-lambda 1 names a moment in 1970.
-fn time_left(deadline: SystemTime, now: SystemTime) -> Option<Duration> {
+pub(crate) fn time_left(deadline: SystemTime, now: SystemTime) -> Option<Duration> {
     match deadline.duration_since(now) {
         Ok(time) => Some(time.saturating_sub(DEADLINE_MARGIN)),
         Err(past) if past.duration() > LONGEST_INVOCATION => None,
@@ -180,7 +180,7 @@ fn time_left(deadline: SystemTime, now: SystemTime) -> Option<Duration> {
     clippy::disallowed_methods,
     reason = "Lambda's deadline is a wall-clock time in milliseconds; a Timestamp is too coarse"
 )]
-fn wall_clock() -> SystemTime {
+pub(crate) fn wall_clock() -> SystemTime {
     SystemTime::now()
 }
 
@@ -192,7 +192,7 @@ fn route(path: &str) -> &str {
 }
 
 /// A method can be any word, of any length.
-fn method_label(method: &Method) -> &str {
+pub(crate) fn method_label(method: &Method) -> &str {
     match *method {
         Method::CONNECT
         | Method::DELETE

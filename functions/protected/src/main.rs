@@ -3,12 +3,8 @@
 use std::process::ExitCode;
 
 use protected::Protected;
-use shared::{guard::GuardConfig, seams::Seams};
+use shared::guard::Guarded;
 
 fn main() -> ExitCode {
-    gateway::run(async |settings| {
-        let (config, seams) =
-            (GuardConfig::from_settings(settings), Seams::from_settings(settings));
-        Some(Protected::new(config?, &seams?))
-    })
+    gateway::run(async |settings| Guarded::from_settings(Protected, settings))
 }

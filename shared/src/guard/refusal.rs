@@ -15,7 +15,7 @@ use crate::{
 pub enum Refusal {
     /// A claim is not what the rules ask.
     #[error("the claim `{0}` is not what is needed here")]
-    ClaimNotAllowed(&'static str),
+    ClaimNotAllowed(String),
     /// A request with our cookie that may have been sent by a page elsewhere.
     #[error("a request with a cookie came from another site")]
     CrossSite,
@@ -31,9 +31,9 @@ pub enum Refusal {
     /// No credential.
     #[error("there is no credential")]
     MissingCredential,
-    /// A scope was not granted.
+    /// Not all of these scopes, with a space between two, were granted.
     #[error("not all of the scopes were granted")]
-    MissingScope(&'static [&'static str]),
+    MissingScope(String),
     /// A client that acts for itself, where a person is needed.
     #[error("the token is a machine's")]
     NotPerson,
@@ -158,7 +158,7 @@ impl Refusal {
             challenge.push_str(&format!(r#", error="{error}", error_description="{description}""#));
         }
         if let Self::MissingScope(scopes) = self {
-            challenge.push_str(&format!(r#", scope="{}""#, scopes.join(" ")));
+            challenge.push_str(&format!(r#", scope="{scopes}""#));
         }
         HeaderValue::from_str(&challenge).unwrap_or(HeaderValue::from_static("Bearer"))
     }
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn r140_a_missing_scope_is_named_in_the_challenge() {
-        let public = Refusal::MissingScope(&["read", "write"]).public();
+        let public = Refusal::MissingScope("read write".to_owned()).public();
         assert_eq!(public.status, StatusCode::FORBIDDEN);
         let challenge = public.headers[0].1.to_str().unwrap();
         assert!(

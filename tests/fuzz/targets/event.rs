@@ -1,10 +1,44 @@
-//! Any bytes as an event: a request that only the gateway's own fields have shaped, or a reason.
+//! Any bytes as an event: a request that only the gateway's own fields have shaped, or a reason. The
+//! same bytes as an authorizer's: a policy that covers the one method in the event, or none.
 #![no_main]
 
+use gateway::authorizer::{Call, Form};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
+use shared::guard::Principal;
+
+fn is_authorized(bytes: &[u8]) {
+    let Ok(call) = fuzz::bounded(|| Call::read(bytes, "invocation")) else { return };
+    let Ok(event) = serde_json::from_slice::<Value>(bytes) else { return };
+    let nobody = Principal {
+        user: serde_json::Map::new(),
+        is_person: false,
+        scopes: Vec::new(),
+        session: None,
+    };
+    let decision = call.form.allow(&nobody);
+    match &call.form {
+        Form::Simple => {
+            let method = call.route.method.as_str();
+            assert_eq!(event["requestContext"]["http"]["method"], method);
+            let key = event["routeKey"].as_str().unwrap_or_default();
+            let resource = call.route.resource.unwrap_or_default();
+            assert!(
+                key == resource || key.split_once(' ').is_some_and(|(_, path)| path == resource)
+            );
+            assert!(decision.allows());
+        }
+        Form::Policy { method_arn } => {
+            assert_eq!(event["methodArn"], method_arn.as_str());
+            let is_wide = method_arn.contains(['*', '?']) || method_arn.contains("${");
+            assert_eq!(decision.allows(), !is_wide);
+        }
+    }
+    assert!(!call.form.deny("code").allows());
+}
 
 fuzz_target!(|bytes: &[u8]| {
+    is_authorized(bytes);
     let Ok(request) = fuzz::bounded(|| gateway::event::parse(bytes, "invocation")) else { return };
     // What is not read need not be text either.
     let Ok(event) = serde_json::from_slice::<Value>(bytes) else { return };

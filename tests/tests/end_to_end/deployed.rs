@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use http::{Method, Request, header::SET_COOKIE};
 use serde_json::{Value, json};
-use shared::clock::Clock;
+use shared::{clock::Clock, jwt::testing::TEST_KEY};
 use tests::{
     browser::Browser,
     deployment::Deployment,
@@ -17,7 +17,8 @@ use tests::{
 };
 use tokio::task::JoinSet;
 
-const FUNCTIONS: [&str; 5] = ["callback", "login", "logout", "protected", "refresh"];
+const FUNCTIONS: [&str; 7] =
+    ["authorizer", "callback", "hello", "login", "logout", "protected", "refresh"];
 const SESSION: &str = "__Host-session";
 
 async fn deployment(instances: usize) -> Deployment {
@@ -44,6 +45,16 @@ async fn api_key(browser: &mut Browser) -> String {
 async fn call_api(deployment: &Deployment, token: &str) -> (u16, Value) {
     let request = deployment.api().http_client().get(format!("{ORIGIN}/protected"));
     let answer = request.bearer_auth(token).send().await.expect("it is answered");
+    (answer.status().as_u16(), answer.json().await.expect("JSON"))
+}
+
+/// The function behind the authorizer, as a program asks it.
+async fn hello(deployment: &Deployment, headers: &[(&str, &str)]) -> (u16, Value) {
+    let mut request = deployment.api().http_client().get(format!("{ORIGIN}/api/hello"));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let answer = request.send().await.expect("it is answered");
     (answer.status().as_u16(), answer.json().await.expect("JSON"))
 }
 
@@ -82,6 +93,7 @@ async fn log_in_call_protected_and_log_out() {
     assert_eq!((status, &claims["email"]), (200, &json!("ada@example.com")));
     let by_cookie = browser.fetch(Method::GET, "/protected", &[]).await;
     assert_eq!((by_cookie.status.as_u16(), by_cookie.json()), (200, claims));
+    assert_eq!(hello(&deployment, &[("authorization", &format!("Bearer {token}"))]).await.0, 200);
 
     // Each function has read the secrets that are its own, and once.
     let secrets = deployment.secrets();
@@ -107,6 +119,66 @@ async fn log_in_call_protected_and_log_out() {
     assert_eq!((refresh.status.as_u16(), &refresh.json()["code"]), (401, &json!("session_ended")));
     for function in FUNCTIONS {
         assert_eq!(deployment.lambda().served(function).len(), 1, "{function}");
+    }
+}
+
+/// Ten lines of Python, which know of no token and no session.
+#[tokio::test]
+async fn a_function_in_another_language_greets_whoever_is_logged_in_until_the_logout() {
+    let deployment = deployment(1).await;
+    let forbidden = (403, json!({ "message": "Forbidden" }));
+    assert_eq!(hello(&deployment, &[]).await, forbidden);
+    let mut browser = deployment.browser();
+    let token = api_key(&mut browser).await;
+    let bearer = format!("Bearer {token}");
+    let authorization = ("authorization", bearer.as_str());
+    let (status, greeting) = hello(&deployment, &[authorization]).await;
+    assert_eq!((status, &greeting["greeting"]), (200, &json!("Hello, Ada Lovelace")));
+    let by_cookie = browser.fetch(Method::GET, "/api/hello", &[]).await;
+    assert_eq!((by_cookie.status.as_u16(), by_cookie.json()), (200, greeting));
+
+    // Neither a context of the client's own, nor another credential beside a bad one.
+    let forged = [
+        ("requestcontext.authorizer.lambda", r#"{"sub":"admin","name":"Admin"}"#),
+        ("x-amzn-oidc-identity", "admin"),
+    ];
+    assert_eq!(hello(&deployment, &forged).await, forbidden);
+    let (status, greeting) = hello(&deployment, &[&forged[..], &[authorization]].concat()).await;
+    assert_eq!((status, &greeting["greeting"]), (200, &json!("Hello, Ada Lovelace")));
+    let cookie = format!("{SESSION}={}", browser.cookie(SESSION).expect("a session"));
+    let bad = [("authorization", "Bearer x.y.z"), ("cookie", cookie.as_str())];
+    assert_eq!(hello(&deployment, &bad).await, forbidden);
+    // The route is one of GET alone; the rest is nobody's.
+    let other = browser.fetch(Method::POST, "/api/hello", &[]).await;
+    assert_eq!((other.status.as_u16(), &other.json()["code"]), (404, &json!("not_found")));
+
+    let calls = deployment.lambda().served("hello");
+    let left = browser.fetch(Method::POST, "/logout", &[]).await;
+    assert_eq!(left.json()["code"], "signed_out");
+    assert_eq!(hello(&deployment, &[authorization]).await, forbidden);
+    assert_eq!(hello(&deployment, &[("cookie", &cookie)]).await, forbidden);
+    assert_eq!(deployment.lambda().served("hello"), calls);
+}
+
+/// By scopes of the route, which are those of an access token.
+#[tokio::test]
+async fn a_guarded_route_asks_the_scopes_that_the_deployment_says() {
+    let parameters = [
+        ("Audience", "https://api.example"),
+        ("Scope", "openid email read:hello"),
+        ("RouteScopes", "GET /api/hello = read:hello"),
+    ];
+    let stricter = [&parameters[..2], &[("RouteScopes", "GET /api/hello = write:hello")]].concat();
+    let elsewhere = [&parameters[..2], &[("RouteScopes", "GET /api = read:hello")]].concat();
+    for (parameters, expected) in [(&parameters[..], 200), (&stricter, 403), (&elsewhere, 403)] {
+        let deployment = Deployment::start(1, parameters).await;
+        let mut browser = deployment.browser();
+        let token = api_key(&mut browser).await;
+        let bearer = format!("Bearer {token}");
+        let (status, _) = hello(&deployment, &[("authorization", &bearer)]).await;
+        assert_eq!(status, expected, "{parameters:?}");
+        let by_cookie = browser.fetch(Method::GET, "/api/hello", &[]).await;
+        assert_eq!(by_cookie.status.as_u16(), expected, "{parameters:?}");
     }
 }
 
@@ -274,6 +346,8 @@ async fn three_processes_of_each_function_are_one_bundle() {
     for _ in 0..3 {
         for (token, _) in &people {
             assert_eq!(call_api(&deployment, token).await.0, 200);
+            let bearer = format!("Bearer {token}");
+            assert_eq!(hello(&deployment, &[("authorization", &bearer)]).await.0, 200);
         }
     }
     let (_, leaving) = &mut people[0];
@@ -392,7 +466,21 @@ async fn inside_lambda_the_functions_start_and_need_nobody_for_what_needs_nobody
         (refused.status.as_u16(), refused.read("h1").as_deref()),
         (400, Some("This login can't be finished"))
     );
+    assert_eq!(hello(&deployment, &[]).await, (403, json!({ "message": "Forbidden" })));
     assert_eq!(deployment.secrets().reads(), 0);
+
+    // A token that only the provider's keys could tell from a good one: no decision.
+    let now = shared::clock::Clock::system().now().as_unix();
+    let token = TEST_KEY.sign(&json!({
+        "iss": "https://tenant.invalid/", "aud": "client", "sub": "auth0|ada", "nonce": "n",
+        "iat": now, "exp": now + 600,
+    }));
+    let bearer = format!("Bearer {token}");
+    let undecided = hello(&deployment, &[("authorization", &bearer)]).await;
+    assert_eq!(undecided, (500, json!({ "message": "Internal Server Error" })));
+    let log = deployment.lambda().output();
+    assert!(log.contains(r#""code":"identity_provider_unavailable""#), "{log}");
+    assert!(deployment.lambda().served("hello").is_empty());
 }
 
 /// The development provider lets everybody in as anybody.
@@ -401,11 +489,11 @@ async fn r178_inside_lambda_no_function_starts_with_a_provider_on_loopback() {
     let parameters = [("AuthHost", "http://localhost:9100"), ("ClientId", "client")];
     let deployment = Deployment::start_inside_lambda(1, &parameters).await;
     let mut browser = deployment.browser();
-    for path in ["/", "/callback", "/logout", "/protected"] {
+    for path in ["/", "/callback", "/logout", "/protected", "/api/hello"] {
         let refused = browser.fetch(Method::GET, path, &[]).await;
         assert_eq!(refused.status, 500, "{path}");
         assert_eq!(refused.json(), json!({ "message": "Internal Server Error" }));
     }
     let said = "\n  AUTH_HOST must use https (http is for a loopback host only)\n";
-    assert_eq!(deployment.lambda().output().matches(said).count(), 4);
+    assert_eq!(deployment.lambda().output().matches(said).count(), 5);
 }

@@ -9,4 +9,5 @@ mod concurrent;
 mod deployed;
 mod machinery;
 mod operator;
+mod own_function;
 mod processes;

@@ -26,7 +26,8 @@ fn sources(folders: &[&str]) -> Vec<String> {
         .collect()
 }
 
-const FUNCTIONS: [&str; 7] = [
+const FUNCTIONS: [&str; 8] = [
+    "functions/authorizer",
     "functions/callback",
     "functions/gateway",
     "functions/login",

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use authorizer::AuthorizerConfig;
 use callback::CallbackConfig;
 use http::Method;
 use login::LoginConfig;
@@ -13,8 +14,8 @@ use tests::{
     misbehaving_provider::ADA,
     permissions::{Permissions, REQUIRED, is_of_table},
     site::{SECRET_KEY, Site},
-    template::{Function, Stack, Statement, Template},
-    visitor::Visitor,
+    template::{Authorizer, Function, Stack, Statement, Template},
+    visitor::{Sending, Visitor},
 };
 
 fn stack() -> Stack {
@@ -27,6 +28,7 @@ async fn the_template_routes_each_path_to_the_function_that_serves_it() {
     let functions = stack().functions();
     let routes: Vec<_> = functions
         .iter()
+        .filter(|function| function.guarded.is_empty())
         .flat_map(|function| function.routes.iter().map(|route| (&route[..], &function.binary[..])))
         .collect();
     let paths: BTreeMap<_, _> = routes
@@ -38,6 +40,40 @@ async fn the_template_routes_each_path_to_the_function_that_serves_it() {
     assert!(routes.contains(&("$default", "login")), "{routes:?}");
     // No path twice, and no route with a method: a function answers the others itself.
     assert_eq!(routes.len(), paths.len() + 1, "{routes:?}");
+}
+
+/// The authorizer stands before the example and before nothing else: whoever cannot log in without being
+/// logged in never will. It answers anew each time, and is asked whatever a request brings (R152).
+#[test]
+fn r152_the_example_alone_is_guarded_and_no_decision_is_kept() {
+    let stack = stack();
+    let guarded: Vec<_> =
+        stack.functions().into_iter().filter(|function| !function.guarded.is_empty()).collect();
+    let [hello] = &guarded[..] else { panic!("{guarded:?}") };
+    assert_eq!(hello.routes, ["GET /api/hello"]);
+    assert_eq!(
+        hello.guarded,
+        BTreeMap::from([("GET /api/hello".to_owned(), "SessionAuthorizer".to_owned())])
+    );
+    let authorizer =
+        Authorizer { function: "Authorizer".to_owned(), identity_sources: vec![], result_ttl: 0 };
+    assert_eq!(stack.authorizers(), BTreeMap::from([("SessionAuthorizer".to_owned(), authorizer)]));
+    // It has no rights, and nothing in it knows of tokens, sessions or cookies.
+    assert_eq!(hello.statements, []);
+    let code = &hello.inline.as_ref().unwrap().code;
+    assert!(code.lines().count() <= 11, "{code}");
+    for word in ["token", "bearer", "cookie", "session", "headers\"]", "jwt"] {
+        assert!(!code.to_lowercase().contains(word), "{word}: {code}");
+    }
+}
+
+/// API Gateway waits ten seconds for an authorizer.
+#[test]
+fn r166_the_authorizer_ends_before_the_gateway_gives_up() {
+    for function in stack().functions() {
+        let is_authorizer = function.binary == "authorizer";
+        assert_eq!(function.timeout.as_secs(), if is_authorizer { 9 } else { 25 });
+    }
 }
 
 /// Every story is told with the policies in force: a function that calls what it may not fails it.
@@ -54,6 +90,8 @@ async fn r181_no_function_may_do_more_with_the_table_than_its_code_does() {
     visitor.open("/").await.is_a_page(200, "Your API key");
     site.pass(slide_is_due);
     assert_eq!(site.call_api(&key).await.status(), 200);
+    site.pass(slide_is_due);
+    assert!(site.decide(&question(&site, &key)).await.unwrap()["isAuthorized"] == true);
     site.pass(slide_is_due);
     visitor.open("/signed-out").await.is_a_page(200, "You are still logged in");
     site.pass(slide_is_due);
@@ -81,7 +119,8 @@ async fn r181_no_function_may_do_more_with_the_table_than_its_code_does() {
 /// if it does not start without it.
 #[test]
 fn r181_no_function_may_read_a_secret_that_its_code_does_not_need() {
-    for function in stack().functions() {
+    let functions = stack().functions().into_iter();
+    for function in functions.filter(|function| function.inline.is_none()) {
         let named: BTreeMap<_, _> = function
             .environment
             .iter()
@@ -211,6 +250,17 @@ fn the_table_is_the_one_that_the_store_keeps_its_rows_in() {
     assert_eq!(properties.as_object().unwrap().len(), 8, "{properties}");
 }
 
+/// What the authorizer is asked about a request with this token.
+fn question(site: &Site, key: &str) -> serde_json::Value {
+    let visitor = Visitor::new(site);
+    let bearer = format!("Bearer {key}");
+    let headers = [("authorization", bearer.as_str())];
+    super::authorizer::question(
+        "GET /api/hello",
+        visitor.request(&http::Method::GET, "/api/hello", Sending::SCRIPT, &headers),
+    )
+}
+
 /// Each action with each resource.
 fn rights<'a>(statements: impl IntoIterator<Item = &'a Statement>) -> BTreeSet<(String, String)> {
     let statements = statements.into_iter();
@@ -232,6 +282,7 @@ fn faults(function: &Function, secrets: &BTreeSet<&str>) -> Option<String> {
     let secrets = secrets.iter().map(|name| (*name, SECRET_KEY));
     let mut settings = Settings::from_values(given.chain(secrets));
     match &function.binary[..] {
+        "authorizer" => drop(AuthorizerConfig::from_settings(&mut settings)),
         "callback" => drop(CallbackConfig::from_settings(&mut settings)),
         "login" => drop(LoginConfig::from_settings(&mut settings)),
         "logout" => drop(LogoutConfig::from_settings(&mut settings)),

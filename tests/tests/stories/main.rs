@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod api;
+mod authorizer;
 mod backchannel_logout;
 mod browser_defences;
 mod callback;

@@ -18,7 +18,7 @@ async fn api() -> Site {
 
 /// Asks a function with these rules, by an access token with these claims. `None` is being let in;
 /// else the status, the code and the challenge.
-async fn ask(site: &Site, rules: &Rules, claims: Value) -> Option<(u16, &'static str, String)> {
+async fn ask(site: &Site, rules: &Rules<'_>, claims: Value) -> Option<(u16, &'static str, String)> {
     let token = site.provider().access_token(ADA, API, &claims);
     let request = http::Request::get("/reports")
         .header("authorization", format!("Bearer {token}"))

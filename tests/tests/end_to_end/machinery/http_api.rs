@@ -3,7 +3,7 @@ use http::{Method, Request};
 use serde_json::{Value, json};
 use tests::{
     browser::Browser,
-    http_api::{DOMAIN, HttpApi, ORIGIN, route::Route},
+    http_api::{DOMAIN, HttpApi, ORIGIN, authorizer::Authorizer, route::Route},
     lambda::{Function, Lambda},
 };
 
@@ -223,6 +223,110 @@ async fn what_reaches_no_function_is_answered_by_the_gateway() {
     assert_eq!(too_large.text(), r#"{"message":"Request Entity Too Large"}"#);
     assert!(api.lambda().served("echo").is_empty());
     assert_eq!(browser.send(request(9_000, 10)).await.status, 200);
+}
+
+/// An API whose one route is guarded; the client says what the authorizer decides.
+async fn guarded_api(identity_sources: &[&str]) -> HttpApi {
+    let functions = [echo(&[]), Function { name: "authorizer".to_owned(), ..echo(&[]) }];
+    let key = "GET /guarded/{path+}";
+    let route =
+        |key: &str| Route { key: key.parse().expect("a route key"), function: "echo".to_owned() };
+    let authorizer = Authorizer {
+        function: "authorizer".to_owned(),
+        identity_sources: identity_sources.iter().map(|&source| source.to_owned()).collect(),
+    };
+    let guarded = [(key.to_owned(), authorizer)].into();
+    HttpApi::start_guarded(vec![route(key), route("$default")], guarded, Lambda::new(functions))
+        .await
+}
+
+async fn ask(api: &HttpApi, path: &str, headers: &[(&str, &str)]) -> (u16, Value) {
+    let mut request = api.http_client().get(format!("{ORIGIN}{path}"));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let answer = request.send().await.expect("it is answered");
+    (answer.status().as_u16(), answer.json().await.expect("JSON"))
+}
+
+#[tokio::test]
+async fn an_authorizer_is_asked_before_the_function_as_aws_documents_it() {
+    let api = guarded_api(&[]).await;
+    let yes = r#"{"isAuthorized":true,"context":{"sub":"ada","n":1}}"#;
+    let (status, seen) = ask(&api, "/guarded/a", &[("x-decision", yes), ("cookie", "a=1")]).await;
+    assert_eq!(status, 200);
+    let context = &seen["event"]["requestContext"]["authorizer"];
+    assert_eq!(context, &json!({ "lambda": { "sub": "ada", "n": 1 } }));
+
+    let output = api.lambda().output();
+    let question = output.lines().find(|line| line.starts_with('{')).expect("it was asked");
+    let question: Value = serde_json::from_str(question).expect("JSON");
+    let mut event = seen["event"].clone();
+    event["requestContext"].as_object_mut().expect("an object").remove("authorizer");
+    event.as_object_mut().expect("an object").remove("isBase64Encoded");
+    event["type"] = json!("REQUEST");
+    event["identitySource"] = json!([]);
+    event["routeArn"] =
+        json!("arn:aws:execute-api:eu-central-1:123456789012:abc123/$default/GET/guarded/a");
+    assert_eq!(question, event);
+    assert_eq!(
+        (&question["routeKey"], &question["cookies"]),
+        (&json!("GET /guarded/{path+}"), &json!(["a=1"]))
+    );
+
+    let (_, seen) = ask(&api, "/guarded/a", &[("x-decision", r#"{"isAuthorized":true}"#)]).await;
+    assert_eq!(seen["event"]["requestContext"]["authorizer"], json!({ "lambda": null }));
+    // Other routes know of no authorizer, and no client can make them.
+    let (_, seen) = ask(&api, "/open", &[("requestContext.authorizer", "{}")]).await;
+    assert_eq!(seen["event"]["requestContext"].get("authorizer"), None);
+}
+
+#[tokio::test]
+async fn without_a_yes_of_the_authorizer_the_function_is_not_called() {
+    let api = guarded_api(&[]).await;
+    let no = r#"{"isAuthorized":false,"context":{"code":"a_code"}}"#;
+    let refused = ask(&api, "/guarded/a", &[("x-decision", no)]).await;
+    assert_eq!(refused, (403, json!({ "message": "Forbidden" })));
+    let internal = (500, json!({ "message": "Internal Server Error" }));
+    for wrong in [
+        "",
+        "{}",
+        "true",
+        r#"{"isAuthorized":"true"}"#,
+        r#"{"isAuthorized":true,"context":[]}"#,
+        r#"{"principalId":"a","policyDocument":{}}"#,
+    ] {
+        assert_eq!(ask(&api, "/guarded/a", &[("x-decision", wrong)]).await, internal, "{wrong}");
+    }
+    let failing = guarded_fail().await;
+    assert_eq!(ask(&failing, "/fail", &[]).await, internal);
+    assert!(api.lambda().served("echo").is_empty() && failing.lambda().served("echo").is_empty());
+}
+
+/// An API whose authorizer fails.
+async fn guarded_fail() -> HttpApi {
+    let functions = [echo(&[]), Function { name: "authorizer".to_owned(), ..echo(&[]) }];
+    let route = Route { key: "GET /fail".parse().expect("a key"), function: "echo".to_owned() };
+    let authorizer = Authorizer { function: "authorizer".to_owned(), identity_sources: vec![] };
+    let guarded = [("GET /fail".to_owned(), authorizer)].into();
+    HttpApi::start_guarded(vec![route], guarded, Lambda::new(functions)).await
+}
+
+/// Why there is none for "a token or a cookie".
+#[tokio::test]
+async fn a_request_without_an_identity_source_is_refused_unasked() {
+    let api = guarded_api(&["$request.header.Authorization", "$context.routeKey"]).await;
+    let yes = ("x-decision", r#"{"isAuthorized":true}"#);
+    let unauthorized = (401, json!({ "message": "Unauthorized" }));
+    assert_eq!(ask(&api, "/guarded/a", &[yes, ("cookie", "session=1")]).await, unauthorized);
+    assert_eq!(ask(&api, "/guarded/a", &[yes, ("authorization", "")]).await, unauthorized);
+    assert!(api.lambda().served("authorizer").is_empty());
+    assert_eq!(ask(&api, "/guarded/a", &[yes, ("authorization", "Bearer x")]).await.0, 200);
+    let output = api.lambda().output();
+    assert!(
+        output.contains(r#""identitySource": ["Bearer x", "GET /guarded/{path+}"]"#),
+        "{output}"
+    );
 }
 
 #[tokio::test]

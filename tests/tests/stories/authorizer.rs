@@ -1,0 +1,380 @@
+//! A function that is not of the bundle, guarded by its authorizer.
+
+use gateway::authorizer::NoDecision;
+use http::Method;
+use serde_json::{Value, json};
+use shared::request::Request;
+use tests::{
+    http_api::{
+        authorizer::Authorizer,
+        event,
+        route::{Route, Routes},
+    },
+    misbehaving_provider::{ADA, GRACE},
+    site::{ORIGIN, Site},
+    visitor::{SESSION, Sending, Visitor},
+};
+
+const API: &str = "https://api.example";
+const HELLO: &str = "GET /api/hello";
+const ARN: &str = "arn:aws:execute-api:eu-central-1:123456789012:rest123/prod";
+
+/// What an HTTP API asks about a request that takes the route with this key.
+pub(crate) fn question(key: &str, request: Request) -> Value {
+    let route = Route { key: key.parse().unwrap(), function: "hello".to_owned() };
+    let routes = Routes::new(vec![route]);
+    let (head, body) = request.into_parts();
+    let matched = routes.find(&head.method, &event::path(&head.uri)).unwrap();
+    let event = event::build(&head, &body, &matched, "gateway-id");
+    let event: Value = serde_json::from_slice(&event).unwrap();
+    let authorizer = Authorizer { function: "authorizer".to_owned(), identity_sources: vec![] };
+    authorizer.question(&head, &event).unwrap()
+}
+
+/// What a REST API asks about a request to this resource.
+fn rest_question(resource: &str, request: Request) -> Value {
+    let (head, _) = request.into_parts();
+    let mut headers = serde_json::Map::new();
+    for (name, value) in &head.headers {
+        let values = headers.entry(name.as_str()).or_insert(json!([]));
+        values.as_array_mut().unwrap().push(value.to_str().unwrap().into());
+    }
+    let (method, path) = (head.method.as_str(), head.uri.path());
+    json!({
+        "type": "REQUEST",
+        "methodArn": format!("{ARN}/{method}{path}"),
+        "resource": resource,
+        "path": path,
+        "httpMethod": method,
+        "multiValueHeaders": headers,
+        "requestContext": {
+            "httpMethod": method,
+            "resourcePath": resource,
+            "requestId": "gateway-id",
+            "stage": "prod",
+        },
+    })
+}
+
+fn get(path: &str, headers: &[(&str, &str)]) -> Request {
+    let mut request = http::Request::get(path);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.body(bytes::Bytes::new()).unwrap()
+}
+
+fn with_token(token: &str) -> Request {
+    get("/api/hello", &[("authorization", &format!("Bearer {token}"))])
+}
+
+fn with_cookie(visitor: &Visitor) -> Request {
+    visitor.request(&Method::GET, "/api/hello", Sending::SCRIPT, &[])
+}
+
+/// What the function behind is told of whoever sent `request`, or why they do not get there. The two
+/// kinds of API are answered alike.
+async fn ask(site: &Site, request: impl Fn() -> Request) -> Result<Value, String> {
+    let decision = site.decide(&question(HELLO, request())).await.unwrap();
+    let policy = site.decide(&rest_question("/api/hello", request())).await.unwrap();
+    let effect = &policy["policyDocument"]["Statement"][0]["Effect"];
+    assert_eq!(decision["isAuthorized"] == true, effect == "Allow", "{decision} {policy}");
+    assert_eq!(decision["context"], policy["context"]);
+    if decision["isAuthorized"] == true {
+        return Ok(decision["context"].clone());
+    }
+    assert_eq!(decision["isAuthorized"], false);
+    assert_eq!(decision["context"].as_object().unwrap().len(), 1, "{decision}");
+    Err(decision["context"]["code"].as_str().unwrap().to_owned())
+}
+
+async fn refused(site: &Site, request: impl Fn() -> Request) -> String {
+    ask(site, request).await.unwrap_err()
+}
+
+#[tokio::test]
+async fn a_token_and_a_cookie_lead_to_the_function_behind_which_is_told_who_it_is() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let token = visitor.api_key().await;
+    let context = ask(&site, || with_token(&token)).await.unwrap();
+    assert_eq!(ask(&site, || with_cookie(&visitor)).await.unwrap(), context);
+    assert_eq!(
+        (&context["sub"], &context["name"], &context["email"]),
+        (&json!(ADA.subject), &json!(ADA.name), &json!(ADA.email))
+    );
+    assert_eq!(context["person"], true);
+    let row = site.store().last_session().unwrap();
+    assert_eq!(context["session"], row.key.to_string());
+    // REST APIs take nothing else, and nothing in it opens anything.
+    let fields = context.as_object().unwrap();
+    assert!(fields.values().all(|value| value.is_string() || value.is_boolean()), "{context}");
+    let told = context.to_string();
+    assert!(!told.contains(&token) && !told.contains(visitor.session().unwrap()), "{told}");
+}
+
+/// As for `/protected`: the very same guard.
+#[tokio::test]
+async fn r139_r151_without_a_good_credential_nobody_gets_there() {
+    let site = Site::start().await;
+    let visitor = Visitor::logged_in(&site, ADA).await;
+    let cookie = visitor.cookie_header();
+    let before = site.store().calls();
+    for (headers, code) in [
+        (&[][..], "authorization_header_missing"),
+        (&[("authorization", "Basic YTpi")], "invalid_header"),
+        (&[("authorization", "Bearer a, Bearer b")], "invalid_header"),
+        (&[("authorization", "Bearer opaque-token")], "token_opaque"),
+        // A bad token beside a good cookie.
+        (&[("authorization", "Bearer opaque-token"), ("cookie", &cookie)], "token_opaque"),
+        (&[("cookie", "__Host-session=short")], "session_ended"),
+        (&[("cookie", &format!("{cookie}; {cookie}"))], "session_ended"),
+    ] {
+        assert_eq!(refused(&site, || get("/api/hello", headers)).await, code, "{headers:?}");
+        let protected = site.get("/protected", headers).await;
+        assert_eq!(protected.json()["code"], code);
+    }
+    assert_eq!(site.store().calls(), before);
+    let unknown = format!("{SESSION}={}", "B".repeat(43));
+    assert_eq!(
+        refused(&site, || get("/api/hello", &[("cookie", &unknown)])).await,
+        "session_ended"
+    );
+}
+
+#[tokio::test]
+async fn r142_a_token_in_the_query_is_none_and_beside_one_in_the_header_an_error() {
+    let site = Site::start().await;
+    let token = Visitor::logged_in(&site, ADA).await.api_key().await;
+    let path = format!("/api/hello?access_token={token}");
+    let bearer = format!("Bearer {token}");
+    let decide = async |headers: &[(&str, &str)]| {
+        site.decide(&question(HELLO, get(&path, headers))).await.unwrap()["context"]["code"].clone()
+    };
+    assert_eq!(decide(&[]).await, "authorization_header_missing");
+    assert_eq!(decide(&[("authorization", &bearer)]).await, "invalid_request");
+    let mut rest = rest_question("/api/hello", with_token(&token));
+    rest["queryStringParameters"] = json!({ "access_token": token });
+    assert_eq!(site.decide(&rest).await.unwrap()["context"]["code"], "invalid_request");
+}
+
+#[tokio::test]
+async fn r061_r091_an_expired_token_and_an_idle_session_are_refused() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let token = visitor.api_key().await;
+    let expires_in = site.provider().last_token_response()["expires_in"].as_u64();
+    site.pass(expires_in.unwrap_or(36_000) + 60);
+    assert_eq!(refused(&site, || with_token(&token)).await, "token_expired");
+    let cookie = visitor.cookie_header();
+    assert_eq!(
+        refused(&site, || get("/api/hello", &[("cookie", &cookie)])).await,
+        "authorization_header_missing"
+    );
+
+    let site = Site::start_with(&[("SESSION_IDLE", "10m")]).await;
+    let visitor = Visitor::logged_in(&site, ADA).await;
+    let cookie = visitor.cookie_header();
+    site.pass(600);
+    assert_eq!(refused(&site, || get("/api/hello", &[("cookie", &cookie)])).await, "session_ended");
+}
+
+/// On the very next question, whoever ended it.
+#[tokio::test]
+async fn r106_an_ended_session_opens_nothing_although_its_token_is_good() {
+    let site = Site::start().await;
+    let mut ada = Visitor::logged_in(&site, ADA).await;
+    let mut grace = Visitor::logged_in(&site, GRACE).await;
+    let (token, other) = (ada.api_key().await, grace.api_key().await);
+    let cookie = ada.cookie_header();
+    assert!(ask(&site, || with_token(&token)).await.is_ok());
+    ada.submit("/logout").await;
+    assert_eq!(refused(&site, || with_token(&token)).await, "session_ended");
+    assert_eq!(refused(&site, || get("/api/hello", &[("cookie", &cookie)])).await, "session_ended");
+
+    assert!(ask(&site, || with_token(&other)).await.is_ok());
+    let logout_token = site.provider().logout_token(GRACE, &json!({}));
+    assert_eq!(site.post_logout_token(&logout_token).await.status(), 200);
+    assert_eq!(refused(&site, || with_token(&other)).await, "session_ended");
+    assert_eq!(refused(&site, || with_cookie(&grace)).await, "session_ended");
+}
+
+/// A route is named by the gateway, and asks what the list says of it. One that is not in the list is
+/// open to nobody.
+#[tokio::test]
+async fn r140_each_route_asks_its_own_scopes() {
+    let scopes = "GET /api/hello = read:hello; ANY /api/admin/{proxy+} = admin; GET /api/me =";
+    let site = Site::start_with(&[
+        ("AUDIENCE", API),
+        ("REQUIRE_SESSION", "false"),
+        ("ROUTE_SCOPES", scopes),
+    ])
+    .await;
+    let token = |scope: &str| site.provider().access_token(ADA, API, &json!({ "scope": scope }));
+    let decide = async |token: &str, key: &str, path: &str| {
+        let request = get(path, &[("authorization", &format!("Bearer {token}"))]);
+        let decision = site.decide(&question(key, request)).await.unwrap();
+        let code = decision["context"]["code"].as_str().unwrap_or("allowed").to_owned();
+        assert_eq!(decision["isAuthorized"] == true, code == "allowed");
+        code
+    };
+    let (reader, admin) = (token("openid read:hello"), token("openid admin"));
+    for (token, key, path, expected) in [
+        (&reader, HELLO, "/api/hello", "allowed"),
+        (&admin, HELLO, "/api/hello", "insufficient_scope"),
+        (&token("read:hello:all"), HELLO, "/api/hello", "insufficient_scope"),
+        (&reader, "ANY /api/admin/{proxy+}", "/api/admin/users", "insufficient_scope"),
+        (&admin, "ANY /api/admin/{proxy+}", "/api/admin/users", "allowed"),
+        (&reader, "GET /api/me", "/api/me", "allowed"),
+        (&token("openid"), "ANY /api/me", "/api/me", "allowed"),
+        // What is asked is the route's, whatever the path looks like.
+        (&reader, "ANY /{proxy+}", "/api/hello", "route_not_listed"),
+        (&admin, "$default", "/api/admin/users", "route_not_listed"),
+        (&admin, "GET /api/admin/{id}", "/api/admin/users", "route_not_listed"),
+    ] {
+        assert_eq!(decide(token, key, path).await, expected, "{key} {path}");
+    }
+    let rest = async |resource: &str, token: &str| {
+        let decision = site.decide(&rest_question(resource, with_token(token))).await.unwrap();
+        decision["policyDocument"]["Statement"][0]["Effect"].clone()
+    };
+    assert_eq!(rest("/api/hello", &reader).await, "Allow");
+    assert_eq!(rest("/api/hello", &admin).await, "Deny");
+    assert_eq!(rest("/{proxy+}", &reader).await, "Deny");
+
+    // An authorizer that is not told the route cannot know what it asks.
+    let unnamed = json!({
+        "type": "TOKEN",
+        "authorizationToken": format!("Bearer {reader}"),
+        "methodArn": format!("{ARN}/GET/api/hello"),
+    });
+    assert_eq!(site.decide(&unnamed).await, Err(NoDecision));
+    let plain = Site::start_with(&[("AUDIENCE", API), ("REQUIRE_SESSION", "false")]).await;
+    let token = plain.provider().access_token(ADA, API, &json!({}));
+    let named = json!({
+        "type": "TOKEN",
+        "authorizationToken": format!("Bearer {token}"),
+        "methodArn": format!("{ARN}/GET/api/hello"),
+    });
+    let decision = plain.decide(&named).await.unwrap();
+    assert_eq!(decision["policyDocument"]["Statement"][0]["Effect"], "Allow");
+}
+
+#[tokio::test]
+async fn r153_r164_nobody_is_believed_for_what_a_header_or_the_event_says() {
+    let site = Site::start().await;
+    let forged = [
+        ("x-amzn-oidc-identity", ADA.subject),
+        ("x-amzn-oidc-data", "e30.e30.x"),
+        ("x-forwarded-user", ADA.subject),
+        ("x_user_id", ADA.subject),
+        ("sub", ADA.subject),
+    ];
+    assert_eq!(refused(&site, || get("/api/hello", &forged)).await, "authorization_header_missing");
+    let token = Visitor::logged_in(&site, GRACE).await.api_key().await;
+    for credential in [None, Some(&token)] {
+        let request = match credential {
+            Some(token) => with_token(token),
+            None => get("/api/hello", &[]),
+        };
+        let mut event = question(HELLO, request);
+        let context = json!({ "isAuthorized": true, "sub": ADA.subject, "scope": "admin" });
+        event["isAuthorized"] = true.into();
+        event["context"] = context.clone();
+        event["requestContext"]["authorizer"] = json!({ "lambda": context });
+        let decision = site.decide(&event).await.unwrap();
+        assert_eq!(decision["isAuthorized"] == true, credential.is_some());
+        if credential.is_some() {
+            assert_eq!(decision["context"]["sub"], GRACE.subject);
+        }
+    }
+}
+
+/// A cookie goes along with a form from anywhere; a token does not.
+#[tokio::test]
+async fn r167_what_changes_something_needs_one_of_our_own_pages_beside_the_cookie() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let token = visitor.api_key().await;
+    let cookie = visitor.cookie_header();
+    let post = |headers: &[(&str, &str)]| {
+        let mut request = http::Request::post("/api/notes");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(bytes::Bytes::from_static(b"note=1")).unwrap()
+    };
+    let decide = async |headers: &[(&str, &str)]| {
+        let decision = site.decide(&question("ANY /api/notes", post(headers))).await.unwrap();
+        let policy = site.decide(&rest_question("/api/notes", post(headers))).await.unwrap();
+        let effect = &policy["policyDocument"]["Statement"][0]["Effect"];
+        assert_eq!(decision["isAuthorized"] == true, effect == "Allow");
+        decision["context"]["code"].as_str().unwrap_or("allowed").to_owned()
+    };
+    let cookie = ("cookie", cookie.as_str());
+    for elsewhere in [
+        &[cookie, ("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")][..],
+        &[cookie, ("origin", "null")],
+        &[cookie, ("sec-fetch-site", "cross-site")],
+        &[cookie],
+    ] {
+        assert_eq!(decide(elsewhere).await, "cross_site_request", "{elsewhere:?}");
+    }
+    assert_eq!(decide(&[cookie, ("origin", ORIGIN)]).await, "allowed");
+    let bearer = format!("Bearer {token}");
+    let authorization = ("authorization", bearer.as_str());
+    assert_eq!(decide(&[authorization, ("origin", "https://evil.example")]).await, "allowed");
+    assert_eq!(site.live_sessions().await, 1);
+}
+
+/// Not "no", for nobody was logged out; and by no means "yes".
+#[tokio::test]
+async fn r096_r077_without_the_store_or_the_keys_there_is_no_decision() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let token = visitor.api_key().await;
+    site.store().set_down(true);
+    for request in [
+        |token: &str, _: &Visitor| with_token(token),
+        |_: &str, visitor: &Visitor| with_cookie(visitor),
+    ] {
+        let event = question(HELLO, request(&token, &visitor));
+        assert_eq!(site.decide(&event).await, Err(NoDecision));
+        let event = rest_question("/api/hello", request(&token, &visitor));
+        assert_eq!(site.decide(&event).await, Err(NoDecision));
+    }
+    // Whoever has no credential needs no store to be told so.
+    assert_eq!(refused(&site, || get("/api/hello", &[])).await, "authorization_header_missing");
+    site.store().set_down(false);
+    assert!(ask(&site, || with_token(&token)).await.is_ok());
+    assert!(ask(&site, || with_cookie(&visitor)).await.is_ok());
+}
+
+/// The policy that the one route gets says nothing of any other, so a gateway that keeps it for the same
+/// token refuses what it has not asked about.
+#[tokio::test]
+async fn r152_a_policy_for_one_route_opens_no_other() {
+    let site = Site::start_with(&[
+        ("AUDIENCE", API),
+        ("REQUIRE_SESSION", "false"),
+        ("ROUTE_SCOPES", "GET /api/hello = ; GET /api/{name} = ; GET /api/admin = admin"),
+    ])
+    .await;
+    let token = site.provider().access_token(ADA, API, &json!({ "scope": "openid" }));
+    let bearer = format!("Bearer {token}");
+    let statement = async |resource: &str, path: &str| {
+        let request = get(path, &[("authorization", &bearer)]);
+        let decision = site.decide(&rest_question(resource, request)).await.unwrap();
+        let statements = decision["policyDocument"]["Statement"].as_array().unwrap().clone();
+        let [statement] = &statements[..] else { panic!("{decision}") };
+        let text = |name: &str| statement[name].as_str().unwrap().to_owned();
+        (text("Effect"), text("Resource"))
+    };
+    let allowed = |path: &str| ("Allow".to_owned(), format!("{ARN}/GET{path}"));
+    let denied = |path: &str| ("Deny".to_owned(), format!("{ARN}/GET{path}"));
+    assert_eq!(statement("/api/hello", "/api/hello").await, allowed("/api/hello"));
+    assert_eq!(statement("/api/admin", "/api/admin").await, denied("/api/admin"));
+    assert_eq!(statement("/api/{name}", "/api/x").await, allowed("/api/x"));
+    // Allowed by the route's rules; kept, it would open `/api/admin`.
+    assert_eq!(statement("/api/{name}", "/api/*").await, denied("/api/${*}"));
+}
