@@ -235,7 +235,7 @@ class Template(unittest.TestCase):
                 "Refresh": {"/*/refresh"},
                 # As an authorizer alone: no route leads to it.
                 "Authorizer": {"/authorizers/*"},
-                "Hello": {"/*GET/api/hello"},
+                "Hello": {"/GET/api/hello"},
             },
         )
 
