@@ -52,6 +52,14 @@ impl MemoryStore {
         Self { rows: RwLock::default(), shards: Default::default(), capacity }
     }
 
+    /// One in which what has expired lies on, as in DynamoDB: a clock that was ahead and is set back
+    /// finds it there.
+    #[cfg(test)]
+    pub(crate) fn without_sweeps() -> Self {
+        let rows = Rows { next_sweep: Some(Timestamp::MAX), ..Rows::default() };
+        Self { rows: RwLock::new(rows), ..Self::default() }
+    }
+
     /// The right to add a row.
     fn write(&self, now: Timestamp) -> RwLockWriteGuard<'_, Rows> {
         let mut rows = self.rows.write().unwrap_or_else(PoisonError::into_inner);
