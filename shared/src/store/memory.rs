@@ -56,6 +56,14 @@ impl MemoryStore {
         Self { rows: RwLock::default(), shards: Default::default(), capacity }
     }
 
+    /// One in which what has expired lies on, as in DynamoDB: a clock that was ahead and is set back
+    /// finds it there.
+    #[cfg(test)]
+    pub(crate) fn without_sweeps() -> Self {
+        let rows = Rows { next_sweep: Some(Timestamp::MAX), ..Rows::default() };
+        Self { rows: RwLock::new(rows), ..Self::default() }
+    }
+
     fn rows(&self) -> RwLockWriteGuard<'_, Rows> {
         self.rows.write().unwrap_or_else(PoisonError::into_inner)
     }
@@ -386,8 +394,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(60);
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
+    use crate::store::contract::{NOW, pointer, session};
 
     fn after(seconds: u64) -> Timestamp {
         NOW + Duration::from_secs(seconds)
@@ -406,6 +413,31 @@ mod tests {
         assert_eq!(len(&store), 100);
         store.claim(Digest::of("later"), after(1_000), after(60)).await.unwrap();
         assert_eq!(len(&store), 1);
+    }
+
+    /// Whatever lies where: sessions and pointers too.
+    #[tokio::test]
+    async fn expired_sessions_and_pointers_are_dropped_as_it_goes() {
+        let store = MemoryStore::new(1_000);
+        for number in 0..100 {
+            let name = number.to_string();
+            store.create(session(&name), pointer(&name, &name), NOW).await.unwrap();
+        }
+        assert_eq!(len(&store), 200);
+        let later = after(10_000);
+        store.claim(Digest::of("later"), after(20_000), later).await.unwrap();
+        assert_eq!(len(&store), 1);
+    }
+
+    #[tokio::test]
+    async fn a_full_store_takes_no_session_whose_pointer_has_no_room() {
+        let store = MemoryStore::new(3);
+        store.create(session("one"), pointer("one", "one"), NOW).await.unwrap();
+        let refused = store.create(session("two"), pointer("two", "two"), NOW).await;
+        assert!(matches!(refused, Err(CreateError::Store(StoreError::Full))));
+        assert_eq!(len(&store), 2);
+        assert!(store.end(Digest::of("one"), NOW).await.unwrap());
+        store.create(session("two"), pointer("two", "two"), NOW).await.unwrap();
     }
 
     #[tokio::test]
