@@ -51,8 +51,8 @@ pub struct Deployment {
 struct Table {
     name: String,
     endpoint: String,
-    /// The functions' way to it.
-    line: Line,
+    /// Each function's way to it, by the names of binaries.
+    lines: BTreeMap<String, Line>,
 }
 
 impl Deployment {
@@ -110,7 +110,8 @@ impl Deployment {
         values.push(("ClientSecret", CLIENT_SECRET));
         let table = backing("SESSION_TABLE").expect("the backends make a table");
         let endpoint = backing("AWS_ENDPOINT_URL_DYNAMODB").expect("the backends name it");
-        let table = Table::at(table, endpoint).await;
+        let mut table =
+            Table { name: table.to_owned(), endpoint: endpoint.to_owned(), lines: BTreeMap::new() };
         let names = [
             ("ClientSecretStore", CLIENT_SECRET_ARN),
             ("SecretKey", SECRET_KEY_ARN),
@@ -118,13 +119,19 @@ impl Deployment {
         ];
         let stack = Template::read().deploy(&values, &names);
         let artifacts = Artifacts::of(&stack.functions());
-        let table_endpoint = format!("http://{}", table.line.address());
-        let endpoints = [
-            ("AWS_ENDPOINT_URL_DYNAMODB", table_endpoint.as_str()),
-            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", secrets.address()),
-        ];
+        for function in stack.functions() {
+            let line = table.lay_line().await;
+            table.lines.insert(function.binary, line);
+        }
+        let endpoints = |function: &str| {
+            let table = format!("http://{}", table.lines[function].address());
+            [
+                ("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), table),
+                ("AWS_ENDPOINT_URL_SECRETS_MANAGER".to_owned(), secrets.address().to_owned()),
+            ]
+        };
         let inline = tempfile::tempdir().expect("a folder can be made");
-        let mut functions = functions(&stack, &artifacts, surroundings, instances, &endpoints);
+        let mut functions = functions(&stack, &artifacts, surroundings, instances, endpoints);
         for function in &stack.functions() {
             if let Some(code) = &function.inline {
                 let own = functions.iter_mut().find(|own| own.name == function.binary);
@@ -162,10 +169,16 @@ impl Deployment {
         &self.secrets
     }
 
-    /// The functions' way to their table.
+    /// The way of this function's processes to the table.
     #[must_use]
-    pub const fn line_to_table(&self) -> &Line {
-        &self.table.line
+    pub fn line_to_table(&self, function: &str) -> &Line {
+        let line = self.table.lines.get(function);
+        line.unwrap_or_else(|| panic!("there is no function {function:?}"))
+    }
+
+    /// The ways of all functions to the table.
+    pub fn lines_to_table(&self) -> impl Iterator<Item = &Line> {
+        self.table.lines.values()
     }
 
     /// How many rows of this kind lie in the table, `session` or `once` say, whether their time has
@@ -205,10 +218,9 @@ const UNCHECKED: &str = "AWS4-HMAC-SHA256 Credential=emulator/20260131/eu-centra
     SignedHeaders=host;x-amz-date, Signature=0";
 
 impl Table {
-    async fn at(name: &str, endpoint: &str) -> Self {
-        let address = endpoint.trim_start_matches("http://").parse().expect("it is on loopback");
-        let line = Line::to(address).await;
-        Self { name: name.to_owned(), endpoint: endpoint.to_owned(), line }
+    async fn lay_line(&self) -> Line {
+        let address = self.endpoint.trim_start_matches("http://");
+        Line::to(address.parse().expect("it is on loopback")).await
     }
 }
 
@@ -217,15 +229,18 @@ fn functions(
     artifacts: &Artifacts,
     surroundings: Surroundings,
     instances: usize,
-    endpoints: &[(&str, &str)],
+    endpoints: impl Fn(&str) -> [(String, String); 2],
 ) -> Vec<lambda::Function> {
-    let endpoints = endpoints.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let functions = stack.functions().into_iter();
     functions
         .map(|function| lambda::Function {
             // Of one whose code stands in the template it is made later.
             bootstrap: artifacts.bootstrap(&function),
-            environment: function.environment.into_iter().chain(endpoints.clone()).collect(),
+            environment: function
+                .environment
+                .into_iter()
+                .chain(endpoints(&function.binary))
+                .collect(),
             name: function.binary,
             timeout: function.timeout,
             memory: function.memory,

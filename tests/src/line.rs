@@ -10,6 +10,7 @@ use std::{
 };
 
 use bytes::BytesMut;
+use memchr::memmem;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy},
     net::{
@@ -27,6 +28,8 @@ pub enum Condition {
     /// Nothing arrives, and nobody is told. What was sent meanwhile is lost once its sender gives up,
     /// and arrives late if the line works before that.
     Stalls,
+    /// The same happens to what has this word in it, and all else arrives.
+    StallsAt(&'static str),
     /// Every connection is closed.
     Cut,
 }
@@ -81,7 +84,7 @@ impl Line {
         tokio::select! {
             ended = self.forward(from_client, to_server) => ended,
             ended = copy(&mut from_server, &mut to_client) => ended.map(drop),
-            () = self.becomes(Condition::Cut) => Ok(()),
+            () = self.becomes(|condition| condition == Condition::Cut) => Ok(()),
         }
     }
 
@@ -92,26 +95,37 @@ impl Line {
     ) -> io::Result<()> {
         let mut bytes = BytesMut::new();
         loop {
+            let sent = bytes.clone();
             tokio::select! {
                 length = client.read_buf(&mut bytes) => {
                     if length? == 0 {
                         return Ok(());
                     }
-                    if *self.condition.borrow() == Condition::Stalls {
+                    if self.condition.borrow().holds_up(&bytes) {
                         self.held_up.fetch_add(1, Ordering::SeqCst);
                     }
                 }
-                () = self.becomes(Condition::Works), if !bytes.is_empty() => {
+                () = self.becomes(|condition| !condition.holds_up(&sent)), if !sent.is_empty() => {
                     server.write_all_buf(&mut bytes).await?;
                 }
             }
         }
     }
 
-    async fn becomes(&self, expected: Condition) {
+    async fn becomes(&self, is_met: impl Fn(Condition) -> bool) {
         let mut condition = self.condition.subscribe();
         // An error says that nobody can change it any more, and this line is one who can.
-        let _ = condition.wait_for(|condition| *condition == expected).await;
+        let _ = condition.wait_for(|condition| is_met(*condition)).await;
+    }
+}
+
+impl Condition {
+    fn holds_up(self, bytes: &[u8]) -> bool {
+        match self {
+            Self::Works | Self::Cut => false,
+            Self::Stalls => true,
+            Self::StallsAt(word) => memmem::find(bytes, word.as_bytes()).is_some(),
+        }
     }
 }
 
@@ -161,6 +175,19 @@ mod tests {
         assert_eq!(line.held_up(), 1);
         line.set(Condition::Works);
         assert_eq!(hear(&mut client).await.unwrap(), "two");
+    }
+
+    #[tokio::test]
+    async fn a_word_is_held_up_and_others_are_not() {
+        let line = echo().await;
+        line.set(Condition::StallsAt("two"));
+        let mut client = TcpStream::connect(line.address()).await.unwrap();
+        assert_eq!(say(&mut client, "one").await.unwrap(), "one");
+        assert!(timeout(MOMENT, say(&mut client, "a two")).await.is_err());
+        let mut other = TcpStream::connect(line.address()).await.unwrap();
+        assert_eq!(say(&mut other, "three").await.unwrap(), "three");
+        line.set(Condition::Works);
+        assert_eq!(hear(&mut client).await.unwrap(), "a two");
     }
 
     #[tokio::test]

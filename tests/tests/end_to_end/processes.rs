@@ -210,6 +210,38 @@ async fn r094_r106_no_process_lets_anybody_in_who_comes_after_a_logout() {
     assert_nothing_is_told(&deployment, &provider);
 }
 
+/// R94: what was sent before a logout and arrives after it.
+#[tokio::test]
+async fn r094_a_slide_that_reaches_the_table_after_a_logout_brings_nothing_back() {
+    let (deployment, provider) = bundle(&[("SessionIdle", "10s")]).await;
+    deployment.lambda().warm("protected", PROCESSES).await;
+    deployment.lambda().warm("logout", 1).await;
+    let (mut leaving, key) = logged_in(&deployment, &provider).await;
+    let client = deployment.api().http_client();
+    let line = deployment.line_to_table("protected");
+    // Use is noted once in a tenth of the idle time.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    line.set(Condition::StallsAt("DynamoDB_20120810.UpdateItem"));
+    let mut requests = JoinSet::new();
+    for _ in 0..PROCESSES {
+        let (client, key) = (client.clone(), key.clone());
+        requests.spawn(async move { call_api(&client, &key).await });
+    }
+    while line.held_up() < PROCESSES {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let left = leaving.fetch(Method::POST, "/logout", &[]).await;
+    assert_eq!(left.json()["code"], "signed_out");
+    assert_eq!(deployment.rows("session").await, 0);
+    line.set(Condition::Works);
+    for answer in requests.join_all().await {
+        assert_eq!(answer, (401, json!("session_ended")));
+    }
+    assert_eq!(deployment.rows("session").await, 0, "nothing has brought it back");
+    assert_eq!(call_api(&client, &key).await, (401, json!("session_ended")));
+    assert_nothing_is_told(&deployment, &provider);
+}
+
 /// R16, R36: one browser, two logins, each in whichever process.
 #[tokio::test]
 async fn r016_two_tabs_finish_in_any_order_and_at_once() {
@@ -294,7 +326,7 @@ async fn r096_a_table_that_stalls_costs_three_seconds_and_nothing_else() {
     };
     let asked = provider.token_requests();
 
-    deployment.line_to_table().set(Condition::Stalls);
+    deployment.lines_to_table().for_each(|line| line.set(Condition::Stalls));
     let began = Instant::now();
     let navigate = async |mut browser: Browser, address: &str| {
         let page = browser.get(address).await;
@@ -317,7 +349,7 @@ async fn r096_a_table_that_stalls_costs_three_seconds_and_nothing_else() {
     );
     let waited = began.elapsed();
     assert!((2..8).contains(&waited.as_secs()), "{waited:?}");
-    assert!(deployment.line_to_table().held_up() > 0);
+    assert!(deployment.lines_to_table().all(|line| line.held_up() > 0));
     let soon = Some("5".to_owned());
     let later = (503, "Please try again in a moment".to_owned(), soon.clone());
     assert_eq!([home, callback], [later.clone(), later]);
@@ -330,7 +362,7 @@ async fn r096_a_table_that_stalls_costs_three_seconds_and_nothing_else() {
     assert_eq!(provider.token_requests(), asked);
 
     let processes = started(&deployment);
-    deployment.line_to_table().set(Condition::Works);
+    deployment.lines_to_table().for_each(|line| line.set(Condition::Works));
     assert_eq!(deployment.rows("session").await, 2);
     assert_eq!(call_api(&client, &key).await.0, 200);
     for browser in [&member, &leaving] {
