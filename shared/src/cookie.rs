@@ -162,7 +162,7 @@ pub const LOGOUT_LIFETIME: Duration = Duration::from_secs(10 * 60);
 /// may therefore set (R89). A name that is not ASCII is none of ours, and hides none of ours.
 fn name_and_value(pair: &[u8]) -> Option<(&str, String)> {
     let equals = pair.iter().position(|byte| *byte == b'=')?;
-    let name = str::from_utf8(trim(&pair[..equals])).ok().filter(|name| name.is_ascii())?;
+    let name = str::from_utf8(trim(&pair[..equals])).ok()?;
     Some((name, String::from_utf8_lossy(trim(&pair[equals + 1..])).into_owned()))
 }
 
@@ -292,6 +292,17 @@ mod tests {
                 "{blank:?}"
             );
             assert!(https().logins(&cookies(&alone)).is_empty());
+        }
+    }
+
+    /// Its name would be written back, however long.
+    #[test]
+    fn r089_a_login_cookie_whose_name_we_could_not_have_made_is_none() {
+        for (flow, is_listed) in
+            [("a".repeat(16), true), ("a".repeat(17), false), ("é".into(), false)]
+        {
+            let request = cookies(&format!("__Host-login.{flow}=x"));
+            assert_eq!(https().logins(&request).len(), usize::from(is_listed), "{flow}");
         }
     }
 

@@ -143,6 +143,8 @@ mod tests {
             "//evil",
             "///evil",
             "/\\evil",
+            "/reports\\evil",
+            "//us.invalid/reports",
             "\\\\evil",
             "/\\/evil",
             "/%2f/evil",

@@ -237,6 +237,14 @@ mod tests {
         assert_eq!(keys.candidates(Some("test"), Algorithm::Rs256).len(), 1);
     }
 
+    /// R51: a token without a `kid` is tried with all of them.
+    #[test]
+    fn r051_no_more_than_32_keys_are_used() {
+        let keys = vec![TEST_KEY.jwk(); 40];
+        let set = KeySet::parse(json!({ "keys": keys }).to_string().as_bytes()).unwrap();
+        assert_eq!(set.candidates(None, Algorithm::Rs256).len(), MAX_KEYS);
+    }
+
     /// R78: a key that is one bit short of 2048.
     #[test]
     fn r078_an_rsa_key_of_2047_bits_is_too_short_and_one_of_2048_is_not() {
