@@ -492,7 +492,7 @@ class Deployment(unittest.TestCase):
                 (secret, "GetSecretValue"),
             },
             "Refresh": {*all_of_rows, documents, (secret, "GetSecretValue")},
-            "Authorizer": {(table, "GetItem"), (table, "UpdateItem"), documents},
+            "Authorizer": {(table, "GetItem"), (table, "UpdateItem"), documents_and_pointers},
             "Hello": set(),
         }
         found = {}
