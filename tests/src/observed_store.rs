@@ -31,6 +31,7 @@ pub struct ObservedStore {
     documents_are_down: AtomicBool,
     index_is_down: AtomicBool,
     ends_before_slide: AtomicBool,
+    next_end_fails: AtomicBool,
     gates: Mutex<BTreeMap<&'static str, Arc<Gate>>>,
     permissions: Permissions,
     renewals_fail: AtomicBool,
@@ -58,6 +59,7 @@ impl ObservedStore {
             documents_are_down: AtomicBool::default(),
             index_is_down: AtomicBool::default(),
             ends_before_slide: AtomicBool::default(),
+            next_end_fails: AtomicBool::default(),
             gates: Mutex::default(),
             permissions: Permissions::default(),
             renewals_fail: AtomicBool::default(),
@@ -107,6 +109,11 @@ impl ObservedStore {
     /// From now on whoever slides a session finds that a logout was faster by a moment.
     pub fn end_before_slide(&self) {
         self.ends_before_slide.store(true, Ordering::SeqCst);
+    }
+
+    /// The next session that is to end does not; those after it do.
+    pub fn fail_next_end(&self) {
+        self.next_end_fails.store(true, Ordering::SeqCst);
     }
 
     /// From now on it takes no renewal, and then answers nothing else either, as one that goes down
@@ -282,7 +289,11 @@ impl SessionStore for ObservedStore {
     }
 
     async fn end(&self, key: Digest, now: Timestamp) -> Result<bool, StoreError> {
-        self.call("end")?.end(key, now).await
+        let store = self.call("end")?;
+        if self.next_end_fails.swap(false, Ordering::SeqCst) {
+            return Err(StoreError::Unavailable("table arn:aws:dynamodb:secret-table".into()));
+        }
+        store.end(key, now).await
     }
 
     async fn claim(

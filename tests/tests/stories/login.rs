@@ -331,6 +331,19 @@ async fn r036_whoever_logs_in_as_somebody_else_is_only_that_one() {
     old.fetch("/protected").await.is_json(401, "session_ended");
 }
 
+/// Nobody was given the new session, so it does not live; the old one does.
+#[tokio::test]
+async fn r036_whoever_cannot_be_logged_out_is_not_logged_in_as_somebody_else() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let request = visitor.start("/login").await;
+    site.store().fail_next_end();
+    let answer = visitor.arrive(&site.provider().log_in(&request, GRACE)).await;
+    assert_eq!(answer.status(), 503);
+    assert_eq!((site.store().sessions_created(), site.live_sessions().await), (2, 1));
+    assert_eq!(visitor.fetch("/protected").await.json()["sub"], ADA.subject);
+}
+
 #[tokio::test]
 async fn prompt_none_without_a_login_leads_to_the_login_page() {
     let site = Site::start().await;
