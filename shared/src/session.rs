@@ -472,6 +472,19 @@ mod tests {
         assert_eq!(format!("{:?}", sessions.pointers), format!("KnownPointers({known})"));
     }
 
+    /// What is over is not only refused: its row goes when the session does.
+    #[tokio::test]
+    async fn r099_a_row_that_slides_stays_no_longer_than_its_session() {
+        let (sessions, store) = sessions();
+        let (secret, ends_at) =
+            sessions.begin(owner(), &contents("token"), None, NOW).await.unwrap();
+        for seconds in [900, 1_800, 2_700, 3_600, 4_500] {
+            assert!(sessions.by_cookie(&secret, after(seconds)).await.unwrap().is_some());
+        }
+        let row = store.session(secret.digest(), after(4_500)).await.unwrap().unwrap();
+        assert_eq!((row.used_at, row.expires_at), (after(4_500), ends_at));
+    }
+
     #[tokio::test]
     async fn a_twin_of_an_ended_token_by_another_signature_is_ended_as_well() {
         let (sessions, _) = sessions();
