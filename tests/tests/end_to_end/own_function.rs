@@ -33,7 +33,8 @@ fn workspace(folder: &Path) {
     assert_eq!(copied, 2, "there is more to copy");
 
     let manifest = fs::read_to_string(project().join("Cargo.toml")).expect("the manifest");
-    let members = manifest.lines().find(|line| line.starts_with("members = ")).expect("members");
+    let members = &manifest[manifest.find("members = [").expect("the members")..];
+    let members = &members[..=members.find(']').expect("their end")];
     let project_path = format!("path = \"{}/", project().display());
     let manifest = manifest
         .replace(members, &format!("members = [\"functions/{NAME}\"]"))
