@@ -14,8 +14,8 @@ use serde_json::json;
 use shared::{
     clock::Timestamp,
     config::Settings,
-    guard::GuardConfig,
-    jwt::testing::{TEST_KEY, key_set},
+    guard::{GuardConfig, Guarded},
+    jwt::testing::{TEST_KEY, key_set_document},
     keys::Keys,
     provider::testing::FakeProvider,
     random::Random,
@@ -23,7 +23,7 @@ use shared::{
     seams::Seams,
     secret::{Digest, SessionSecret},
     session::{SessionContents, Sessions},
-    store::{Owner, memory::MemoryStore},
+    store::{Owner, SessionStore, memory::MemoryStore},
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -69,7 +69,7 @@ fn refused(bencher: Bencher<'_, '_>) {
 /// The function, and somebody who is logged in.
 struct Site {
     runtime: Runtime,
-    function: Protected,
+    function: Guarded<Protected>,
     token: String,
     secret: SessionSecret,
 }
@@ -84,10 +84,12 @@ impl Site {
         let config = GuardConfig::from_settings(&mut settings).expect("the settings are whole");
         let issuer = config.application.issuer.clone();
         let provider = Arc::new(FakeProvider::new(issuer.clone()));
-        provider.set_key_set(Some(key_set(&[&TEST_KEY])));
+        provider.set_key_set(Some(key_set_document(&[&TEST_KEY])));
+        let store: Arc<dyn SessionStore> = Arc::new(MemoryStore::default());
+        let asked = Arc::<FakeProvider>::clone(&provider);
         let seams = Seams {
-            store: Arc::new(MemoryStore::default()),
-            keys: Arc::new(Keys::new(Arc::<FakeProvider>::clone(&provider), issuer.clone())),
+            keys: Arc::new(Keys::new(asked, Arc::clone(&store), issuer.clone())),
+            store,
             provider,
             random: Random::system(),
         };
@@ -116,11 +118,12 @@ impl Site {
             scopes: ["openid", "profile", "email"].map(str::to_owned).into(),
         };
         let owner = Owner { subject: Digest::of("ada"), provider_session: None, issued_at: NOW };
-        let runtime = Builder::new_current_thread().build().expect("a runtime can be had");
+        let runtime =
+            Builder::new_current_thread().enable_time().build().expect("a runtime can be had");
         let sessions = Sessions::new(Arc::clone(&seams.store), config.limits, seams.random.clone());
         let begun = runtime.block_on(sessions.begin(owner, &contents, None, NOW));
         let (secret, _) = begun.expect("the store has room");
-        Self { runtime, function: Protected::new(config, &seams), token, secret }
+        Self { runtime, function: Guarded::new(Protected, config, &seams), token, secret }
     }
 
     fn ask(&self, request: Request, status: u16) {
