@@ -12,7 +12,7 @@ use std::{
 
 use dynoxide::Database;
 use shared::{config::Settings, random::Random, store::table};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use crate::{
     bundle::BundleConfig,
@@ -107,8 +107,7 @@ impl Table {
     /// A fault of `DYNAMODB_PORT` where the port cannot be had, of `SESSION_TABLE` where the table
     /// cannot be made.
     async fn make(settings: &mut Settings, address: SocketAddr) -> Option<Self> {
-        let listener = TcpListener::bind(address)
-            .await
+        let listener = listen(address)
             .map_err(|error| {
                 settings.fault("DYNAMODB_PORT", format_args!("cannot be listened on: {error}"));
             })
@@ -143,6 +142,20 @@ const ASSUMED: [&str; 6] =
     ["AUTH_HOST", "BASE_URL", "CLIENT_ID", "CLIENT_SECRET", "SCOPE", "SECRET_KEY"];
 
 const DEFAULT_PORT: u16 = 9_200;
+
+/// As many connections as may wait to be accepted.
+const BACKLOG: u32 = 1_024;
+
+/// Every accepted connection has the listener's `TCP_NODELAY`. Without it a long answer, which is
+/// written in two parts, waits some 40 ms for the client to acknowledge the first.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_nodelay(true)?;
+    // A port is to be had again at once when these have ended.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
 
 /// The table as the deployment's template makes it.
 fn database(name: &str) -> Result<Database, Box<dyn std::error::Error>> {

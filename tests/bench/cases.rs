@@ -9,7 +9,9 @@ use tests::{
     browser::Browser,
     deployment::Deployment,
     http_api::{
-        DOMAIN, ORIGIN, event,
+        DOMAIN, ORIGIN,
+        authorizer::Authorizer,
+        event,
         route::{Matched, Route},
     },
     lambda::{Function, Surroundings},
@@ -89,7 +91,7 @@ impl Cases {
             unseen,
             self.seen(protected),
             case("protected: cookie", protected, "/protected", &cookie, 200),
-            // The authorizer's case goes here.
+            authorizer(&function("authorizer"), &authorization),
         ]
     }
 
@@ -160,9 +162,17 @@ impl Cases {
     }
 }
 
+/// A deployed function, which asks the table without a detour: its line would be measured with it.
 fn function(deployment: &Deployment, name: &str) -> Function {
     let mut functions = deployment.lambda().functions();
-    functions.find(|function| function.name == name).expect("it is deployed").clone()
+    let mut function =
+        functions.find(|function| function.name == name).expect("it is deployed").clone();
+    for (name, value) in &mut function.environment {
+        if name == "AWS_ENDPOINT_URL_DYNAMODB" {
+            deployment.table_endpoint().clone_into(value);
+        }
+    }
+    function
 }
 
 fn value(function: &Function, name: &str) -> String {
@@ -189,7 +199,24 @@ fn case(
     status: u16,
 ) -> Case {
     let events = vec![get(function, path, headers)];
-    Case { name, function: function.clone(), events, status, is_whole: true }
+    let expected = ("statusCode", status.into());
+    Case { name, function: function.clone(), events, expected, is_whole: true }
+}
+
+/// A request for the example's route, about which the authorizer is asked.
+fn authorizer(authorizer: &Function, headers: &[(&str, &str)]) -> Case {
+    let (head, ()) = request(&Method::GET, "/api/hello", headers).into_parts();
+    let event = get(authorizer, "/api/hello", headers);
+    let event: Value = serde_json::from_slice(&event).expect("events are JSON");
+    let asked = Authorizer { function: authorizer.name.clone(), identity_sources: Vec::new() };
+    let question = asked.question(&head, &event).expect("it is asked about every request");
+    Case {
+        name: "authorizer: token, seen",
+        function: authorizer.clone(),
+        events: vec![question.to_string().into()],
+        expected: ("isAuthorized", true.into()),
+        is_whole: true,
+    }
 }
 
 fn get(function: &Function, path: &str, headers: &[(&str, &str)]) -> Bytes {
@@ -198,13 +225,17 @@ fn get(function: &Function, path: &str, headers: &[(&str, &str)]) -> Bytes {
 
 /// The event of such a request.
 fn send(function: &Function, method: &Method, path: &str, headers: &[(&str, &str)]) -> Bytes {
+    let (head, ()) = request(method, path, headers).into_parts();
+    let route = Route { key: "$default".parse().expect("a key"), function: function.name.clone() };
+    let matched = Matched { route: &route, parameters: [].into() };
+    event::build(&head, &Bytes::new(), &matched, "benchmark")
+}
+
+fn request(method: &Method, path: &str, headers: &[(&str, &str)]) -> Request<()> {
     let request = Request::builder().method(method).uri(format!("{ORIGIN}{path}"));
     let mut request = request.header("host", DOMAIN).header("accept", "text/html");
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let (head, ()) = request.body(()).expect("a request").into_parts();
-    let route = Route { key: "$default".parse().expect("a key"), function: function.name.clone() };
-    let matched = Matched { route: &route, parameters: [].into() };
-    event::build(&head, &Bytes::new(), &matched, "benchmark")
+    request.body(()).expect("a request")
 }

@@ -10,6 +10,9 @@ use crate::{
     watch::prepare,
 };
 
+/// What is measured is not to wait for an emulator that was built for development.
+const PROFILE: &str = if cfg!(debug_assertions) { "dev" } else { "bench" };
+
 /// The running backends. They end, with what they keep, when this is dropped.
 #[derive(Debug)]
 pub struct Backends {
@@ -25,7 +28,8 @@ impl Backends {
         let mut command = Command::new("cargo");
         prepare(&mut command, settings);
         command
-            .args(["run", "--quiet", "--package", "local", "--features", "backends"])
+            .args(["run", "--quiet", "--profile", PROFILE])
+            .args(["--package", "local", "--features", "backends"])
             .args(["--bin", "backends", "--"])
             .arg(environment.path());
         let mut process = Process::start(&format!("backends-{}", unique()), &mut command);

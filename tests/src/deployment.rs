@@ -169,6 +169,12 @@ impl Deployment {
         &self.secrets
     }
 
+    /// The URL of the table's service, to which the functions have their lines.
+    #[must_use]
+    pub fn table_endpoint(&self) -> &str {
+        &self.table.endpoint
+    }
+
     /// The way of this function's processes to the table.
     #[must_use]
     pub fn line_to_table(&self, function: &str) -> &Line {

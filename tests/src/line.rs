@@ -79,6 +79,9 @@ impl Line {
     /// Carries bytes both ways until one side has had enough, or the line is cut.
     async fn carry(&self, client: TcpStream, server: SocketAddr) -> io::Result<()> {
         let server = TcpStream::connect(server).await?;
+        // What one side writes in two parts is not to wait for the other to acknowledge the first.
+        client.set_nodelay(true)?;
+        server.set_nodelay(true)?;
         let (from_client, mut to_client) = client.into_split();
         let (mut from_server, to_server) = server.into_split();
         tokio::select! {
