@@ -141,7 +141,7 @@ impl Guard {
         &self,
         token: &str,
         now: Timestamp,
-    ) -> Result<(Arc<Claims>, TokenSession), Refusal> {
+    ) -> Result<(Claims, TokenSession), Refusal> {
         let expected = self.config.application.expected_api_key();
         let pointer = session::token_digest(token);
         let (claims, found) = self.keys.verify_with_pointer(token, &expected, pointer, now).await?;
@@ -150,7 +150,7 @@ impl Guard {
             None => self.sessions.by_token(token, now).await?,
         };
         if matches!(session, TokenSession::Ended) {
-            self.keys.forget(token, &expected);
+            self.keys.forget(token);
         }
         Ok((claims, session))
     }

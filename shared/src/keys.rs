@@ -7,7 +7,8 @@
 //!   [`FAILURE_PAUSE`].
 //! - Older than [`HARD_AGE`], it is used no more: a key that the provider withdrew must stop
 //!   working, even for one who can keep us from hearing of it.
-//! - A token that was verified before is not verified again while its key is there, see `verified`.
+//! - A signature that was verified before is not verified again while its key is there, see
+//!   `signatures`.
 //! - A token with an unknown `kid` has the keys fetched anew, once per [`MISS_COOL_DOWN`] whoever
 //!   sends it to whichever process. A flood of invented names costs one fetch per cool-down, and
 //!   cannot keep a new key unknown for longer than that to a process that was shown it.
@@ -16,9 +17,9 @@
 //! with it; a token that no key could make good has nothing read (R75).
 
 mod key_set;
+mod signatures;
 #[cfg(test)]
 mod tests;
-mod verified;
 
 use std::{sync::Arc, time::Duration};
 
@@ -35,7 +36,7 @@ use crate::{
     store::{Found, SessionStore},
 };
 
-use self::verified::{TokenName, VerifiedToken, VerifiedTokens};
+use self::signatures::KnownSignatures;
 
 pub use self::key_set::{Key, KeySet, MalformedKeySet};
 pub use crate::provider::document::WAIT;
@@ -68,7 +69,7 @@ pub struct Keys {
     issuer: Issuer,
     metadata: Document<Metadata>,
     key_set: Document<KeySet>,
-    verified: VerifiedTokens,
+    signatures: KnownSignatures,
 }
 
 /// The provider's keys or metadata cannot be had. That says nothing about a token: answer 503.
@@ -113,7 +114,7 @@ impl Keys {
         let metadata =
             Document::new(kind("metadata"), Arc::clone(&store), &issuer, "", parse_metadata);
         let key_set = Document::new(kind("keys"), Arc::clone(&store), &issuer, "", parse_keys);
-        Self { provider, store, issuer, metadata, key_set, verified: VerifiedTokens::default() }
+        Self { provider, store, issuer, metadata, key_set, signatures: KnownSignatures::default() }
     }
 
     /// The provider's discovery document.
@@ -125,8 +126,8 @@ impl Keys {
         self.metadata_from(&mut ReadAhead::default(), now).await
     }
 
-    /// Verifies `token` in full, see [`jwt`](crate::jwt), unless it was before and nothing has changed
-    /// since. Keys are fetched if need be, and never for a token that no key could make good.
+    /// Verifies `token` in full, see [`jwt`](crate::jwt). Keys are fetched if need be, and never for a
+    /// token that no key could make good.
     ///
     /// # Errors
     ///
@@ -136,7 +137,7 @@ impl Keys {
         token: &str,
         expected: &Expected<'_>,
         now: Timestamp,
-    ) -> Result<Arc<Claims>, VerifyError> {
+    ) -> Result<Claims, VerifyError> {
         self.verify_reading(token, expected, None, now).await.map(|(claims, _)| claims)
     }
 
@@ -152,21 +153,19 @@ impl Keys {
         expected: &Expected<'_>,
         pointer: Digest,
         now: Timestamp,
-    ) -> Result<(Arc<Claims>, Option<Found>), VerifyError> {
+    ) -> Result<(Claims, Option<Found>), VerifyError> {
         self.verify_reading(token, expected, Some(pointer), now).await
     }
 
-    /// Forgets that `token` was verified: nobody will be let in by it again.
-    pub(crate) fn forget(&self, token: &str, expected: &Expected<'_>) {
-        if let Some(name) = TokenName::of(token, expected) {
-            self.verified.forget(&name);
-        }
+    /// Forgets that the signature of `token` was verified: nobody will be let in by it again.
+    pub(crate) fn forget(&self, token: &str) {
+        self.signatures.forget(Digest::of(token));
     }
 
     /// Forgets every token.
     #[cfg(test)]
     pub(crate) fn forget_all(&self) {
-        self.verified.clear();
+        self.signatures.clear();
     }
 
     /// Verifies a logout token for the application `client_id` in full, see [`LogoutToken`], with
@@ -181,8 +180,9 @@ impl Keys {
         client_id: &str,
         now: Timestamp,
     ) -> Result<LogoutToken, VerifyError> {
+        let digest = Digest::of(token);
         let token = UnverifiedToken::parse_logout_token(token, &self.issuer)?;
-        let (keys, _) = self.keys_for(&token, None, now).await?;
+        let (keys, _) = self.keys_for(&token, digest, None, now).await?;
         let candidates = keys.candidates(token.key_id(), token.algorithm());
         Ok(token.verify_logout_token(&candidates, client_id, now)?)
     }
@@ -193,49 +193,31 @@ impl Keys {
         expected: &Expected<'_>,
         pointer: Option<Digest>,
         now: Timestamp,
-    ) -> Result<(Arc<Claims>, Option<Found>), VerifyError> {
-        let name = TokenName::of(text, expected);
-        if let Some(name) = &name
-            && let Some(recalled) = self.recall(name, expected, pointer, now).await?
-        {
-            return Ok(recalled);
-        }
+    ) -> Result<(Claims, Option<Found>), VerifyError> {
         let token = UnverifiedToken::parse(text, expected)?;
-        let algorithm = token.algorithm();
-        let (keys, found) = self.keys_for(&token, pointer, now).await?;
+        let (algorithm, digest) = (token.algorithm(), Digest::of(text));
+        let (keys, found) = self.keys_for(&token, digest, pointer, now).await?;
         let candidates = keys.candidates(token.key_id(), algorithm);
-        let (claims, signer) = token.verify_and_name_signer(&candidates, expected, now)?;
-        let claims = Arc::new(claims);
-        if let Some(name) = name {
-            let (signer, claims) = (signer.clone(), Arc::clone(&claims));
-            let verified = VerifiedToken { algorithm, signer, claims, length: text.len() };
-            self.verified.remember(name, verified);
+        let known = self.signatures.signer(digest, &candidates, algorithm);
+        let signer = known.map_or_else(|| token.check_signature(&candidates), Ok);
+        match signer.and_then(|signer| Ok((signer, token.check_claims(expected, now)?))) {
+            Ok((signer, claims)) => {
+                if known.is_none() {
+                    self.signatures.remember(digest, signer);
+                }
+                Ok((claims, found))
+            }
+            Err(error) => {
+                self.signatures.forget(digest);
+                Err(error.into())
+            }
         }
-        Ok((claims, found))
     }
 
     /// How many tokens are remembered.
     #[cfg(test)]
     pub(crate) fn remembered(&self) -> usize {
-        self.verified.len()
-    }
-
-    /// What the token of that name says, if it was verified before and would be now. `None`: that is
-    /// to be seen.
-    async fn recall(
-        &self,
-        name: &TokenName,
-        expected: &Expected<'_>,
-        pointer: Option<Digest>,
-        now: Timestamp,
-    ) -> Result<Option<(Arc<Claims>, Option<Found>)>, VerifyError> {
-        let Some(token) = self.verified.get(name) else { return Ok(None) };
-        let Published { keys, found, .. } = self.published(token.algorithm, pointer, now).await?;
-        let claims = token.claims_under(&keys, &expected.kind, now);
-        if !matches!(claims, Ok(Some(_))) {
-            self.verified.forget(name);
-        }
-        Ok(claims?.map(|claims| (claims, found)))
+        self.signatures.len()
     }
 
     /// What the provider publishes, if it signs with `algorithm`.
@@ -258,18 +240,19 @@ impl Keys {
         Ok(Published { metadata, keys, found: ahead.into_found() })
     }
 
-    /// The keys among which the one that signed `token` must be. If the store had to be read for
-    /// them, what was found beside them: the pointer under `pointer`.
+    /// The keys among which the one that signed `token`, of that `digest`, must be. If the store had to
+    /// be read for them, what was found beside them: the pointer under `pointer`.
     async fn keys_for(
         &self,
         token: &UnverifiedToken<'_>,
+        digest: Digest,
         pointer: Option<Digest>,
         now: Timestamp,
     ) -> Result<(Arc<KeySet>, Option<Found>), VerifyError> {
         let Published { metadata, mut keys, found } =
             self.published(token.algorithm(), pointer, now).await?;
-        if misses(token, &keys) {
-            let is_found = |keys: &KeySet| !misses(token, keys);
+        if self.misses(token, digest, &keys) {
+            let is_found = |keys: &KeySet| !self.misses(token, digest, keys);
             let ask = || self.provider.key_set(&metadata.jwks_uri);
             let newer = self.key_set.newer_than(&keys, is_found, now, ask).await;
             keys = newer.map_err(KeysError)?.unwrap_or(keys);
@@ -279,6 +262,18 @@ impl Keys {
             return Err(TokenError::AlgorithmNotAllowed.into());
         }
         Ok((keys, found))
+    }
+
+    /// Whether a newer key set could change the outcome: the token names a key that is not in `keys`,
+    /// or names none and no key there made its signature.
+    fn misses(&self, token: &UnverifiedToken<'_>, digest: Digest, keys: &KeySet) -> bool {
+        if let Some(key_id) = token.key_id() {
+            return !keys.contains(key_id);
+        }
+        let algorithm = token.algorithm();
+        let candidates = keys.candidates(None, algorithm);
+        let known = self.signatures.signer(digest, &candidates, algorithm);
+        known.or_else(|| token.signer(&candidates)).is_none()
     }
 
     async fn metadata_from(
@@ -314,13 +309,4 @@ fn report(document: &'static str, error: &ProviderError) {
         error,
         "the provider gave no answer that can be used"
     );
-}
-
-/// Whether a newer key set could change the outcome: the token names a key that is not in `keys`,
-/// or names none and no key there made its signature.
-fn misses(token: &UnverifiedToken<'_>, keys: &KeySet) -> bool {
-    match token.key_id() {
-        Some(key_id) => !keys.contains(key_id),
-        None => token.signer(&keys.candidates(None, token.algorithm())).is_none(),
-    }
 }

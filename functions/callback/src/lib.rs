@@ -221,7 +221,7 @@ impl Callback {
         tokens: &TokenResponse,
         attempt: &LoginAttempt,
         now: Timestamp,
-    ) -> Result<Arc<Claims>, CallbackError> {
+    ) -> Result<Claims, CallbackError> {
         let kind = Kind::IdToken {
             client_id: &self.config.application.client_id,
             nonce: Some(attempt.nonce.expose()),

@@ -188,7 +188,7 @@ impl Story {
     async fn over(store: Arc<dyn SessionStore>, provider: Arc<Provider>) -> Self {
         let grant = RefreshGrant {
             refresh_token: "the first refresh token".to_owned().into(),
-            login: LoginClaims::of(login_claims(&provider.issuer).await.as_ref()),
+            login: LoginClaims::of(&login_claims(&provider.issuer).await),
             scope: None,
             granted: vec!["openid".to_owned(), "read".to_owned(), "write".to_owned()],
         };
@@ -289,7 +289,7 @@ fn sessions(store: Arc<dyn SessionStore>) -> Sessions {
     Sessions::new(store, LIMITS, Random::system())
 }
 
-async fn login_claims(issuer: &Issuer) -> Arc<Claims> {
+async fn login_claims(issuer: &Issuer) -> Claims {
     let claims = json!({
         "iss": issuer.as_str(),
         "sub": "auth0|ada",

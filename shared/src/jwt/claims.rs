@@ -104,16 +104,6 @@ impl Claims {
         self.get("email_verified") == Some(&Value::Bool(true))
     }
 
-    /// Step 6 of the parent module's list once more, for a token that was verified before as `kind`.
-    ///
-    /// # Errors
-    ///
-    /// When its time has passed, or has not come.
-    pub(crate) fn check_times(&self, kind: &Kind<'_>, now: Timestamp) -> Result<(), TokenError> {
-        let not_before = moment(&self.all, "nbf")?;
-        check_times(max_age(kind), self.expires_at, self.issued_at, not_before, now)
-    }
-
     /// Every claim of the token.
     pub const fn all(&self) -> &Map<String, Value> {
         &self.all

@@ -26,7 +26,7 @@ const MAX_KEYS: usize = 32;
 /// One key that can verify signatures.
 #[derive(Clone, Debug)]
 pub struct Key {
-    key_id: Option<String>,
+    key_id: Option<Arc<str>>,
     /// Parsed once for each algorithm that it may be used with: never more than its type allows, and
     /// only what its `alg` says. Not empty.
     public_keys: Arc<[(Algorithm, ParsedPublicKey)]>,
@@ -68,7 +68,10 @@ impl Key {
         };
         public_keys.retain(|(algorithm, _)| named.is_none_or(|named| named == *algorithm));
         let is_usable = !public_keys.is_empty();
-        is_usable.then(|| Self { key_id: jwk.common.key_id, public_keys: public_keys.into() })
+        is_usable.then(|| Self {
+            key_id: jwk.common.key_id.map(Arc::from),
+            public_keys: public_keys.into(),
+        })
     }
 
     /// Its name, `kid`.
@@ -92,6 +95,15 @@ impl Key {
         #[cfg(test)]
         SIGNATURES_CHECKED.set(SIGNATURES_CHECKED.get() + 1);
         self.public_key(algorithm).is_some_and(|key| key.verify_sig(message, signature).is_ok())
+    }
+
+    /// Whether it is the key that `other` is, as far as `algorithm` goes. Their names say nothing: another
+    /// key may have taken one over.
+    pub(super) fn is_same(&self, other: &Self, algorithm: Algorithm) -> bool {
+        match (self.public_key(algorithm), other.public_key(algorithm)) {
+            (Some(one), Some(other)) => one.as_ref() == other.as_ref(),
+            _ => false,
+        }
     }
 
     fn public_key(&self, algorithm: Algorithm) -> Option<&ParsedPublicKey> {
@@ -122,15 +134,6 @@ impl KeySet {
     /// Whether a key is named `key_id`.
     pub fn contains(&self, key_id: &str) -> bool {
         self.0.iter().any(|key| key.key_id() == Some(key_id))
-    }
-
-    /// Whether `key` is still among them, for `algorithm`: the same key under the same name. Another
-    /// that took its name is another key.
-    pub(crate) fn has(&self, key: &Key, algorithm: Algorithm) -> bool {
-        let Some(public_key) = key.public_key(algorithm) else { return false };
-        let is_same = |known: &ParsedPublicKey| known.as_ref() == public_key.as_ref();
-        let mut named_so = self.0.iter().filter(|known| known.key_id == key.key_id);
-        named_so.any(|known| known.public_key(algorithm).is_some_and(is_same))
     }
 
     /// The keys that may have made a signature with `algorithm`: those named `key_id`, all if the

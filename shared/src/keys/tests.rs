@@ -1,5 +1,5 @@
 mod processes;
-mod verified;
+mod signatures;
 
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -388,7 +388,7 @@ impl Story {
         key.sign(&claims())
     }
 
-    async fn verify(&self, token: &str, seconds: u64) -> Result<Arc<Claims>, VerifyError> {
+    async fn verify(&self, token: &str, seconds: u64) -> Result<Claims, VerifyError> {
         self.keys.verify(token, &self.expected(), Timestamp::from_unix(NOW + seconds)).await
     }
 

@@ -603,7 +603,7 @@ impl Site {
         count: usize,
         token: &str,
         seconds: u64,
-    ) -> Vec<Result<Arc<Claims>, VerifyError>> {
+    ) -> Vec<Result<Claims, VerifyError>> {
         together((0..count).map(|_| self.start()).collect(), token, seconds).await
     }
 
@@ -629,7 +629,7 @@ async fn together(
     processes: Vec<Story>,
     token: &str,
     seconds: u64,
-) -> Vec<Result<Arc<Claims>, VerifyError>> {
+) -> Vec<Result<Claims, VerifyError>> {
     let mut all = JoinSet::new();
     for process in processes {
         let token = token.to_owned();

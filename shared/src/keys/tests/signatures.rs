@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     jwt::{self, LEEWAY},
-    keys::{key_set::SIGNATURES_CHECKED, verified::CAPACITY},
+    keys::{key_set::SIGNATURES_CHECKED, signatures::CAPACITY},
 };
 
 /// How many signatures are looked at while `work` is done.
@@ -69,7 +69,7 @@ async fn r056_what_is_good_for_one_audience_is_not_taken_for_good_for_another() 
     verify(&story.issuer, "https://api.one").await.0.unwrap();
     let (verified, looked_at) = verify(&story.issuer, "https://api.two").await;
     assert!(verified.is_ok());
-    assert_eq!(looked_at, 1);
+    assert_eq!(looked_at, 0);
     for other in ["https://api.three", "https://api.on", "https://api.onee", ""] {
         let refused = verify(&story.issuer, other).await.0;
         assert!(matches!(refused, Err(VerifyError::Token(TokenError::InvalidAudience))), "{other}");
@@ -254,9 +254,9 @@ async fn a_token_that_was_refused_is_not_remembered() {
     assert_eq!(story.keys.remembered(), 0);
 }
 
-/// It is held against its own nonce, once.
+/// Its signature is known, and its nonce is looked at all the same.
 #[tokio::test]
-async fn r063_the_id_token_of_a_login_is_not_remembered() {
+async fn r063_an_id_token_seen_before_is_held_against_each_logins_own_nonce() {
     let story = Story::new();
     let mut claims = claims();
     claims["nonce"] = "the nonce".into();
@@ -272,24 +272,11 @@ async fn r063_the_id_token_of_a_login_is_not_remembered() {
         let expected = Expected { issuer: &story.issuer, kind };
         story.keys.verify(&token, &expected, Timestamp::from_unix(NOW)).await
     };
-    verify("the nonce").await.unwrap();
-    assert_eq!(story.keys.remembered(), 0);
+    for _ in 0..2 {
+        verify("the nonce").await.unwrap();
+    }
     let refused = verify("another").await;
     assert!(matches!(refused, Err(VerifyError::Token(TokenError::NonceMismatch))));
-}
-
-#[tokio::test]
-async fn r180_a_token_of_unusual_length_is_verified_each_time() {
-    let story = Story::new();
-    let mut claims = claims();
-    claims["padding"] = "x".repeat(4_000).into();
-    let token = TEST_KEY.sign(&claims);
-    for _ in 0..2 {
-        let (verified, looked_at) = signatures(story.verify(&token, 0)).await;
-        assert!(verified.is_ok());
-        assert_eq!(looked_at, 1);
-    }
-    assert_eq!(story.keys.remembered(), 0);
 }
 
 /// Good tokens without end, each of which is shown once. Whoever comes again is known all the while.
@@ -302,7 +289,7 @@ async fn r180_a_flood_of_good_tokens_takes_up_no_more_memory_than_is_allowed() {
     let own = story.token(&key);
     story.verify(&own, 0).await.unwrap();
     let mut most = 0;
-    for number in 0..6_000 {
+    for number in 0..3_000 {
         let mut claims = claims();
         claims["sub"] = format!("auth0|{number}").into();
         story.verify(&key.sign(&claims), 0).await.unwrap();
@@ -313,8 +300,7 @@ async fn r180_a_flood_of_good_tokens_takes_up_no_more_memory_than_is_allowed() {
             assert_eq!(looked_at, 0, "after {number}");
         }
     }
-    assert!((1_000..3_000).contains(&most), "{most}");
-    assert!(story.keys.verified.weight() <= CAPACITY);
+    assert!((CAPACITY / 2..=CAPACITY).contains(&most), "{most}");
 }
 
 #[tokio::test]
@@ -323,7 +309,7 @@ async fn r179_debug_output_says_how_many_are_remembered_and_nothing_of_them() {
     let token = story.token(&TEST_KEY);
     story.verify(&token, 0).await.unwrap();
     let shown = format!("{:?}", story.keys);
-    assert!(shown.contains("VerifiedTokens(1)"), "{shown}");
+    assert!(shown.contains("KnownSignatures(1)"), "{shown}");
     let (_, signature) = token.rsplit_once('.').unwrap();
     assert!(!shown.contains("auth0|ada") && !shown.contains(signature));
 }
