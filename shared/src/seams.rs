@@ -28,7 +28,17 @@ pub struct Seams {
 
 impl Seams {
     /// The seams that the settings name: `SESSION_STORE` and `AUTH_HOST`.
+    ///
+    /// The store is prepared, for a function that asks it for every request: Lambda lets a process start
+    /// with more of the processor than it has afterwards.
     pub fn from_settings(settings: &mut Settings) -> Option<Self> {
+        let seams = Self::made_when_used(settings)?;
+        seams.store.prepare();
+        Some(seams)
+    }
+
+    /// The same, with nothing done ahead: for a function that answers most requests without the store.
+    pub fn made_when_used(settings: &mut Settings) -> Option<Self> {
         let application = Application::from_settings(settings);
         let random = Random::system();
         let store = store(settings, &random);

@@ -60,6 +60,9 @@ pub use self::{
 /// Where sessions are kept.
 #[async_trait]
 pub trait SessionStore: fmt::Debug + Send + Sync {
+    /// Does ahead of the first call what need not wait for it. Nothing is asked.
+    fn prepare(&self) {}
+
     /// Creates a session together with the pointer from its token.
     ///
     /// # Errors

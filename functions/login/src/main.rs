@@ -8,7 +8,7 @@ use shared::seams::Seams;
 fn main() -> ExitCode {
     gateway::run(async |settings| {
         let (config, seams) =
-            (LoginConfig::from_settings(settings), Seams::from_settings(settings));
+            (LoginConfig::from_settings(settings), Seams::made_when_used(settings));
         Some(Login::new(config?, &seams?))
     })
 }

@@ -28,7 +28,12 @@
 //!
 //! [`table::ACTIONS`]: super::table::ACTIONS
 
-use std::{error::Error, fmt, time::Duration};
+use std::{
+    error::Error,
+    fmt,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::{
@@ -39,6 +44,7 @@ use aws_sdk_dynamodb::{
         TransactWriteItem,
     },
 };
+use aws_types::SdkConfig;
 
 use self::{
     call::call,
@@ -86,7 +92,10 @@ pub const INDEX_LAG: Duration = Duration::from_secs(1);
 /// Keeps sessions in DynamoDB.
 #[derive(Clone)]
 pub struct DynamoStore {
-    client: Client,
+    config: SdkConfig,
+    /// Of all clones. Made when first used, or by [`SessionStore::prepare`]: that takes as long as all
+    /// else that a start does.
+    client: Arc<OnceLock<Client>>,
     table: String,
     random: Random,
 }
@@ -101,12 +110,16 @@ impl DynamoStore {
     /// If this machine's TLS cannot be set up.
     pub fn new(config: DynamoConfig, random: Random) -> Result<Self, Box<dyn Error + Send + Sync>> {
         let DynamoConfig { table, connection } = config;
-        Ok(Self { client: Client::new(&connection.sdk_config()?), table, random })
+        Ok(Self { config: connection.sdk_config()?, client: Arc::default(), table, random })
+    }
+
+    fn client(&self) -> &Client {
+        self.client.get_or_init(|| Client::new(&self.config))
     }
 
     async fn read(&self, kind: Kind, digest: Digest) -> Result<Option<Item>, StoreError> {
         let request = self
-            .client
+            .client()
             .get_item()
             .table_name(&self.table)
             .key(PARTITION_KEY, key(kind, digest))
@@ -147,6 +160,10 @@ impl DynamoStore {
 
 #[async_trait]
 impl SessionStore for DynamoStore {
+    fn prepare(&self) {
+        self.client();
+    }
+
     async fn create(
         &self,
         session: SessionRow,
@@ -155,7 +172,7 @@ impl SessionStore for DynamoStore {
     ) -> Result<(), CreateError> {
         let owner = session.owner;
         let mut request = self
-            .client
+            .client()
             .transact_write_items()
             .transact_items(self.put(session_item(session), now)?)
             .transact_items(self.put(pointer_item(pointer), now)?);
@@ -188,7 +205,7 @@ impl SessionStore for DynamoStore {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let request = self
-            .client
+            .client()
             .update_item()
             .table_name(&self.table)
             .key(PARTITION_KEY, item::key(Kind::Session, key))
@@ -201,7 +218,7 @@ impl SessionStore for DynamoStore {
 
     async fn end(&self, key: Digest, now: Timestamp) -> Result<bool, StoreError> {
         let request = self
-            .client
+            .client()
             .delete_item()
             .table_name(&self.table)
             .key(PARTITION_KEY, item::key(Kind::Session, key))
@@ -222,7 +239,7 @@ impl SessionStore for DynamoStore {
     ) -> Result<bool, StoreError> {
         let claimant = self.random.bytes();
         let request = self
-            .client
+            .client()
             .put_item()
             .table_name(&self.table)
             .set_item(Some(mark_item(mark, claimant, expires_at)))
@@ -252,7 +269,7 @@ impl SessionStore for DynamoStore {
 
     async fn mark_ended(&self, tombstone: Tombstone, now: Timestamp) -> Result<(), StoreError> {
         let request = self
-            .client
+            .client()
             .put_item()
             .table_name(&self.table)
             .condition_expression(COVERS_MORE)

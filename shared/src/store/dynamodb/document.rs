@@ -79,7 +79,7 @@ impl DynamoStore {
         let mut asked = HashMap::from([(self.table.clone(), asked)]);
         let mut items = Vec::new();
         loop {
-            let request = self.client.batch_get_item().set_request_items(Some(asked));
+            let request = self.client().batch_get_item().set_request_items(Some(asked));
             let answer = call(operation, &self.random, || request.clone().send())
                 .await?
                 // A read has no condition that could fail.
@@ -101,7 +101,7 @@ impl DynamoStore {
         now: Timestamp,
     ) -> Result<Option<Timestamp>, StoreError> {
         let request = self
-            .client
+            .client()
             .update_item()
             .table_name(&self.table)
             .key(PARTITION_KEY, item::key(Kind::Provider, key))
@@ -129,7 +129,7 @@ impl DynamoStore {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let request = self
-            .client
+            .client()
             .update_item()
             .table_name(&self.table)
             .key(PARTITION_KEY, key(Kind::Provider, document.key))

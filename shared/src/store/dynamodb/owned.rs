@@ -24,7 +24,7 @@ const ROWS_PER_TRANSACTION: usize = 100;
 impl DynamoStore {
     /// The keys of the selected sessions, page by page.
     pub(super) async fn query(&self, selection: Selection) -> Result<Vec<Digest>, StoreError> {
-        let request = self.client.query().table_name(&self.table);
+        let request = self.client().query().table_name(&self.table);
         let request = match selection {
             Selection::Subject { subject, issued_before } => request
                 .index_name(BY_SUBJECT)
@@ -69,7 +69,7 @@ impl DynamoStore {
         for keys in keys.chunks(ROWS_PER_TRANSACTION) {
             let deletes = keys.iter().map(|key| self.delete(*key));
             let request = self
-                .client
+                .client()
                 .transact_write_items()
                 .set_transact_items(Some(deletes.collect::<Result<_, _>>()?));
             call("TransactWriteItems", &self.random, || request.clone().send())

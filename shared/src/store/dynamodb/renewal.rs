@@ -32,7 +32,7 @@ impl DynamoStore {
              AND (attribute_not_exists(lease_owner) OR lease_until <= :now OR lease_owner = :owner)"
         );
         let request = self
-            .client
+            .client()
             .update_item()
             .table_name(&self.table)
             .key(PARTITION_KEY, item::key(Kind::Session, key))
@@ -82,7 +82,7 @@ impl DynamoStore {
         }
         let update = update.build().map_err(|error| StoreError::Unavailable(Box::new(error)))?;
         let mut request = self
-            .client
+            .client()
             .transact_write_items()
             .transact_items(TransactWriteItem::builder().update(update).build());
         if let Some(pointer) = pointer {
