@@ -93,8 +93,8 @@ pub const INDEX_LAG: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct DynamoStore {
     config: SdkConfig,
-    /// Of all clones. Made when first used, or by [`SessionStore::prepare`]: that takes as long as all
-    /// else that a start does.
+    /// Of all clones. Made when first used, or by [`SessionStore::prepare`]: that is a third of what a
+    /// start computes.
     client: Arc<OnceLock<Client>>,
     table: String,
     random: Random,
