@@ -41,7 +41,7 @@ use std::time::Duration;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
-use crate::{clock::Timestamp, issuer::Issuer, keys::Key};
+use crate::{clock::Timestamp, issuer::Issuer, keys::Key, secret::Digest};
 
 pub use self::{
     claims::Claims,
@@ -134,6 +134,7 @@ pub struct UnverifiedToken<'a> {
     /// What is signed: header and payload as they stand in the token.
     message: &'a str,
     signature: Vec<u8>,
+    digest: Digest,
 }
 
 impl<'a> UnverifiedToken<'a> {
@@ -185,7 +186,8 @@ impl<'a> UnverifiedToken<'a> {
         if signature.is_empty() {
             return Err(TokenError::InvalidSignature);
         }
-        Ok(Self { algorithm, key_id, payload, message, signature })
+        let digest = Digest::of(text);
+        Ok(Self { algorithm, key_id, payload, message, signature, digest })
     }
 
     /// The name of the key that is said to have signed it. A name to compare, nothing to look up:
@@ -197,6 +199,11 @@ impl<'a> UnverifiedToken<'a> {
     /// The algorithm of its signature.
     pub const fn algorithm(&self) -> Algorithm {
         self.algorithm
+    }
+
+    /// The digest of its whole text, the signature included.
+    pub(crate) const fn digest(&self) -> Digest {
+        self.digest
     }
 
     /// Steps 4 to 8 of the [module's](self) list. `keys` are the candidates, see

@@ -180,9 +180,8 @@ impl Keys {
         client_id: &str,
         now: Timestamp,
     ) -> Result<LogoutToken, VerifyError> {
-        let digest = Digest::of(token);
         let token = UnverifiedToken::parse_logout_token(token, &self.issuer)?;
-        let (keys, _) = self.keys_for(&token, digest, None, now).await?;
+        let (keys, _) = self.keys_for(&token, None, now).await?;
         let candidates = keys.candidates(token.key_id(), token.algorithm());
         Ok(token.verify_logout_token(&candidates, client_id, now)?)
     }
@@ -195,10 +194,10 @@ impl Keys {
         now: Timestamp,
     ) -> Result<(Claims, Option<Found>), VerifyError> {
         let token = UnverifiedToken::parse(text, expected)?;
-        let (algorithm, digest) = (token.algorithm(), Digest::of(text));
-        let (keys, found) = self.keys_for(&token, digest, pointer, now).await?;
-        let candidates = keys.candidates(token.key_id(), algorithm);
-        let known = self.signatures.signer(digest, &candidates, algorithm);
+        let digest = token.digest();
+        let (keys, found) = self.keys_for(&token, pointer, now).await?;
+        let candidates = keys.candidates(token.key_id(), token.algorithm());
+        let known = self.signatures.signer(&token, &candidates);
         let signer = known.map_or_else(|| token.check_signature(&candidates), Ok);
         match signer.and_then(|signer| Ok((signer, token.check_claims(expected, now)?))) {
             Ok((signer, claims)) => {
@@ -240,19 +239,18 @@ impl Keys {
         Ok(Published { metadata, keys, found: ahead.into_found() })
     }
 
-    /// The keys among which the one that signed `token`, of that `digest`, must be. If the store had to
-    /// be read for them, what was found beside them: the pointer under `pointer`.
+    /// The keys among which the one that signed `token` must be. If the store had to be read for them,
+    /// what was found beside them: the pointer under `pointer`.
     async fn keys_for(
         &self,
         token: &UnverifiedToken<'_>,
-        digest: Digest,
         pointer: Option<Digest>,
         now: Timestamp,
     ) -> Result<(Arc<KeySet>, Option<Found>), VerifyError> {
         let Published { metadata, mut keys, found } =
             self.published(token.algorithm(), pointer, now).await?;
-        if self.misses(token, digest, &keys) {
-            let is_found = |keys: &KeySet| !self.misses(token, digest, keys);
+        if self.misses(token, &keys) {
+            let is_found = |keys: &KeySet| !self.misses(token, keys);
             let ask = || self.provider.key_set(&metadata.jwks_uri);
             let newer = self.key_set.newer_than(&keys, is_found, now, ask).await;
             keys = newer.map_err(KeysError)?.unwrap_or(keys);
@@ -266,13 +264,12 @@ impl Keys {
 
     /// Whether a newer key set could change the outcome: the token names a key that is not in `keys`,
     /// or names none and no key there made its signature.
-    fn misses(&self, token: &UnverifiedToken<'_>, digest: Digest, keys: &KeySet) -> bool {
+    fn misses(&self, token: &UnverifiedToken<'_>, keys: &KeySet) -> bool {
         if let Some(key_id) = token.key_id() {
             return !keys.contains(key_id);
         }
-        let algorithm = token.algorithm();
-        let candidates = keys.candidates(None, algorithm);
-        let known = self.signatures.signer(digest, &candidates, algorithm);
+        let candidates = keys.candidates(None, token.algorithm());
+        let known = self.signatures.signer(token, &candidates);
         known.or_else(|| token.signer(&candidates)).is_none()
     }
 

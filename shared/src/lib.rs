@@ -15,6 +15,7 @@ pub mod guard;
 pub mod issuer;
 pub mod jwt;
 pub mod keys;
+mod known;
 pub mod login_attempt;
 pub mod login_methods;
 pub mod origin;

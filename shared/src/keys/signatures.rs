@@ -11,43 +11,32 @@
 
 use std::fmt;
 
-use quick_cache::{
-    DefaultHashBuilder, OptionsBuilder, UnitWeighter,
-    sync::{Cache, DefaultLifecycle},
-};
-
 use super::Key;
-use crate::{jwt::Algorithm, secret::Digest};
+use crate::{jwt::UnverifiedToken, known::Known, secret::Digest};
 
-/// How many tokens are remembered at most, of some 200 bytes each. What was used lately stays, however
-/// many come that are shown once.
-pub(super) const CAPACITY: usize = 1_000;
-
-/// Signatures that were verified. Readers of different tokens seldom meet at a lock, and none is held
-/// for longer than it takes to find an entry.
-pub(super) struct KnownSignatures(Cache<Digest, Key>);
+/// Signatures that were verified, of some 200 bytes each.
+#[derive(Default)]
+pub(super) struct KnownSignatures(Known<Key>);
 
 impl KnownSignatures {
-    /// The one of `keys` that made the signature of the token under `digest` with `algorithm`, if that
-    /// was verified before.
+    /// The one of `keys` that made the signature of `token`, if that was verified before.
     pub(super) fn signer<'k>(
         &self,
-        digest: Digest,
+        token: &UnverifiedToken<'_>,
         keys: &[&'k Key],
-        algorithm: Algorithm,
     ) -> Option<&'k Key> {
-        let signer = self.0.get(&digest)?;
-        keys.iter().find(|key| key.is_same(&signer, algorithm)).copied()
+        let signer = self.0.get(token.digest())?;
+        keys.iter().find(|key| key.is_same(&signer, token.algorithm())).copied()
     }
 
     /// Remembers that `signer` made the signature of the token under `digest`.
     pub(super) fn remember(&self, digest: Digest, signer: &Key) {
-        self.0.insert(digest, signer.clone());
+        self.0.remember(digest, signer.clone());
     }
 
     /// Forgets a token.
     pub(super) fn forget(&self, digest: Digest) {
-        self.0.remove(&digest);
+        self.0.forget(digest);
     }
 
     #[cfg(test)]
@@ -58,20 +47,6 @@ impl KnownSignatures {
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.0.len()
-    }
-}
-
-impl Default for KnownSignatures {
-    #[expect(clippy::expect_used, reason = "both of what must be set is set")]
-    fn default() -> Self {
-        let options = OptionsBuilder::new()
-            .shards(8)
-            .estimated_items_capacity(CAPACITY)
-            .weight_capacity(CAPACITY as u64)
-            .build()
-            .expect("the capacity is given");
-        let (hasher, lifecycle) = (DefaultHashBuilder::default(), DefaultLifecycle::default());
-        Self(Cache::with_options(options, UnitWeighter, hasher, lifecycle))
     }
 }
 

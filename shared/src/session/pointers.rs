@@ -6,26 +6,17 @@
 
 use std::{fmt, sync::Arc};
 
-use quick_cache::{
-    DefaultHashBuilder, OptionsBuilder, UnitWeighter,
-    sync::{Cache, DefaultLifecycle},
-};
-
-use crate::{clock::Timestamp, secret::Digest, store::PointerRow};
-
-/// How many pointers are remembered at most, of some 300 bytes each. What was used lately stays,
-/// however many come that are used once.
-const CAPACITY: usize = 1_000;
+use crate::{clock::Timestamp, known::Known, secret::Digest, store::PointerRow};
 
 /// Pointers whose sessions were found alive. A pointer that was not there is never remembered: its
-/// session may begin a moment later.
-#[derive(Clone)]
-pub(super) struct KnownPointers(Arc<Cache<Digest, PointerRow>>);
+/// session may begin a moment later. Each takes up some 300 bytes.
+#[derive(Clone, Default)]
+pub(super) struct KnownPointers(Arc<Known<PointerRow>>);
 
 impl KnownPointers {
     /// The pointer under `key`, if it is known and has not expired.
     pub(super) fn get(&self, key: Digest, now: Timestamp) -> Option<PointerRow> {
-        let pointer = self.0.get(&key)?;
+        let pointer = self.0.get(key)?;
         if now < pointer.expires_at {
             return Some(pointer);
         }
@@ -35,14 +26,14 @@ impl KnownPointers {
 
     /// Remembers a pointer whose session lives.
     pub(super) fn remember(&self, pointer: PointerRow) {
-        if self.0.get(&pointer.key).is_none() {
-            self.0.insert(pointer.key, pointer);
+        if self.0.get(pointer.key).is_none() {
+            self.0.remember(pointer.key, pointer);
         }
     }
 
     /// Forgets a pointer whose session has ended.
     pub(super) fn forget(&self, key: Digest) {
-        self.0.remove(&key);
+        self.0.forget(key);
     }
 
     #[cfg(test)]
@@ -53,20 +44,6 @@ impl KnownPointers {
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.0.len()
-    }
-}
-
-impl Default for KnownPointers {
-    #[expect(clippy::expect_used, reason = "both of what must be set is set")]
-    fn default() -> Self {
-        let options = OptionsBuilder::new()
-            .shards(8)
-            .estimated_items_capacity(CAPACITY)
-            .weight_capacity(CAPACITY as u64)
-            .build()
-            .expect("the capacity is given");
-        let (hasher, lifecycle) = (DefaultHashBuilder::default(), DefaultLifecycle::default());
-        Self(Arc::new(Cache::with_options(options, UnitWeighter, hasher, lifecycle)))
     }
 }
 

@@ -3,7 +3,8 @@
 use super::*;
 use crate::{
     jwt::{self, LEEWAY},
-    keys::{key_set::SIGNATURES_CHECKED, signatures::CAPACITY},
+    keys::key_set::SIGNATURES_CHECKED,
+    known::CAPACITY,
 };
 
 /// How many signatures are looked at while `work` is done.
