@@ -7,9 +7,6 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-/// The command that writes the table.
-pub const COMMAND: &str = "cargo run --package tests --bin requirements";
-
 /// The rows, in groups.
 #[derive(Debug)]
 pub struct Requirements(BTreeMap<String, Group>);
@@ -91,10 +88,7 @@ impl Requirements {
     /// The table of rows and tests, in Markdown.
     #[must_use]
     pub fn table(&self, tests: &[NumberedTest]) -> String {
-        let mut table = format!(
-            "# Rows and tests\n\nWritten by `{COMMAND}` from `requirements.toml` and the numbers in \
-             the names and doc comments of the tests. Not to be edited.\n",
-        );
+        let mut table = "# Rows and tests\n".to_owned();
         for (letter, group) in &self.0 {
             let unfinished = if group.finished { "" } else { " (unfinished)" };
             let _ = write!(
@@ -143,12 +137,6 @@ impl Group {
         let number = |text: &String| text.parse().expect("a row has a number");
         self.rows.iter().map(|(text, row)| (number(text), row)).collect()
     }
-}
-
-/// Where the table stands.
-#[must_use]
-pub fn table_file() -> PathBuf {
-    crate::project().join("tests/REQUIREMENTS.md")
 }
 
 /// Every test of the project that names a row.

@@ -1,15 +1,12 @@
-//! Writes `tests/REQUIREMENTS.md`, and says what is wrong with the rows or the tests.
+//! Prints the table of rows and tests, and says what is wrong with the rows or the tests.
 
 use std::process::ExitCode;
 
-use tests::requirements::{Requirements, numbered_tests, table_file};
+use tests::requirements::{Requirements, numbered_tests};
 
 fn main() -> ExitCode {
     let (requirements, tests) = (Requirements::read(), numbered_tests());
-    if let Err(error) = std::fs::write(table_file(), requirements.table(&tests)) {
-        eprintln!("the table cannot be written: {error}");
-        return ExitCode::FAILURE;
-    }
+    print!("{}", requirements.table(&tests));
     let faults = requirements.faults(&tests);
     for fault in &faults {
         eprintln!("{fault}");

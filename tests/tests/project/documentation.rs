@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeSet, fs};
 
-use tests::{documentation::Documentation, project, requirements::rust_files};
+use tests::{
+    documentation::Documentation,
+    project,
+    requirements::{Requirements, numbered_tests, rust_files},
+};
 
 /// The sources below these folders, without their tests and comments.
 fn sources(folders: &[&str]) -> Vec<String> {
@@ -132,7 +136,7 @@ fn r177_the_table_of_settings_is_what_is_read() {
 #[test]
 fn the_threat_model_names_rows_that_are_tested() {
     let text = fs::read_to_string(project().join(".github/SECURITY.md")).unwrap();
-    let table = fs::read_to_string(project().join("tests/REQUIREMENTS.md")).unwrap();
+    let table = Requirements::read().table(&numbered_tests());
     let words = text.split(|character: char| !character.is_ascii_alphanumeric());
     let is_row = |word: &&str| {
         word.strip_prefix('R').is_some_and(|number| {
