@@ -3,8 +3,6 @@
 mod credential;
 mod function;
 mod refusal;
-#[cfg(test)]
-mod twins;
 
 use std::{fmt, sync::Arc};
 
@@ -131,8 +129,7 @@ impl Guard {
         Ok(principal)
     }
 
-    /// The claims of `token` if it is a good one, and its session. Whose session has ended is not
-    /// remembered either.
+    /// The claims of `token` if it is a good one, and its session.
     ///
     /// # Errors
     ///
@@ -149,9 +146,6 @@ impl Guard {
             Some(found) => self.sessions.by_pointer(token, found.pointer, now).await?,
             None => self.sessions.by_token(token, now).await?,
         };
-        if matches!(session, TokenSession::Ended) {
-            self.keys.forget(token);
-        }
         Ok((claims, session))
     }
 

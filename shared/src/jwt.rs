@@ -41,7 +41,7 @@ use std::time::Duration;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
-use crate::{clock::Timestamp, issuer::Issuer, keys::Key, secret::Digest};
+use crate::{clock::Timestamp, issuer::Issuer, keys::Key};
 
 pub use self::{
     claims::Claims,
@@ -134,7 +134,6 @@ pub struct UnverifiedToken<'a> {
     /// What is signed: header and payload as they stand in the token.
     message: &'a str,
     signature: Vec<u8>,
-    digest: Digest,
 }
 
 impl<'a> UnverifiedToken<'a> {
@@ -186,8 +185,7 @@ impl<'a> UnverifiedToken<'a> {
         if signature.is_empty() {
             return Err(TokenError::InvalidSignature);
         }
-        let digest = Digest::of(text);
-        Ok(Self { algorithm, key_id, payload, message, signature, digest })
+        Ok(Self { algorithm, key_id, payload, message, signature })
     }
 
     /// The name of the key that is said to have signed it. A name to compare, nothing to look up:
@@ -199,11 +197,6 @@ impl<'a> UnverifiedToken<'a> {
     /// The algorithm of its signature.
     pub const fn algorithm(&self) -> Algorithm {
         self.algorithm
-    }
-
-    /// The digest of its whole text, the signature included.
-    pub(crate) const fn digest(&self) -> Digest {
-        self.digest
     }
 
     /// Steps 4 to 8 of the [module's](self) list. `keys` are the candidates, see
@@ -220,31 +213,24 @@ impl<'a> UnverifiedToken<'a> {
         now: Timestamp,
     ) -> Result<Claims, TokenError> {
         self.check_signature(keys)?;
-        self.check_claims(expected, now)
-    }
-
-    /// Step 4. Answers which of `keys` made the signature.
-    pub(crate) fn check_signature<'k>(&self, keys: &[&'k Key]) -> Result<&'k Key, TokenError> {
-        if keys.is_empty() {
-            return Err(TokenError::UnknownKey);
-        }
-        self.signer(keys).ok_or(TokenError::InvalidSignature)
-    }
-
-    /// Steps 5 to 8. Whoever leaves out step 4 believes what anybody may have written.
-    pub(crate) fn check_claims(
-        self,
-        expected: &Expected<'_>,
-        now: Timestamp,
-    ) -> Result<Claims, TokenError> {
         claims::check(self.payload, self.algorithm, &expected.kind, now)
     }
 
-    /// The one of `keys` that made the signature.
-    pub(crate) fn signer<'k>(&self, keys: &[&'k Key]) -> Option<&'k Key> {
+    /// Step 4.
+    fn check_signature(&self, keys: &[&Key]) -> Result<(), TokenError> {
+        if keys.is_empty() {
+            Err(TokenError::UnknownKey)
+        } else if self.is_signed_by_any(keys) {
+            Ok(())
+        } else {
+            Err(TokenError::InvalidSignature)
+        }
+    }
+
+    /// Whether one of `keys` made the signature.
+    pub(crate) fn is_signed_by_any(&self, keys: &[&Key]) -> bool {
         let message = self.message.as_bytes();
-        let has_signed = |key: &&&Key| key.has_signed(self.algorithm, message, &self.signature);
-        keys.iter().find(has_signed).copied()
+        keys.iter().any(|key| key.has_signed(self.algorithm, message, &self.signature))
     }
 }
 

@@ -7,8 +7,6 @@
 //!   [`FAILURE_PAUSE`].
 //! - Older than [`HARD_AGE`], it is used no more: a key that the provider withdrew must stop
 //!   working, even for one who can keep us from hearing of it.
-//! - A signature that was verified before is not verified again while its key is there, see
-//!   `signatures`.
 //! - A token with an unknown `kid` has the keys fetched anew, once per [`MISS_COOL_DOWN`] whoever
 //!   sends it to whichever process. A flood of invented names costs one fetch per cool-down, and
 //!   cannot keep a new key unknown for longer than that to a process that was shown it.
@@ -17,7 +15,6 @@
 //! with it; a token that no key could make good has nothing read (R75).
 
 mod key_set;
-mod signatures;
 #[cfg(test)]
 mod tests;
 
@@ -35,8 +32,6 @@ use crate::{
     secret::Digest,
     store::{Found, SessionStore},
 };
-
-use self::signatures::KnownSignatures;
 
 pub use self::key_set::{Key, KeySet, MalformedKeySet};
 pub use crate::provider::document::WAIT;
@@ -69,7 +64,6 @@ pub struct Keys {
     issuer: Issuer,
     metadata: Document<Metadata>,
     key_set: Document<KeySet>,
-    signatures: KnownSignatures,
 }
 
 /// The provider's keys or metadata cannot be had. That says nothing about a token: answer 503.
@@ -114,7 +108,7 @@ impl Keys {
         let metadata =
             Document::new(kind("metadata"), Arc::clone(&store), &issuer, "", parse_metadata);
         let key_set = Document::new(kind("keys"), Arc::clone(&store), &issuer, "", parse_keys);
-        Self { provider, store, issuer, metadata, key_set, signatures: KnownSignatures::default() }
+        Self { provider, store, issuer, metadata, key_set }
     }
 
     /// The provider's discovery document.
@@ -157,17 +151,6 @@ impl Keys {
         self.verify_reading(token, expected, Some(pointer), now).await
     }
 
-    /// Forgets that the signature of `token` was verified: nobody will be let in by it again.
-    pub(crate) fn forget(&self, token: &str) {
-        self.signatures.forget(Digest::of(token));
-    }
-
-    /// Forgets every token.
-    #[cfg(test)]
-    pub(crate) fn forget_all(&self) {
-        self.signatures.clear();
-    }
-
     /// Verifies a logout token for the application `client_id` in full, see [`LogoutToken`], with
     /// the same care for keys as [`verify`](Self::verify).
     ///
@@ -194,29 +177,9 @@ impl Keys {
         now: Timestamp,
     ) -> Result<(Claims, Option<Found>), VerifyError> {
         let token = UnverifiedToken::parse(text, expected)?;
-        let digest = token.digest();
         let (keys, found) = self.keys_for(&token, pointer, now).await?;
         let candidates = keys.candidates(token.key_id(), token.algorithm());
-        let known = self.signatures.signer(&token, &candidates);
-        let signer = known.map_or_else(|| token.check_signature(&candidates), Ok);
-        match signer.and_then(|signer| Ok((signer, token.check_claims(expected, now)?))) {
-            Ok((signer, claims)) => {
-                if known.is_none() {
-                    self.signatures.remember(digest, signer);
-                }
-                Ok((claims, found))
-            }
-            Err(error) => {
-                self.signatures.forget(digest);
-                Err(error.into())
-            }
-        }
-    }
-
-    /// How many tokens are remembered.
-    #[cfg(test)]
-    pub(crate) fn remembered(&self) -> usize {
-        self.signatures.len()
+        Ok((token.verify(&candidates, expected, now)?, found))
     }
 
     /// What the provider publishes, if it signs with `algorithm`.
@@ -268,9 +231,7 @@ impl Keys {
         if let Some(key_id) = token.key_id() {
             return !keys.contains(key_id);
         }
-        let candidates = keys.candidates(None, token.algorithm());
-        let known = self.signatures.signer(token, &candidates);
-        known.or_else(|| token.signer(&candidates)).is_none()
+        !token.is_signed_by_any(&keys.candidates(None, token.algorithm()))
     }
 
     async fn metadata_from(

@@ -15,7 +15,6 @@ pub mod guard;
 pub mod issuer;
 pub mod jwt;
 pub mod keys;
-mod known;
 pub mod login_attempt;
 pub mod login_methods;
 pub mod origin;

@@ -214,12 +214,6 @@ impl Sessions {
         ending.carry_out(&*self.store, now, |_| {}).await
     }
 
-    /// Forgets every pointer.
-    #[cfg(test)]
-    pub(crate) fn forget_all(&self) {
-        self.pointers.clear();
-    }
-
     fn lifetime_end(&self, ends_by: Option<Timestamp>, now: Timestamp) -> Timestamp {
         let lifetime_end = now + self.limits.lifetime;
         ends_by.map_or(lifetime_end, |ends_by| lifetime_end.min(ends_by))

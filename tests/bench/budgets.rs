@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use crate::{
-    cases::{BOTH, EMPTY, GET, LOGIN, SEEN, UNSEEN, VERIFY},
+    cases::{BOTH, EMPTY, LOGIN, SEEN, UNSEEN},
     figures::{Figures, Round, megabytes},
     spread::Spread,
 };
@@ -43,14 +43,6 @@ pub(crate) fn verdicts(figures: &Figures) -> Vec<Verdict> {
             "protected, token seen, warm CPU / (empty + one RSA verification + one GetItem)",
             1.2,
             ratio(SEEN, BOTH, warm),
-        ),
-        verdict(
-            "protected, token seen, warm CPU beyond (empty + one GetItem) / one RSA verification",
-            1.0,
-            figures.by_round(|round| {
-                let warm = |name| warm(&round(name));
-                (warm(SEEN) - warm(GET)) / (warm(VERIFY) - warm(EMPTY))
-            }),
         ),
         verdict(
             "protected, peak memory, MB",

@@ -92,18 +92,7 @@ impl Key {
         message: &[u8],
         signature: &[u8],
     ) -> bool {
-        #[cfg(test)]
-        SIGNATURES_CHECKED.set(SIGNATURES_CHECKED.get() + 1);
         self.public_key(algorithm).is_some_and(|key| key.verify_sig(message, signature).is_ok())
-    }
-
-    /// Whether it is the key that `other` is, as far as `algorithm` goes. Their names say nothing: another
-    /// key may have taken one over.
-    pub(super) fn is_same(&self, other: &Self, algorithm: Algorithm) -> bool {
-        match (self.public_key(algorithm), other.public_key(algorithm)) {
-            (Some(one), Some(other)) => one.as_ref() == other.as_ref(),
-            _ => false,
-        }
     }
 
     fn public_key(&self, algorithm: Algorithm) -> Option<&ParsedPublicKey> {
@@ -145,12 +134,6 @@ impl KeySet {
             .filter(|key| key_id.is_none() || key.key_id() == key_id)
             .collect()
     }
-}
-
-#[cfg(test)]
-thread_local! {
-    /// How many signatures this thread has looked at.
-    pub(crate) static SIGNATURES_CHECKED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 type PublicKeys = Vec<(Algorithm, ParsedPublicKey)>;

@@ -1,5 +1,4 @@
 mod processes;
-mod signatures;
 
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -87,6 +86,43 @@ async fn r072_a_rotated_key_verifies_after_exactly_one_fetch() {
     }
     assert_eq!(story.provider.key_set_fetches(), 2);
     assert_eq!(story.refusal(&story.token(&TEST_KEY), 1).await, TokenError::UnknownKey);
+}
+
+/// R48, R49, R52, R77, R79: each change of the key set counts from the next look at it on, and not before.
+#[tokio::test]
+async fn r077_a_token_that_was_accepted_is_refused_once_its_key_is_gone_or_changed() {
+    let with_key = |change: fn(&mut Value)| {
+        let mut jwk = TEST_KEY.jwk();
+        change(&mut jwk);
+        json!({ "keys": [jwk] })
+    };
+    for (next, refusal) in [
+        (key_set(&[&TestKey::rsa("new")]), TokenError::UnknownKey),
+        (key_set(&[&TestKey::rsa("test")]), TokenError::InvalidSignature),
+        (with_key(|jwk| jwk["kid"] = "another".into()), TokenError::UnknownKey),
+        (with_key(|jwk| jwk["alg"] = "PS256".into()), TokenError::AlgorithmNotAllowed),
+    ] {
+        let story = Story::new();
+        let token = story.token(&TEST_KEY);
+        story.verify(&token, 0).await.unwrap();
+        story.provider.set_key_set(Some(next));
+        let soft = SOFT_AGE.as_secs();
+        story.verify(&token, soft - 1).await.unwrap();
+        assert_eq!(story.refusal(&token, soft).await, refusal);
+    }
+}
+
+/// R48.
+#[tokio::test]
+async fn r048_a_token_is_refused_once_the_provider_gives_its_algorithm_up() {
+    let key = TestKey::p256("ec");
+    let story = Story::new();
+    story.provider.set_key_set(Some(key_set(&[&key])));
+    story.provider.set_algorithms(vec!["ES256"]);
+    let token = story.token(&key);
+    story.verify(&token, 0).await.unwrap();
+    story.provider.set_algorithms(vec![]);
+    assert_eq!(story.refusal(&token, SOFT_AGE.as_secs()).await, TokenError::AlgorithmNotAllowed);
 }
 
 /// R51, R72: keys and tokens without names rotate too.
