@@ -546,7 +546,7 @@ async fn r137_a_session_that_ends_while_it_is_refreshed_stays_ended() {
 async fn r138_a_refresh_is_granted_no_more_than_the_login() {
     let site = Site::start_with(&[OFFLINE, API]).await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
-    // Asked for and not granted by the login, granted later, and granted no more.
+    // More than the login was granted, less, and again a part of it.
     for (scope, granted) in [
         ("openid profile email offline_access admin", "openid profile email"),
         ("openid", "openid"),
