@@ -64,8 +64,8 @@ impl SignOutPage<'_> {
     }
 }
 
-/// What `/login` shows whoever is logged in and was sent there by another site: a question, so that
-/// no link from elsewhere ends a session (R189).
+/// What `/login` shows a visitor who is logged in and was sent there by another site: a question, so
+/// that no link from elsewhere ends a session (R189).
 #[derive(Template)]
 #[template(path = "login_again.html")]
 pub struct LoginAgainPage<'a> {

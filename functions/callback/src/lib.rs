@@ -169,7 +169,7 @@ impl Callback {
             Outcome::Error(error) if error.is_silence() => return Err(CallbackError::NotLoggedIn),
             Outcome::Error(error) => return Err(CallbackError::Refused(*error)),
         };
-        // Whoever has logged in meanwhile did not ask for this login (R189).
+        // The visitor has logged in meanwhile, and did not start this login (R189).
         if attempt.from_elsewhere
             && let SessionCookie::Present(current) = self.cookies.session(cookies)
             && self.sessions.lives(&current, now).await?
@@ -267,7 +267,7 @@ impl Callback {
     /// will verify it, so that nobody is handed a key that opens nothing.
     ///
     /// Scopes count as far as they were asked for: the person can write any into the address of the
-    /// authorization request. Permissions nobody can ask for, so all that the provider names count
+    /// authorization request. Permissions cannot be asked for, so all that the provider names count
     /// (R187).
     async fn contents(
         &self,

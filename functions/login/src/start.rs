@@ -35,7 +35,7 @@ pub(crate) enum StartError {
     /// A browser that only guesses where the user goes next.
     #[error("a prefetch, or a request for something other than a page")]
     NotNavigation,
-    /// The store does not answer, so nobody knows whether the login would end a session.
+    /// The store does not answer, so it is unknown whether the login would end a session.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// There is no key to seal the attempt with.

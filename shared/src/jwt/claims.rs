@@ -125,10 +125,10 @@ impl Claims {
     }
 }
 
-/// Whether `text` is one scope (RFC 6749 §3.3). It may stand in a challenge, between quotation marks.
+/// Whether `text` is one scope (RFC 6749 §3.3). It fits between the quotation marks of a challenge.
 ///
-/// Scopes are handed on with a space between two. One that held white space would be two to whoever
-/// reads that list (R191).
+/// Scopes are handed on with a space between two. One that held white space would be two to the
+/// reader of that list (R191).
 pub fn is_scope(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
 }

@@ -180,7 +180,7 @@ async fn r061_r091_an_expired_token_and_an_idle_session_are_refused() {
 }
 
 #[tokio::test]
-async fn r188_the_cookie_of_an_expired_key_lets_nobody_through_until_it_is_renewed() {
+async fn r188_the_cookie_of_an_expired_key_is_refused_until_it_is_renewed() {
     let site = Site::start_with(&[("SCOPE", "openid email offline_access")]).await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     site.pass(36_000 - 1);

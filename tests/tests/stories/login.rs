@@ -318,7 +318,7 @@ const AGAIN: &str = "Log in again?";
 
 /// R189: a link, a script or an invitation elsewhere, and a third party (R9, R184).
 #[tokio::test]
-async fn r189_a_login_from_elsewhere_asks_whoever_is_logged_in() {
+async fn r189_a_login_from_elsewhere_asks_a_visitor_who_is_logged_in() {
     let site = Site::start().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     let key = visitor.api_key().await;
@@ -384,7 +384,7 @@ async fn r189_a_login_that_began_elsewhere_ends_no_session() {
     assert_eq!(visitor.api_key().await, key);
     assert_eq!((site.provider().token_requests(), site.store().sessions_created()), (requests, 1));
 
-    // One that has ended is in nobody's way, whatever cookie the browser keeps.
+    // A session that has ended blocks no login, whatever cookie the browser keeps.
     let cookie = visitor.session().unwrap().to_owned();
     visitor.submit("/logout").await;
     visitor.plant(SESSION, &cookie);
@@ -407,7 +407,7 @@ async fn r189_a_login_of_the_visitors_own_replaces_the_session() {
     assert_eq!(site.live_sessions().await, 2);
 }
 
-/// R189, R96: whether there is a session, nobody can say.
+/// R189, R96: whether there is a session is unknown.
 #[tokio::test]
 async fn r189_a_login_from_elsewhere_waits_for_the_store() {
     let site = Site::start().await;
@@ -416,7 +416,7 @@ async fn r189_a_login_from_elsewhere_waits_for_the_store() {
     let answer = visitor.send(Method::GET, "/login", Sending::FROM_ELSEWHERE, &[]).await;
     answer.is_a_refusal(503, LATER);
     assert!(!answer.has("set-cookie"));
-    // Those that need no answer start: ours, and those of whoever has no session.
+    // Logins that need no answer start: our own page's, and a stranger's.
     let mut stranger = Visitor::new(&site);
     assert_eq!(visitor.open("/login").await.status(), 303);
     let answer = stranger.send(Method::GET, "/login", Sending::FROM_ELSEWHERE, &[]).await;

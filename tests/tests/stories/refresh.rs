@@ -236,7 +236,7 @@ async fn r187_scopes_that_were_not_asked_for_are_dropped_and_permissions_are_not
     granted(&mut visitor, &key).await;
 }
 
-/// The authorization request after somebody has edited it on its way.
+/// The authorization request, edited on its way.
 fn asking_for(request: &Url, scope: &str) -> Url {
     let mut edited = request.clone();
     let pairs = request.query_pairs().map(|(name, value)| {
