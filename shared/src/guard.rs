@@ -189,6 +189,11 @@ impl Guard {
         }
         let session =
             self.sessions.by_cookie(secret, now).await?.ok_or(Refusal::CookieWithoutSession)?;
+        // A session that can be refreshed outlives its token, and what the token granted does not:
+        // else a blocked user or a lost role would go unnoticed until the session ends (R188).
+        if session.contents.api_key_expires_at <= now {
+            return Err(Refusal::RefreshRequired);
+        }
         Ok(Principal {
             user: session.contents.user.clone(),
             is_person: true,

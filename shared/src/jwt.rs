@@ -44,7 +44,7 @@ use serde_json::{Map, Value};
 use crate::{clock::Timestamp, issuer::Issuer, keys::Key};
 
 pub use self::{
-    claims::Claims,
+    claims::{Claims, is_scope},
     error::TokenError,
     login::LoginClaims,
     logout_token::{EndedAtProvider, LogoutToken},

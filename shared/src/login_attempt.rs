@@ -37,6 +37,10 @@ pub struct LoginAttempt {
     pub return_to: ReturnTo,
     /// When the login was started.
     pub started_at: Timestamp,
+    /// The scopes that were asked for (RFC 6749 §3.3), with a space between two.
+    pub scope: String,
+    /// Whether another site sent the browser to `/login`. Such a login ends no session (R189).
+    pub from_elsewhere: bool,
     /// The organization asked for, which the ID token must then name (R183).
     pub organization: Option<String>,
     /// Whether the person had to sign in anew (`prompt=login`), which `auth_time` must prove (R65).
@@ -59,9 +63,17 @@ impl LoginAttempt {
             code_verifier: SecretText::from(random.token()),
             return_to,
             started_at: now,
+            scope: String::new(),
+            from_elsewhere: false,
             organization: None,
             sign_in_anew: false,
         }
+    }
+
+    /// Whether `scope` was asked for. The address of the authorization request lies in the person's
+    /// hands: what the provider grants beyond what we wrote there, they asked for themselves (R187).
+    pub fn asked_for(&self, scope: &str) -> bool {
+        self.scope.split(' ').any(|asked| asked == scope)
     }
 
     /// The `code_challenge` of method `S256` (RFC 7636 §4.2).
@@ -125,7 +137,12 @@ impl LoginCookies {
             keys = newer;
             opened = open_all(&keys, &others);
         }
-        let sealed = seal(&keys, attempt, &flow, random);
+        let mut sealed = seal(&keys, attempt, &flow, random);
+        // Beside many scopes there is no room for the longest return targets.
+        if sealed.len() > MAXIMUM_BYTES {
+            let attempt = LoginAttempt { return_to: ReturnTo::default(), ..attempt.clone() };
+            sealed = seal(&keys, &attempt, &flow, random);
+        }
         let mut budget = MAXIMUM_BYTES.saturating_sub(sealed.len());
         let mut kept = MAXIMUM_COUNT - 1;
         let mut headers = vec![self.jar.set_login(&flow, &sealed, LIFETIME)];
@@ -363,6 +380,19 @@ mod tests {
         assert!(second[1].to_str().unwrap().contains("Max-Age=0"));
     }
 
+    /// R187: the longest return target gives way to the scopes.
+    #[tokio::test]
+    async fn r187_an_attempt_with_many_scopes_fits_its_cookie() {
+        let cookies = login_cookies();
+        let long = ReturnTo::parse(&format!("/{}", "a".repeat(2_047)));
+        let mut attempt = LoginAttempt::start(long, &Random::system(), NOW);
+        attempt.scope = format!("openid{}", " read:something".repeat(100));
+        let set = keep(&cookies, &attempt, &RequestCookies::default(), NOW).await;
+        assert!(set[0].len() < 4_096);
+        let found = find(&cookies, &attempt, &sent_back(&set), NOW).await.unwrap();
+        assert_eq!((found.scope, found.return_to), (attempt.scope, ReturnTo::default()));
+    }
+
     /// Properties are not async.
     fn wait<F: Future>(future: F) -> F::Output {
         runtime::Builder::new_current_thread().build().unwrap().block_on(future)
@@ -376,18 +406,24 @@ mod tests {
             target in "/[!-~]{0,200}",
             organization in prop::option::of("\\PC{0,20}"),
             sign_in_anew: bool,
+            from_elsewhere: bool,
             (place, letter) in (any::<prop::sample::Index>(), "[!-:<-~]"),
         ) {
             let cookies = login_cookies();
             let mut attempt = LoginAttempt::start(ReturnTo::parse(&target), &Random::system(), NOW);
             attempt.organization = organization;
             attempt.sign_in_anew = sign_in_anew;
+            attempt.from_elsewhere = from_elsewhere;
+            attempt.scope = "openid read:reports".to_owned();
             let set = wait(keep(&cookies, &attempt, &RequestCookies::default(), NOW));
             let state = attempt.state.expose();
             let found = wait(cookies.find(state, &sent_back(&set), NOW)).unwrap().unwrap();
-            prop_assert_eq!(found.return_to, attempt.return_to);
-            prop_assert_eq!(found.organization, attempt.organization);
+            prop_assert_eq!(&found.return_to, &attempt.return_to);
+            prop_assert_eq!(&found.organization, &attempt.organization);
             prop_assert_eq!(found.sign_in_anew, sign_in_anew);
+            prop_assert_eq!(found.from_elsewhere, from_elsewhere);
+            prop_assert!(found.asked_for("openid") && found.asked_for("read:reports"));
+            prop_assert!(!found.asked_for("read") && !found.asked_for("openid read:reports"));
             prop_assert_eq!(found.nonce.expose(), attempt.nonce.expose());
 
             let pair = set[0].to_str().unwrap().split(';').next().unwrap();

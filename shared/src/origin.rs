@@ -18,9 +18,14 @@ pub struct AllowedOrigins(Vec<String>);
 impl AllowedOrigins {
     /// Reads `ALLOWED_ORIGINS`, a comma-separated list.
     pub fn from_settings(settings: &mut Settings) -> Option<Self> {
+        let inside_lambda = settings.inside_lambda();
         let origins = settings.optional("ALLOWED_ORIGINS", |text| {
-            let origins: Option<Vec<_>> = text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(parse_origin).collect();
-            origins.ok_or("must be a comma-separated list of origins such as `https://app.example.com`, without paths or wildcards")
+            let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+            let origins = parts.map(parse_origin).collect::<Option<Vec<_>>>().ok_or("must be a comma-separated list of origins such as `https://app.example.com`, without paths or wildcards")?;
+            if inside_lambda && origins.iter().any(|origin| origin.starts_with("http:")) {
+                return Err("must not name an http origin inside Lambda: any program on a visitor's machine can answer there, and would read what the visitor may");
+            }
+            Ok(origins)
         })?;
         Some(Self(origins.unwrap_or_default()))
     }
@@ -82,6 +87,23 @@ impl AllowedOrigins {
                     && !is_repeated(request.headers(), &header::ORIGIN)
             }
         }
+    }
+}
+
+/// Whether a page of another origin sent the browser here. An address that was typed, and a bookmark,
+/// come from nowhere else (`Sec-Fetch-Site: none`, Fetch Metadata §2.3).
+///
+/// A browser that does not say where a request comes from names at least our own pages as its
+/// `Referer`. Another site's page can leave that header out, and cannot write ours into it.
+pub fn is_from_elsewhere(request: &Request, own: &str) -> bool {
+    let headers = request.headers();
+    let is_own_page = || {
+        let referer = header_text(headers, &header::REFERER).map(Url::parse);
+        referer.is_some_and(|url| url.is_ok_and(|url| url.origin().ascii_serialization() == own))
+    };
+    match header_text(headers, &SEC_FETCH_SITE) {
+        Some(site) => !matches!(site, "same-origin" | "none"),
+        None => !is_own_page(),
     }
 }
 
@@ -157,6 +179,50 @@ mod tests {
         ];
         for headers in headers {
             assert!(!vouched(headers), "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn r189_only_our_own_pages_and_the_address_bar_are_not_elsewhere() {
+        let is_from_elsewhere =
+            |headers: &[(&'static str, &str)]| is_from_elsewhere(&request(headers), OWN);
+        let own = ("referer", "https://us.example/reports?page=2");
+        let headers: [&[(&'static str, &str)]; 3] =
+            [&[("sec-fetch-site", "same-origin")], &[("sec-fetch-site", "none")], &[own]];
+        for headers in headers {
+            assert!(!is_from_elsewhere(headers), "{headers:?}");
+        }
+        let headers: [&[(&'static str, &str)]; 8] = [
+            &[],
+            &[("sec-fetch-site", "cross-site")],
+            &[("sec-fetch-site", "same-site")],
+            &[("sec-fetch-site", "cross-site"), own],
+            &[("sec-fetch-site", "")],
+            &[("referer", "https://us.example.evil/")],
+            &[("referer", "http://us.example/")],
+            &[("referer", "us.example")],
+        ];
+        for headers in headers {
+            assert!(is_from_elsewhere(headers), "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn r190_an_http_origin_is_refused_inside_lambda() {
+        for (text, is_allowed) in [
+            ("https://app.example", true),
+            ("http://localhost:5173", false),
+            ("https://app.example, http://127.0.0.1", false),
+            ("http://[::1]:3000/", false),
+        ] {
+            let values = [("ALLOWED_ORIGINS", text), ("LAMBDA_TASK_ROOT", "/var/task")];
+            let mut settings = Settings::from_values(values);
+            assert_eq!(AllowedOrigins::from_settings(&mut settings).is_some(), is_allowed);
+            let outcome = settings.finish().map_err(|error| error.to_string());
+            let is_named =
+                |said: String| said.contains("ALLOWED_ORIGINS must not name an http origin");
+            assert_eq!(outcome.map_err(is_named), if is_allowed { Ok(()) } else { Err(true) });
+            assert!(allowed(text).is_some(), "a local run may: {text}");
         }
     }
 

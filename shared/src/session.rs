@@ -144,6 +144,16 @@ impl Sessions {
         self.open(&row, data_key.as_deref(), now).await
     }
 
+    /// Whether a cookie opens a session. It does not count as use of the session.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot answer.
+    pub async fn lives(&self, secret: &SessionSecret, now: Timestamp) -> Result<bool, StoreError> {
+        let row = self.store.session(secret.digest(), now).await?;
+        Ok(row.is_some_and(|row| now < row.ends_at))
+    }
+
     /// The session of a token. Its signature and claims are for the caller to verify. A token seen
     /// before costs one read: the session's row.
     ///

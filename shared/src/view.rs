@@ -64,6 +64,24 @@ impl SignOutPage<'_> {
     }
 }
 
+/// What `/login` shows a visitor who is logged in and was sent there by another site: a question, so
+/// that no link from elsewhere ends a session (R189).
+#[derive(Template)]
+#[template(path = "login_again.html")]
+pub struct LoginAgainPage<'a> {
+    /// Of this answer's Content-Security-Policy.
+    pub nonce: &'a Nonce,
+    /// The same login, from here.
+    pub login_href: &'a str,
+}
+
+impl LoginAgainPage<'_> {
+    /// The page as HTML.
+    pub fn render(&self) -> String {
+        html(self)
+    }
+}
+
 /// A page that says one thing: logged out, a login that failed, no such page.
 #[derive(Template)]
 #[template(path = "message.html")]

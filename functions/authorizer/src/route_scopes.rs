@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use http::Method;
-use shared::config::Settings;
+use shared::{config::Settings, jwt};
 
 /// The routes that may be taken, with the scopes that each asks.
 ///
@@ -71,7 +71,7 @@ impl std::str::FromStr for RouteScopes {
             let (route, scopes) = entry.split_once('=').ok_or(invalid("has no `=`"))?;
             let key = Key::parse(route.trim()).map_err(invalid)?;
             let scopes: Vec<_> = scopes.split_whitespace().map(str::to_owned).collect();
-            if !scopes.iter().all(|scope| is_scope(scope)) {
+            if !scopes.iter().all(|scope| jwt::is_scope(scope)) {
                 return Err(invalid("has what is no scope"));
             }
             if routes.insert(key, scopes).is_some() {
@@ -123,11 +123,6 @@ fn is_path(path: &str) -> bool {
         }
     }
     true
-}
-
-/// RFC 6749 §3.3. It may stand in a challenge, between quotation marks.
-fn is_scope(text: &str) -> bool {
-    text.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
 }
 
 #[cfg(test)]

@@ -22,7 +22,10 @@ use shared::{
     jwt::{Claims, Expected, Kind, LoginClaims},
     keys::Keys,
     login_attempt::{LoginAttempt, LoginCookies},
-    provider::{AuthorizationCodeGrant, ClientCredentials, IdentityProvider, TokenResponse},
+    provider::{
+        self, AuthorizationCodeGrant, ClientCredentials, IdentityProvider, RefreshTokenGrant,
+        TokenResponse,
+    },
     query::Query,
     request::{Function, Request, Response},
     respond::Responder,
@@ -166,6 +169,15 @@ impl Callback {
             Outcome::Error(error) if error.is_silence() => return Err(CallbackError::NotLoggedIn),
             Outcome::Error(error) => return Err(CallbackError::Refused(*error)),
         };
+        // The visitor has logged in meanwhile, and did not start this login (R189).
+        if attempt.from_elsewhere
+            && let SessionCookie::Present(current) = self.cookies.session(cookies)
+            && self.sessions.lives(&current, now).await?
+        {
+            let session = current.digest();
+            tracing::info!(event = "login.dropped", %session, "a login from elsewhere ends no session");
+            return Ok(self.responder.see_other(attempt.return_to.as_str()));
+        }
         let metadata = self.keys.metadata(now).await?;
         if metadata.authorization_response_iss_parameter_supported && answer.issuer.is_none() {
             return Err(CallbackError::OtherIssuer);
@@ -186,7 +198,7 @@ impl Callback {
                 }
             })?;
         let claims = self.verify_id_token(&tokens, attempt, now).await?;
-        let contents = self.contents(&tokens, &claims, now).await?;
+        let contents = self.contents(&tokens, &claims, attempt, now).await?;
 
         if claims.session_expiry.is_some_and(|end| end <= now) || contents.api_key_expires_at <= now
         {
@@ -194,8 +206,20 @@ impl Callback {
         }
         let owner = Owner::of(&claims);
         let ends_by = claims.session_expiry;
-        let (secret, ends_at) = match refresh_grant(&tokens, &claims, &contents) {
-            Some(grant) => {
+        let mut refresh_token = tokens.refresh_token.as_ref().map(ExposeSecret::expose_secret);
+        if !attempt.asked_for("offline_access")
+            && let Some(refresh_token) = refresh_token.take()
+        {
+            let grant = RefreshTokenGrant { refresh_token, credentials: &credentials };
+            provider::revoke_or_log(&*self.provider, &metadata, grant).await;
+        }
+        let (secret, ends_at) = match refresh_token {
+            Some(refresh_token) => {
+                let grant = RefreshGrant {
+                    refresh_token: refresh_token.to_owned().into(),
+                    login: LoginClaims::of(&claims),
+                    granted: contents.scopes.clone(),
+                };
                 self.sessions.begin_renewable(owner, &contents, &grant, ends_by, now).await?
             }
             None => self.sessions.begin(owner, &contents, ends_by, now).await?,
@@ -241,10 +265,15 @@ impl Callback {
 
     /// What the session will hold. The token to be shown as API key is verified as `/protected`
     /// will verify it, so that nobody is handed a key that opens nothing.
+    ///
+    /// Scopes count as far as they were asked for: the person can write any into the address of the
+    /// authorization request. Permissions cannot be asked for, so all that the provider names count
+    /// (R187).
     async fn contents(
         &self,
         tokens: &TokenResponse,
         claims: &Claims,
+        attempt: &LoginAttempt,
         now: Timestamp,
     ) -> Result<SessionContents, CallbackError> {
         let api_key = match self.config.application.audience {
@@ -259,8 +288,8 @@ impl Callback {
         if key_claims.subject != claims.subject {
             return Err(CallbackError::OtherSubject);
         }
-        let granted =
-            key_claims.scopes().chain(key_claims.permissions()).map(str::to_owned).collect();
+        let asked = key_claims.scopes().filter(|scope| attempt.asked_for(scope));
+        let granted = asked.chain(key_claims.permissions()).map(str::to_owned).collect();
         Ok(SessionContents {
             user: claims.user(),
             id_token: tokens.id_token.expose_secret().to_owned().into(),
@@ -286,21 +315,6 @@ impl Function for Callback {
             _ => self.responder.not_found(&request),
         }
     }
-}
-
-/// What the session will be refreshed with, if the provider gave a refresh token: it does for the
-/// scope `offline_access` (OpenID Connect Core §11).
-fn refresh_grant(
-    tokens: &TokenResponse,
-    claims: &Claims,
-    contents: &SessionContents,
-) -> Option<RefreshGrant> {
-    Some(RefreshGrant {
-        refresh_token: tokens.refresh_token.as_ref()?.expose_secret().to_owned().into(),
-        login: LoginClaims::of(claims),
-        scope: tokens.scope.clone(),
-        granted: contents.scopes.clone(),
-    })
 }
 
 /// Whether the token is for the organization that was asked for: by id exactly, by name in any case

@@ -1,8 +1,9 @@
 //! The settings of the login function.
 
 use shared::{
-    application::Application, base_url::BaseUrl, config::Settings, login_attempt::LoginCookies,
-    login_methods::LoginMethod, session::SessionLimits, stored_secret::SecretSource,
+    application::Application, base_url::BaseUrl, config::Settings, jwt,
+    login_attempt::LoginCookies, login_methods::LoginMethod, session::SessionLimits,
+    stored_secret::SecretSource,
 };
 
 /// What the login function uses.
@@ -73,13 +74,12 @@ impl Connections {
 }
 
 fn scope(settings: &mut Settings) -> Option<String> {
-    let is_scope_character = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
     let scope = settings.optional("SCOPE", |text| {
         let scopes: Vec<_> = text.split_whitespace().collect();
         if !scopes.contains(&"openid") {
             return Err("must contain `openid`");
         }
-        if !scopes.iter().all(|scope| scope.bytes().all(is_scope_character)) {
+        if !scopes.iter().all(|scope| jwt::is_scope(scope)) {
             return Err("must be scopes separated by spaces");
         }
         Ok(scopes.join(" "))

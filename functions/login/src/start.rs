@@ -4,14 +4,17 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use shared::{
     base_url::UnknownBaseUrl,
     clock::Timestamp,
-    cookie::RequestCookies,
+    cookie::{RequestCookies, SessionCookie},
     error::{Failure, Public},
     keys::KeysError,
     login_attempt::LoginAttempt,
+    origin,
     query::Query,
     request::{Request, Response},
     return_to::ReturnTo,
+    store::StoreError,
     stored_secret::SecretUnavailable,
+    view::LoginAgainPage,
 };
 use url::Url;
 
@@ -32,6 +35,9 @@ pub(crate) enum StartError {
     /// A browser that only guesses where the user goes next.
     #[error("a prefetch, or a request for something other than a page")]
     NotNavigation,
+    /// The store does not answer, so it is unknown whether the login would end a session.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// There is no key to seal the attempt with.
     #[error(transparent)]
     Secret(#[from] SecretUnavailable),
@@ -61,11 +67,26 @@ impl Login {
         let base_url = self.config.base_url.resolve(request)?;
         let return_to = return_to(&query, &base_url)?;
         let redirect_uri = format!("{base_url}/callback");
+        let cookies = RequestCookies::of(request.headers());
+        // A page elsewhere could end this browser's session by a login that the provider finishes
+        // without a word (R189).
+        let from_elsewhere = origin::is_from_elsewhere(request, &base_url);
+        if from_elsewhere
+            && let SessionCookie::Present(secret) = self.cookies.session(&cookies)
+            && self.sessions.lives(&secret, now).await?
+        {
+            let login_href = &return_to.login_link(&passed_on);
+            return Ok(self
+                .responder
+                .page(StatusCode::OK, |nonce| LoginAgainPage { nonce, login_href }.render()));
+        }
         let metadata = self.keys.metadata(now).await?;
 
         let mut attempt = LoginAttempt::start(return_to, &self.random, now);
         let value_of =
             |name| passed_on.iter().find(|(passed, _)| *passed == name).map(|(_, value)| *value);
+        attempt.scope = self.config.scope.clone();
+        attempt.from_elsewhere = from_elsewhere;
         attempt.organization = value_of("organization").map(str::to_owned);
         attempt.sign_in_anew =
             value_of("prompt").is_some_and(|prompt| prompt.split(' ').any(|word| word == "login"));
@@ -76,7 +97,6 @@ impl Login {
             &passed_on,
         );
 
-        let cookies = RequestCookies::of(request.headers());
         let cookies = self.config.login_cookies.keep(&attempt, &cookies, &self.random, now).await?;
 
         let mut response = self.responder.see_other(location.as_str());
@@ -100,7 +120,7 @@ impl Login {
             .append_pair("response_type", "code")
             .append_pair("client_id", &self.config.application.client_id)
             .append_pair("redirect_uri", redirect_uri)
-            .append_pair("scope", &self.config.scope)
+            .append_pair("scope", &attempt.scope)
             .append_pair("state", attempt.state.expose())
             .append_pair("nonce", attempt.nonce.expose())
             .append_pair("code_challenge", &attempt.code_challenge())
@@ -119,6 +139,7 @@ impl Failure for StartError {
         match self {
             Self::Keys(_) => Public::provider_unavailable(),
             Self::Secret(_) => Public::secret_unavailable(),
+            Self::Store(_) => Public::store_unavailable(),
             Self::UnknownBaseUrl(_) => Public::misconfigured(),
             Self::NotNavigation => Public::new(
                 StatusCode::BAD_REQUEST,

@@ -56,9 +56,6 @@ pub enum RefreshError {
     /// The cookie opens no session, or the page that sent the request is not believed.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The new tokens are for more than the login was granted.
-    #[error("the new tokens are for more than the login was granted")]
-    ScopeWidened,
     /// The client secret cannot be had; the refresh token was not presented.
     #[error(transparent)]
     Secret(#[from] SecretUnavailable),
@@ -94,8 +91,7 @@ impl RefreshError {
             | Self::NotStored(_)
             | Self::OtherSubject
             | Self::Over
-            | Self::Refused(Refusal::CookieWithoutSession)
-            | Self::ScopeWidened => true,
+            | Self::Refused(Refusal::CookieWithoutSession) => true,
             Self::ApiKey(VerifyError::Keys(_))
             | Self::GivenUp
             | Self::IdToken(VerifyError::Keys(_))

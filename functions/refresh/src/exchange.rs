@@ -111,9 +111,6 @@ impl Refresh {
     ) -> Result<Renewed, RefreshError> {
         let Renewable { session, grant, .. } = renewable;
         let application = &self.config.application;
-        if grant.is_widened_by(tokens.scope.as_deref()) {
-            return Err(RefreshError::ScopeWidened);
-        }
         let claims = match &tokens.id_token {
             None => None,
             Some(id_token) => {
@@ -138,10 +135,6 @@ impl Refresh {
         if key_claims.subject != grant.login.subject() {
             return Err(RefreshError::OtherSubject);
         }
-        let is_granted = |scope: &str| grant.granted.iter().any(|granted| granted == scope);
-        if !key_claims.scopes().all(is_granted) {
-            return Err(RefreshError::ScopeWidened);
-        }
         if key_claims.expires_at <= now {
             return Err(RefreshError::NoApiKey);
         }
@@ -149,7 +142,9 @@ impl Refresh {
         if ends_by.is_some_and(|end| end <= now) {
             return Err(RefreshError::Over);
         }
-        // A permission that came later is not the login's; it needs another one.
+        // What was granted later is not the login's, and what the login did not ask for is not ours
+        // (R138, R187): that needs another login.
+        let is_granted = |scope: &&str| grant.granted.iter().any(|granted| granted == scope);
         let scopes = key_claims.scopes().chain(key_claims.permissions());
         let contents = SessionContents {
             user: claims
@@ -157,7 +152,7 @@ impl Refresh {
                 .map_or_else(|| session.contents.user.clone(), |claims| claims.user()),
             api_key: api_key.expose_secret().to_owned().into(),
             api_key_expires_at: key_claims.expires_at,
-            scopes: scopes.filter(|scope| is_granted(scope)).map(str::to_owned).collect(),
+            scopes: scopes.filter(is_granted).map(str::to_owned).collect(),
             // The login's, which name the provider's session: a refreshed ID token does not.
             id_token: session.contents.id_token.clone(),
             provider_session: session.contents.provider_session.clone(),

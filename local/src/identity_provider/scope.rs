@@ -1,6 +1,7 @@
 //! What was asked for, and what of it is granted.
 
 use serde::{Serialize, Serializer};
+use shared::jwt;
 
 /// Scopes that every tenant knows.
 pub(super) const STANDARD: [&str; 4] = ["openid", "profile", "email", "offline_access"];
@@ -14,7 +15,7 @@ impl Scope {
     pub(super) fn parse(text: &str) -> Option<Self> {
         let mut tokens: Vec<String> = Vec::new();
         for token in text.split(' ').filter(|token| !token.is_empty()) {
-            if !token.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e)) {
+            if !jwt::is_scope(token) {
                 return None;
             }
             if !tokens.iter().any(|known| known == token) {

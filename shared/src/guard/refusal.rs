@@ -40,6 +40,9 @@ pub enum Refusal {
     /// Another scheme than `Bearer`.
     #[error("the Authorization header has another scheme")]
     OtherScheme,
+    /// The session of the cookie lives, and its token has expired.
+    #[error("the session's token has expired and was not refreshed")]
+    RefreshRequired,
     /// The token is good, its session is gone.
     #[error("good token, bad session")]
     SessionEnded,
@@ -106,6 +109,11 @@ impl Failure for Refusal {
                 Status::UNAUTHORIZED,
                 "invalid_header",
                 "The Authorization header must start with Bearer.",
+            ),
+            Self::RefreshRequired => (
+                Status::UNAUTHORIZED,
+                "refresh_required",
+                "The session's key has expired. Have it renewed by POST /refresh, and try again.",
             ),
             Self::SessionEnded => (
                 Status::UNAUTHORIZED,

@@ -85,17 +85,18 @@ impl Claims {
     /// The granted scopes (RFC 8693 §4.2): `scope` is one string, separated by spaces. An array
     /// grants nothing.
     pub fn scopes(&self) -> impl Iterator<Item = &str> {
-        self.string("scope").unwrap_or_default().split(' ').filter(|scope| !scope.is_empty())
+        self.string("scope").unwrap_or_default().split(' ').filter(|scope| is_scope(scope))
     }
 
     /// The granted permissions, where the API has role-based access control. Whatever is not an
-    /// array of strings grants nothing.
+    /// array of strings grants nothing, nor does a permission that is no scope.
     pub fn permissions(&self) -> impl Iterator<Item = &str> {
         self.get("permissions")
             .and_then(Value::as_array)
             .into_iter()
             .flatten()
             .filter_map(Value::as_str)
+            .filter(|permission| is_scope(permission))
     }
 
     /// Whether the provider says that the e-mail address is the user's. A string that reads
@@ -122,6 +123,14 @@ impl Claims {
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect()
     }
+}
+
+/// Whether `text` is one scope (RFC 6749 §3.3). It fits between the quotation marks of a challenge.
+///
+/// Scopes are handed on with a space between two. One that held white space would be two to the
+/// reader of that list (R191).
+pub fn is_scope(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
 }
 
 impl std::fmt::Debug for Claims {

@@ -22,8 +22,6 @@ pub struct TokenResponse {
     pub expires_in: Option<Duration>,
     /// For new tokens without a new login.
     pub refresh_token: Option<SecretString>,
-    /// What was granted, if it differs from what was asked.
-    pub scope: Option<String>,
 }
 
 /// A successful answer to a refresh token (RFC 6749 §6, OpenID Connect Core §12.2). Nothing in it is
@@ -36,8 +34,6 @@ pub struct RefreshResponse {
     pub id_token: Option<SecretString>,
     /// The next refresh token. `None`: the one that was sent works on.
     pub refresh_token: Option<SecretString>,
-    /// What was granted, if the provider says it again.
-    pub scope: Option<String>,
 }
 
 impl TokenResponse {
@@ -53,7 +49,6 @@ impl TokenResponse {
             access_token: body.access_token.ok_or_else(no_access_token)?,
             id_token: body.id_token.ok_or(RedeemError::MissingIdToken)?,
             refresh_token: body.refresh_token,
-            scope: body.scope,
         })
     }
 }
@@ -70,7 +65,6 @@ impl RefreshResponse {
             access_token: body.access_token.ok_or_else(no_access_token)?,
             id_token: body.id_token,
             refresh_token: body.refresh_token,
-            scope: body.scope,
         })
     }
 }
@@ -99,7 +93,6 @@ struct Body {
     expires_in: Option<Value>,
     #[serde(default, deserialize_with = "token")]
     refresh_token: Option<SecretString>,
-    scope: Option<String>,
 }
 
 impl Body {
@@ -217,7 +210,7 @@ mod tests {
         body["refresh_token"] = "hunter2".into();
         let response = TokenResponse::parse(body.to_string().as_bytes()).unwrap();
         assert!(!format!("{response:?}").contains("hunter2"));
-        body["scope"] = json!(["hunter2"]);
+        body["token_type"] = json!(["hunter2"]);
         let error = TokenResponse::parse(body.to_string().as_bytes()).unwrap_err();
         assert!(!format!("{error:?}{error}").contains("hunter2"));
     }

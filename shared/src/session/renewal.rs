@@ -40,9 +40,7 @@ pub struct RefreshGrant {
     pub refresh_token: SecretText,
     /// What the login's ID token said, which a refresh must leave so.
     pub login: LoginClaims,
-    /// The `scope` of the login's token response, if it named one.
-    pub scope: Option<String>,
-    /// The scopes and permissions of the login's API key.
+    /// The scopes and permissions that the login was granted.
     pub granted: Vec<String>,
 }
 
@@ -294,16 +292,6 @@ impl Renewable {
     }
 }
 
-impl RefreshGrant {
-    /// Whether a token response's `scope` names what the login's did not (RFC 6749 §6). One that
-    /// names none says that nothing has changed.
-    pub fn is_widened_by(&self, scope: Option<&str>) -> bool {
-        let (Some(login), Some(scope)) = (&self.scope, scope) else { return false };
-        let mut scopes = scope.split_whitespace();
-        scopes.any(|scope| !login.split_whitespace().any(|granted| granted == scope))
-    }
-}
-
 /// When the token of a session should be renewed. `None`: never, for the session ends before.
 pub(super) fn renews_at(
     refresh: &RefreshRow,
@@ -345,7 +333,7 @@ fn grant_identity(session: Digest, version: u64) -> Vec<u8> {
 /// Shows neither the refresh token nor who logged in.
 impl fmt::Debug for RefreshGrant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RefreshGrant").field("scope", &self.scope).finish_non_exhaustive()
+        f.debug_struct("RefreshGrant").field("granted", &self.granted).finish_non_exhaustive()
     }
 }
 

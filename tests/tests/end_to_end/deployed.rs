@@ -1,6 +1,9 @@
 //! The bundle as it is deployed: the functions' own programs behind their API, told by a browser
 //! without a screen.
 
+use std::time::Duration;
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::{Method, Request, header::SET_COOKIE};
 use serde_json::{Value, json};
@@ -36,7 +39,11 @@ async fn log_in<'a>(browser: &'a mut Browser, path: &str) -> Page<'a> {
 
 /// Logs Ada in and reads the key that she is shown.
 async fn api_key(browser: &mut Browser) -> String {
-    let page = log_in(browser, "/login?connection=github").await;
+    shown_key(&log_in(browser, "/login?connection=github").await)
+}
+
+/// The key on the key page.
+fn shown_key(page: &Page<'_>) -> String {
     assert_eq!(page.read("h1").as_deref(), Some("Your API key"));
     page.read("#token").expect("the token is shown").split_whitespace().collect()
 }
@@ -179,6 +186,120 @@ async fn a_guarded_route_asks_the_scopes_that_the_deployment_says() {
         assert_eq!(status, expected, "{parameters:?}");
         let by_cookie = browser.fetch(Method::GET, "/api/hello", &[]).await;
         assert_eq!(by_cookie.status.as_u16(), expected, "{parameters:?}");
+    }
+}
+
+/// R187: the provider grants whatever the address asks for, and the person at the browser writes it.
+#[tokio::test]
+async fn r187_what_is_written_into_the_address_on_the_way_is_not_granted() {
+    let parameters = [
+        ("Audience", "https://api.example"),
+        ("Scope", "openid email"),
+        ("RouteScopes", "GET /api/hello = read:hello"),
+    ];
+    let deployment = Deployment::start(1, &parameters).await;
+    let mut browser = deployment.browser();
+    let request = browser.get("/login?connection=github").await.location().expect("a redirect");
+    let more = "scope=openid+email+read%3Ahello+offline_access";
+    let edited = request.as_str().replace("scope=openid+email", more);
+    assert!(edited.contains(more), "{request}");
+    let key = shown_key(&log_in(&mut browser, &edited).await);
+    let claims = BASE64_URL_SAFE_NO_PAD.decode(key.split('.').nth(1).expect("claims"));
+    let claims: Value = serde_json::from_slice(&claims.expect("base64url")).expect("JSON");
+    assert_eq!(claims["scope"], "openid email read:hello offline_access");
+
+    let bearer = format!("Bearer {key}");
+    assert_eq!(hello(&deployment, &[("authorization", &bearer)]).await.0, 403);
+    assert_eq!(browser.fetch(Method::GET, "/api/hello", &[]).await.status, 403);
+    assert_eq!(call_api(&deployment, &key).await.0, 200);
+    let refused = browser.fetch(Method::POST, "/refresh", &[]).await;
+    assert_eq!(
+        (refused.status.as_u16(), &refused.json()["code"]),
+        (409, &json!("not_refreshable"))
+    );
+    let log = deployment.lambda().output();
+    assert!(!log.contains("refresh_token.not_revoked"), "{log}");
+}
+
+/// R188: in every function, and in the authorizer.
+#[tokio::test]
+async fn r188_a_cookie_whose_key_has_expired_opens_the_refresh_alone() {
+    const LIFETIME: u64 = 8;
+    let provider = MisbehavingProvider::start(Clock::system()).await;
+    let scope = "openid profile email offline_access";
+    let parameters =
+        [("AuthHost", provider.issuer.as_str()), ("ClientId", CLIENT_ID), ("Scope", scope)];
+    let deployment = Deployment::start(1, &parameters).await;
+    let mut browser = deployment.browser();
+    // The functions are warm by then.
+    assert_eq!(browser.fetch(Method::GET, "/api/hello", &[]).await.status, 403);
+    assert_eq!(browser.fetch(Method::GET, "/protected", &[]).await.status, 401);
+    browser.get("/callback?code=c&state=s").await;
+    let request = browser.get("/login").await.location().expect("a redirect");
+    let expires_at = Clock::system().now().as_unix() + LIFETIME;
+    provider.change_claims(json!({ "exp": expires_at }));
+    shown_key(&browser.get(&provider.log_in(&request, ADA)).await.follow_all().await);
+    let ask = async |browser: &mut Browser| {
+        let protected = browser.fetch(Method::GET, "/protected", &[]).await;
+        let protected = (protected.status.as_u16(), protected.json()["code"].take());
+        (protected, browser.fetch(Method::GET, "/api/hello", &[]).await.status.as_u16())
+    };
+    assert_eq!(ask(&mut browser).await, ((200, Value::Null), 200));
+    tokio::time::sleep(Duration::from_secs(LIFETIME)).await;
+    assert_eq!(ask(&mut browser).await, ((401, json!("refresh_required")), 403));
+    shown_key(&browser.get("/").await);
+    assert_eq!(browser.fetch(Method::POST, "/refresh", &[]).await.status, 200);
+    assert_eq!(ask(&mut browser).await, ((200, Value::Null), 200));
+}
+
+/// R189: by a link, and by a login that it began before the visitor logged in.
+#[tokio::test]
+async fn r189_a_login_that_another_site_starts_ends_no_session() {
+    let deployment = deployment(1).await;
+    let mut browser = deployment.browser();
+    let from_elsewhere = || {
+        Request::get("/login?prompt=none")
+            .header("accept", "text/html")
+            .header("sec-fetch-site", "cross-site")
+            .header("sec-fetch-mode", "navigate")
+            .header("sec-fetch-dest", "document")
+            .body(Bytes::new())
+            .expect("a request")
+    };
+    let begun = browser.send(from_elsewhere()).await.location().expect("a redirect");
+    let key = api_key(&mut browser).await;
+
+    // The provider knows her by now, and ends it without a word.
+    let arrived = browser.get(begun.as_str()).await.follow().await;
+    assert_eq!((arrived.url.path(), arrived.status.as_u16()), ("/callback", 303), "{arrived:?}");
+    assert_eq!(shown_key(&arrived.follow_all().await), key);
+
+    let asked = browser.send(from_elsewhere()).await;
+    assert_eq!((asked.status.as_u16(), asked.read("h1")), (200, Some("Log in again?".to_owned())));
+    assert_eq!(call_api(&deployment, &key).await.0, 200);
+    // Told to, it does.
+    let next = shown_key(&asked.click("Log in again").await.follow_all().await);
+    assert_eq!(call_api(&deployment, &key).await.1["code"], "session_ended");
+    assert_eq!(call_api(&deployment, &next).await.0, 200);
+}
+
+#[tokio::test]
+async fn r190_no_function_starts_with_an_audience_of_every_login_or_an_origin_on_loopback() {
+    let origin = ("AllowedOrigins", "http://localhost:5173");
+    for (parameter, said, functions) in [
+        (("Audience", "client"), "AUDIENCE must not be CLIENT_ID", 5),
+        (("Audience", "https://tenant.invalid/userinfo"), "AUDIENCE must not be the provider's", 5),
+        (("Audience", "https://tenant.invalid/api/v2/"), "AUDIENCE must not be the provider's", 5),
+        (origin, "ALLOWED_ORIGINS must not name an http origin", 3),
+    ] {
+        let parameters = [("AuthHost", "tenant.invalid"), ("ClientId", "client"), parameter];
+        let deployment = Deployment::start_inside_lambda(1, &parameters).await;
+        let mut browser = deployment.browser();
+        for path in ["/", "/callback", "/logout", "/protected", "/api/hello"] {
+            browser.fetch(Method::GET, path, &[]).await;
+        }
+        let log = deployment.lambda().output();
+        assert_eq!(log.matches(said).count(), functions, "{parameter:?}: {log}");
     }
 }
 

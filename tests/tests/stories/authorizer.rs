@@ -179,6 +179,36 @@ async fn r061_r091_an_expired_token_and_an_idle_session_are_refused() {
     assert_eq!(refused(&site, || get("/api/hello", &[("cookie", &cookie)])).await, "session_ended");
 }
 
+#[tokio::test]
+async fn r188_the_cookie_of_an_expired_key_is_refused_until_it_is_renewed() {
+    let site = Site::start_with(&[("SCOPE", "openid email offline_access")]).await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    site.pass(36_000 - 1);
+    assert!(ask(&site, || with_cookie(&visitor)).await.is_ok());
+    site.pass(1);
+    assert_eq!(refused(&site, || with_cookie(&visitor)).await, "refresh_required");
+    assert_eq!(visitor.refresh().await.status(), 200);
+    assert!(ask(&site, || with_cookie(&visitor)).await.is_ok());
+}
+
+/// R191: the function behind reads a list with a space between two, in whatever language.
+#[tokio::test]
+async fn r191_a_permission_with_white_space_is_not_two() {
+    let settings = [("AUDIENCE", API), ("SCOPE", "openid read"), ("REQUIRE_SESSION", "false")];
+    let site = Site::start_with(&settings).await;
+    let claims = json!({
+        "scope": "openid read read\tadmin read\u{a0}admin read\u{1c}admin read\nadmin",
+        "permissions": ["write", "read admin", " admin", "admin\n", "", "a\u{2028}admin", "\"admin"],
+    });
+    site.provider().change_access_token_claims(claims.clone());
+    let visitor = Visitor::logged_in(&site, ADA).await;
+    let context = ask(&site, || with_cookie(&visitor)).await.unwrap();
+    assert_eq!(context["scope"], "openid read write");
+    // The same where no login here ever showed the token.
+    let token = site.provider().access_token(ADA, API, &claims);
+    assert_eq!(ask(&site, || with_token(&token)).await.unwrap()["scope"], "openid read write");
+}
+
 /// On the very next question, whoever ended it.
 #[tokio::test]
 async fn r106_an_ended_session_opens_nothing_although_its_token_is_good() {

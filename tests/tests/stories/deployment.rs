@@ -17,6 +17,7 @@ use tests::{
     template::{Authorizer, Function, Stack, Statement, Template},
     visitor::{Sending, Visitor},
 };
+use url::Url;
 
 fn stack() -> Stack {
     Template::read().deploy(&REQUIRED, &[])
@@ -81,7 +82,12 @@ fn r166_the_authorizer_ends_before_the_gateway_gives_up() {
 #[tokio::test]
 async fn r181_no_function_may_do_more_with_the_table_than_its_code_does() {
     let site = Site::start_with(&[("SCOPE", "openid email offline_access")]).await;
-    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let mut visitor = Visitor::new(&site);
+    // A login from elsewhere, during which the visitor logs in.
+    let elsewhere = visitor.send(Method::GET, "/login", Sending::FROM_ELSEWHERE, &[]).await;
+    let elsewhere = Url::parse(elsewhere.location()).unwrap();
+    visitor.log_in(ADA).await;
+    visitor.arrive(&site.provider().log_in(&elsewhere, ADA)).await;
     // Ends the session before.
     visitor.log_in(ADA).await;
     let key = visitor.api_key().await;

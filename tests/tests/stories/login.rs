@@ -314,6 +314,115 @@ async fn r011_only_get_starts_a_login() {
     );
 }
 
+const AGAIN: &str = "Log in again?";
+
+/// R189: a link, a script or an invitation elsewhere, and a third party (R9, R184).
+#[tokio::test]
+async fn r189_a_login_from_elsewhere_asks_a_visitor_who_is_logged_in() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let key = visitor.api_key().await;
+    let issuer = site.provider().issuer.clone();
+    let third_party = form_urlencoded::Serializer::new(String::new())
+        .append_pair("iss", &issuer)
+        .append_pair("target_link_uri", "https://api.example.com/reports")
+        .finish();
+    let same_site = Sending { site: "same-site", ..Sending::NAVIGATION };
+    for (path, offered) in [
+        ("/login", "/login"),
+        ("/login?prompt=none", "/login?prompt=none"),
+        (
+            "/login?scope=admin&organization=org_1&invitation=inv&return_to=/team",
+            "/login?invitation=inv&organization=org_1&return_to=%2Fteam",
+        ),
+        (&format!("/login?{third_party}"), "/login?return_to=%2Freports"),
+    ] {
+        for (sending, headers) in [
+            (Sending::FROM_ELSEWHERE, &[][..]),
+            (same_site, &[]),
+            // A browser that does not say where it comes from.
+            (Sending::NAVIGATION, &[("sec-fetch-site", "")]),
+        ] {
+            let asked = visitor.send(Method::GET, path, sending, headers).await;
+            asked.is_a_page(200, AGAIN).offers("Log in again", offered);
+            assert_eq!(asked.attributes(".actions a", "href"), [offered, "/"]);
+            assert!(!asked.has("set-cookie"), "{path} {sending:?}");
+        }
+    }
+    assert_eq!(site.call_api(&key).await.status(), 200);
+
+    // What the page offers is a login of our own, in any browser.
+    for headers in
+        [&[][..], &[("sec-fetch-site", ""), ("referer", "https://api.example.com/login")]]
+    {
+        let answer = visitor.send(Method::GET, "/login", Sending::FROM_HERE, headers).await;
+        let request = Url::parse(answer.location()).unwrap();
+        visitor.arrive(&site.provider().log_in(&request, GRACE)).await;
+        assert_eq!(visitor.fetch("/protected").await.json()["sub"], GRACE.subject);
+        assert_eq!(site.live_sessions().await, 1);
+    }
+    site.call_api(&key).await.is_json(401, "session_ended");
+}
+
+/// R189: the race. The visitor logs in while a login that another site has begun is under way.
+#[tokio::test]
+async fn r189_a_login_that_began_elsewhere_ends_no_session() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::new(&site);
+    let path = "/login?prompt=none&return_to=/reports";
+    let begin = async |visitor: &mut Visitor| {
+        let answer = visitor.send(Method::GET, path, Sending::FROM_ELSEWHERE, &[]).await;
+        Url::parse(answer.location()).unwrap()
+    };
+    let request = begin(&mut visitor).await;
+    visitor.log_in(ADA).await;
+    let key = visitor.api_key().await;
+    let requests = site.provider().token_requests();
+    let answer = visitor.arrive(&site.provider().log_in(&request, GRACE)).await;
+    assert_eq!((answer.location(), answer.cookies_set()), ("/reports", vec![]));
+    assert_eq!(visitor.login_cookies().len(), 0);
+    assert_eq!(visitor.api_key().await, key);
+    assert_eq!((site.provider().token_requests(), site.store().sessions_created()), (requests, 1));
+
+    // A session that has ended blocks no login, whatever cookie the browser keeps.
+    let cookie = visitor.session().unwrap().to_owned();
+    visitor.submit("/logout").await;
+    visitor.plant(SESSION, &cookie);
+    let request = begin(&mut visitor).await;
+    visitor.arrive(&site.provider().log_in(&request, GRACE)).await;
+    assert_eq!(visitor.fetch("/protected").await.json()["sub"], GRACE.subject);
+}
+
+/// R189: by the address bar or a bookmark, and from our own page.
+#[tokio::test]
+async fn r189_a_login_of_the_visitors_own_replaces_the_session() {
+    let site = Site::start().await;
+    for sending in [Sending::NAVIGATION, Sending::FROM_HERE] {
+        let mut visitor = Visitor::logged_in(&site, ADA).await;
+        let answer = visitor.send(Method::GET, "/login?prompt=none", sending, &[]).await;
+        let request = Url::parse(answer.location()).unwrap();
+        visitor.arrive(&site.provider().log_in(&request, GRACE)).await;
+        assert_eq!(visitor.fetch("/protected").await.json()["sub"], GRACE.subject);
+    }
+    assert_eq!(site.live_sessions().await, 2);
+}
+
+/// R189, R96: whether there is a session is unknown.
+#[tokio::test]
+async fn r189_a_login_from_elsewhere_waits_for_the_store() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    site.store().set_down(true);
+    let answer = visitor.send(Method::GET, "/login", Sending::FROM_ELSEWHERE, &[]).await;
+    answer.is_a_refusal(503, LATER);
+    assert!(!answer.has("set-cookie"));
+    // Logins that need no answer start: our own page's, and a stranger's.
+    let mut stranger = Visitor::new(&site);
+    assert_eq!(visitor.open("/login").await.status(), 303);
+    let answer = stranger.send(Method::GET, "/login", Sending::FROM_ELSEWHERE, &[]).await;
+    assert_eq!(answer.status(), 303);
+}
+
 #[tokio::test]
 async fn r036_whoever_logs_in_as_somebody_else_is_only_that_one() {
     let site = Site::start().await;

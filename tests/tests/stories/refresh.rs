@@ -12,8 +12,9 @@ use tests::{
     visitor::{SESSION, Sending, Visitor},
 };
 use tokio::task::JoinSet;
+use url::Url;
 
-use crate::elsewhere::Elsewhere;
+use crate::{authorizer::question, elsewhere::Elsewhere};
 
 const HOUR: u64 = 3_600;
 const OFFLINE: (&str, &str) = ("SCOPE", "openid profile email offline_access");
@@ -113,7 +114,6 @@ async fn r091_a_session_that_is_refreshed_ends_with_its_lifetime_and_its_idle_ti
     let (token, cookie) = (visitor.api_key().await, visitor.session().unwrap().to_owned());
     site.pass(11 * HOUR);
     site.call_api(&token).await.is_json(401, "token_expired");
-    assert_eq!(visitor.fetch("/protected").await.status(), 200);
     for _ in 1..15 {
         assert_eq!(visitor.refresh().await.status(), 200);
         site.pass(11 * HOUR);
@@ -133,6 +133,118 @@ async fn r091_a_session_that_is_refreshed_ends_with_its_lifetime_and_its_idle_ti
         site.pass(unused);
         assert_eq!(visitor.refresh().await.status(), status, "{unused}");
     }
+}
+
+/// R188: what the token granted ends with the token, for a block or a lost role would go unnoticed.
+#[tokio::test]
+async fn r188_the_cookie_of_an_expired_key_opens_the_refresh_alone() {
+    let site = site().await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let (key, cookie) = (visitor.api_key().await, visitor.session().unwrap().to_owned());
+    site.pass(10 * HOUR - 1);
+    assert_eq!(visitor.fetch("/protected").await.status(), 200);
+    site.pass(1);
+    let refused = visitor.fetch("/protected").await;
+    refused
+        .is_json(401, "refresh_required")
+        .challenges(r#"Bearer realm="api", error="invalid_token""#);
+    // The session lives: the browser keeps its cookie, and the key page is there to have it renewed.
+    assert!(!refused.has("set-cookie"));
+    assert_eq!(visitor.api_key().await, key);
+    let page = visitor.open("/").await;
+    assert_eq!(page.attributes("#live", "data-renew-in"), ["0"]);
+
+    assert_eq!(visitor.refresh().await.status(), 200);
+    assert_eq!(visitor.fetch("/protected").await.json()["sub"], ADA.subject);
+
+    // A provider that does not let the user go on ends it.
+    site.pass(10 * HOUR);
+    site.provider().revoke_all();
+    visitor.fetch("/protected").await.is_json(401, "refresh_required");
+    let answer = visitor.refresh().await;
+    assert_is_over(&site, &mut visitor, &answer, &cookie).await;
+
+    // A logout needs no key.
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    site.pass(10 * HOUR);
+    visitor.submit("/logout").await.location();
+    assert_eq!((visitor.session(), site.live_sessions().await), (None, 0));
+}
+
+/// R187: the address of the authorization request is in the person's hands.
+#[tokio::test]
+async fn r187_a_refresh_token_that_was_not_asked_for_is_revoked_and_not_kept() {
+    let edited = async |site: &Site| {
+        let mut visitor = Visitor::new(site);
+        let request = asking_for(&visitor.start("/login").await, "openid email offline_access");
+        let answer = visitor.arrive(&site.provider().log_in(&request, ADA)).await;
+        assert_eq!((answer.status(), answer.cookies_set()), (303, vec![SESSION.to_owned()]));
+        visitor
+    };
+    let site = Site::start().await;
+    let mut visitor = edited(&site).await;
+    let unasked = site.provider().last_token_response()["refresh_token"].clone();
+    assert_eq!(json!(site.provider().revoked()), json!([unasked]));
+    site.pass(100);
+    visitor.refresh().await.is_json(409, "not_refreshable");
+    site.pass(10 * HOUR - 100);
+    visitor.fetch("/protected").await.is_json(401, "authorization_header_missing");
+    assert_eq!((site.live_sessions().await, site.provider().refreshes()), (0, 0));
+
+    // Where it cannot be revoked the login goes on all the same, and it is not kept.
+    site.provider().set_revocation(Revocation::Fails(500));
+    let mut visitor = edited(&site).await;
+    site.pass(100);
+    visitor.refresh().await.is_json(409, "not_refreshable");
+    let said = site.log().errors_of("refresh_token.not_revoked");
+    assert_eq!(said, ["the answer has status 500"]);
+}
+
+/// R187: at the login, and at each refresh.
+#[tokio::test]
+async fn r187_scopes_that_were_not_asked_for_are_dropped_and_permissions_are_not() {
+    let site = Site::start_with(&[
+        ("SCOPE", "openid email offline_access read:reports"),
+        API,
+        ("ROUTE_SCOPES", "GET /api/hello ="),
+    ])
+    .await;
+    let all = json!({
+        "scope": "openid email offline_access read:reports admin:all read:reports:all",
+        "permissions": ["write:reports"],
+    });
+    site.provider().change_access_token_claims(all.clone());
+    site.provider().change_refreshed_access_token_claims(all);
+    let mut visitor = Visitor::new(&site);
+    let request = visitor.start("/login").await;
+    let asked = "openid email offline_access read:reports admin:all read:reports:all";
+    let request = asking_for(&request, asked);
+    visitor.arrive(&site.provider().log_in(&request, ADA)).await;
+    let key = visitor.api_key().await;
+    let granted = async |visitor: &mut Visitor, key: &str| {
+        let bearer = format!("Bearer {key}");
+        for headers in [&[("authorization", bearer.as_str())][..], &[]] {
+            let request = visitor.request(&Method::GET, "/api/hello", Sending::SCRIPT, headers);
+            let decision = site.decide(&question("GET /api/hello", request)).await.unwrap();
+            let scope = &decision["context"]["scope"];
+            assert_eq!(scope, "openid email offline_access read:reports write:reports");
+        }
+    };
+    granted(&mut visitor, &key).await;
+    site.pass(100);
+    let key = visitor.refresh().await.json()["api_key"].as_str().unwrap().to_owned();
+    granted(&mut visitor, &key).await;
+}
+
+/// The authorization request, edited on its way.
+fn asking_for(request: &Url, scope: &str) -> Url {
+    let mut edited = request.clone();
+    let pairs = request.query_pairs().map(|(name, value)| {
+        let value = if name == "scope" { scope.into() } else { value };
+        (name.into_owned(), value.into_owned())
+    });
+    edited.query_pairs_mut().clear().extend_pairs(pairs.collect::<Vec<_>>());
+    edited
 }
 
 #[tokio::test]
@@ -433,23 +545,21 @@ async fn r137_a_session_that_ends_while_it_is_refreshed_stays_ended() {
 #[tokio::test]
 async fn r138_a_refresh_is_granted_no_more_than_the_login() {
     let site = Site::start_with(&[OFFLINE, API]).await;
-    for (response, access_token) in [
-        (json!({ "scope": "openid profile email offline_access admin" }), json!({})),
-        (json!({}), json!({ "scope": "openid profile email admin" })),
-    ] {
-        let mut visitor = Visitor::logged_in(&site, ADA).await;
-        let cookie = visitor.session().unwrap().to_owned();
-        site.pass(100);
-        site.provider().change_refresh_response(response);
-        site.provider().change_refreshed_access_token_claims(access_token);
-        let answer = visitor.refresh().await;
-        assert_is_over(&site, &mut visitor, &answer, &cookie).await;
-    }
     let mut visitor = Visitor::logged_in(&site, ADA).await;
-    site.pass(100);
-    site.provider().change_refresh_response(json!({ "scope": "openid" }));
-    site.provider().change_refreshed_access_token_claims(json!({ "scope": "openid" }));
-    assert_eq!(visitor.refresh().await.status(), 200);
+    // More than the login was granted, less, and again a part of it.
+    for (scope, granted) in [
+        ("openid profile email offline_access admin", "openid profile email"),
+        ("openid", "openid"),
+        ("openid email", "openid email"),
+    ] {
+        site.pass(100);
+        site.provider().change_refresh_response(json!({ "scope": scope }));
+        site.provider().change_refreshed_access_token_claims(json!({ "scope": scope }));
+        assert_eq!(visitor.refresh().await.status(), 200);
+        let request = visitor.request(&Method::GET, "/api/hello", Sending::SCRIPT, &[]);
+        let decision = site.decide(&question("GET /api/hello", request)).await.unwrap();
+        assert_eq!(decision["context"]["scope"], granted);
+    }
     assert_goes_on(&site, &mut visitor).await;
 }
 

@@ -65,6 +65,22 @@ async fn r140_r148_a_scope_is_granted_by_the_whole_word_or_not_at_all() {
     }
 }
 
+/// R191: neither is one that holds white space two, nor are two one.
+#[tokio::test]
+async fn r191_a_scope_with_white_space_meets_no_rule() {
+    let site = api().await;
+    let claims = json!({ "scope": "read\twrite", "permissions": ["read write", "read", "write"] });
+    let both = Rules { scopes: &["read write"], ..Rules::default() };
+    assert_eq!(ask(&site, &both, claims).await.unwrap().1, "insufficient_scope");
+    for scopes in [&["read"][..], &["write"], &["read\twrite"]] {
+        let rules = Rules { scopes, ..Rules::default() };
+        let claims =
+            json!({ "scope": "read\twrite", "permissions": ["read write", "write\nread"] });
+        let (status, code, challenge) = ask(&site, &rules, claims).await.unwrap();
+        assert_eq!((status, code), (403, "insufficient_scope"), "{scopes:?} {challenge}");
+    }
+}
+
 #[tokio::test]
 async fn r147_a_machine_is_refused_where_a_person_is_needed() {
     let site = api().await;

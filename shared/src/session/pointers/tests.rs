@@ -171,7 +171,6 @@ fn grant() -> RefreshGrant {
     RefreshGrant {
         refresh_token: "refresh token".to_owned().into(),
         login: serde_json::from_value::<LoginClaims>(login).unwrap(),
-        scope: None,
         granted: vec!["read".to_owned()],
     }
 }

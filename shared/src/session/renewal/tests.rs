@@ -91,7 +91,6 @@ fn grant() -> RefreshGrant {
     RefreshGrant {
         refresh_token: "the first refresh token".to_owned().into(),
         login: login_claims(),
-        scope: Some("openid offline_access read".to_owned()),
         granted: vec!["read".to_owned()],
     }
 }
@@ -195,7 +194,7 @@ async fn r133_a_refreshed_session_has_the_new_token_and_the_new_refresh_token() 
         (renewable.session.renews_at, session.renews_at),
         (Some(after(440)), Some(after(440)))
     );
-    assert_eq!(renewable.grant.scope, grant().scope);
+    assert_eq!(renewable.grant.granted, grant().granted);
 }
 
 #[tokio::test]
@@ -388,21 +387,6 @@ async fn r098_each_refresh_seals_under_a_key_of_its_own() {
     story.refresh(&secret, "second", 100).await;
     let row = story.store.session(secret.digest(), after(100)).await.unwrap().unwrap();
     assert!(contents_key(old_key).open(&row.sealed, row.key.as_bytes()).is_none());
-}
-
-#[test]
-fn r138_a_scope_that_the_login_was_not_granted_widens_it() {
-    let grant = grant();
-    for scope in
-        [None, Some(""), Some("read"), Some("read openid"), Some("openid offline_access read")]
-    {
-        assert!(!grant.is_widened_by(scope), "{scope:?}");
-    }
-    for scope in ["write", "openid read write", "read:all", "Read"] {
-        assert!(grant.is_widened_by(Some(scope)), "{scope}");
-    }
-    let silent = RefreshGrant { scope: None, ..grant };
-    assert!(!silent.is_widened_by(Some("write")));
 }
 
 #[test]
