@@ -18,6 +18,7 @@ pub mod keys;
 mod known;
 pub mod login_attempt;
 pub mod login_methods;
+pub mod login_request;
 pub mod origin;
 pub mod provider;
 pub mod query;

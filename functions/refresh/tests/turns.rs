@@ -28,8 +28,8 @@ use shared::{
     },
     keys::Keys,
     provider::{
-        AuthorizationCodeGrant, IdentityProvider, ProviderError, RedeemError, RefreshResponse,
-        RefreshTokenGrant, TokenResponse,
+        AuthorizationCodeGrant, ErrorResponse, IdentityProvider, ProviderError, RedeemError,
+        RefreshResponse, RefreshTokenGrant, TokenResponse,
     },
     random::Random,
     request::{Function, Request, Response},
@@ -150,11 +150,11 @@ impl IdentityProvider for Provider {
         sleep(delay).await;
         if let Some(seconds) = *lock(&self.failure) {
             let retry_after = Some(Duration::from_secs(seconds.into()));
-            return Err(RedeemError::Unavailable { retry_after, source: None });
+            return Err(RedeemError::Unavailable { retry_after, said: None, source: None });
         }
         let is_new = lock(&self.used).insert(grant.refresh_token.to_owned());
         if self.is_strict && !is_new {
-            return Err(RedeemError::Refused { error: "invalid_grant".to_owned() });
+            return Err(RedeemError::Refused(ErrorResponse::of_query("invalid_grant", None)));
         }
         // Each at a second of its own, as far as the token shows.
         let issued_at = NOW + Duration::from_secs(number as u64);
