@@ -7,7 +7,8 @@ use http::{HeaderName, HeaderValue, StatusCode};
 /// A request that did not get what it asked for.
 ///
 /// Its `Display` and its sources are for the log alone. [`public`](Failure::public) is all that
-/// leaves the function: nothing in it comes from the request, the provider or the store (R176).
+/// leaves the function: nothing in it comes from the request, the provider or the store (R176), but
+/// for [`Public::quote`].
 pub trait Failure: Error {
     /// What the client is told.
     fn public(&self) -> Public;
@@ -19,6 +20,20 @@ pub trait Failure: Error {
     fn hint(&self) -> Option<&'static str> {
         None
     }
+
+    /// What the provider said, where it gave a reason.
+    fn provider_words(&self) -> Option<ProviderWords> {
+        None
+    }
+}
+
+/// What the provider said, fit for a log line: one line each, bounded, without identities (R194).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ProviderWords {
+    /// Its `error`.
+    pub error: String,
+    /// Its `error_description`.
+    pub description: Option<String>,
 }
 
 /// What a client is told of a failure.
@@ -32,6 +47,8 @@ pub struct Public {
     pub title: &'static str,
     /// One or two sentences: what happened, and what to do about it.
     pub description: &'static str,
+    /// The provider's own words, which a page shows as a quotation.
+    pub quote: Option<String>,
     /// The `message` of a JSON answer, where clients know one by heart.
     pub message: Option<&'static str>,
     /// How long to wait before asking again.
@@ -55,6 +72,7 @@ impl Public {
             code,
             title,
             description,
+            quote: None,
             message: None,
             retry_after: None,
             action: None,

@@ -17,6 +17,7 @@ pub mod jwt;
 pub mod keys;
 pub mod login_attempt;
 pub mod login_methods;
+pub mod login_request;
 pub mod origin;
 pub mod provider;
 pub mod query;

@@ -43,8 +43,11 @@ pub struct LoginAttempt {
     pub from_elsewhere: bool,
     /// The organization asked for, which the ID token must then name (R183).
     pub organization: Option<String>,
-    /// Whether the person had to sign in anew (`prompt=login`), which `auth_time` must prove (R65).
-    pub sign_in_anew: bool,
+    /// When the person had to prove again who they are (`prompt=login`): `auth_time` must not be
+    /// earlier (R65). A restart keeps it.
+    pub authenticated_after: Option<Timestamp>,
+    /// How often the login was started again (R196).
+    pub restarts: u8,
 }
 
 /// The cookies in which login attempts are kept, and the keys that seal them.
@@ -66,7 +69,8 @@ impl LoginAttempt {
             scope: String::new(),
             from_elsewhere: false,
             organization: None,
-            sign_in_anew: false,
+            authenticated_after: None,
+            restarts: 0,
         }
     }
 
@@ -74,6 +78,20 @@ impl LoginAttempt {
     /// hands: what the provider grants beyond what we wrote there, they asked for themselves (R187).
     pub fn asked_for(&self, scope: &str) -> bool {
         self.scope.split(' ').any(|asked| asked == scope)
+    }
+
+    /// The same login once more, under fresh secrets. `None`: it was started again often enough.
+    ///
+    /// The count is sealed, so that no provider can send a browser round in circles.
+    pub fn restart(&self, random: &Random, now: Timestamp) -> Option<Self> {
+        (self.restarts < MAXIMUM_RESTARTS).then(|| Self {
+            organization: self.organization.clone(),
+            scope: self.scope.clone(),
+            from_elsewhere: self.from_elsewhere,
+            authenticated_after: self.authenticated_after,
+            restarts: self.restarts + 1,
+            ..Self::start(self.return_to.clone(), random, now)
+        })
     }
 
     /// The `code_challenge` of method `S256` (RFC 7636 §4.2).
@@ -193,6 +211,7 @@ impl LoginCookies {
     }
 }
 
+const MAXIMUM_RESTARTS: u8 = 2;
 const MAXIMUM_COUNT: usize = 5;
 const MAXIMUM_BYTES: usize = 3_500;
 
@@ -405,22 +424,23 @@ mod tests {
         fn r020_an_attempt_survives_its_cookie_and_no_damage(
             target in "/[!-~]{0,200}",
             organization in prop::option::of("\\PC{0,20}"),
-            sign_in_anew: bool,
             from_elsewhere: bool,
+            authenticated_after in prop::option::of(any::<u32>()),
             (place, letter) in (any::<prop::sample::Index>(), "[!-:<-~]"),
         ) {
             let cookies = login_cookies();
             let mut attempt = LoginAttempt::start(ReturnTo::parse(&target), &Random::system(), NOW);
             attempt.organization = organization;
-            attempt.sign_in_anew = sign_in_anew;
             attempt.from_elsewhere = from_elsewhere;
             attempt.scope = "openid read:reports".to_owned();
+            attempt.authenticated_after =
+                authenticated_after.map(|moment| Timestamp::from_unix(moment.into()));
             let set = wait(keep(&cookies, &attempt, &RequestCookies::default(), NOW));
             let state = attempt.state.expose();
             let found = wait(cookies.find(state, &sent_back(&set), NOW)).unwrap().unwrap();
             prop_assert_eq!(&found.return_to, &attempt.return_to);
             prop_assert_eq!(&found.organization, &attempt.organization);
-            prop_assert_eq!(found.sign_in_anew, sign_in_anew);
+            prop_assert_eq!(found.authenticated_after, attempt.authenticated_after);
             prop_assert_eq!(found.from_elsewhere, from_elsewhere);
             prop_assert!(found.asked_for("openid") && found.asked_for("read:reports"));
             prop_assert!(!found.asked_for("read") && !found.asked_for("openid read:reports"));

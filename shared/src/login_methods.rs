@@ -17,6 +17,7 @@ use crate::{
     provider::{
         IdentityProvider, ProviderError,
         document::{Document, Kind, ReadAhead},
+        error_response::one_line,
     },
     store::SessionStore,
 };
@@ -100,10 +101,12 @@ impl LoginMethod {
                 None => (LoginMethodKind::Enterprise, None),
             },
         };
-        let display_name = display_name.map(printable).filter(|name| !name.is_empty());
+        let display_name = display_name
+            .map(|name| one_line(name, MAX_LABEL_LENGTH))
+            .filter(|name| !name.is_empty());
         let label = display_name
             .or_else(|| usual.map(str::to_owned))
-            .unwrap_or_else(|| printable(connection));
+            .unwrap_or_else(|| one_line(connection, MAX_LABEL_LENGTH));
         Some(Self { connection: connection.to_owned(), strategy: strategy.to_owned(), kind, label })
     }
 }
@@ -239,14 +242,6 @@ fn social_name(strategy: &str) -> Option<&'static str> {
         "yandex" => "Yandex",
         _ => return None,
     })
-}
-
-/// Letters and signs that stand still: no control characters, and none that turn the direction of
-/// the text around them.
-fn printable(text: &str) -> String {
-    let moves = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
-    let kept = text.chars().filter(|c| !c.is_control() && !moves(*c));
-    kept.take(MAX_LABEL_LENGTH).collect::<String>().trim().to_owned()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! from: see `document`.
 
 pub(crate) mod document;
+pub(crate) mod error_response;
 mod http;
 mod metadata;
 mod revocation;
@@ -28,6 +29,7 @@ use crate::{
 };
 
 pub use self::{
+    error_response::{ErrorMeaning, ErrorResponse},
     http::HttpProvider,
     metadata::Metadata,
     revocation::{log_not_revoked, revoke_or_log},
@@ -152,8 +154,13 @@ pub enum ProviderError {
     #[error("the provider cannot be reached")]
     Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The document is another issuer's.
-    #[error("the metadata belongs to another issuer")]
-    WrongIssuer,
+    #[error("the metadata belongs to another issuer: expected `{expected}`, received `{received}`")]
+    WrongIssuer {
+        /// Ours.
+        expected: String,
+        /// The document's, bounded and on one line.
+        received: String,
+    },
 }
 
 /// Why a code or a refresh token brought no tokens.
@@ -171,17 +178,16 @@ pub enum RedeemError {
     /// A redirect, which would have carried the secret elsewhere.
     #[error("the token endpoint answered with a redirect")]
     Redirected,
-    /// The provider said no (RFC 6749 §5.2).
-    #[error("the provider refused the grant: {error}")]
-    Refused {
-        /// Its `error` code: lower-case letters and underscores, `unknown` if it is anything else.
-        error: String,
-    },
+    /// The provider said no (RFC 6749 §5.2): its error is not one that passes.
+    #[error("the provider refused the grant: {0}")]
+    Refused(ErrorResponse),
     /// The provider cannot answer now.
     #[error("the provider is unavailable")]
     Unavailable {
         /// How long it asks to wait.
         retry_after: Option<Duration>,
+        /// What it says, if it says anything.
+        said: Option<ErrorResponse>,
         /// Why, if no answer came at all.
         #[source]
         source: Option<ProviderError>,
@@ -189,10 +195,20 @@ pub enum RedeemError {
 }
 
 impl RedeemError {
-    /// Whether the provider did not believe the client secret: `invalid_client` (RFC 6749 §5.2),
-    /// or `access_denied`, as Auth0 says it.
-    pub fn is_about_client(&self) -> bool {
-        matches!(self, Self::Refused { error } if error == "invalid_client" || error == "access_denied")
+    /// What the provider says.
+    pub const fn said(&self) -> Option<&ErrorResponse> {
+        match self {
+            Self::Refused(said) | Self::Unavailable { said: Some(said), .. } => Some(said),
+            _ => None,
+        }
+    }
+
+    /// What the provider's refusal means. `None`: it has not refused.
+    pub const fn refusal(&self) -> Option<ErrorMeaning> {
+        match self {
+            Self::Refused(said) => Some(said.meaning()),
+            _ => None,
+        }
     }
 }
 

@@ -93,10 +93,31 @@ impl Responder {
     pub fn refuse(&self, request: &Request, failure: &dyn Failure, public: &Public) -> Response {
         let (event, code, status) = (failure.event(), public.code, public.status.as_u16());
         let (error, hint) = (error::chain(failure), failure.hint());
+        let words = failure.provider_words();
+        let provider_error = words.as_ref().map(|words| words.error.as_str());
+        let provider_description = words.as_ref().and_then(|words| words.description.as_deref());
         if public.status.is_server_error() {
-            tracing::error!(event, code, status, error, hint, "the request failed");
+            tracing::error!(
+                event,
+                code,
+                status,
+                error,
+                hint,
+                provider_error,
+                provider_description,
+                "the request failed"
+            );
         } else {
-            tracing::warn!(event, code, status, error, hint, "the request was refused");
+            tracing::warn!(
+                event,
+                code,
+                status,
+                error,
+                hint,
+                provider_error,
+                provider_description,
+                "the request was refused"
+            );
         }
         self.public(request, public)
     }
@@ -131,6 +152,7 @@ impl Responder {
                     kind: MessageKind::Problem,
                     title: public.title,
                     text: &[public.description],
+                    quote: public.quote.as_deref(),
                     action,
                     request_id,
                 }

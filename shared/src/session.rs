@@ -34,6 +34,10 @@ pub use self::{
     },
 };
 
+/// How long it takes until the provider issues another token than before: without `jti`, tokens of
+/// the same claims differ by `iat` alone, in whole seconds.
+pub const SAME_TOKEN: Duration = Duration::from_secs(1);
+
 /// How long a session may live. Both are upper bounds.
 #[derive(Clone, Copy, Debug)]
 pub struct SessionLimits {

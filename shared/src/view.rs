@@ -95,6 +95,8 @@ pub struct MessagePage<'a> {
     /// One paragraph each. Public: what is known about a failure belongs in the log, which is
     /// found by `request_id`.
     pub text: &'a [&'a str],
+    /// What the identity provider says in its own words.
+    pub quote: Option<&'a str>,
     /// The one thing to do next.
     pub action: Option<Action<'a>>,
     /// Where to look in the log.

@@ -136,8 +136,8 @@ fn subscriber(log: &CapturedLog) -> impl tracing::Subscriber + Send + Sync + use
     gateway::logging::subscriber(true, "local::main", log.writer())
 }
 
-/// The credentials in a request, and whatever else stands in its query: the values that are long
-/// enough to be told from other text.
+/// The credentials in a request, and whatever else stands in its query but the provider's words
+/// (R194): the values that are long enough to be told from other text.
 fn credentials(request: &Request) -> Vec<String> {
     let texts = |name: HeaderName| {
         let values = request.headers().get_all(name).iter();
@@ -150,7 +150,10 @@ fn credentials(request: &Request) -> Vec<String> {
     let tokens = texts(header::AUTHORIZATION);
     let tokens = tokens.iter().flat_map(|header| header.split([' ', ',']));
     let query = request.uri().query().unwrap_or_default();
-    let query = form_urlencoded::parse(query.as_bytes()).map(|(_, value)| value.into_owned());
+    let is_word = |name: &str| ["error", "error_description"].contains(&name);
+    let query = form_urlencoded::parse(query.as_bytes())
+        .filter(|(name, _)| !is_word(name))
+        .map(|(_, value)| value.into_owned());
     let all = cookies.chain(tokens).map(str::to_owned).chain(query);
     all.filter(|text| text.len() >= 16).collect()
 }
@@ -192,8 +195,8 @@ fn assert_documented(line: &Value) {
     }
 }
 
-const FUNCTIONS: [&str; 7] =
-    ["authorizer", "callback", "gateway", "login", "logout", "protected", "shared"];
+const FUNCTIONS: [&str; 8] =
+    ["authorizer", "callback", "gateway", "login", "logout", "protected", "refresh", "shared"];
 const OF_EVERY_LINE: [&str; 6] = ["event", "level", "message", "span", "target", "timestamp"];
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The provider's answer, as it stands in the callback's query (RFC 6749 §4.1.2).
 
-use shared::query::Query;
+use shared::{provider::ErrorResponse, query::Query};
 
 use crate::CallbackError;
 
@@ -14,25 +14,9 @@ pub(crate) struct Answer {
 
 pub(crate) enum Outcome {
     Code(String),
-    Error(ProviderAnswer),
-}
-
-/// The provider's `error` (RFC 6749 §4.1.2.1, OpenID Connect Core §3.1.2.6), as far as we know it.
-/// Its `error_description` and `error_uri` are never shown: anyone can write them (R26, R27).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum ProviderAnswer {
-    /// The user said no, or is not let in.
-    AccessDenied,
-    /// `prompt=none` needed consent.
-    ConsentRequired,
-    /// `prompt=none` needed something of the user.
-    InteractionRequired,
-    /// `prompt=none` found nobody logged in.
-    LoginRequired,
-    /// Anything else.
-    Other,
-    /// The provider cannot answer now.
-    Unavailable,
+    /// Anyone can write it into an address: nothing of it is shown or logged before the `state` is
+    /// found to be this browser's (R25, R194).
+    Error(ErrorResponse),
 }
 
 impl Answer {
@@ -49,28 +33,12 @@ impl Answer {
             (Some(code), None) if !code.is_empty() && code.len() <= MAXIMUM_LENGTH => {
                 Outcome::Code(code.to_owned())
             }
-            (None, Some(error)) => Outcome::Error(ProviderAnswer::from_name(error)),
+            (None, Some(error)) => {
+                Outcome::Error(ErrorResponse::of_query(error, once("error_description")?))
+            }
             _ => return Err(CallbackError::Malformed),
         };
         Ok(Self { state: state.to_owned(), issuer: issuer.map(str::to_owned), outcome })
-    }
-}
-
-impl ProviderAnswer {
-    fn from_name(name: &str) -> Self {
-        match name {
-            "access_denied" | "unauthorized" => Self::AccessDenied,
-            "consent_required" => Self::ConsentRequired,
-            "interaction_required" | "account_selection_required" => Self::InteractionRequired,
-            "login_required" => Self::LoginRequired,
-            "server_error" | "temporarily_unavailable" => Self::Unavailable,
-            _ => Self::Other,
-        }
-    }
-
-    /// Whether it only says that nobody is logged in, which `prompt=none` asked (R24).
-    pub(crate) const fn is_silence(self) -> bool {
-        matches!(self, Self::ConsentRequired | Self::InteractionRequired | Self::LoginRequired)
     }
 }
 

@@ -3,14 +3,12 @@
 use http::StatusCode;
 use shared::{
     base_url::UnknownBaseUrl,
-    error::{Failure, Public},
+    error::{Failure, ProviderWords, Public},
     keys::{KeysError, VerifyError},
-    provider::RedeemError,
+    provider::{ErrorMeaning, ErrorResponse, RedeemError},
     store::{CreateError, StoreError},
     stored_secret::SecretUnavailable,
 };
-
-use crate::answer::ProviderAnswer;
 
 /// Why a login did not end in a session.
 #[derive(Debug, thiserror::Error)]
@@ -49,8 +47,8 @@ pub enum CallbackError {
     #[error("the code was not redeemed")]
     Redeem(#[from] RedeemError),
     /// The provider said no.
-    #[error("the provider answered {0:?}")]
-    Refused(ProviderAnswer),
+    #[error("the provider answered {0}")]
+    Refused(ErrorResponse),
     /// The attempt has been used.
     #[error("the state was used before")]
     Replayed,
@@ -68,9 +66,22 @@ pub enum CallbackError {
     UnknownState,
 }
 
+impl CallbackError {
+    /// What the provider says, which is known to answer a login of this browser.
+    const fn said(&self) -> Option<&ErrorResponse> {
+        match self {
+            Self::Redeem(error) => error.said(),
+            Self::Refused(said) => Some(said),
+            _ => None,
+        }
+    }
+}
+
 impl Failure for CallbackError {
     fn public(&self) -> Public {
+        use ErrorMeaning as Meaning;
         use StatusCode as Status;
+        let mut quote = None;
         let (status, code, title, description) = match self {
             Self::Create(CreateError::Store(_)) | Self::Store(_) => {
                 return Public::store_unavailable();
@@ -82,16 +93,24 @@ impl Failure for CallbackError {
             }
             Self::Secret(_) => return Public::secret_unavailable(),
             Self::UnknownBaseUrl(_) => return Public::misconfigured(),
-            Self::Redeem(RedeemError::Unavailable { retry_after, source: None }) => {
+            Self::Redeem(RedeemError::Unavailable { retry_after, source: None, .. }) => {
                 return Public::provider_unavailable_for(*retry_after);
             }
-            Self::Refused(ProviderAnswer::Unavailable) => return Public::provider_unavailable(),
-            Self::Refused(ProviderAnswer::AccessDenied) => (
-                Status::FORBIDDEN,
-                "access_denied",
-                "You were not logged in",
-                "You cancelled the login, or your account is not allowed to use this application.",
-            ),
+            Self::Refused(said) if said.meaning() == Meaning::Passes => {
+                return Public::provider_unavailable();
+            }
+            Self::Refused(said) | Self::Redeem(RedeemError::Refused(said))
+                if said.meaning() == Meaning::Denied =>
+            {
+                quote = said.description().map(str::to_owned);
+                (
+                    Status::FORBIDDEN,
+                    "access_denied",
+                    "You were not logged in",
+                    "You cancelled the login, or your account is not allowed to use this application.",
+                )
+            }
+            // By way of the browser anyone can say so, and no alarm may hear of it.
             Self::Refused(_) => (
                 Status::BAD_REQUEST,
                 "login_refused",
@@ -99,6 +118,12 @@ impl Failure for CallbackError {
                 "The identity provider did not accept the login. Please start again.",
             ),
             // Not 503, which invites to ask the same again: the state is used up by now (R39).
+            Self::Redeem(RedeemError::Refused(said)) if said.meaning().is_own_fault() => (
+                Status::BAD_GATEWAY,
+                "identity_provider_answer",
+                "You were not logged in",
+                "The identity provider did not accept this application's request. Please start again.",
+            ),
             Self::Redeem(
                 RedeemError::Malformed(_)
                 | RedeemError::Redirected
@@ -131,7 +156,7 @@ impl Failure for CallbackError {
             | Self::OtherOrganization
             | Self::OtherSubject
             | Self::Over
-            | Self::Redeem(RedeemError::MissingIdToken | RedeemError::Refused { .. }) => (
+            | Self::Redeem(RedeemError::MissingIdToken | RedeemError::Refused(_)) => (
                 Status::BAD_REQUEST,
                 "login_failed",
                 "You were not logged in",
@@ -139,7 +164,7 @@ impl Failure for CallbackError {
             ),
         };
         let action = Some(("Start again", "/".to_owned()));
-        Public { action, ..Public::new(status, code, title, description) }
+        Public { action, quote, ..Public::new(status, code, title, description) }
     }
 
     fn event(&self) -> &'static str {
@@ -147,5 +172,13 @@ impl Failure for CallbackError {
             Self::Replayed => "login.replayed",
             _ => "login.failed",
         }
+    }
+
+    fn hint(&self) -> Option<&'static str> {
+        self.said().and_then(ErrorResponse::hint)
+    }
+
+    fn provider_words(&self) -> Option<ProviderWords> {
+        self.said().map(ErrorResponse::words)
     }
 }

@@ -21,23 +21,25 @@ use shared::{
     error::{Failure, Public},
     jwt::{Claims, Expected, Kind, LoginClaims},
     keys::Keys,
-    login_attempt::{LoginAttempt, LoginCookies},
+    login_attempt::{LIFETIME, LoginAttempt, LoginCookies},
+    login_request::LoginRequest,
     provider::{
-        self, AuthorizationCodeGrant, ClientCredentials, IdentityProvider, RefreshTokenGrant,
-        TokenResponse,
+        self, AuthorizationCodeGrant, ClientCredentials, ErrorMeaning, IdentityProvider,
+        RefreshTokenGrant, TokenResponse,
     },
     query::Query,
+    random::Random,
     request::{Function, Request, Response},
     respond::Responder,
     seams::Seams,
-    session::{RefreshGrant, SessionContents, SessionLimits, Sessions},
-    store::{Owner, SessionStore},
+    session::{RefreshGrant, SAME_TOKEN, SessionContents, SessionLimits, Sessions},
+    store::{CreateError, Owner, SessionStore},
     stored_secret::{SecretSource, StoredSecret},
 };
+use tokio::time::sleep;
 
 use answer::{Answer, Outcome};
 
-pub use answer::ProviderAnswer;
 pub use error::CallbackError;
 
 /// The function.
@@ -47,6 +49,7 @@ pub struct Callback {
     cookies: CookieJar,
     keys: Arc<Keys>,
     provider: Arc<dyn IdentityProvider>,
+    random: Random,
     responder: Responder,
     sessions: Sessions,
     store: Arc<dyn SessionStore>,
@@ -94,6 +97,7 @@ impl Callback {
             cookies: CookieJar::new(&config.base_url),
             keys: Arc::clone(&seams.keys),
             provider: Arc::clone(&seams.provider),
+            random: seams.random.clone(),
             responder: Responder::new(&config.application.issuer, &config.base_url, &seams.random),
             sessions: Sessions::new(Arc::clone(&seams.store), config.limits, seams.random.clone()),
             store: Arc::clone(&seams.store),
@@ -107,7 +111,10 @@ impl Callback {
             Ok(taken) => taken,
             Err(error) => return self.responder.failure(request, &error),
         };
-        let result = self.complete(request, &cookies, &answer, &attempt, now).await;
+        let mut result = self.complete(request, &cookies, &answer, &attempt, now).await;
+        if matches!(result, Err(CallbackError::Create(CreateError::Exists))) {
+            result = self.restart(request, &cookies, &attempt, now).await;
+        }
         let mut response = match result {
             Ok(response) => response,
             Err(CallbackError::NotLoggedIn) => {
@@ -166,8 +173,11 @@ impl Callback {
         }
         let code = match &answer.outcome {
             Outcome::Code(code) => code,
-            Outcome::Error(error) if error.is_silence() => return Err(CallbackError::NotLoggedIn),
-            Outcome::Error(error) => return Err(CallbackError::Refused(*error)),
+            // It only says that nobody is logged in, which `prompt=none` asked (R24).
+            Outcome::Error(said) if said.meaning() == ErrorMeaning::NeedsPerson => {
+                return Err(CallbackError::NotLoggedIn);
+            }
+            Outcome::Error(said) => return Err(CallbackError::Refused(said.clone())),
         };
         // The visitor has logged in meanwhile, and did not start this login (R189).
         if attempt.from_elsewhere
@@ -193,7 +203,7 @@ impl Callback {
         };
         let tokens =
             self.provider.redeem(&metadata.token_endpoint, grant).await.inspect_err(|error| {
-                if error.is_about_client() {
+                if error.refusal() == Some(ErrorMeaning::WrongSecret) {
                     self.config.credentials.refuse(&credentials);
                 }
             })?;
@@ -207,22 +217,35 @@ impl Callback {
         let owner = Owner::of(&claims);
         let ends_by = claims.session_expiry;
         let mut refresh_token = tokens.refresh_token.as_ref().map(ExposeSecret::expose_secret);
+        let revoke = async |refresh_token| {
+            let grant = RefreshTokenGrant { refresh_token, credentials: &credentials };
+            provider::revoke_or_log(&*self.provider, &metadata, grant).await;
+        };
         if !attempt.asked_for("offline_access")
             && let Some(refresh_token) = refresh_token.take()
         {
-            let grant = RefreshTokenGrant { refresh_token, credentials: &credentials };
-            provider::revoke_or_log(&*self.provider, &metadata, grant).await;
+            revoke(refresh_token).await;
         }
-        let (secret, ends_at) = match refresh_token {
+        let begun = match refresh_token {
             Some(refresh_token) => {
                 let grant = RefreshGrant {
                     refresh_token: refresh_token.to_owned().into(),
                     login: LoginClaims::of(&claims),
                     granted: contents.scopes.clone(),
                 };
-                self.sessions.begin_renewable(owner, &contents, &grant, ends_by, now).await?
+                self.sessions.begin_renewable(owner, &contents, &grant, ends_by, now).await
             }
-            None => self.sessions.begin(owner, &contents, ends_by, now).await?,
+            None => self.sessions.begin(owner, &contents, ends_by, now).await,
+        };
+        let (secret, ends_at) = match begun {
+            Ok(begun) => begun,
+            Err(error) => {
+                // No session keeps the refresh token, so it could not be revoked later.
+                if let Some(refresh_token) = refresh_token {
+                    revoke(refresh_token).await;
+                }
+                return Err(error.into());
+            }
         };
         // Whoever was logged in with this browser is not any more (R36).
         if let SessionCookie::Present(previous) = self.cookies.session(cookies)
@@ -240,6 +263,52 @@ impl Callback {
         Ok(response)
     }
 
+    /// Starts the login once more, where the token that it brought leads to another session.
+    ///
+    /// A token without `jti` is the same for all logins of a user within one second. If two
+    /// sessions had it, the end of one would leave a copy that works, or take the other's key away
+    /// (R196). A second later the provider issues another one, by its own session, without asking
+    /// the person.
+    async fn restart(
+        &self,
+        request: &Request,
+        cookies: &RequestCookies,
+        attempt: &LoginAttempt,
+        now: Timestamp,
+    ) -> Result<Response, CallbackError> {
+        let next = attempt.restart(&self.random, now).ok_or(CreateError::Exists)?;
+        sleep(SAME_TOKEN).await;
+        let application = &self.config.application;
+        let metadata = self.keys.metadata(now).await?;
+        let redirect_uri = format!("{}/callback", self.config.base_url.resolve(request)?);
+        let organization = next.organization.as_deref().map(|name| ("organization", name));
+        // In the place of `prompt=login`: the person has just proven who they are, and Auth0 tells
+        // the time of that only where it is asked for one of the two.
+        let max_age = next.authenticated_after.map(|moment| now.since(moment) + LIFETIME);
+        let max_age = max_age.map(|age| age.as_secs().to_string());
+        let max_age = max_age.as_deref().map(|age| ("max_age", age));
+        let location = LoginRequest {
+            endpoint: &metadata.authorization_endpoint,
+            client_id: &application.client_id,
+            redirect_uri: &redirect_uri,
+            scope: &next.scope,
+            audience: application.audience.as_deref(),
+            passed_on: &organization.into_iter().chain(max_age).collect::<Vec<_>>(),
+        }
+        .url(&next);
+        let kept = self.config.login_cookies.keep(&next, cookies, &self.random, now).await?;
+        tracing::info!(
+            event = "login.restarted",
+            restarts = next.restarts,
+            "the token is another session's, so the login starts once more"
+        );
+        let mut response = self.responder.see_other(location.as_str());
+        for cookie in kept {
+            response.headers_mut().append(header::SET_COOKIE, cookie);
+        }
+        Ok(response)
+    }
+
     async fn verify_id_token(
         &self,
         tokens: &TokenResponse,
@@ -251,7 +320,7 @@ impl Callback {
             nonce: Some(attempt.nonce.expose()),
             access_token: Some(tokens.access_token.expose_secret()),
             max_age: None,
-            authenticated_after: attempt.sign_in_anew.then_some(attempt.started_at),
+            authenticated_after: attempt.authenticated_after,
         };
         let expected = Expected { issuer: &self.config.application.issuer, kind };
         let claims = self.keys.verify(tokens.id_token.expose_secret(), &expected, now).await?;

@@ -8,6 +8,7 @@ use shared::{
     error::{Failure, Public},
     keys::KeysError,
     login_attempt::LoginAttempt,
+    login_request::LoginRequest,
     origin,
     query::Query,
     request::{Request, Response},
@@ -16,7 +17,6 @@ use shared::{
     stored_secret::SecretUnavailable,
     view::LoginAgainPage,
 };
-use url::Url;
 
 use crate::Login;
 
@@ -85,17 +85,22 @@ impl Login {
         let mut attempt = LoginAttempt::start(return_to, &self.random, now);
         let value_of =
             |name| passed_on.iter().find(|(passed, _)| *passed == name).map(|(_, value)| *value);
-        attempt.scope = self.config.scope.clone();
         attempt.from_elsewhere = from_elsewhere;
         attempt.organization = value_of("organization").map(str::to_owned);
-        attempt.sign_in_anew =
-            value_of("prompt").is_some_and(|prompt| prompt.split(' ').any(|word| word == "login"));
-        let location = self.authorization_url(
-            &metadata.authorization_endpoint,
-            &redirect_uri,
-            &attempt,
-            &passed_on,
-        );
+        attempt.scope.clone_from(&self.config.scope);
+        attempt.authenticated_after = value_of("prompt")
+            .is_some_and(|prompt| prompt.split(' ').any(|word| word == "login"))
+            .then_some(now);
+        let application = &self.config.application;
+        let location = LoginRequest {
+            endpoint: &metadata.authorization_endpoint,
+            client_id: &application.client_id,
+            redirect_uri: &redirect_uri,
+            scope: &attempt.scope,
+            audience: application.audience.as_deref(),
+            passed_on: &passed_on,
+        }
+        .url(&attempt);
 
         let cookies = self.config.login_cookies.keep(&attempt, &cookies, &self.random, now).await?;
 
@@ -104,33 +109,6 @@ impl Login {
             response.headers_mut().append(header::SET_COOKIE, cookie);
         }
         Ok(response)
-    }
-
-    /// The authentication request (OpenID Connect Core §3.1.2.1, RFC 7636 §4.3).
-    fn authorization_url(
-        &self,
-        endpoint: &Url,
-        redirect_uri: &str,
-        attempt: &LoginAttempt,
-        passed_on: &[(&str, &str)],
-    ) -> Url {
-        let mut url = endpoint.clone();
-        let mut query = url.query_pairs_mut();
-        query
-            .append_pair("response_type", "code")
-            .append_pair("client_id", &self.config.application.client_id)
-            .append_pair("redirect_uri", redirect_uri)
-            .append_pair("scope", &attempt.scope)
-            .append_pair("state", attempt.state.expose())
-            .append_pair("nonce", attempt.nonce.expose())
-            .append_pair("code_challenge", &attempt.code_challenge())
-            .append_pair("code_challenge_method", "S256");
-        if let Some(audience) = &self.config.application.audience {
-            query.append_pair("audience", audience);
-        }
-        query.extend_pairs(passed_on);
-        drop(query);
-        url
     }
 }
 

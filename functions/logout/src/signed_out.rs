@@ -75,6 +75,7 @@ impl Logout {
                 kind: MessageKind::Ok,
                 title,
                 text,
+                quote: None,
                 action: Some(action),
                 request_id: None,
             }

@@ -2,11 +2,11 @@
 
 use http::StatusCode;
 use shared::{
-    error::{Failure, Public},
+    error::{Failure, ProviderWords, Public},
     guard::Refusal,
     jwt::TokenError,
     keys::{KeysError, VerifyError},
-    provider::RedeemError,
+    provider::{ErrorResponse, RedeemError},
     store::StoreError,
     stored_secret::SecretUnavailable,
 };
@@ -29,9 +29,9 @@ pub enum RefreshError {
     /// Another request refreshes the session, and takes its time.
     #[error("another request refreshes the session")]
     InProgress,
-    /// The provider takes the refresh token no more.
-    #[error("the refresh token works no more")]
-    InvalidGrant(#[source] RedeemError),
+    /// The provider refuses, and will refuse again.
+    #[error("the provider refuses for good")]
+    ForGood(#[source] RedeemError),
     /// The provider's metadata cannot be had.
     #[error(transparent)]
     Metadata(#[from] KeysError),
@@ -68,6 +68,13 @@ pub enum RefreshError {
 }
 
 impl RefreshError {
+    const fn said(&self) -> Option<&ErrorResponse> {
+        match self {
+            Self::ForGood(error) | Self::Redeem(error) => error.said(),
+            _ => None,
+        }
+    }
+
     /// Whether the session may go on all the same, and a later refresh may succeed.
     pub(crate) const fn may_pass(&self) -> bool {
         match self {
@@ -87,7 +94,7 @@ impl RefreshError {
                 !is_early(error)
             }
             Self::EndedMeanwhile
-            | Self::InvalidGrant(_)
+            | Self::ForGood(_)
             | Self::NotStored(_)
             | Self::OtherSubject
             | Self::Over
@@ -160,11 +167,12 @@ impl Failure for RefreshError {
             {
                 Some("this function's clock is behind the provider's")
             }
-            Self::InvalidGrant(_) => Some(
-                "it was revoked, has expired, or was presented twice: a rotation overlap at the provider forgives an answer that was lost",
-            ),
-            _ => None,
+            _ => self.said().and_then(ErrorResponse::hint),
         }
+    }
+
+    fn provider_words(&self) -> Option<ProviderWords> {
+        self.said().map(ErrorResponse::words)
     }
 }
 

@@ -5,15 +5,16 @@ use shared::{
     clock::Timestamp,
     guard::Refusal,
     jwt::{Expected, Kind},
-    provider::{self, RedeemError, RefreshResponse, RefreshTokenGrant},
+    provider::{self, ErrorMeaning, RefreshResponse, RefreshTokenGrant},
     secret::{SecretText, SessionSecret},
-    session::{HeldLease, Renewable, Session, SessionContents},
+    session::{HeldLease, Renewable, SAME_TOKEN, Session, SessionContents},
     store::{RenewError, StoreError},
 };
+use tokio::time::sleep;
 
 use crate::{
     Refresh, RefreshError,
-    turn::{Client, Time},
+    turn::{Client, LEASE, PATIENCE, Time},
 };
 
 /// What a refresh brought, verified.
@@ -25,63 +26,92 @@ struct Renewed {
 
 impl Refresh {
     /// Whatever comes of it, the session is left with a refresh token that works, or ended.
+    ///
+    /// A token that leads to another session already is not taken. The next refresh token is kept,
+    /// and presented a second later: it brings another token then (R196).
     pub(crate) async fn exchange(
         &self,
         secret: &SessionSecret,
-        held: &HeldLease,
+        mut held: HeldLease,
         client: &Client,
         time: Time,
     ) -> Result<Session, RefreshError> {
-        let grant = &held.renewable.grant;
+        let mut tries = 0;
+        loop {
+            let tokens = self.present(&held, client, time).await?;
+            // The one that was presented works no more, if there is another.
+            let next = tokens.refresh_token.as_ref().map_or_else(
+                || held.renewable.grant.refresh_token.clone(),
+                |token| SecretText::from(token.expose_secret().to_owned()),
+            );
+            let Renewed { contents, ends_by } =
+                match self.verify(&held.renewable, &tokens, time.now()).await {
+                    Ok(renewed) => renewed,
+                    Err(error) if error.may_pass() => {
+                        return self.go_on(error, &held, secret, &next, client, time).await;
+                    }
+                    Err(error) => {
+                        self.discard(secret, &next, client, time.now()).await;
+                        return Err(error);
+                    }
+                };
+            match self.sessions.renew(&held, contents, next.clone(), ends_by, time.now()).await {
+                Ok(session) => {
+                    tracing::info!(event = "refresh.succeeded", session = %session.id, "a session has new tokens");
+                    return Ok(session);
+                }
+                Err(RenewError::PointerExists) if tries < MAXIMUM_TRIES && time.has(PATIENCE) => {
+                    tries += 1;
+                    let (sessions, now) = (&self.sessions, time.now());
+                    let kept =
+                        sessions.keep_refresh_token_and_lease(held, next.clone(), now + LEASE, now);
+                    held = match kept.await {
+                        Ok(held) => held,
+                        Err(refused) => {
+                            return self.not_written(refused, secret, &next, client, time).await;
+                        }
+                    };
+                    sleep(SAME_TOKEN).await;
+                }
+                Err(RenewError::PointerExists) => {
+                    let error = RefreshError::TokenOfAnotherSession;
+                    return self.go_on(error, &held, secret, &next, client, time).await;
+                }
+                // No room for another pointer; the session's own row takes none.
+                Err(RenewError::Store(full @ StoreError::Full)) => {
+                    return self.go_on(full.into(), &held, secret, &next, client, time).await;
+                }
+                Err(refused) => {
+                    return self.not_written(refused, secret, &next, client, time).await;
+                }
+            }
+        }
+    }
+
+    /// Presents the refresh token. A refusal for good ends the session (R192).
+    async fn present(
+        &self,
+        held: &HeldLease,
+        client: &Client,
+        time: Time,
+    ) -> Result<RefreshResponse, RefreshError> {
         let presented = RefreshTokenGrant {
-            refresh_token: grant.refresh_token.expose(),
+            refresh_token: held.renewable.grant.refresh_token.expose(),
             credentials: &client.credentials,
         };
-        let tokens = match self.provider.refresh(&client.metadata.token_endpoint, presented).await {
-            Ok(tokens) => tokens,
-            Err(error) if is_final(&error) => {
-                self.sessions.end(held.renewable.session.id, time.now()).await?;
-                return Err(RefreshError::InvalidGrant(error));
-            }
-            Err(error) => {
-                if error.is_about_client() {
-                    self.config.credentials.refuse(&client.credentials);
-                }
-                self.give_up(held, time.now()).await;
-                return Err(RefreshError::Redeem(error));
-            }
+        let error = match self.provider.refresh(&client.metadata.token_endpoint, presented).await {
+            Ok(tokens) => return Ok(tokens),
+            Err(error) => error,
         };
-        // The one that was presented works no more, if there is another.
-        let next = tokens.refresh_token.as_ref().map_or_else(
-            || grant.refresh_token.clone(),
-            |token| SecretText::from(token.expose_secret().to_owned()),
-        );
-        let Renewed { contents, ends_by } =
-            match self.verify(&held.renewable, &tokens, time.now()).await {
-                Ok(renewed) => renewed,
-                Err(error) if error.may_pass() => {
-                    return self.go_on(error, held, secret, &next, client, time).await;
-                }
-                Err(error) => {
-                    self.discard(secret, &next, client, time.now()).await;
-                    return Err(error);
-                }
-            };
-        match self.sessions.renew(held, contents, next.clone(), ends_by, time.now()).await {
-            Ok(session) => {
-                tracing::info!(event = "refresh.succeeded", session = %session.id, "a session has new tokens");
-                Ok(session)
-            }
-            Err(RenewError::PointerExists) => {
-                let error = RefreshError::TokenOfAnotherSession;
-                self.go_on(error, held, secret, &next, client, time).await
-            }
-            // No room for another pointer; the session's own row takes none.
-            Err(RenewError::Store(full @ StoreError::Full)) => {
-                self.go_on(full.into(), held, secret, &next, client, time).await
-            }
-            Err(refused) => self.not_written(refused, secret, &next, client, time).await,
+        if error.refusal().is_some_and(ErrorMeaning::is_final) {
+            self.sessions.end(held.renewable.session.id, time.now()).await?;
+            return Err(RefreshError::ForGood(error));
         }
+        if error.refusal() == Some(ErrorMeaning::WrongSecret) {
+            self.config.credentials.refuse(&client.credentials);
+        }
+        self.give_up(held, time.now()).await;
+        Err(RefreshError::Redeem(error))
     }
 
     /// Lets the session go on with the token that it has, and with the next refresh token. Answers
@@ -220,8 +250,5 @@ impl Refresh {
     }
 }
 
-/// Whether the provider has said that this refresh token never works again: it was revoked, has
-/// expired, or was presented before.
-fn is_final(error: &RedeemError) -> bool {
-    matches!(error, RedeemError::Refused { error } if error == "invalid_grant")
-}
+/// How often a refresh is tried again whose token leads to another session.
+const MAXIMUM_TRIES: u8 = 2;

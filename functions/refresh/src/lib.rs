@@ -122,7 +122,7 @@ impl Refresh {
             return Err(Refusal::CookieWithoutSession.into());
         };
         match self.turn(&secret, time).await? {
-            Turn::Ours(held, client) => self.exchange(&secret, &held, &client, time).await,
+            Turn::Ours(held, client) => self.exchange(&secret, *held, &client, time).await,
             Turn::Theirs(session) => Ok(*session),
         }
     }

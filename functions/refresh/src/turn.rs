@@ -55,6 +55,11 @@ impl Time {
     pub(crate) fn now(&self) -> Timestamp {
         self.told + self.started.elapsed()
     }
+
+    /// Whether less than `time` has passed.
+    pub(crate) fn has(&self, time: Duration) -> bool {
+        self.started.elapsed() < time
+    }
 }
 
 impl Refresh {
@@ -89,7 +94,7 @@ impl Refresh {
                     }
                 }
             }
-            if time.started.elapsed() >= PATIENCE {
+            if !time.has(PATIENCE) {
                 return Err(RefreshError::InProgress);
             }
             sleep(POLL).await;

@@ -28,8 +28,8 @@ use shared::{
     },
     keys::Keys,
     provider::{
-        AuthorizationCodeGrant, IdentityProvider, ProviderError, RedeemError, RefreshResponse,
-        RefreshTokenGrant, TokenResponse,
+        AuthorizationCodeGrant, ErrorResponse, IdentityProvider, ProviderError, RedeemError,
+        RefreshResponse, RefreshTokenGrant, TokenResponse,
     },
     random::Random,
     request::{Function, Request, Response},
@@ -150,11 +150,11 @@ impl IdentityProvider for Provider {
         sleep(delay).await;
         if let Some(seconds) = *lock(&self.failure) {
             let retry_after = Some(Duration::from_secs(seconds.into()));
-            return Err(RedeemError::Unavailable { retry_after, source: None });
+            return Err(RedeemError::Unavailable { retry_after, said: None, source: None });
         }
         let is_new = lock(&self.used).insert(grant.refresh_token.to_owned());
         if self.is_strict && !is_new {
-            return Err(RedeemError::Refused { error: "invalid_grant".to_owned() });
+            return Err(RedeemError::Refused(ErrorResponse::of_query("invalid_grant", None)));
         }
         // Each at a second of its own, as far as the token shows.
         let issued_at = NOW + Duration::from_secs(number as u64);
@@ -434,9 +434,10 @@ async fn r134_keys_that_cannot_be_had_keep_the_session_and_its_next_refresh_toke
     assert!(lock(&story.provider.revoked).is_empty());
 }
 
-/// Two sessions of one user, refreshed within one second, may be issued the very same token.
+/// R196: two sessions of one user, refreshed within one second, may be issued the very same token. The
+/// others that wait for the refresh hear of the next one.
 #[tokio::test(start_paused = true)]
-async fn a_token_that_is_another_sessions_is_not_taken_and_the_next_one_is() {
+async fn r196_a_token_that_is_another_sessions_is_not_taken_and_the_next_one_is() {
     let provider = Provider::new(true);
     let story = Story::over(Arc::new(MemoryStore::default()), Arc::clone(&provider)).await;
     let contents = SessionContents {
@@ -450,10 +451,38 @@ async fn a_token_that_is_another_sessions_is_not_taken_and_the_next_one_is() {
     let owner = Owner { subject: Digest::of("ada"), provider_session: None, issued_at: NOW };
     let other = sessions(Arc::clone(&story.store));
     other.begin(owner, &contents, None, NOW).await.unwrap();
-    story.refresh(NOW).await.is(503, "refresh_in_progress");
-    let key = story.refresh(NOW + Duration::from_secs(1)).await.key();
-    assert_ne!(key, contents.api_key.expose());
+    let started = Instant::now();
+    let answers = twenty(&story, &[Arc::clone(&story.store)]).await;
+    let keys: HashSet<_> = answers.iter().map(Answer::key).collect();
+    assert!(keys.len() == 1 && !keys.contains(contents.api_key.expose()), "{keys:?}");
+    assert!((1..=2).contains(&started.elapsed().as_secs()), "{:?}", started.elapsed());
+    assert_eq!(provider.requests(), 2);
     assert!(lock(&provider.used).contains("rotated 0"));
+    assert!(lock(&provider.revoked).is_empty());
+}
+
+/// R196: it is not asked for ever, and the session goes on with its next refresh token.
+#[tokio::test(start_paused = true)]
+async fn r196_a_provider_that_issues_one_token_to_all_is_asked_three_times() {
+    let story = Story::in_memory().await;
+    let same = json!({ "iat": NOW.as_unix(), "exp": NOW.as_unix() + 3_600 });
+    *lock(&story.provider.changes) = same;
+    let taken = story.provider.access_token(NOW);
+    let contents = SessionContents {
+        user: json!({ "sub": "auth0|ada" }).as_object().unwrap().clone(),
+        id_token: "an ID token".to_owned().into(),
+        api_key: taken.into(),
+        api_key_expires_at: NOW + Duration::from_secs(3_600),
+        provider_session: None,
+        scopes: Vec::new(),
+    };
+    let owner = Owner { subject: Digest::of("ada"), provider_session: None, issued_at: NOW };
+    sessions(Arc::clone(&story.store)).begin(owner, &contents, None, NOW).await.unwrap();
+    story.refresh(NOW).await.is(503, "refresh_in_progress");
+    assert_eq!(story.provider.requests(), 3);
+    *lock(&story.provider.changes) = json!({});
+    story.refresh(NOW + Duration::from_secs(10)).await.key();
+    assert!(lock(&story.provider.used).contains("rotated 2"));
 }
 
 /// R138: what a function's rules see, for the cookie and for the token alike.

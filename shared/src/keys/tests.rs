@@ -400,7 +400,7 @@ async fn r070_metadata_of_another_issuer_is_refused() {
     let store = Arc::new(MemoryStore::default());
     let keys = Keys::new(Arc::new(provider), store, Issuer::parse("tenant.auth0.com").unwrap());
     let error = keys.metadata(Timestamp::from_unix(NOW)).await.unwrap_err();
-    assert!(matches!(error.reason(), ProviderError::WrongIssuer));
+    assert!(matches!(error.reason(), ProviderError::WrongIssuer { .. }));
 }
 
 struct Story {

@@ -11,8 +11,8 @@ use url::{Host, Url};
 use crate::{issuer::Issuer, tls};
 
 use super::{
-    AuthorizationCodeGrant, IdentityProvider, ProviderError, RedeemError, RefreshResponse,
-    RefreshTokenGrant, TokenResponse, token_response,
+    AuthorizationCodeGrant, ErrorMeaning, ErrorResponse, IdentityProvider, ProviderError,
+    RedeemError, RefreshResponse, RefreshTokenGrant, TokenResponse,
 };
 
 /// How long an answer may take, from the connection to the last byte: well within a function's
@@ -94,11 +94,8 @@ impl HttpProvider {
         if status.is_redirection() {
             return Err(RedeemError::Redirected);
         }
-        if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
-            return Err(RedeemError::Unavailable {
-                retry_after: retry_after(&response),
-                source: None,
-            });
+        if status.is_client_error() || status.is_server_error() {
+            return Err(refused(response).await);
         }
         if status == StatusCode::OK {
             expect_json(&response).map_err(|error| RedeemError::Malformed(error.to_string()))?;
@@ -112,8 +109,6 @@ impl HttpProvider {
         };
         if status == StatusCode::OK {
             Ok(body)
-        } else if status.is_client_error() {
-            Err(RedeemError::Refused { error: token_response::error_code(&body) })
         } else {
             Err(RedeemError::Malformed(format!("status {}", status.as_u16())))
         }
@@ -245,7 +240,18 @@ fn transport(error: reqwest::Error) -> ProviderError {
 }
 
 const fn unavailable(source: ProviderError) -> RedeemError {
-    RedeemError::Unavailable { retry_after: None, source: Some(source) }
+    RedeemError::Unavailable { retry_after: None, said: None, source: Some(source) }
+}
+
+/// What a 4xx or 5xx of the token endpoint means. The body decides before the status does: Auth0
+/// has been seen to deny with 500.
+async fn refused(response: Response) -> RedeemError {
+    let (status, retry_after) = (response.status(), retry_after(&response));
+    let body = body(response, MAX_BODY).await;
+    match body.ok().and_then(|body| ErrorResponse::of_body(status, &body)) {
+        Some(said) if said.meaning() != ErrorMeaning::Passes => RedeemError::Refused(said),
+        said => RedeemError::Unavailable { retry_after, said, source: None },
+    }
 }
 
 fn expect_ok(response: &Response) -> Result<(), ProviderError> {

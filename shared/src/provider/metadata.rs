@@ -5,7 +5,7 @@ use url::Url;
 
 use crate::{issuer::Issuer, jwt::Algorithm};
 
-use super::ProviderError;
+use super::{ProviderError, error_response::one_line};
 
 /// What the provider says about itself (OpenID Connect Discovery §3), as far as it is used.
 #[derive(Clone, Debug)]
@@ -41,7 +41,10 @@ impl Metadata {
         let document: Document = serde_json::from_slice(bytes)
             .map_err(|error| ProviderError::Malformed(format!("metadata: {error}")))?;
         if document.issuer != issuer.as_str() {
-            return Err(ProviderError::WrongIssuer);
+            return Err(ProviderError::WrongIssuer {
+                expected: issuer.as_str().to_owned(),
+                received: one_line(&document.issuer, LONGEST_ISSUER),
+            });
         }
         let own = |name: &'static str, url: String| {
             let url = Url::parse(&url)
@@ -75,6 +78,9 @@ impl Metadata {
         })
     }
 }
+
+/// The longest foreign issuer that the log shows, in characters.
+const LONGEST_ISSUER: usize = 200;
 
 #[derive(Deserialize)]
 struct Document {
@@ -117,7 +123,24 @@ mod tests {
         {
             let mut document = document();
             document["issuer"] = issuer.into();
-            assert!(matches!(parse(&document), Err(ProviderError::WrongIssuer)), "{issuer}");
+            let refused = parse(&document).unwrap_err();
+            assert!(matches!(refused, ProviderError::WrongIssuer { .. }), "{issuer}");
+        }
+    }
+
+    #[test]
+    fn r195_the_expected_and_the_received_issuer_are_named_on_one_bounded_line() {
+        let long = format!("https://evil/{}", "a".repeat(10_000));
+        for (received, shown) in [
+            ("https://tenant.auth0.com", "https://tenant.auth0.com"),
+            ("https://evil/\r\n\u{202e}x", "https://evil/ x"),
+            (&long, &long[..200]),
+        ] {
+            let mut document = document();
+            document["issuer"] = received.into();
+            let message = parse(&document).unwrap_err().to_string();
+            let named = format!("expected `https://tenant.auth0.com/`, received `{shown}`");
+            assert!(message.ends_with(&named), "{message}");
         }
     }
 

@@ -16,8 +16,8 @@ use url::Url;
 use crate::{issuer::Issuer, login_methods::LoginMethod};
 
 use super::{
-    AuthorizationCodeGrant, IdentityProvider, ProviderError, RedeemError, RefreshResponse,
-    RefreshTokenGrant, TokenResponse,
+    AuthorizationCodeGrant, ErrorResponse, IdentityProvider, ProviderError, RedeemError,
+    RefreshResponse, RefreshTokenGrant, TokenResponse,
 };
 
 /// A provider without a network. What it has not been given, it fails to answer.
@@ -154,7 +154,7 @@ impl IdentityProvider for FakeProvider {
     ) -> Result<TokenResponse, RedeemError> {
         self.wait().await;
         let response = self.answers().token_response.take();
-        response.ok_or_else(|| RedeemError::Refused { error: "invalid_grant".to_owned() })
+        response.ok_or_else(|| RedeemError::Refused(ErrorResponse::of_query("invalid_grant", None)))
     }
 
     async fn refresh(
@@ -162,7 +162,7 @@ impl IdentityProvider for FakeProvider {
         _token_endpoint: &Url,
         _grant: RefreshTokenGrant<'_>,
     ) -> Result<RefreshResponse, RedeemError> {
-        Err(RedeemError::Refused { error: "invalid_grant".to_owned() })
+        Err(RedeemError::Refused(ErrorResponse::of_query("invalid_grant", None)))
     }
 
     async fn revoke(

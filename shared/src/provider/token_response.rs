@@ -69,20 +69,6 @@ impl RefreshResponse {
     }
 }
 
-/// The `error` of an error response (RFC 6749 §5.2), fit for a log line and a comparison.
-pub(super) fn error_code(bytes: &[u8]) -> String {
-    #[derive(Deserialize)]
-    struct Refusal {
-        error: String,
-    }
-    let code = serde_json::from_slice(bytes).map(|Refusal { error }| error);
-    let fit = |code: &String| {
-        (1..=64).contains(&code.len())
-            && code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
-    };
-    code.ok().filter(fit).unwrap_or_else(|| "unknown".to_owned())
-}
-
 #[derive(Deserialize)]
 struct Body {
     #[serde(default, deserialize_with = "token")]
@@ -190,15 +176,6 @@ mod tests {
             without[name] = json!("");
             let refused = RefreshResponse::parse(without.to_string().as_bytes()).unwrap_err();
             assert!(matches!(refused, RedeemError::Malformed(_)), "{name}");
-        }
-    }
-
-    #[test]
-    fn r042_an_error_code_is_passed_on_only_if_it_is_one() {
-        assert_eq!(error_code(br#"{"error":"invalid_grant"}"#), "invalid_grant");
-        for body in ["", "<html>", "{}", r#"{"error":7}"#, r#"{"error":"a\nb"}"#, r#"{"error":""}"#]
-        {
-            assert_eq!(error_code(body.as_bytes()), "unknown");
         }
     }
 

@@ -238,6 +238,27 @@ impl Sessions {
         self.store.renew(Renewal { refresh, ..self.unchanged(held, now) }, now).await
     }
 
+    /// The same for whoever is about to present it at once: the lease is held on, until `until`.
+    ///
+    /// # Errors
+    ///
+    /// As [`renew`](Self::renew).
+    pub async fn keep_refresh_token_and_lease(
+        &self,
+        held: HeldLease,
+        refresh_token: SecretText,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<HeldLease, RenewError> {
+        let lease = Some(Lease { owner: held.owner, expires_at: until });
+        let refresh = RefreshRow { lease, ..self.next_version(&held, refresh_token.clone()) };
+        let renewal = Renewal { refresh: refresh.clone(), ..self.unchanged(&held, now) };
+        self.store.renew(renewal, now).await?;
+        let HeldLease { renewable, owner } = held;
+        let grant = RefreshGrant { refresh_token, ..renewable.grant };
+        Ok(HeldLease { renewable: Renewable { grant, refresh, ..renewable }, owner })
+    }
+
     fn unchanged(&self, held: &HeldLease, now: Timestamp) -> Renewal {
         let row = &held.renewable.row;
         Renewal {

@@ -58,7 +58,7 @@ pub struct Renewal {
     pub cookie_key: Vec<u8>,
     /// See [`SessionRow::sealed`](super::SessionRow::sealed).
     pub sealed: Vec<u8>,
-    /// Its version is the one after that which was leased; its lease is none.
+    /// Its version is the one after that which was leased. Its lease is none, or the same owner's.
     pub refresh: RefreshRow,
     /// The pointer from the new token, if there is one.
     pub pointer: Option<PointerRow>,

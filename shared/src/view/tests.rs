@@ -413,6 +413,7 @@ fn pages_made_of(value: &str) -> Vec<(&'static str, String)> {
         kind: MessageKind::Ok,
         title: value,
         text: &[value, value],
+        quote: Some(value),
         action: Some(Action { label: value, href: value }),
         request_id: Some(value),
     };
@@ -487,6 +488,7 @@ fn message_page() -> String {
         kind: MessageKind::Problem,
         title: "That login did not work",
         text: &["It took too long."],
+        quote: Some("Verify your e-mail first."),
         action: Some(Action { label: "Try again", href: "/login?return_to=%2Fdocs" }),
         request_id: Some("Root=1-abc"),
     }

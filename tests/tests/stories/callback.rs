@@ -316,7 +316,8 @@ async fn r023_every_error_of_the_provider_has_its_outcome() {
         let (visitor, answer) = ends_in(&site, error).await;
         answer.is_a_refusal(status, heading);
         assert_eq!(visitor.login_cookies().len(), 0, "{error}");
-        assert!(!answer.text().contains("The text of the provider"), "{error}");
+        let is_quoted = answer.text().contains("The text of the provider");
+        assert_eq!(is_quoted, error == "unauthorized", "{error}");
     }
     assert!(is_nothing(&site).await);
 }
@@ -351,29 +352,66 @@ async fn r025_an_error_without_a_login_of_ours_is_believed_in_nothing() {
 }
 
 #[tokio::test]
-async fn r026_r027_the_providers_words_are_shown_to_nobody() {
+async fn r026_r194_whoever_is_denied_reads_the_providers_words_and_they_are_text() {
     let site = Site::start().await;
     let long = "d".repeat(10_000);
-    for (name, value) in [
-        ("error_description", "<script>alert(1)</script>"),
-        ("error_description", "\u{202e}drowssap ruoy epyt"),
-        ("error_description", "x\r\nSet-Cookie: evil=1"),
-        ("error_description", &long),
-        ("error_uri", "javascript:alert(1)"),
-        ("error_uri", "https://evil.example/help"),
+    for (description, shown) in [
+        ("Please verify ada@lovelace.example first", "Please verify ada@lovelace.example first"),
+        ("Service not found: https://api.example", "Service not found: https://api.example"),
+        ("<script>alert(1)</script>", "<script>alert(1)</script>"),
+        ("\u{202e}drowssap ruoy epyt", "drowssap ruoy epyt"),
+        ("x\r\nSet-Cookie: evil=1", "x Set-Cookie: evil=1"),
+        (&long, &long[..200]),
     ] {
+        for error in ["access_denied", "unauthorized"] {
+            let mut visitor = Visitor::new(&site);
+            let request = visitor.start("/login").await;
+            let words = [("error", error), ("error_description", description)];
+            let answer = visitor.arrive(&site.provider().back(&request, &words)).await;
+            answer.is_a_refusal(403, FAILED);
+            assert_eq!(answer.texts("figure > blockquote"), [shown]);
+            assert_eq!(answer.texts("figcaption"), ["The identity provider says:"]);
+            assert!(!answer.text().contains("<script>alert"), "{answer:?}");
+            assert_eq!(answer.cookies().len(), 1);
+        }
+    }
+}
+
+#[tokio::test]
+async fn r027_an_error_uri_is_no_link_and_no_text() {
+    let site = Site::start().await;
+    for uri in ["javascript:alert(1)", "https://evil.example/help"] {
         let mut visitor = Visitor::new(&site);
         let request = visitor.start("/login").await;
-        let back =
-            with(&site.provider().back(&request, &[("error", "access_denied")]), name, value);
-        let answer = visitor.arrive(&back).await;
-        answer.is_a_refusal(403, FAILED);
-        assert_eq!(answer.cookies().len(), 1);
-        for trace in ["alert", "\u{202e}", "drowssap", "evil", "dddd"] {
-            assert!(!answer.text().contains(trace), "{trace}");
-        }
-        assert!(!format!("{answer:?}").contains("evil"));
+        let words = [("error", "access_denied"), ("error_uri", uri)];
+        let answer = visitor.arrive(&site.provider().back(&request, &words)).await;
+        answer.is_a_refusal(403, FAILED).offers("Start again", "/");
+        assert!(!format!("{answer:?}").contains(uri), "{answer:?}");
+        assert!(answer.texts("blockquote").is_empty(), "{answer:?}");
     }
+}
+
+/// R194: anyone can write such an address.
+#[tokio::test]
+async fn r194_without_a_login_of_this_browser_no_word_of_an_address_is_shown_or_logged() {
+    let site = Site::start().await;
+    let (mut visitor, back) = about_to_return(&site).await;
+    let words = "error=access_denied&error_description=Call%20the%20bank%20at%20555";
+    let mut hoarder = visitor.clone();
+    let own = changed(&without(&back, "code"), "error", "access_denied");
+    visitor.arrive(&own).await.is_a_refusal(403, FAILED);
+    let replayed = with(&own, "error_description", "Call the bank at 555");
+    for url in [
+        format!("{ORIGIN}/callback?{words}"),
+        format!("{ORIGIN}/callback?{words}&state=unknown"),
+        format!("{ORIGIN}/callback?{words}&error_description=x&state=unknown"),
+        replayed,
+    ] {
+        let answer = hoarder.arrive(&url).await;
+        assert_eq!(answer.status(), 400, "{answer:?}");
+        assert!(!answer.text().contains("Call the bank"), "{answer:?}");
+    }
+    assert!(!site.log().text().contains("Call the bank"));
 }
 
 #[tokio::test]

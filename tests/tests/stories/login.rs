@@ -531,14 +531,13 @@ async fn a_provider_that_is_down_starts_no_login_and_recovers() {
 
 /// R38, R70, R71: a discovery document of somebody else, or that points elsewhere, is not used.
 #[tokio::test]
-async fn r038_r070_r071_a_provider_that_points_elsewhere_gets_no_visitor() {
-    let issuer = Site::start().await.provider().issuer.clone();
-    let without_slash = issuer.trim_end_matches('/');
+async fn r038_r070_r071_r195_a_provider_that_points_elsewhere_gets_no_visitor() {
+    let without_slash = "without its slash";
     let foreign = |name: &str| format!("the endpoint `{name}` is not on the issuer's host");
-    let another = || "the metadata belongs to another issuer".to_owned();
+    let another = "the metadata belongs to another issuer: expected ".to_owned();
     for (name, value, reason) in [
-        ("issuer", "https://evil.example/", another()),
-        ("issuer", without_slash, another()),
+        ("issuer", "https://evil.example/", another.clone()),
+        ("issuer", without_slash, another),
         ("authorization_endpoint", "https://evil.example/", foreign("authorization_endpoint")),
         ("token_endpoint", "http://169.254.169.254/token", foreign("token_endpoint")),
         ("token_endpoint", "http://user@127.0.0.1/evil", foreign("token_endpoint")),
@@ -547,13 +546,14 @@ async fn r038_r070_r071_a_provider_that_points_elsewhere_gets_no_visitor() {
         ("end_session_endpoint", "https://evil.example/", foreign("end_session_endpoint")),
     ] {
         let site = Site::start().await;
-        // The document of the one site is another issuer's to the other, but for its slash.
-        let value = if value == without_slash {
-            site.provider().issuer.trim_end_matches('/').to_owned()
-        } else {
-            value.to_owned()
-        };
+        let issuer = &site.provider().issuer;
+        let value = if value == without_slash { issuer.trim_end_matches('/') } else { value };
         site.provider().change_metadata(json!({ name: value }));
+        let reason = if name == "issuer" {
+            format!("{reason}`{issuer}`, received `{value}`")
+        } else {
+            reason
+        };
         let answer = Visitor::new(&site).open("/login").await;
         answer.is_a_refusal(503, LATER);
         assert!(!answer.text().contains("evil") && !answer.has("location"), "{name}");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{HeaderValue, Method, uri::PathAndQuery};
 use local::{bundle::BundleConfig, settings::LocalRun};
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 use shared::{config::Settings, random::Random, seams::Seams};
 use tests::{
     misbehaving_provider::{ADA, Endpoint, Signature},
@@ -134,7 +134,59 @@ async fn r174_whatever_a_client_sends_it_writes_no_line_of_its_own() {
             "login.failed"
         ]
     );
-    assert!(!site.log().text().contains("login.succeeded"));
+    assert!(!site.log().text().contains(r#""event":"login.succeeded""#));
+}
+
+/// R194: what the provider says is in the line as fields, whichever way it came. R173: what may name
+/// somebody is not, and each site's log is searched for it.
+#[tokio::test]
+async fn r194_the_providers_error_and_its_description_are_fields_of_the_line() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::new(&site);
+    let token = "t".repeat(43);
+    let long = format!("no\r\n{{\"event\":\"x\"}} {}", "word ".repeat(100));
+    let mut told = Vec::new();
+    for (error, description, logged) in [
+        ("access_denied", "verify your e-mail first", "verify your e-mail first"),
+        (
+            "access_denied",
+            "Service not found: https://x.example",
+            "Service not found: https://x.example",
+        ),
+        (
+            "unauthorized",
+            &format!("{} ({}) shows {token}", ADA.email, ADA.subject),
+            "(left out) (left out) shows (left out)",
+        ),
+        ("made_up", &long, &format!("no {{\"event\":\"x\"}} {}", "word ".repeat(100))[..200]),
+        ("login_required", "x", ""),
+        ("invalid_scope", "", ""),
+    ] {
+        let request = visitor.start("/login").await;
+        let answer = [("error", error), ("error_description", description)];
+        visitor.arrive(&site.provider().back(&request, &answer)).await;
+        if error != "login_required" {
+            told.push((error, logged.to_owned()));
+        }
+    }
+    for (status, error) in [(403, "invalid_grant"), (500, "access_denied"), (503, "made_up")] {
+        site.provider().set_token_endpoint(Endpoint::Refuses(status, error));
+        let request = visitor.start("/login").await;
+        visitor.arrive(&site.provider().log_in(&request, ADA)).await;
+        told.push((error, "The text of the provider".to_owned()));
+    }
+    let text = |line: &Value, name: &str| line[name].as_str().unwrap_or_default().to_owned();
+    let lines = site.log().lines();
+    let failed: Vec<_> = lines.iter().filter(|line| line["event"] == "login.failed").collect();
+    let said: Vec<_> = failed
+        .iter()
+        .map(|line| (text(line, "provider_error"), text(line, "provider_description")))
+        .collect();
+    let told = told.into_iter().map(|(error, description)| (error.to_owned(), description));
+    assert_eq!(said, told.collect::<Vec<_>>());
+    // What the operator must mend is told to the operator.
+    let hints: Vec<_> = failed.iter().map(|line| text(line, "hint")).collect();
+    assert!(hints[4].starts_with("SCOPE asks for"), "{hints:?}");
 }
 
 #[tokio::test]
@@ -183,7 +235,7 @@ async fn r175_what_happened_has_a_name_and_a_reason() {
             ("logout.succeeded", ""),
             ("request.refused", "good token, bad session"),
             ("login.failed", "the ID token is not acceptable: the nonce belongs to another login"),
-            ("login.failed", "the provider answered AccessDenied"),
+            ("login.failed", "the provider answered access_denied"),
         ]
     );
     // Login and logout are tied together by the digest, which opens nothing.

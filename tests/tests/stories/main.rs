@@ -22,6 +22,7 @@ mod races;
 mod refresh;
 mod return_to;
 mod rules;
+mod same_token;
 mod secrets;
 mod sessions;
 mod tokens;

@@ -343,8 +343,10 @@ async fn r134_trouble_that_may_pass_keeps_the_session() {
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     for behaviour in [
         Endpoint::Refuses(429, "too_many_requests"),
-        Endpoint::Refuses(500, "invalid_grant"),
+        Endpoint::Refuses(429, "access_denied"),
+        Endpoint::Refuses(400, "temporarily_unavailable"),
         Endpoint::Refuses(503, "server_error"),
+        Endpoint::Refuses(500, "made_up"),
     ] {
         site.pass(100);
         site.provider().set_token_endpoint(behaviour);
@@ -362,7 +364,42 @@ async fn r134_trouble_that_may_pass_keeps_the_session() {
     assert_goes_on(&site, &mut visitor).await;
 }
 
-/// R134: what only the operator can mend, or nobody understands, logs nobody out.
+/// R192: whatever the status says. Auth0 has been seen to deny with 500.
+#[tokio::test]
+async fn r192_a_refusal_for_good_ends_the_session_and_the_log_says_why() {
+    let site = site().await;
+    let mut told = Vec::new();
+    for error in [
+        "invalid_grant",
+        "access_denied",
+        "unauthorized",
+        "login_required",
+        "interaction_required",
+        "consent_required",
+        "mfa_required",
+        "account_selection_required",
+    ] {
+        for status in [403, 500] {
+            let mut visitor = Visitor::logged_in(&site, ADA).await;
+            let cookie = visitor.session().unwrap().to_owned();
+            site.pass(100);
+            site.provider().set_token_endpoint(Endpoint::Refuses(status, error));
+            let answer = visitor.refresh().await;
+            assert_is_over(&site, &mut visitor, &answer, &cookie).await;
+            assert!(!answer.text().contains("The text of the provider"), "{answer:?}");
+            site.provider().set_token_endpoint(Endpoint::Works);
+            told.push((json!(error), json!("The text of the provider")));
+        }
+    }
+    let lines = site.log().lines();
+    let ended = lines.iter().filter(|line| line["event"] == "refresh.session_ended");
+    let said =
+        |line: &Value| (line["provider_error"].clone(), line["provider_description"].clone());
+    assert_eq!(ended.map(said).collect::<Vec<_>>(), told);
+}
+
+/// R134, R192: what only the operator can mend, or nobody understands, logs nobody out. Where the
+/// provider says what is wrong, the line says what to mend.
 #[tokio::test]
 async fn r134_an_answer_that_is_none_keeps_the_session() {
     let site = site().await;
@@ -370,7 +407,12 @@ async fn r134_an_answer_that_is_none_keeps_the_session() {
     for behaviour in [
         Endpoint::Refuses(401, "access_denied"),
         Endpoint::Refuses(401, "invalid_client"),
+        Endpoint::Refuses(500, "invalid_client"),
         Endpoint::Refuses(403, "unauthorized_client"),
+        Endpoint::Refuses(400, "invalid_request"),
+        Endpoint::Refuses(400, "invalid_scope"),
+        Endpoint::Refuses(400, "unsupported_grant_type"),
+        Endpoint::Refuses(400, "made_up"),
         Endpoint::Redirects(307),
         Endpoint::Html,
         Endpoint::Garbage,
@@ -381,6 +423,10 @@ async fn r134_an_answer_that_is_none_keeps_the_session() {
         let answer = visitor.refresh().await;
         answer.is_json(502, "identity_provider_answer");
         assert!(!answer.has("set-cookie"), "{behaviour:?}");
+        let lines = site.log().lines();
+        let line = lines.iter().rfind(|line| line["event"] == "refresh.failed").unwrap();
+        let is_hinted = matches!(behaviour, Endpoint::Refuses(..));
+        assert_eq!((&line["level"], line["hint"].is_string()), (&json!("ERROR"), is_hinted));
         assert_goes_on(&site, &mut visitor).await;
     }
     assert_eq!(site.provider().requests_elsewhere(), 0);
@@ -735,7 +781,7 @@ async fn r173_r175_what_became_of_a_refresh_is_logged_without_its_tokens() {
             ("refresh.failed", "the provider gave no new tokens: the provider is unavailable"),
             (
                 "refresh.session_ended",
-                "the refresh token works no more: the provider refused the grant: invalid_grant"
+                "the provider refuses for good: the provider refused the grant: invalid_grant"
             ),
             ("refresh.refused", "the cookie opens no session"),
             ("refresh_token.not_revoked", "the answer has status 500"),

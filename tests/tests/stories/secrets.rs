@@ -149,7 +149,7 @@ async fn a_rotated_client_secret_serves_the_next_login() {
         manager.put(CLIENT_SECRET_ARN, "the-old-client-secret");
         site.provider().set_token_endpoint(behaviour);
         let mut visitor = Visitor::new(&site);
-        arrive(&site, &mut visitor).await.is_a_refusal(400, REFUSED);
+        arrive(&site, &mut visitor).await.is_a_refusal(502, REFUSED);
         let sent = site.provider().last_token_request();
         assert_eq!(sent["client_secret"], "the-old-client-secret");
         assert_eq!((site.provider().token_requests(), manager.reads_of(CLIENT_SECRET_ARN)), (1, 1));

@@ -138,8 +138,7 @@ async fn r041_a_missing_or_mad_lifetime_does_no_harm() {
 #[tokio::test]
 async fn r042_a_refused_code_and_a_busy_provider_are_told_apart_and_nothing_is_retried() {
     let site = Site::start().await;
-    for (status, error) in [(400, "invalid_grant"), (403, "invalid_grant"), (401, "invalid_client")]
-    {
+    for (status, error) in [(400, "invalid_grant"), (403, "invalid_grant")] {
         site.provider().set_token_endpoint(Endpoint::Refuses(status, error));
         is_not_redeemed(&site, 400, &format!("the provider refused the grant: {error}")).await;
     }
@@ -147,6 +146,37 @@ async fn r042_a_refused_code_and_a_busy_provider_are_told_apart_and_nothing_is_r
         site.provider().set_token_endpoint(Endpoint::Refuses(status, "too_many_requests"));
         let answer = is_not_redeemed(&site, 503, "the provider is unavailable").await;
         assert_eq!(answer.header("retry-after"), "5", "{status}");
+    }
+}
+
+/// R192, R193: the same error means the same with whatever status. What the operator must mend is an
+/// ERROR line with a hint.
+#[tokio::test]
+async fn r193_a_refusal_of_a_code_is_no_outage_whatever_its_status() {
+    for (status, error, told, level) in [
+        (500, "invalid_grant", 400, "WARN"),
+        (500, "mfa_required", 400, "WARN"),
+        (403, "access_denied", 403, "WARN"),
+        (500, "access_denied", 403, "WARN"),
+        (503, "unauthorized", 403, "WARN"),
+        (401, "access_denied", 502, "ERROR"),
+        (500, "invalid_client", 502, "ERROR"),
+        (400, "unauthorized_client", 502, "ERROR"),
+        (400, "made_up", 502, "ERROR"),
+    ] {
+        let site = Site::start().await;
+        site.provider().set_token_endpoint(Endpoint::Refuses(status, error));
+        let mut visitor = Visitor::new(&site);
+        let request = visitor.start("/login").await;
+        let answer = visitor.arrive(&site.provider().log_in(&request, ADA)).await;
+        answer.is_a_refusal(told, FAILED);
+        assert_eq!((site.provider().token_requests(), site.live_sessions().await), (1, 0));
+        let is_quoted = answer.text().contains("The text of the provider");
+        assert_eq!(is_quoted, told == 403, "{answer:?}");
+        let lines = site.log().lines();
+        let line = lines.iter().find(|line| line["event"] == "login.failed").unwrap();
+        assert_eq!((&line["level"], &line["provider_error"]), (&json!(level), &json!(error)));
+        assert!(line["hint"].is_string(), "{line}");
     }
 }
 

@@ -179,13 +179,15 @@ async fn r037_a_redirect_of_the_token_endpoint_is_not_followed() {
     assert_eq!(followed.load(Ordering::SeqCst), 0);
 }
 
-/// R42: what the provider says, and that it is asked once.
+/// R42, R193: what the provider says, and that it is asked once.
 #[tokio::test]
 async fn r042_a_refusal_and_an_outage_are_told_apart_and_neither_is_retried() {
     for (status, body, outcome) in [
         (400, r#"{"error":"invalid_grant","error_description":"secret"}"#, "refused invalid_grant"),
         (401, r#"{"error":"invalid_client"}"#, "refused invalid_client"),
-        (403, "<html>", "refused unknown"),
+        (500, r#"{"error":"access_denied"}"#, "refused access_denied"),
+        (403, "<html>", "unavailable 7"),
+        (503, r#"{"error":"temporarily_unavailable"}"#, "unavailable 7"),
         (429, "", "unavailable 7"),
         (500, "", "unavailable 7"),
         (503, "", "unavailable 7"),
@@ -208,7 +210,7 @@ async fn r042_a_refusal_and_an_outage_are_told_apart_and_neither_is_retried() {
         .await;
         let error = redeem(&provider, issuer.url().join("token").unwrap()).await.unwrap_err();
         let found = match error {
-            RedeemError::Refused { error } => format!("refused {error}"),
+            RedeemError::Refused(said) => format!("refused {said}"),
             RedeemError::Unavailable { retry_after, .. } => {
                 format!("unavailable {}", retry_after.unwrap().as_secs())
             }

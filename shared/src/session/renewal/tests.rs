@@ -325,7 +325,15 @@ async fn a_token_that_is_another_sessions_is_refused_and_the_refresh_token_can_b
         .renew(&held, contents("twin", 500), next.clone().into(), None, after(100))
         .await;
     assert!(matches!(renewed, Err(RenewError::PointerExists)));
-    story.sessions.keep_refresh_token(&held, next.into(), after(100)).await.unwrap();
+    let held = story
+        .sessions
+        .keep_refresh_token_and_lease(held, next.into(), after(150), after(100))
+        .await
+        .unwrap();
+    assert_eq!(held.renewable.grant.refresh_token.expose(), "the second refresh token");
+    assert!(story.lease(&one, after(149)).await.is_none());
+    let next = held.renewable.grant.refresh_token.clone();
+    story.sessions.keep_refresh_token(&held, next, after(100)).await.unwrap();
     let renewable = story.renewable(&one, after(100)).await;
     assert_eq!(renewable.grant.refresh_token.expose(), "the second refresh token");
     assert_eq!(renewable.session.contents.api_key.expose(), "one");

@@ -116,8 +116,10 @@ pub async fn r133_renew_writes_session_and_pointer_or_neither(store: Arc<dyn Ses
     assert_eq!(live_session(&*store, "one", after(50)).await, before);
     let of_another = live_pointer(&*store, "token of another", after(50)).await;
     assert_eq!(of_another, Some(pointer("token of another", "two")));
-    let renewal = renewal("one", "first", "token", "second token");
-    store.renew(renewal, after(50)).await.expect("the lease is still held");
+    let mut renewal = renewal("one", "first", "token", "second token");
+    renewal.refresh.lease = Some(Lease { owner: renewal.owner, expires_at: after(80) });
+    store.renew(renewal.clone(), after(50)).await.expect("the lease is still held");
+    assert_eq!(live_refresh(&*store, "one", after(50)).await, renewal.refresh);
 }
 
 /// Law 10: without a lease, with one that another has taken over, and after that one's renewal.

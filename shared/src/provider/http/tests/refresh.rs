@@ -52,7 +52,9 @@ async fn r134_a_refusal_and_an_outage_are_told_apart_and_neither_is_retried() {
         (403, r#"{"error":"invalid_grant"}"#, "refused invalid_grant"),
         (401, r#"{"error":"access_denied"}"#, "refused access_denied"),
         (429, r#"{"error":"invalid_grant"}"#, "unavailable"),
-        (500, r#"{"error":"invalid_grant"}"#, "unavailable"),
+        (500, r#"{"error":"invalid_grant"}"#, "refused invalid_grant"),
+        (500, r#"{"error":"server_error"}"#, "unavailable"),
+        (403, "<html>", "unavailable"),
         (200, r#"{"error":"invalid_grant"}"#, "malformed"),
     ] {
         let asked = Arc::new(AtomicUsize::new(0));
@@ -68,7 +70,7 @@ async fn r134_a_refusal_and_an_outage_are_told_apart_and_neither_is_retried() {
         .await;
         let error = refresh(&provider, &issuer.url().join("token").unwrap()).await.unwrap_err();
         let found = match error {
-            RedeemError::Refused { error } => format!("refused {error}"),
+            RedeemError::Refused(said) => format!("refused {said}"),
             RedeemError::Unavailable { source: None, .. } => "unavailable".to_owned(),
             RedeemError::Malformed(_) => "malformed".to_owned(),
             other => panic!("{other:?}"),

@@ -1,0 +1,290 @@
+//! The provider's error responses (RFC 6749 §4.1.2.1 and §5.2): what they say, and what follows.
+
+use http::StatusCode;
+use serde_json::Value;
+
+use crate::error::ProviderWords;
+
+/// What an error of the provider means for the session or the login that it answers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ErrorMeaning {
+    /// The person cancelled, or an Action or a block at the provider denies them.
+    Denied,
+    /// The provider must ask the person something first, which only a login can do.
+    NeedsPerson,
+    /// The code or the refresh token was revoked, has expired, or was presented before.
+    GrantOver,
+    /// The provider does not accept the client secret.
+    WrongSecret,
+    /// A setting of the application is wrong, or the code is unknown.
+    WrongSettings,
+    /// The provider has decided nothing: a later request may succeed.
+    Passes,
+}
+
+impl ErrorMeaning {
+    /// The one table of decisions. `status` is none where the error came through the browser.
+    ///
+    /// An unknown code ends nothing: only a code that is known to be final may log a person out.
+    /// With a status of 5xx it passes. Otherwise the same request would fail again, so it counts
+    /// as the application's own fault, for its operator to look up.
+    fn of(status: Option<StatusCode>, code: &str) -> Self {
+        match (status.map(|status| status.as_u16()), code) {
+            // The provider limits how often it is asked; the code says nothing then.
+            (Some(429), _) => Self::Passes,
+            (_, "server_error" | "temporarily_unavailable") => Self::Passes,
+            // Auth0 answers so to a wrong client secret, and by 403 or 500 where an Action denies.
+            (Some(401), "access_denied" | "unauthorized") => Self::WrongSecret,
+            (_, "access_denied" | "unauthorized") => Self::Denied,
+            (
+                _,
+                "account_selection_required"
+                | "consent_required"
+                | "interaction_required"
+                | "login_required"
+                | "mfa_required",
+            ) => Self::NeedsPerson,
+            (_, "invalid_grant") => Self::GrantOver,
+            (_, "invalid_client") => Self::WrongSecret,
+            (
+                _,
+                "invalid_request"
+                | "invalid_scope"
+                | "unauthorized_client"
+                | "unsupported_grant_type",
+            ) => Self::WrongSettings,
+            (Some(500..), _) => Self::Passes,
+            _ => Self::WrongSettings,
+        }
+    }
+
+    /// Whether the provider refuses for good, so that a session ends by it.
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Denied | Self::NeedsPerson | Self::GrantOver)
+    }
+
+    /// Whether the operator of the application must mend something.
+    pub const fn is_own_fault(self) -> bool {
+        matches!(self, Self::WrongSecret | Self::WrongSettings)
+    }
+}
+
+/// An error response, bounded and on one line each.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{code}")]
+pub struct ErrorResponse {
+    code: String,
+    description: Option<String>,
+    logged_description: Option<String>,
+    meaning: ErrorMeaning,
+}
+
+impl ErrorResponse {
+    /// The error in the query of an authorization response. Its `error_uri` is never read: a link
+    /// from there would lead people wherever its author likes (R27).
+    pub fn of_query(code: &str, description: Option<&str>) -> Self {
+        Self::new(None, code, description)
+    }
+
+    /// The error in the body of an answer with `status`. `None`: the body has none.
+    pub fn of_body(status: StatusCode, body: &[u8]) -> Option<Self> {
+        let body: Value = serde_json::from_slice(body).ok()?;
+        let text = |name| body.get(name).and_then(Value::as_str);
+        Some(Self::new(Some(status), text("error")?, text("error_description")))
+    }
+
+    fn new(status: Option<StatusCode>, code: &str, description: Option<&str>) -> Self {
+        let line = |text: String| Some(text).filter(|text| !text.is_empty());
+        Self {
+            meaning: ErrorMeaning::of(status, code),
+            code: one_line(&without_identities(code), LONGEST_CODE),
+            description: description.and_then(|text| line(one_line(text, LONGEST_DESCRIPTION))),
+            logged_description: description
+                .and_then(|text| line(one_line(&without_identities(text), LONGEST_DESCRIPTION))),
+        }
+    }
+
+    /// What it means here.
+    pub const fn meaning(&self) -> ErrorMeaning {
+        self.meaning
+    }
+
+    /// The description for the person it concerns, who may read their own e-mail address.
+    pub fn description(&self) -> Option<&str> {
+        self.description.as_deref()
+    }
+
+    /// What the log may hold of it.
+    pub fn words(&self) -> ProviderWords {
+        ProviderWords { error: self.code.clone(), description: self.logged_description.clone() }
+    }
+
+    /// What the operator should look at.
+    pub fn hint(&self) -> Option<&'static str> {
+        Some(match (self.meaning, self.code.as_str()) {
+            (ErrorMeaning::Denied, _) => {
+                "the person cancelled, or an Action, a rule or a block at the provider denies them"
+            }
+            (ErrorMeaning::NeedsPerson, _) => {
+                "the provider must ask the person something, which only a login can do"
+            }
+            (ErrorMeaning::GrantOver, _) => {
+                "it was revoked, has expired, or was presented twice: a rotation overlap at the provider forgives an answer that was lost"
+            }
+            (ErrorMeaning::WrongSecret, _) => {
+                "CLIENT_ID or CLIENT_SECRET is not the application's, or its authentication method at the provider is not Client Secret (Post)"
+            }
+            (_, "unauthorized_client" | "unsupported_grant_type") => {
+                "the application's grant types at the provider must include Authorization Code, and Refresh Token for offline_access"
+            }
+            (_, "invalid_scope") => {
+                "SCOPE asks for what the application or the API of AUDIENCE does not offer"
+            }
+            (_, "invalid_request") => {
+                "the provider does not understand the request: compare BASE_URL and AUDIENCE with its settings"
+            }
+            (ErrorMeaning::WrongSettings, _) => {
+                "the provider's documentation explains this code; it is none of the codes of OAuth 2.0 or OpenID Connect that are known here"
+            }
+            (ErrorMeaning::Passes, _) => return None,
+        })
+    }
+}
+
+/// `text` without control characters and without those that turn the direction of the text around
+/// them, as one line of at most `longest` characters.
+pub(crate) fn one_line(text: &str, longest: usize) -> String {
+    let is_invisible = |c: &char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    let shown: String = text
+        .chars()
+        .filter(|c| !is_invisible(c))
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    let words: Vec<_> = shown.split_whitespace().collect();
+    words.join(" ").chars().take(longest).collect()
+}
+
+/// `text` without the words that may be an e-mail address, a user id or a token. An Action's author
+/// may have put any of them into a description, and the log must hold none (R173).
+fn without_identities(text: &str) -> String {
+    let is_of_token = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let is_identity = |word: &str| {
+        let lower = word.to_ascii_lowercase();
+        ["@", "%40", "|", "%7c"].iter().any(|sign| lower.contains(sign))
+            || word.split(|c| !is_of_token(c)).any(|run| run.len() >= SHORTEST_TOKEN)
+    };
+    let words = text.split_whitespace();
+    let words: Vec<_> =
+        words.map(|word| if is_identity(word) { "(left out)" } else { word }).collect();
+    words.join(" ")
+}
+
+const LONGEST_CODE: usize = 64;
+const LONGEST_DESCRIPTION: usize = 200;
+
+/// Shorter than a `state`, a code or a refresh token, and longer than a client id.
+const SHORTEST_TOKEN: usize = 40;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn of(status: u16, code: &str) -> ErrorMeaning {
+        let body = json!({ "error": code }).to_string();
+        let status = StatusCode::from_u16(status).unwrap();
+        ErrorResponse::of_body(status, body.as_bytes()).unwrap().meaning()
+    }
+
+    #[test]
+    fn r192_each_error_has_one_meaning() {
+        use ErrorMeaning::{Denied, GrantOver, NeedsPerson, Passes, WrongSecret, WrongSettings};
+        for (statuses, codes, meaning) in [
+            (&[400, 403, 500, 503][..], &["access_denied", "unauthorized"][..], Denied),
+            (&[401], &["access_denied", "unauthorized"], WrongSecret),
+            (&[400, 401, 403, 500], &["invalid_grant"], GrantOver),
+            (
+                &[400, 401, 403, 500],
+                &[
+                    "account_selection_required",
+                    "consent_required",
+                    "interaction_required",
+                    "login_required",
+                    "mfa_required",
+                ],
+                NeedsPerson,
+            ),
+            (&[400, 401, 403, 500], &["invalid_client"], WrongSecret),
+            (
+                &[400, 401, 403, 500],
+                &[
+                    "invalid_request",
+                    "invalid_scope",
+                    "unauthorized_client",
+                    "unsupported_grant_type",
+                ],
+                WrongSettings,
+            ),
+            (&[400, 403, 500], &["server_error", "temporarily_unavailable"], Passes),
+            (&[429], &["access_denied", "invalid_grant", "invalid_client", "anything"], Passes),
+            (&[500, 502, 503], &["anything", "ACCESS_DENIED", ""], Passes),
+            (&[400, 401, 403, 418], &["anything", "ACCESS_DENIED", ""], WrongSettings),
+        ] {
+            for (status, code) in
+                statuses.iter().flat_map(|status| codes.iter().map(move |code| (*status, *code)))
+            {
+                assert_eq!(of(status, code), meaning, "{status} {code}");
+            }
+        }
+    }
+
+    #[test]
+    fn r192_what_holds_no_error_is_no_error_response() {
+        for body in ["", "<html>", "[1]", "{}", r#"{"error":{"code":7}}"#, r#"{"error":null}"#] {
+            assert_eq!(ErrorResponse::of_body(StatusCode::FORBIDDEN, body.as_bytes()), None);
+        }
+    }
+
+    #[test]
+    fn r192_every_own_fault_has_a_hint_of_its_code() {
+        let hint = |code| ErrorResponse::of_query(code, None).hint();
+        let codes = [
+            "invalid_client",
+            "unauthorized_client",
+            "invalid_request",
+            "invalid_scope",
+            "strange",
+        ];
+        let hints: std::collections::BTreeSet<_> = codes.into_iter().filter_map(hint).collect();
+        assert_eq!(hints.len(), codes.len());
+        assert_eq!(hint("server_error"), None);
+    }
+
+    #[test]
+    fn r194_the_words_are_one_line_of_bounded_length_and_name_nobody() {
+        let words = |code: &str, description: &str| {
+            let words = ErrorResponse::of_query(code, Some(description)).words();
+            (words.error, words.description.unwrap_or_default())
+        };
+        for (description, logged) in [
+            ("verify your e-mail first", "verify your e-mail first"),
+            ("Service not found: https://api.example", "Service not found: https://api.example"),
+            ("a\r\nb\0c\u{85}d\u{2028}e", "a b c d e"),
+            ("\u{202e}reversed\u{2066}", "reversed"),
+            ("no access for <ada@lovelace.example>.", "no access for (left out)"),
+            ("mailto:ada%40lovelace.example no", "(left out) no"),
+            ("auth0|64b1f0c2a9d3 is blocked", "(left out) is blocked"),
+            (&format!("token {} is over", "a".repeat(43)), "token (left out) is over"),
+            (&"d".repeat(39), &"d".repeat(39)),
+            (&"ab ".repeat(1_000), &"ab ".repeat(67)[..200]),
+            ("\r\n\t", ""),
+        ] {
+            assert_eq!(words("access_denied", description).1, logged);
+        }
+        assert_eq!(words("strange code!", "").0, "strange code!");
+        assert_eq!(words(&"no ".repeat(100), "").0.len(), 64);
+        let said = ErrorResponse::of_query("access_denied", Some("verify ada@lovelace.example"));
+        assert_eq!(said.description(), Some("verify ada@lovelace.example"));
+    }
+}
