@@ -173,7 +173,7 @@ impl Callback {
         }
         let code = match &answer.outcome {
             Outcome::Code(code) => code,
-            // It only says that nobody is logged in, which `prompt=none` asked (R24).
+            // It says that no one is logged in, which `prompt=none` asked (R24).
             Outcome::Error(said) if said.meaning() == ErrorMeaning::NeedsPerson => {
                 return Err(CallbackError::NotLoggedIn);
             }
@@ -216,7 +216,7 @@ impl Callback {
         let (secret, ends_at) = match begun {
             Ok(begun) => begun,
             Err(error) => {
-                // No session keeps the refresh token, so nobody could revoke it later.
+                // No session keeps the refresh token, so no logout could revoke it later.
                 if let Some(token) = &tokens.refresh_token {
                     let refresh_token = token.expose_secret();
                     let grant = RefreshTokenGrant { refresh_token, credentials: &credentials };
