@@ -136,8 +136,7 @@ fn subscriber(log: &CapturedLog) -> impl tracing::Subscriber + Send + Sync + use
     gateway::logging::subscriber(true, "local::main", log.writer())
 }
 
-/// The credentials in a request, and whatever else stands in its query but the provider's words
-/// (R194): the values that are long enough to be told from other text.
+/// The credentials in a request, and all values of its query but the provider's words (R194): the values that are long enough to be told from other text.
 fn credentials(request: &Request) -> Vec<String> {
     let texts = |name: HeaderName| {
         let values = request.headers().get_all(name).iter();

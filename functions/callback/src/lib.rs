@@ -173,7 +173,7 @@ impl Callback {
         }
         let code = match &answer.outcome {
             Outcome::Code(code) => code,
-            // It only says that nobody is logged in, which `prompt=none` asked (R24).
+            // It says that no one is logged in, which `prompt=none` asked (R24).
             Outcome::Error(said) if said.meaning() == ErrorMeaning::NeedsPerson => {
                 return Err(CallbackError::NotLoggedIn);
             }

@@ -39,7 +39,7 @@ impl Refresh {
         let mut tries = 0;
         loop {
             let tokens = self.present(&held, client, time).await?;
-            // The one that was presented works no more, if there is another.
+            // The presented one has stopped working, if there is another.
             let next = tokens.refresh_token.as_ref().map_or_else(
                 || held.renewable.grant.refresh_token.clone(),
                 |token| SecretText::from(token.expose_secret().to_owned()),

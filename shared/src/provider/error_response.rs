@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn r194_the_words_are_one_line_of_bounded_length_and_name_nobody() {
+    fn r194_the_words_are_one_line_of_bounded_length_and_identify_no_one() {
         let words = |code: &str, description: &str| {
             let words = ErrorResponse::of_query(code, Some(description)).words();
             (words.error, words.description.unwrap_or_default())

@@ -238,7 +238,8 @@ impl Sessions {
         self.store.renew(Renewal { refresh, ..self.unchanged(held, now) }, now).await
     }
 
-    /// The same for whoever is about to present it at once: the lease is held on, until `until`.
+    /// As [`keep_refresh_token`](Self::keep_refresh_token), for a request that presents the token next:
+    /// it keeps the lease, until `until`.
     ///
     /// # Errors
     ///

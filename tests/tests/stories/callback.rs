@@ -352,7 +352,7 @@ async fn r025_an_error_without_a_login_of_ours_is_believed_in_nothing() {
 }
 
 #[tokio::test]
-async fn r026_r194_whoever_is_denied_reads_the_providers_words_and_they_are_text() {
+async fn r026_r194_a_denied_person_reads_the_providers_words_as_text() {
     let site = Site::start().await;
     let long = "d".repeat(10_000);
     for (description, shown) in [

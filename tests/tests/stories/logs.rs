@@ -137,8 +137,8 @@ async fn r174_whatever_a_client_sends_it_writes_no_line_of_its_own() {
     assert!(!site.log().text().contains(r#""event":"login.succeeded""#));
 }
 
-/// R194: what the provider says is in the line as fields, whichever way it came. R173: what may name
-/// somebody is not, and each site's log is searched for it.
+/// R194: what the provider says is in the line as fields, whichever way it came. R173: what may identify
+/// a person is not, and each site's log is searched for it.
 #[tokio::test]
 async fn r194_the_providers_error_and_its_description_are_fields_of_the_line() {
     let site = Site::start().await;

@@ -398,7 +398,7 @@ async fn r192_a_refusal_for_good_ends_the_session_and_the_log_says_why() {
     assert_eq!(ended.map(said).collect::<Vec<_>>(), told);
 }
 
-/// R134, R192: what only the operator can mend, or nobody understands, logs nobody out. Where the
+/// R134, R192: what only the operator can mend, or no one understands, logs no one out. Where the
 /// provider says what is wrong, the line says what to mend.
 #[tokio::test]
 async fn r134_an_answer_that_is_none_keeps_the_session() {

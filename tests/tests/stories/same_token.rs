@@ -177,7 +177,7 @@ async fn r196_a_restart_keeps_the_demands_of_the_login() {
     }
 }
 
-/// The refresh waits for the next second, and whoever waits for it is answered by what it brings.
+/// The refresh waits for the next second, and the requests that wait for it get what it brings.
 #[tokio::test]
 async fn r196_two_refreshes_within_one_second_bring_a_key_each() {
     for require_session in ["true", "false"] {

@@ -67,10 +67,14 @@ impl DynamoStore {
         let removed: Vec<_> =
             PASSING_ATTRIBUTES.into_iter().filter(|name| !is_written(name)).collect();
         let set: Vec<_> = attributes.iter().map(|(name, _)| format!("{name} = :{name}")).collect();
+        let mut expression = format!("SET {}", set.join(", "));
+        if !removed.is_empty() {
+            expression = format!("{expression} REMOVE {}", removed.join(", "));
+        }
         let mut update = Update::builder()
             .table_name(&self.table)
             .key(PARTITION_KEY, item::key(Kind::Session, key))
-            .update_expression(format!("SET {} REMOVE {}", set.join(", "), removed.join(", ")))
+            .update_expression(expression)
             .condition_expression(format!(
                 "{IS_THERE} AND refresh_version = :leased_version AND lease_owner = :owner"
             ))
