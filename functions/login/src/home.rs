@@ -40,7 +40,8 @@ impl Login {
     }
 
     async fn either_page(&self, request: &Request, now: Timestamp) -> Result<Response, HomeError> {
-        let cookie = self.cookies.session(&RequestCookies::of(request.headers()));
+        let cookies = RequestCookies::of(request.headers());
+        let cookie = self.cookies.session(&cookies);
         if let SessionCookie::Present(secret) = &cookie
             && let Some(session) = self.sessions.by_cookie(secret, now).await?
         {
@@ -49,7 +50,9 @@ impl Login {
         }
         let mut response = self.login_page(request, now).await;
         if !matches!(cookie, SessionCookie::Absent) {
-            response.headers_mut().append(header::SET_COOKIE, self.cookies.clear_session());
+            let cleared = self.cookies.clear_session_twin(&cookies).into_iter();
+            let cleared = cleared.chain([self.cookies.clear_session()]);
+            response.headers_mut().extend(cleared.map(|cookie| (header::SET_COOKIE, cookie)));
         }
         Ok(response)
     }
