@@ -68,6 +68,27 @@ pub enum CallbackError {
     UnknownState,
 }
 
+impl CallbackError {
+    /// Whether the answer belongs to no login of this browser, so that it says nothing of the session
+    /// that the browser may have (R203).
+    pub(crate) const fn is_of_no_login(&self) -> bool {
+        matches!(self, Self::Malformed | Self::UnknownState)
+    }
+}
+
+/// What somebody who is logged in is told of an answer that belongs to no login.
+pub(crate) fn logged_in_already() -> Public {
+    Public {
+        action: Some(("Go to the start page", "/".to_owned())),
+        ..Public::new(
+            StatusCode::BAD_REQUEST,
+            "login_unknown",
+            "You are logged in already",
+            "This address belongs to no login that is under way in this browser. Your session goes on.",
+        )
+    }
+}
+
 impl Failure for CallbackError {
     fn public(&self) -> Public {
         use StatusCode as Status;
@@ -85,12 +106,18 @@ impl Failure for CallbackError {
             Self::Redeem(RedeemError::Unavailable { retry_after, source: None }) => {
                 return Public::provider_unavailable_for(*retry_after);
             }
-            Self::Refused(ProviderAnswer::Unavailable) => return Public::provider_unavailable(),
             Self::Refused(ProviderAnswer::AccessDenied) => (
                 Status::FORBIDDEN,
                 "access_denied",
                 "You were not logged in",
                 "You cancelled the login, or your account is not allowed to use this application.",
+            ),
+            // Not 503: anybody can write this answer into an address, and 5xx raises an alarm (R208).
+            Self::Refused(ProviderAnswer::Unavailable) => (
+                Status::BAD_REQUEST,
+                "login_refused",
+                "You were not logged in",
+                "The identity provider cannot log you in right now. Please start again in a moment.",
             ),
             Self::Refused(_) => (
                 Status::BAD_REQUEST,
@@ -142,9 +169,18 @@ impl Failure for CallbackError {
         Public { action, ..Public::new(status, code, title, description) }
     }
 
+    /// `login.failed` raises an alarm, so it names only what no stranger can bring about (R208): a
+    /// stranger can start a login, and then write any answer to it into the address.
     fn event(&self) -> &'static str {
         match self {
+            Self::Malformed | Self::UnknownState => "login.unknown",
             Self::Replayed => "login.replayed",
+            Self::NotLoggedIn | Self::OtherIssuer | Self::Refused(_) => "login.refused",
+            Self::Redeem(RedeemError::Refused { error })
+                if matches!(error.as_str(), "invalid_grant" | "invalid_request") =>
+            {
+                "login.refused"
+            }
             _ => "login.failed",
         }
     }

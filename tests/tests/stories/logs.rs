@@ -126,12 +126,12 @@ async fn r174_whatever_a_client_sends_it_writes_no_line_of_its_own() {
     assert_eq!(
         events,
         [
-            "login.failed",
-            "login.failed",
+            "login.unknown",
+            "login.unknown",
             "login.not_started",
             "request.anonymous",
             "provider.fetched",
-            "login.failed"
+            "login.refused"
         ]
     );
     assert!(!site.log().text().contains("login.succeeded"));
@@ -183,7 +183,7 @@ async fn r175_what_happened_has_a_name_and_a_reason() {
             ("logout.succeeded", ""),
             ("request.refused", "good token, bad session"),
             ("login.failed", "the ID token is not acceptable: the nonce belongs to another login"),
-            ("login.failed", "the provider answered AccessDenied"),
+            ("login.refused", "the provider answered AccessDenied"),
         ]
     );
     // Login and logout are tied together by the digest, which opens nothing.
