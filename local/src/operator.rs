@@ -174,6 +174,18 @@ mod tests {
         assert_eq!(listed(&operator, &subject("auth0|grace")).await, [Digest::of("other")]);
     }
 
+    /// A name of 255 characters has more bytes than that.
+    #[tokio::test]
+    async fn r200_a_user_whose_name_is_not_ascii_is_found_by_it() {
+        let operator = operator();
+        for name in ["auth0|jürgen".to_owned(), "東".repeat(255)] {
+            log_in(&operator, &name, &name, "sid-1", 60).await;
+            assert_eq!(listed(&operator, &subject(&name)).await, [Digest::of(&name)]);
+            assert_eq!(operator.end(&subject(&name), NOW, |_| {}).await.unwrap(), 1);
+            assert_eq!(listed(&operator, &subject(&name)).await, []);
+        }
+    }
+
     #[tokio::test]
     async fn r103_a_session_at_the_provider_is_ended_alone() {
         let operator = operator();

@@ -145,6 +145,7 @@ fn render_key_page(bencher: Bencher<'_, '_>) {
         let page = KeyPage {
             nonce: &nonce,
             key: Some(key),
+            key_is_too_long: false,
             user,
             protected_url: "https://api.example.com/protected",
             session_ends_at: NOW,

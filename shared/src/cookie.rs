@@ -2,8 +2,9 @@
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-use cookie::{Cookie, SameSite};
+use cookie::{Cookie, CookieBuilder, SameSite};
 use http::{HeaderMap, HeaderValue, header};
+use url::Url;
 
 use crate::{base_url::BaseUrl, secret::SessionSecret};
 
@@ -12,10 +13,12 @@ use crate::{base_url::BaseUrl, secret::SessionSecret};
 /// Served by https they have the `__Host-` prefix: a browser takes such a cookie from this very
 /// host alone, so neither a sibling domain nor a network attacker can plant one (R88, R89). On a
 /// plain-http loopback address they have neither the prefix nor `Secure`, since Safari would drop
-/// them there.
-#[derive(Clone, Copy, Debug)]
+/// them there. Cookies know no ports, so that the names there tell this bundle's from those of other
+/// programs on the machine (R216).
+#[derive(Clone, Debug)]
 pub struct CookieJar {
-    is_secure: bool,
+    /// The plain-http loopback address. `None`: browsers reach the bundle by https.
+    local: Option<Url>,
 }
 
 /// The cookies of one request, by name, and only those that came once.
@@ -36,7 +39,11 @@ pub enum SessionCookie {
 impl CookieJar {
     /// The cookies for a bundle reached at `base_url`.
     pub fn new(base_url: &BaseUrl) -> Self {
-        Self { is_secure: base_url.is_https() }
+        let local = match base_url {
+            BaseUrl::Fixed(origin) if !base_url.is_https() => Url::parse(origin).ok(),
+            BaseUrl::Fixed(_) | BaseUrl::Gateway => None,
+        };
+        Self { local }
     }
 
     /// The session cookie of `request`.
@@ -58,6 +65,19 @@ impl CookieJar {
     /// A `Set-Cookie` that takes the session away, with the attributes it was set with (R105).
     pub fn clear_session(&self) -> HeaderValue {
         self.build(SESSION, "", Duration::ZERO)
+    }
+
+    /// A `Set-Cookie` that drops a session cookie of the same name that counts for the whole domain,
+    /// if `request` brought one beside ours. Without it no later login could be told (R204). The
+    /// `__Host-` prefix lets no such twin in. An answer that sets a cookie as well sets it after this:
+    /// on `localhost` browsers take the two for one.
+    pub fn clear_session_twin(&self, request: &RequestCookies) -> Option<HeaderValue> {
+        let domain = self.local.as_ref()?.host_str()?.to_owned();
+        let came_twice = request.0.get(&self.name(SESSION))?.is_none();
+        came_twice.then(|| {
+            let cookie = self.cookie(SESSION, "", Duration::ZERO).domain(domain);
+            header_value(&cookie.build())
+        })
     }
 
     /// The sealed login attempt kept under `flow`, if there is exactly one.
@@ -103,24 +123,33 @@ impl CookieJar {
     }
 
     fn name(&self, bare: &str) -> String {
-        if self.is_secure { format!("__Host-{bare}") } else { bare.to_owned() }
+        match self.local.as_ref().and_then(Url::port_or_known_default) {
+            Some(port) => format!("auth0-lambda-{port}.{bare}"),
+            None => format!("__Host-{bare}"),
+        }
+    }
+
+    fn build(&self, bare: &str, value: &str, max_age: Duration) -> HeaderValue {
+        header_value(&self.cookie(bare, value, max_age).build())
     }
 
     /// `Lax`, not `Strict`: the provider's redirect to `/callback` is a cross-site navigation, and
     /// a `Strict` login cookie would not come along (R8).
-    #[expect(clippy::expect_used, reason = "names are ours, values base64url: both fit a header")]
-    fn build(&self, bare: &str, value: &str, max_age: Duration) -> HeaderValue {
+    fn cookie<'a>(&self, bare: &str, value: &'a str, max_age: Duration) -> CookieBuilder<'a> {
         let max_age =
             cookie::time::Duration::seconds(i64::try_from(max_age.as_secs()).unwrap_or(i64::MAX));
-        let cookie = Cookie::build((self.name(bare), value))
+        Cookie::build((self.name(bare), value))
             .path("/")
             .http_only(true)
             .same_site(SameSite::Lax)
             .max_age(max_age)
-            .secure(self.is_secure)
-            .build();
-        HeaderValue::from_str(&cookie.to_string()).expect("a cookie of ours is a header value")
+            .secure(self.local.is_none())
     }
+}
+
+#[expect(clippy::expect_used, reason = "names are ours, values base64url: both fit a header")]
+fn header_value(cookie: &Cookie<'_>) -> HeaderValue {
+    HeaderValue::from_str(&cookie.to_string()).expect("a cookie of ours is a header value")
 }
 
 impl RequestCookies {
@@ -216,10 +245,45 @@ mod tests {
         );
     }
 
+    fn local(origin: &str) -> CookieJar {
+        CookieJar::new(&BaseUrl::Fixed(origin.to_owned()))
+    }
+
     #[test]
     fn r088_on_a_loopback_address_the_names_have_no_prefix() {
-        let jar = CookieJar::new(&BaseUrl::Fixed("http://localhost:9000".to_owned()));
-        assert_eq!(jar.clear_login("x"), "login.x=; HttpOnly; SameSite=Lax; Path=/; Max-Age=0");
+        assert_eq!(
+            local("http://localhost:9000").clear_login("x"),
+            "auth0-lambda-9000.login.x=; HttpOnly; SameSite=Lax; Path=/; Max-Age=0"
+        );
+    }
+
+    /// Other programs of this machine, an older release and a bundle on another port.
+    #[test]
+    fn r216_on_a_loopback_address_cookies_of_others_are_neither_read_nor_listed() {
+        let jar = local("http://localhost");
+        let value = "A".repeat(43);
+        for name in ["session", "auth0-lambda-9000.session", "__Host-session"] {
+            let request = cookies(&format!("{name}={value}; login.a=1; auth0-lambda-81.login.a=1"));
+            assert!(matches!(jar.session(&request), SessionCookie::Absent), "{name}");
+            assert!(jar.logins(&request).is_empty() && jar.logout_state(&request).is_none());
+        }
+        let own = cookies(&format!("session=x; auth0-lambda-80.session={value}"));
+        assert!(matches!(jar.session(&own), SessionCookie::Present(_)));
+    }
+
+    #[test]
+    fn r204_a_twin_for_the_whole_domain_is_dropped_where_there_can_be_one() {
+        let jar = local("http://localhost:9000");
+        let [once, twice] = [1, 2].map(|times| {
+            let names = ["auth0-lambda-9000.session", "__Host-session"];
+            cookies(&names.map(|name| format!("{name}=x; ").repeat(times)).concat())
+        });
+        assert_eq!(
+            jar.clear_session_twin(&twice).unwrap(),
+            "auth0-lambda-9000.session=; HttpOnly; SameSite=Lax; Path=/; Domain=localhost; Max-Age=0"
+        );
+        assert_eq!(jar.clear_session_twin(&once), None);
+        assert_eq!(https().clear_session_twin(&twice), None);
     }
 
     #[test]
@@ -341,7 +405,7 @@ mod tests {
             others in prop::collection::vec("[a-z$]{0,8}(=[!-:<-~]{0,8})?", 0..4),
             is_https: bool,
         ) {
-            let jar = CookieJar { is_secure: is_https };
+            let jar = if is_https { https() } else { local("http://localhost:9000") };
             let secret = SessionSecret::generate(&Random::from_fn(move |bytes| {
                 bytes.copy_from_slice(&secret);
             }));

@@ -119,7 +119,7 @@ impl Guard {
         rules: &Rules<'_>,
         now: Timestamp,
     ) -> Result<Principal, Refusal> {
-        let principal = match Credential::of(request, self.cookies)? {
+        let principal = match Credential::of(request, &self.cookies)? {
             Credential::Bearer(token) => self.by_token(token, now).await?,
             Credential::Cookie(secret) => self.by_cookie(request, &secret, now).await?,
             Credential::MalformedCookie => return Err(Refusal::CookieWithoutSession),

@@ -50,8 +50,10 @@ pub use self::{
     logout_token::{EndedAtProvider, LogoutToken},
 };
 
-/// The longest token that is looked at, in bytes. A session's largest real token is about 2 kB.
-pub const MAX_LENGTH: usize = 16 * 1024;
+/// The longest token that is looked at, in bytes. Most have about 2 kB, but an ID token that lists the
+/// groups of its user may have many more (R201). A session's row holds two of them and the claims of
+/// one, which must fit into a DynamoDB item of 400 KB.
+pub const MAX_LENGTH: usize = 64 * 1024;
 
 /// How far the provider's clock and ours may differ.
 ///

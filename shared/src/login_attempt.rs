@@ -48,6 +48,10 @@ pub struct LoginAttempt {
     pub authenticated_after: Option<Timestamp>,
     /// How often the login was started again (R196).
     pub restarts: u8,
+    /// One more than that of the newest attempt that the browser kept before: a second is too coarse
+    /// to tell which of two is the older one (R197).
+    #[serde(default)]
+    sequence: u64,
 }
 
 /// The cookies in which login attempts are kept, and the keys that seal them.
@@ -71,6 +75,7 @@ impl LoginAttempt {
             organization: None,
             authenticated_after: None,
             restarts: 0,
+            sequence: 0,
         }
     }
 
@@ -130,7 +135,8 @@ impl LoginCookies {
     }
 
     /// The `Set-Cookie` headers that keep `attempt`, and drop the oldest of those there are when
-    /// they would become more than five or more than 4 kB (R7, R102).
+    /// they would become more than five or more than 4 kB (R7, R102). `attempt` itself is always kept
+    /// (R197).
     ///
     /// # Errors
     ///
@@ -155,25 +161,36 @@ impl LoginCookies {
             keys = newer;
             opened = open_all(&keys, &others);
         }
-        let mut sealed = seal(&keys, attempt, &flow, random);
-        // Beside many scopes there is no room for the longest return targets.
-        if sealed.len() > MAXIMUM_BYTES {
-            let attempt = LoginAttempt { return_to: ReturnTo::default(), ..attempt.clone() };
+        let fresh = opened.into_iter().map(|attempt| attempt.filter(|it| it.is_fresh(now)));
+        let mut others: Vec<_> = others
+            .into_iter()
+            .zip(fresh)
+            .map(|((other, sealed), attempt)| {
+                let order = attempt.map(|it| (it.sequence, it.started_at));
+                (order, other, sealed.map_or(0, str::len))
+            })
+            .collect();
+        others.sort_by_key(|(order, ..)| Reverse(*order));
+        let newest = others.first().and_then(|(order, ..)| *order);
+
+        let mut attempt = attempt.clone();
+        attempt.sequence = newest.map_or(0, |(sequence, _)| sequence.saturating_add(1));
+        let mut sealed = seal(&keys, &attempt, &flow, random);
+        if sealed.len() > MAXIMUM_COOKIE {
+            attempt.return_to = ReturnTo::default();
             sealed = seal(&keys, &attempt, &flow, random);
         }
+        let mut headers = vec![self.jar.set_login(&flow, &sealed, LIFETIME)];
         let mut budget = MAXIMUM_BYTES.saturating_sub(sealed.len());
         let mut kept = MAXIMUM_COUNT - 1;
-        let mut headers = vec![self.jar.set_login(&flow, &sealed, LIFETIME)];
-        let fresh = opened.into_iter().map(|attempt| attempt.filter(|it| it.is_fresh(now)));
-        let mut others: Vec<_> = others.into_iter().zip(fresh).collect();
-        others.sort_by_key(|(_, attempt)| Reverse(attempt.as_ref().map(|it| it.started_at)));
-        for ((other, sealed), attempt) in others {
-            let length = sealed.map_or(0, str::len);
-            if kept == 0 || length > budget || attempt.is_none() {
-                headers.push(self.jar.clear_login(other));
-            } else {
+        for (order, other, length) in others {
+            if order.is_some() && kept > 0 && length <= budget {
                 kept -= 1;
                 budget -= length;
+            } else {
+                // What is older goes too, however short it is.
+                kept = 0;
+                headers.push(self.jar.clear_login(other));
             }
         }
         Ok(headers)
@@ -214,6 +231,10 @@ impl LoginCookies {
 const MAXIMUM_RESTARTS: u8 = 2;
 const MAXIMUM_COUNT: usize = 5;
 const MAXIMUM_BYTES: usize = 3_500;
+
+/// The longest value that every browser keeps: 4,096 bytes together with its name (RFC 6265 §6.1). A
+/// login whose return target does not fit ends at the key page.
+const MAXIMUM_COOKIE: usize = 4_000;
 
 #[expect(clippy::expect_used, reason = "an attempt is texts and numbers, which are JSON")]
 fn seal(keys: &SealingKeys, attempt: &LoginAttempt, flow: &str, random: &Random) -> String {
@@ -384,6 +405,82 @@ mod tests {
             assert_eq!(browser.last().unwrap().0, newest);
         }
         assert_eq!(browser.len(), 5);
+    }
+
+    /// A browser's cookies after these logins, one after the other within a second.
+    async fn after_logins(
+        targets: &[ReturnTo],
+    ) -> (LoginCookies, Vec<LoginAttempt>, RequestCookies) {
+        let (cookies, random) = (login_cookies(), Random::system());
+        let mut browser: Vec<(String, HeaderValue)> = Vec::new();
+        let mut attempts = Vec::new();
+        for target in targets {
+            let attempt = LoginAttempt::start(target.clone(), &random, NOW);
+            let pairs: Vec<_> = browser.iter().map(|(_, pair)| pair.clone()).collect();
+            for header in keep(&cookies, &attempt, &sent_back(&pairs), NOW).await {
+                let text = header.to_str().unwrap();
+                let name = text.split('=').next().unwrap().to_owned();
+                assert!(text.split(';').next().unwrap().len() <= 4_096);
+                browser.retain(|(kept, _)| *kept != name);
+                if !text.contains("Max-Age=0") {
+                    browser.push((name, header));
+                }
+            }
+            attempts.push(attempt);
+        }
+        let pairs: Vec<_> = browser.into_iter().map(|(_, pair)| pair).collect();
+        (cookies, attempts, sent_back(&pairs))
+    }
+
+    /// Which of these logins, all of one second, can still be finished.
+    async fn survivors(targets: &[ReturnTo]) -> Vec<bool> {
+        let (cookies, attempts, request) = after_logins(targets).await;
+        let mut found = Vec::new();
+        for attempt in &attempts {
+            found.push(find(&cookies, attempt, &request, NOW).await.is_some());
+        }
+        found
+    }
+
+    /// Names of cookies are random: chance would be found out in one of twenty browsers.
+    #[tokio::test]
+    async fn r197_of_six_logins_within_a_second_the_oldest_goes() {
+        for _ in 0..20 {
+            let six = [(); 6].map(|()| ReturnTo::default());
+            assert_eq!(survivors(&six).await, [false, true, true, true, true, true]);
+        }
+    }
+
+    /// An older login that is short does not outlive a newer one that is long.
+    #[tokio::test]
+    async fn r197_the_oldest_goes_first_however_long_the_return_targets_are() {
+        let [short, long, longest] =
+            [1, 1_400, 2_047].map(|length| ReturnTo::parse(&format!("/{}", "a".repeat(length))));
+        for (targets, expected) in [
+            ([&short, &long, &long], [false, false, true]),
+            ([&long, &short, &long], [false, true, true]),
+            ([&longest, &short, &short], [false, true, true]),
+            ([&short, &short, &longest], [false, false, true]),
+        ] {
+            assert_eq!(survivors(&targets.map(Clone::clone)).await, expected);
+        }
+    }
+
+    /// An organization may double its length as JSON.
+    #[tokio::test]
+    async fn r197_a_login_that_no_cookie_holds_gives_up_its_return_target() {
+        let cookies = login_cookies();
+        let target = ReturnTo::parse(&format!("/{}", "a".repeat(2_047)));
+        for (organization, returns) in [("o".repeat(256), true), ("\"".repeat(512), false)] {
+            let mut attempt = LoginAttempt::start(target.clone(), &Random::system(), NOW);
+            attempt.organization = Some(organization.clone());
+            let request = kept(&cookies, &attempt).await;
+            let found = find(&cookies, &attempt, &request, NOW).await.unwrap();
+            assert_eq!(
+                (found.return_to == target, found.organization),
+                (returns, Some(organization))
+            );
+        }
     }
 
     #[tokio::test]

@@ -222,12 +222,32 @@ pub fn wants_page(request: &Request) -> bool {
     }
 }
 
+/// Whether `request` fetches a page ahead of the person, or is for something other than a page. One
+/// without these headers passes for a navigation: only a browser sends them.
+pub fn is_not_navigation(request: &Request) -> bool {
+    let is_ahead = PURPOSES.iter().any(|name| {
+        text(request.headers(), name).is_some_and(|purpose| {
+            let purpose = purpose.to_ascii_lowercase();
+            purpose.contains("prefetch") || purpose.contains("prerender")
+        })
+    });
+    is_ahead
+        || text(request.headers(), &SEC_FETCH_DEST)
+            .is_some_and(|destination| destination != "document")
+}
+
 /// Whether `method` reads only, so that no link or script elsewhere can do harm by it.
 pub fn is_safe(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
 const NOTHING_ALLOWED: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'";
+const PURPOSES: [HeaderName; 3] = [
+    HeaderName::from_static("purpose"),
+    HeaderName::from_static("sec-purpose"),
+    HeaderName::from_static("x-moz"),
+];
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const CROSS_ORIGIN_OPENER_POLICY: HeaderName =
     HeaderName::from_static("cross-origin-opener-policy");

@@ -86,7 +86,7 @@ fn is_own_path(text: &str) -> bool {
     let mut decoded = path.to_owned();
     for _ in 0..3 {
         let Ok(next) = percent_decode_str(&decoded).decode_utf8() else { return false };
-        let next = next.into_owned();
+        let next: String = next.chars().map(plain_twin).collect();
         if !is_plain_path(&next) {
             return false;
         }
@@ -105,14 +105,20 @@ fn is_own_path(text: &str) -> bool {
 
 /// One leading slash, and nothing that some browser reads as another one or drops.
 fn is_plain_path(text: &str) -> bool {
-    let is_plain = |character: char| {
-        character.is_alphanumeric()
-            || character == ' '
-            || character.is_ascii_graphic() && character != '\\'
-    };
     text.starts_with('/')
         && !["//", "/.", "/ "].iter().any(|start| text.starts_with(start))
-        && text.chars().all(is_plain)
+        && !text.chars().any(|character| character.is_control() || character == '\\')
+}
+
+/// What a reader may take `character` for that normalizes text (Unicode's NFKC, UTS 46): some slashes,
+/// backslashes and full stops have twins. Any other character of a path stays as it is (R198).
+const fn plain_twin(character: char) -> char {
+    match character {
+        '\u{2044}' | '\u{2215}' | '\u{29f8}' | '\u{ff0f}' => '/',
+        '\u{2216}' | '\u{29f5}' | '\u{29f9}' | '\u{fe68}' | '\u{ff3c}' => '\\',
+        '\u{2024}' | '\u{3002}' | '\u{fe52}' | '\u{ff0e}' | '\u{ff61}' => '.',
+        other => other,
+    }
 }
 
 #[cfg(test)]
@@ -174,9 +180,31 @@ mod tests {
             "/\u{3002}evil",
             "/\u{ff0f}evil",
             "/%ef%bc%8fevil",
+            "/%e2%88%95evil",
+            "/%e3%80%82evil",
+            "/a%ef%bc%bcevil",
+            "/x/%ef%bc%8e%ef%bc%8e//evil",
+            "/%25ef%25bc%258fevil",
+            "/%c2%85evil",
+            "/a%ff",
             &format!("/{}", "a".repeat(MAXIMUM_LENGTH)),
         ] {
             assert!(ReturnTo::parse(text).is_default(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn r198_a_path_in_any_script_is_kept_as_it_came() {
+        for text in [
+            "/a%E2%80%93",
+            "/%F0%9F%98%80",
+            "/na%C3%AFve",
+            "/nai%CC%88ve?q=%E2%80%9C",
+            "/%F0%9F%91%A9%E2%80%8D%F0%9F%92%BB",
+            "/%E6%9D%B1%E4%BA%AC%E3%80%82html",
+            "/%e2%82%ac%2F%e2%80%a6",
+        ] {
+            assert_eq!(ReturnTo::parse(text).as_str(), text);
         }
     }
 
@@ -243,6 +271,15 @@ mod tests {
                 seen = percent_decode_str(path).decode_utf8().unwrap().into_owned();
                 prop_assert!(!seen.contains(|character: char| character.is_control()));
             }
+        }
+
+        /// R198: a name is kept whatever it consists of, unless a reader may see a path in it.
+        #[test]
+        fn r198_any_name_in_a_path_is_kept_unless_it_is_more_than_a_name(name in "\\PC{1,20}") {
+            let encoded = percent_encoding::utf8_percent_encode(&name, percent_encoding::NON_ALPHANUMERIC);
+            let text = format!("/a{encoded}");
+            let is_more = name.chars().map(plain_twin).any(|letter| "/\\.%".contains(letter));
+            prop_assert!(is_more || ReturnTo::parse(&text).as_str() == text, "{}", text);
         }
 
         /// R157, R158: through a link and through a cookie it stays what it was.

@@ -73,6 +73,17 @@ pub struct SessionContents {
     pub scopes: Vec<String>,
 }
 
+impl SessionContents {
+    /// The API key, unless no request to the gateway can carry it (R201).
+    pub fn usable_key(&self) -> Option<&str> {
+        Some(self.api_key.expose()).filter(|key| key.len() <= MAX_KEY_LENGTH)
+    }
+}
+
+/// The longest API key that is offered. An HTTP API takes 10,240 bytes of request line and headers, and
+/// a browser needs the rest.
+const MAX_KEY_LENGTH: usize = 8_192;
+
 /// A session that lives.
 #[derive(Clone)]
 pub struct Session {
@@ -569,6 +580,27 @@ mod tests {
     }
 
     /// R86, R98: what the store holds is useless to whoever reads it.
+    #[test]
+    fn r201_a_key_is_offered_as_long_as_a_header_can_carry_it() {
+        for (length, is_offered) in [(MAX_KEY_LENGTH, true), (MAX_KEY_LENGTH + 1, false)] {
+            let key = "x".repeat(length);
+            assert_eq!(contents(&key).usable_key().is_some(), is_offered, "{length}");
+        }
+    }
+
+    /// A DynamoDB item ends at 400 KB.
+    #[tokio::test]
+    async fn r201_the_row_of_the_longest_tokens_fits_into_an_item() {
+        let (sessions, store) = sessions();
+        let longest = "x".repeat(jwt::MAX_LENGTH);
+        let mut contents = contents(&longest);
+        contents.id_token = SecretText::from(longest.clone());
+        contents.user.insert("groups".to_owned(), longest.into());
+        let (secret, _) = sessions.begin(owner(), &contents, None, NOW).await.unwrap();
+        let row = store.session(secret.digest(), NOW).await.unwrap().unwrap();
+        assert!((190_000..300_000).contains(&row.sealed.len()), "{}", row.sealed.len());
+    }
+
     #[tokio::test]
     async fn r098_neither_credential_nor_claim_can_be_read_from_the_rows() {
         let (sessions, store) = sessions();

@@ -136,6 +136,13 @@ impl Browser {
         values.find_map(|(found, value)| (found == name).then_some(value))
     }
 
+    /// The value of the application's session cookie, whatever its address makes the name of it.
+    #[must_use]
+    pub fn session(&self) -> Option<&str> {
+        let mut values = self.cookies.get_request_values(&self.base);
+        values.find_map(|(name, value)| name.ends_with("session").then_some(value))
+    }
+
     /// The names of all cookies that would be sent to the application, in no order.
     #[must_use]
     pub fn cookie_names(&self) -> Vec<&str> {

@@ -479,7 +479,11 @@ impl MisbehavingProvider {
     /// What `/authorize` does with `request` once `user` has logged in: the address that the
     /// browser is sent back to.
     pub fn log_in(&self, request: &Url, user: User) -> String {
-        let code = Random::system().token();
+        self.log_in_with_code(request, user, Random::system().token())
+    }
+
+    /// The same with this code.
+    pub fn log_in_with_code(&self, request: &Url, user: User, code: String) -> String {
         let parameters: HashMap<_, _> = request.query_pairs().into_owned().collect();
         let back = self.back(request, &[("code", &code)]);
         let mut state = self.state();

@@ -27,10 +27,10 @@ impl Answer {
         let [state, code, error, issuer] =
             [once("state")?, once("code")?, once("error")?, once("iss")?];
         let state = state
-            .filter(|state| !state.is_empty() && state.len() <= MAXIMUM_LENGTH)
+            .filter(|state| !state.is_empty() && state.len() <= MAXIMUM_STATE)
             .ok_or(CallbackError::Malformed)?;
         let outcome = match (code, error) {
-            (Some(code), None) if !code.is_empty() && code.len() <= MAXIMUM_LENGTH => {
+            (Some(code), None) if !code.is_empty() && code.len() <= MAXIMUM_CODE => {
                 Outcome::Code(code.to_owned())
             }
             (None, Some(error)) => {
@@ -42,4 +42,7 @@ impl Answer {
     }
 }
 
-const MAXIMUM_LENGTH: usize = 2_048;
+const MAXIMUM_STATE: usize = 2_048;
+
+/// Some providers seal all that a code stands for into the code itself (R202).
+const MAXIMUM_CODE: usize = 8_192;

@@ -75,6 +75,25 @@ impl CallbackError {
             _ => None,
         }
     }
+
+    /// Whether the answer belongs to no login of this browser, so that it says nothing of the session
+    /// that the browser may have (R203).
+    pub(crate) const fn is_of_no_login(&self) -> bool {
+        matches!(self, Self::Malformed | Self::UnknownState)
+    }
+}
+
+/// What somebody who is logged in is told of an answer that belongs to no login.
+pub(crate) fn logged_in_already() -> Public {
+    Public {
+        action: Some(("Go to the start page", "/".to_owned())),
+        ..Public::new(
+            StatusCode::BAD_REQUEST,
+            "login_unknown",
+            "You are logged in already",
+            "This address belongs to no login that is under way in this browser. Your session goes on.",
+        )
+    }
 }
 
 impl Failure for CallbackError {
@@ -96,9 +115,13 @@ impl Failure for CallbackError {
             Self::Redeem(RedeemError::Unavailable { retry_after, source: None, .. }) => {
                 return Public::provider_unavailable_for(*retry_after);
             }
-            Self::Refused(said) if said.meaning() == Meaning::Passes => {
-                return Public::provider_unavailable();
-            }
+            // Not 503: anybody can write this answer into an address, and 5xx raises an alarm (R208).
+            Self::Refused(said) if said.meaning() == Meaning::Passes => (
+                Status::BAD_REQUEST,
+                "login_refused",
+                "You were not logged in",
+                "The identity provider cannot log you in right now. Please start again in a moment.",
+            ),
             Self::Refused(said) | Self::Redeem(RedeemError::Refused(said))
                 if said.meaning() == Meaning::Denied =>
             {
@@ -118,12 +141,16 @@ impl Failure for CallbackError {
                 "The identity provider did not accept the login. Please start again.",
             ),
             // Not 503, which invites to ask the same again: the state is used up by now (R39).
-            Self::Redeem(RedeemError::Refused(said)) if said.meaning().is_own_fault() => (
-                Status::BAD_GATEWAY,
-                "identity_provider_answer",
-                "You were not logged in",
-                "The identity provider did not accept this application's request. Please start again.",
-            ),
+            Self::Redeem(RedeemError::Refused(said))
+                if said.meaning().is_own_fault() && !said.may_blame_grant() =>
+            {
+                (
+                    Status::BAD_GATEWAY,
+                    "identity_provider_answer",
+                    "You were not logged in",
+                    "The identity provider did not accept this application's request. Please start again.",
+                )
+            }
             Self::Redeem(
                 RedeemError::Malformed(_)
                 | RedeemError::Redirected
@@ -167,9 +194,18 @@ impl Failure for CallbackError {
         Public { action, quote, ..Public::new(status, code, title, description) }
     }
 
+    /// `login.failed` raises an alarm, so it names only what no stranger can bring about (R208): a
+    /// stranger can start a login, and then write any answer to it into the address.
     fn event(&self) -> &'static str {
         match self {
+            Self::Malformed | Self::UnknownState => "login.unknown",
             Self::Replayed => "login.replayed",
+            Self::NotLoggedIn | Self::OtherIssuer | Self::Refused(_) => "login.refused",
+            Self::Redeem(RedeemError::Refused(said))
+                if said.meaning() == ErrorMeaning::Denied || said.may_blame_grant() =>
+            {
+                "login.refused"
+            }
             _ => "login.failed",
         }
     }

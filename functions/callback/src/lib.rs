@@ -9,7 +9,7 @@ mod error;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use http::{Method, header};
+use http::{Method, StatusCode, header};
 use secrecy::ExposeSecret;
 use serde_json::Value;
 use shared::{
@@ -30,7 +30,7 @@ use shared::{
     query::Query,
     random::Random,
     request::{Function, Request, Response},
-    respond::Responder,
+    respond::{Responder, is_not_navigation},
     seams::Seams,
     session::{RefreshGrant, SAME_TOKEN, SessionContents, SessionLimits, Sessions},
     store::{CreateError, Owner, SessionStore},
@@ -39,6 +39,7 @@ use shared::{
 use tokio::time::sleep;
 
 use answer::{Answer, Outcome};
+use error::logged_in_already;
 
 pub use error::CallbackError;
 
@@ -109,6 +110,9 @@ impl Callback {
         let cookies = RequestCookies::of(request.headers());
         let (answer, attempt) = match self.take(request, &cookies, now).await {
             Ok(taken) => taken,
+            Err(error) if error.is_of_no_login() && self.is_logged_in(&cookies, now).await => {
+                return self.responder.refuse(request, &error, &logged_in_already());
+            }
             Err(error) => return self.responder.failure(request, &error),
         };
         let mut result = self.complete(request, &cookies, &answer, &attempt, now).await;
@@ -131,10 +135,21 @@ impl Callback {
         response
     }
 
-    /// The provider's answer, and the attempt that it answers, which is used up by this.
+    /// Whether the session cookie opens a live session. Where the store cannot tell, it does not.
+    async fn is_logged_in(&self, cookies: &RequestCookies, now: Timestamp) -> bool {
+        match self.cookies.session(cookies) {
+            SessionCookie::Present(secret) => {
+                self.sessions.lives(&secret, now).await.unwrap_or(false)
+            }
+            SessionCookie::Absent | SessionCookie::Malformed => false,
+        }
+    }
+
+    /// The provider's answer, and the attempt that it answers. One whose code is to be redeemed is
+    /// used up by this.
     ///
-    /// An attempt is claimed in the store rather than only dropped from the browser: whoever kept
-    /// the cookie could replay the answer (R17).
+    /// It is claimed in the store rather than only dropped from the browser: whoever kept the cookie
+    /// could replay the answer (R17). An error redeems nothing, so that it writes no row (R206).
     async fn take(
         &self,
         request: &Request,
@@ -148,15 +163,20 @@ impl Callback {
             .find(&answer.state, cookies, now)
             .await?
             .ok_or(CallbackError::UnknownState)?;
-        // Read while the attempt can still be used: whoever hears that the secret cannot be had may
-        // send the same again, and a code that cannot be redeemed is not used up.
-        if matches!(answer.outcome, Outcome::Code(_)) {
+        if matches!(answer.outcome, Outcome::Code(_)) && !self.is_of_other_issuer(&answer) {
+            // Read while the attempt can still be used: whoever hears that the secret cannot be had
+            // may send the same again, and a code that cannot be redeemed is not used up.
             self.config.credentials.current(now).await?;
-        }
-        if !self.store.claim(attempt.mark(), attempt.mark_expires_at(), now).await? {
-            return Err(CallbackError::Replayed);
+            if !self.store.claim(attempt.mark(), attempt.mark_expires_at(), now).await? {
+                return Err(CallbackError::Replayed);
+            }
         }
         Ok((answer, attempt))
+    }
+
+    fn is_of_other_issuer(&self, answer: &Answer) -> bool {
+        let issuer = self.config.application.issuer.as_str();
+        answer.issuer.as_ref().is_some_and(|named| named != issuer)
     }
 
     async fn complete(
@@ -167,8 +187,7 @@ impl Callback {
         attempt: &LoginAttempt,
         now: Timestamp,
     ) -> Result<Response, CallbackError> {
-        let issuer = &self.config.application.issuer;
-        if answer.issuer.as_ref().is_some_and(|named| named != issuer.as_str()) {
+        if self.is_of_other_issuer(answer) {
             return Err(CallbackError::OtherIssuer);
         }
         let code = match &answer.outcome {
@@ -257,9 +276,11 @@ impl Callback {
         }
         tracing::info!(event = "login.succeeded", session = %secret.digest(), "a session began");
         let mut response = self.responder.see_other(attempt.return_to.as_str());
-        response
-            .headers_mut()
-            .append(header::SET_COOKIE, self.cookies.set_session(&secret, ends_at.since(now)));
+        let headers = response.headers_mut();
+        headers.extend(
+            self.cookies.clear_session_twin(cookies).map(|twin| (header::SET_COOKIE, twin)),
+        );
+        headers.append(header::SET_COOKIE, self.cookies.set_session(&secret, ends_at.since(now)));
         Ok(response)
     }
 
@@ -376,9 +397,13 @@ impl Function for Callback {
         &["/callback"]
     }
 
-    /// `HEAD` is none of the methods: a link scanner must not use the code up (R34).
+    /// `HEAD` is none of the methods: a link scanner must not use the code up (R34). Neither must a
+    /// browser that fetches the page ahead, which throws the answer away (R202).
     async fn handle(&self, request: Request, now: Timestamp) -> Response {
         match (request.uri().path(), request.method()) {
+            ("/callback", &Method::GET) if is_not_navigation(&request) => {
+                self.responder.empty(StatusCode::NO_CONTENT)
+            }
             ("/callback", &Method::GET) => self.finish(&request, now).await,
             ("/callback", _) => self.responder.method_not_allowed(&request, "GET"),
             _ => self.responder.not_found(&request),

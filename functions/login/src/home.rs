@@ -40,7 +40,8 @@ impl Login {
     }
 
     async fn either_page(&self, request: &Request, now: Timestamp) -> Result<Response, HomeError> {
-        let cookie = self.cookies.session(&RequestCookies::of(request.headers()));
+        let cookies = RequestCookies::of(request.headers());
+        let cookie = self.cookies.session(&cookies);
         if let SessionCookie::Present(secret) = &cookie
             && let Some(session) = self.sessions.by_cookie(secret, now).await?
         {
@@ -49,7 +50,9 @@ impl Login {
         }
         let mut response = self.login_page(request, now).await;
         if !matches!(cookie, SessionCookie::Absent) {
-            response.headers_mut().append(header::SET_COOKIE, self.cookies.clear_session());
+            let cleared = self.cookies.clear_session_twin(&cookies).into_iter();
+            let cleared = cleared.chain([self.cookies.clear_session()]);
+            response.headers_mut().extend(cleared.map(|cookie| (header::SET_COOKIE, cookie)));
         }
         Ok(response)
     }
@@ -99,19 +102,20 @@ impl Login {
 
     fn key_page(&self, session: &Session, protected_url: &str, now: Timestamp) -> Response {
         let contents = &session.contents;
-        let token = contents.api_key.expose();
-        let [header, claims] = readable_parts(token);
+        let [header, claims] = readable_parts(contents.api_key.expose());
         let text = |name: &str| contents.user.get(name).and_then(Value::as_str);
-        let key = Key {
+        let key = contents.usable_key().map(|token| Key {
             token,
             header: &header,
             claims: &claims,
             expires_at: contents.api_key_expires_at,
-        };
+        });
+        let key_is_too_long = self.config.show_key && key.is_none();
         self.responder.page(StatusCode::OK, |nonce| {
             KeyPage {
                 nonce,
-                key: self.config.show_key.then_some(key),
+                key: key.filter(|_| self.config.show_key),
+                key_is_too_long,
                 user: User {
                     subject: text("sub").unwrap_or_default(),
                     name: text("name"),

@@ -1,6 +1,6 @@
 //! `GET /login`.
 
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{StatusCode, header};
 use shared::{
     base_url::UnknownBaseUrl,
     clock::Timestamp,
@@ -12,6 +12,7 @@ use shared::{
     origin,
     query::Query,
     request::{Request, Response},
+    respond::is_not_navigation,
     return_to::ReturnTo,
     store::StoreError,
     stored_secret::SecretUnavailable,
@@ -55,6 +56,7 @@ impl Login {
     }
 
     async fn redirect(&self, request: &Request, now: Timestamp) -> Result<Response, StartError> {
+        // A login that nobody asked for would push out the cookie of one that somebody did (R6).
         if is_not_navigation(request) {
             return Err(StartError::NotNavigation);
         }
@@ -190,21 +192,3 @@ fn parameter<'a>(query: &'a Query, name: &'static str) -> Result<Option<&'a str>
     let value = query.once(name).map_err(|_| StartError::Parameter(name))?;
     Ok(value.filter(|value| !value.is_empty()))
 }
-
-/// A login that nobody asked for would push out the cookie of one that somebody did (R6).
-fn is_not_navigation(request: &Request) -> bool {
-    let text = |name: &HeaderName| {
-        request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok())
-    };
-    let is_prefetch = PREFETCH.iter().any(|name| {
-        text(name).is_some_and(|purpose| purpose.to_ascii_lowercase().contains("prefetch"))
-    });
-    is_prefetch || text(&SEC_FETCH_DEST).is_some_and(|destination| destination != "document")
-}
-
-const PREFETCH: [HeaderName; 3] = [
-    HeaderName::from_static("purpose"),
-    HeaderName::from_static("sec-purpose"),
-    HeaderName::from_static("x-moz"),
-];
-const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");

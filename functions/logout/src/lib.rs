@@ -95,7 +95,7 @@ impl Logout {
         now: Timestamp,
     ) -> Result<Response, LogoutError> {
         let extent = Extent::of(request.uri())?;
-        match Credential::of(request, self.cookies)? {
+        match Credential::of(request, &self.cookies)? {
             Credential::Bearer(token) => self.by_token(request, token, extent, now).await,
             Credential::Cookie(_) | Credential::MalformedCookie | Credential::Absent => {
                 self.by_cookie(request, extent, now).await

@@ -141,8 +141,10 @@ impl Refresh {
             "renew_in": session.renews_at.map(|renews_at| renews_at.since(now).as_secs()),
             "session_ends_at": session.ends_at,
         });
-        if self.config.show_key {
-            body["api_key"] = contents.api_key.expose().into();
+        if self.config.show_key
+            && let Some(key) = contents.usable_key()
+        {
+            body["api_key"] = key.into();
         }
         self.responder.json(StatusCode::OK, &body)
     }

@@ -6,9 +6,9 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::{pages, state::SESSION_LIFETIME};
 
-/// Cookies ignore ports, so on localhost the provider shares its jar with the application: this
-/// name must not be one of the application's.
-pub(super) const COOKIE: &str = "identity_provider";
+/// Cookies ignore ports, so on localhost the provider shares its jar with the application and with
+/// other programs: this name must be none of theirs (R216).
+pub(super) const COOKIE: &str = "auth0-lambda-provider";
 
 /// The value of the session cookie.
 pub(super) fn session_cookie(headers: &HeaderMap) -> Option<String> {

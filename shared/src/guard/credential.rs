@@ -28,7 +28,7 @@ impl<'a> Credential<'a> {
     /// # Errors
     ///
     /// When there is an `Authorization` header that is not one bearer token.
-    pub fn of(request: &'a Request, cookies: CookieJar) -> Result<Self, Refusal> {
+    pub fn of(request: &'a Request, cookies: &CookieJar) -> Result<Self, Refusal> {
         if let Some(token) = bearer(request.headers())? {
             if Query::of(request.uri()).contains("access_token") {
                 return Err(Refusal::TwoTokens);

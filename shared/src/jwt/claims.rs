@@ -13,7 +13,7 @@ use super::{Algorithm, Kind, LEEWAY, MAX_AGE, MAX_LOGIN_AGE, TokenError};
 /// The last second of the year 9999. A larger `NumericDate` is a mistake or an attempt to overflow.
 const LAST_MOMENT: u64 = 253_402_300_799;
 
-/// The longest `sub` (OpenID Connect Core §2).
+/// The longest `sub` in characters (OpenID Connect Core §2).
 const MAX_SUBJECT_LENGTH: usize = 255;
 
 /// Claims about the token rather than about the user.
@@ -50,7 +50,8 @@ const PROTOCOL_CLAIMS: [&str; 25] = [
 pub struct Claims {
     /// `iss`.
     pub issuer: String,
-    /// `sub`: the user, unique within the issuer. Not empty, at most 255 printable ASCII characters.
+    /// `sub`: the user, unique within the issuer. From 1 to 255 characters, none of them a control
+    /// character.
     pub subject: String,
     /// `aud`: the expected audience; for an access token perhaps others beside it.
     pub audience: Vec<String>,
@@ -153,9 +154,9 @@ pub(super) fn check(
 ) -> Result<Claims, TokenError> {
     check_kind(&payload, kind)?;
 
-    let expires_at = required("exp", moment(&payload, "exp")?)?;
-    let issued_at = required("iat", moment(&payload, "iat")?)?;
-    let not_before = moment(&payload, "nbf")?;
+    let expires_at = required("exp", moment(&payload, "exp", f64::floor)?)?;
+    let issued_at = required("iat", moment(&payload, "iat", f64::ceil)?)?;
+    let not_before = moment(&payload, "nbf", f64::ceil)?;
     check_times(max_age(kind), expires_at, issued_at, not_before, now)?;
 
     let claims = Claims {
@@ -167,8 +168,8 @@ pub(super) fn check(
         authorized_party: text(&payload, "azp")?,
         session_id: text(&payload, "sid")?,
         nonce: text(&payload, "nonce")?,
-        auth_time: moment(&payload, "auth_time")?,
-        session_expiry: moment(&payload, "session_expiry")?,
+        auth_time: moment(&payload, "auth_time", f64::floor)?,
+        session_expiry: moment(&payload, "session_expiry", f64::floor)?,
         all: payload,
     };
     match *kind {
@@ -272,11 +273,12 @@ fn check_access_token(
     }
 }
 
-/// A `sub` that must be there.
+/// A `sub` that must be there. OpenID Connect Core §2 wants ASCII, but providers pass on the names of
+/// other directories (R200).
 pub(super) fn subject(payload: &Map<String, Value>) -> Result<String, TokenError> {
     let subject = required("sub", text(payload, "sub")?)?;
-    let printable = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
-    if subject.is_empty() || subject.len() > MAX_SUBJECT_LENGTH || !subject.bytes().all(printable) {
+    let length = subject.chars().count();
+    if !(1..=MAX_SUBJECT_LENGTH).contains(&length) || subject.chars().any(char::is_control) {
         return Err(TokenError::MistypedClaim("sub"));
     }
     Ok(subject)
@@ -303,14 +305,19 @@ pub(super) fn text(
     }
 }
 
-/// A whole number of seconds. RFC 7519 §2 would allow fractions; no provider writes them, and 1e300
-/// is one.
+/// A `NumericDate` (RFC 7519 §2): seconds, perhaps with a fraction. `round` makes whole seconds of it
+/// and must go towards the refusal: down for an end or a proof of presence, up for a beginning (R199).
 pub(super) fn moment(
     payload: &Map<String, Value>,
     name: &'static str,
+    round: fn(f64) -> f64,
 ) -> Result<Option<Timestamp>, TokenError> {
     let Some(value) = payload.get(name) else { return Ok(None) };
-    match value.as_u64() {
+    let rounded = || {
+        let date = value.as_f64().filter(|date| *date >= 0.0)?;
+        Some(Duration::try_from_secs_f64(round(date)).ok()?.as_secs())
+    };
+    match value.as_u64().or_else(rounded) {
         Some(seconds) if seconds <= LAST_MOMENT => Ok(Some(Timestamp::from_unix(seconds))),
         _ => Err(TokenError::MistypedClaim(name)),
     }

@@ -110,9 +110,9 @@ fn check(
     if payload.contains_key("nonce") {
         return Err(TokenError::WrongKind);
     }
-    let expires_at = required("exp", moment(payload, "exp")?)?;
-    let issued_at = required("iat", moment(payload, "iat")?)?;
-    check_times(MAX_AGE, expires_at, issued_at, moment(payload, "nbf")?, now)?;
+    let expires_at = required("exp", moment(payload, "exp", f64::floor)?)?;
+    let issued_at = required("iat", moment(payload, "iat", f64::ceil)?)?;
+    check_times(MAX_AGE, expires_at, issued_at, moment(payload, "nbf", f64::ceil)?, now)?;
     if !audience(payload)?.iter().any(|entry| entry == client_id) {
         return Err(TokenError::InvalidAudience);
     }
@@ -344,6 +344,22 @@ mod tests {
         assert_eq!(late.unwrap_err(), TokenError::IssuedTooLongAgo);
         let refused = verify(&json!({ "nbf": NOW.as_unix() + 31 }));
         assert_eq!(refused.unwrap_err(), TokenError::NotYetValid);
+    }
+
+    #[test]
+    fn r199_its_dates_are_rounded_towards_the_refusal() {
+        let now = f64::from(u32::try_from(NOW.as_unix()).unwrap());
+        let dates = json!({ "iat": now - 0.5, "exp": now + 0.5 });
+        let token = verify(&dates).unwrap();
+        assert_eq!((token.issued_at, token.expires_at), (NOW, NOW));
+        let leeway = LEEWAY.as_secs_f64();
+        for (changes, reason) in [
+            (json!({ "exp": now - leeway + 0.5 }), TokenError::Expired),
+            (json!({ "iat": now + leeway + 0.5 }), TokenError::IssuedInFuture),
+            (json!({ "nbf": now + leeway + 0.5 }), TokenError::NotYetValid),
+        ] {
+            assert_eq!(verify(&changes).unwrap_err(), reason, "{changes}");
+        }
     }
 
     #[test]

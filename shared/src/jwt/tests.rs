@@ -342,11 +342,20 @@ fn r058_an_authorized_party_can_only_be_this_application() {
     assert_eq!(login(&claims).unwrap_err(), TokenError::InvalidAudience);
 }
 
-/// R59.
+/// R59, R200: 255 characters, however many bytes they are.
 #[test]
-fn r059_a_subject_is_a_short_ascii_string() {
-    assert_eq!(login_with("sub", json!("x".repeat(255))), Ok(()));
-    for subject in [json!(""), json!("x".repeat(256)), json!("é"), json!("a\u{0}b"), json!(7)] {
+fn r200_a_subject_is_a_short_text_in_any_script() {
+    for letter in ["x", "é", "東", "😀"] {
+        assert_eq!(login_with("sub", json!(letter.repeat(255))), Ok(()));
+    }
+    for subject in [
+        json!(""),
+        json!("x".repeat(256)),
+        json!("東".repeat(256)),
+        json!("a\u{0}b"),
+        json!("a\u{85}b"),
+        json!(7),
+    ] {
         assert_eq!(login_with("sub", subject), Err(TokenError::MistypedClaim("sub")));
     }
     assert_eq!(login_without("sub"), TokenError::MissingClaim("sub"));
@@ -377,14 +386,14 @@ fn r061_a_token_expires() {
 
 /// R61, R62, R60: no number overflows, and none is read out of a string.
 #[test]
-fn r061_a_time_is_a_whole_number_of_seconds_that_can_be() {
+fn r061_a_time_is_a_number_of_seconds_that_can_be() {
     for name in ["exp", "iat", "nbf", "auth_time", "session_expiry"] {
         for value in [
             json!("1800003600"),
             json!(-1),
-            json!(1_800_003_600.5),
-            json!(1_800_003_600.0),
+            json!(-0.5),
             json!(1e300),
+            json!(253_402_300_799.5_f64.ceil()),
             json!(1_u64 << 63),
             json!(u64::MAX),
             json!(i64::MIN),
@@ -395,6 +404,25 @@ fn r061_a_time_is_a_whole_number_of_seconds_that_can_be() {
             assert_eq!(outcome, Err(TokenError::MistypedClaim(name)), "{value}");
         }
     }
+}
+
+/// R199: each pair is the whole second that still does and the first fraction beyond it.
+#[test]
+fn r199_a_date_with_a_fraction_is_rounded_towards_the_refusal() {
+    let (now, leeway) = (f64::from(u32::try_from(NOW).unwrap()), LEEWAY.as_secs_f64());
+    assert_eq!(login_with("exp", json!(now - leeway + 1.0)), Ok(()));
+    assert_eq!(login_with("exp", json!(now - leeway + 0.999)), Err(TokenError::Expired));
+    assert_eq!(login_with("nbf", json!(now + leeway)), Ok(()));
+    assert_eq!(login_with("nbf", json!(now + leeway + 0.001)), Err(TokenError::NotYetValid));
+    assert_eq!(login_with("iat", json!(now + leeway)), Ok(()));
+    assert_eq!(login_with("iat", json!(now + leeway + 0.001)), Err(TokenError::IssuedInFuture));
+
+    let mut claims = id_token();
+    claims["auth_time"] = json!(now - 0.5);
+    claims["session_expiry"] = json!(1.800_003_600_9e9);
+    let read = login(&claims).unwrap();
+    assert_eq!(read.auth_time, Some(Timestamp::from_unix(NOW - 1)));
+    assert_eq!(read.session_expiry, Some(Timestamp::from_unix(1_800_003_600)));
 }
 
 /// R62: the pair is one second apart.

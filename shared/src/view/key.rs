@@ -17,6 +17,8 @@ pub struct KeyPage<'a> {
     pub nonce: &'a Nonce,
     /// The token. `None` where keys are not shown: the page then asks with its cookie.
     pub key: Option<Key<'a>>,
+    /// Whether there is no key because it is too long for a header (R201).
+    pub key_is_too_long: bool,
     /// Whose session it is.
     pub user: User<'a>,
     /// The absolute address of `/protected`, for the `curl` line.

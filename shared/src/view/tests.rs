@@ -429,6 +429,7 @@ fn key_page_made_of(value: &str) -> String {
     KeyPage {
         nonce: &nonce(),
         key: Some(Key { token: value, header: value, claims: value, expires_at: NOW }),
+        key_is_too_long: false,
         user: User {
             subject: value,
             name: Some(value),
@@ -448,6 +449,7 @@ fn key_page(key: Option<Key<'_>>) -> String {
     KeyPage {
         nonce: &nonce(),
         key,
+        key_is_too_long: false,
         user: user(),
         protected_url: "https://api.example/protected",
         session_ends_at: Timestamp::from_unix(NOW.as_unix() + 604_800),
@@ -461,6 +463,7 @@ fn key_page_of(user: User<'_>) -> String {
     KeyPage {
         nonce: &nonce(),
         key: Some(key()),
+        key_is_too_long: false,
         user,
         protected_url: "https://api.example/protected",
         session_ends_at: NOW,

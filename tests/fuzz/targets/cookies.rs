@@ -31,6 +31,9 @@ fuzz_target!(|headers: Vec<Vec<u8>>| {
             };
             assert_eq!(found.filter(is_it).count(), 1);
         }
+        if jar.clear_session_twin(&request).is_some() {
+            assert!(matches!(jar.session(&request), SessionCookie::Malformed));
+        }
         for (flow, sealed) in jar.logins(&request) {
             assert_eq!(jar.login(&request, flow), sealed);
             let cleared = jar.clear_login(flow);

@@ -125,7 +125,7 @@ async fn r063_an_id_token_with_another_nonce_begins_no_session() {
     let (provider, mut browser) = registered().await;
     provider.spoil_next_id_token(Spoilt::Claims(json!({ "nonce": "another" }))).await;
     assert_refused(&log_in(&mut browser).await);
-    assert_eq!(browser.cookie("session"), None);
+    assert_eq!(browser.session(), None);
 }
 
 #[tokio::test]
@@ -133,7 +133,7 @@ async fn r049_an_id_token_by_a_key_that_was_never_published_begins_no_session() 
     let (provider, mut browser) = registered().await;
     provider.spoil_next_id_token(Spoilt::UnknownKey).await;
     assert_refused(&log_in(&mut browser).await);
-    assert_eq!(browser.cookie("session"), None);
+    assert_eq!(browser.session(), None);
 }
 
 #[tokio::test]

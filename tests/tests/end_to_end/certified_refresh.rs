@@ -37,7 +37,7 @@ impl Story {
             registered_for("openid profile email offline_access", clock).await;
         let form = browser.get("/login").await.follow_all().await.form();
         form.fill("email", "ada@example.com").submit().await.follow_all().await;
-        assert!(browser.cookie("session").is_some());
+        assert!(browser.session().is_some());
         Self { provider, browser, ahead }
     }
 
@@ -92,7 +92,7 @@ async fn r135_a_refreshed_id_token_of_somebody_else_ends_the_session() {
         story.provider.spoil_next_id_token(Spoilt::Claims(claims.clone())).await;
         let (status, body) = story.refresh().await;
         assert_eq!((status, &body["code"]), (401, &json!("session_ended")), "{claims}");
-        assert_eq!(story.browser.cookie("session"), None);
+        assert_eq!(story.browser.session(), None);
         assert_eq!(story.provider.served().await.get("/oauth/revoke"), Some(&1));
     }
 }

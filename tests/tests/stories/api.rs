@@ -219,7 +219,7 @@ fn bad_access_tokens(provider: &MisbehavingProvider) -> Vec<(String, &'static st
         (with(json!({ "iss": [provider.issuer] })), "token_invalid_claim"),
         (with(json!({ "aud": [] })), "invalid_audience"),
         (with(json!({ "aud": {} })), "token_invalid_claim"),
-        (with(json!({ "exp": 1_800_009_999.5 })), "token_invalid_claim"),
+        (with(json!({ "exp": -1_800_009_999.5 })), "token_invalid_claim"),
         (with(json!({ "exp": 9_223_372_036_854_775_808_u64 })), "token_invalid_claim"),
         (with(json!({ "nbf": "later" })), "token_invalid_claim"),
         (header(json!({ "alg": "none" })), "token_algorithm_not_allowed"),

@@ -3,10 +3,12 @@
 //! The headers that every answer has, the cookies' attributes, and that nothing on a page is
 //! inline beyond its nonce, are asserted of every answer in every story: see `tests::site`.
 
-use http::Method;
+use bytes::Bytes;
+use http::{Method, header};
 use serde_json::{Value, json};
 use tests::{
     answer::Answer,
+    browser::Browser,
     misbehaving_provider::ADA,
     site::{ORIGIN, Site},
     visitor::{Sending, Visitor},
@@ -54,6 +56,7 @@ async fn r169_r170_every_answer_has_its_headers() {
             "That is not how this address is used",
             "There is nothing here",
             "This login link is not usable",
+            "You are logged in already",
             "You are logged out",
             "You are still logged in",
             "You were not logged in",
@@ -151,4 +154,74 @@ async fn r168_no_origin_but_ours_changes_anything() {
         .await
         .location();
     assert_eq!(site.live_sessions().await, 0);
+}
+
+/// A bundle that is reached by plain http on this machine, where no cookie can be bound to its host.
+const LOCAL: &str = "http://localhost:9000";
+
+/// `session` is the cookie of Flask, and of this bundle's releases before.
+#[tokio::test]
+async fn r216_cookies_of_other_programs_on_this_machine_are_neither_read_nor_deleted() {
+    let site = Site::start_with(&[("BASE_URL", LOCAL)]).await;
+    let served = site.clone();
+    let mut browser = Browser::in_process(LOCAL, move |request| {
+        let site = served.clone();
+        async move { site.answer(request, site.now()).await }
+    });
+    let others = ["session", "logout", "login.a", "auth0-lambda-9001.session"];
+    for name in others {
+        browser.set_cookie(&format!("{name}={}; Path=/", "A".repeat(43)));
+    }
+    assert_eq!(browser.get("/").await.read("h1").as_deref(), Some("Log in"));
+    let request = browser.get("/login").await.location().unwrap();
+    let back = site.provider().log_in(&request, ADA);
+    let page = browser.get(&back).await.follow_all().await;
+    assert_eq!(page.read("h1").as_deref(), Some("Your API key"));
+    assert!(browser.cookie("auth0-lambda-9000.session").is_some());
+    assert_eq!(browser.fetch(Method::GET, "/protected", &[]).await.status, 200);
+    browser.post_form("/logout", &[]).await;
+    assert_eq!(browser.cookie("auth0-lambda-9000.session"), None);
+    for name in others {
+        assert_eq!(browser.cookie(name), Some("A".repeat(43).as_str()), "{name}");
+    }
+}
+
+/// A twin of the session cookie that counts for the whole domain, as some browsers keep it beside ours.
+#[tokio::test]
+async fn r204_a_login_works_though_the_browser_has_two_session_cookies() {
+    let site = Site::start_with(&[("BASE_URL", LOCAL)]).await;
+    let ask = async |path: &str, cookies: &[String]| {
+        let request = http::Request::get(path)
+            .header(header::HOST, "localhost:9000")
+            .header(header::ACCEPT, "text/html")
+            .header(header::COOKIE, cookies.join("; "));
+        let answer = site.answer(request.body(Bytes::new()).unwrap(), site.now()).await;
+        Answer::new(String::new(), answer)
+    };
+    const SESSION: &str = "auth0-lambda-9000.session";
+    let twins = ["A", "B"].map(|letter| format!("{SESSION}={}", letter.repeat(42) + "A"));
+
+    let started = ask("/login", &twins).await;
+    let request = started.location().parse().unwrap();
+    let login = started.cookies().remove(0);
+    let mut cookies = twins.to_vec();
+    cookies.push(format!("{}={}", login.name(), login.value()));
+    let back = site.provider().log_in(&request, ADA);
+    let answer = ask(back.strip_prefix(LOCAL).unwrap(), &cookies).await;
+    assert_eq!(answer.location(), "/");
+    // In this order: most browsers take the two for one there, and keep the second.
+    let changed = answer.cookies();
+    let told: Vec<_> = changed
+        .iter()
+        .filter(|cookie| cookie.name() == SESSION)
+        .map(|cookie| (cookie.domain(), cookie.value().len()))
+        .collect();
+    assert_eq!(told, [(Some("localhost"), 0), (None, 43)]);
+    let set = changed.iter().rfind(|cookie| cookie.name() == SESSION).unwrap();
+    let kept = [format!("{SESSION}={}", set.value())];
+    ask("/", &kept).await.is_a_page(200, "Your API key");
+
+    // A visit of the login page drops both as well.
+    let dropped = ask("/", &twins).await.cookies_cleared().len();
+    assert_eq!(dropped, 2);
 }

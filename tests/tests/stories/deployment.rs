@@ -90,6 +90,7 @@ async fn r181_no_function_may_do_more_with_the_table_than_its_code_does() {
     visitor.arrive(&site.provider().log_in(&elsewhere, ADA)).await;
     // Ends the session before.
     visitor.log_in(ADA).await;
+    visitor.open("/callback").await.is_a_refusal(400, "You are logged in already");
     let key = visitor.api_key().await;
     let slide_is_due = 12 * 3_600 / 10;
     site.pass(slide_is_due);

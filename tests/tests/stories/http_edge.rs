@@ -316,7 +316,7 @@ async fn r175_every_event_is_one_line_with_the_requests_id() {
             ("provider.fetched", "login"),
             ("login.succeeded", "login"),
             ("login.replayed", "replay"),
-            ("login.failed", "failure"),
+            ("login.refused", "failure"),
             ("request.refused", "token"),
             ("logout.refused", "logout-refused"),
             ("logout.succeeded", "logout"),

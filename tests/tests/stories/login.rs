@@ -655,3 +655,19 @@ async fn r009_a_third_party_starts_a_login_in_our_providers_name_and_to_our_own_
         assert_eq!(answer.location(), leads_to, "{target}");
     }
 }
+
+/// The clock stands still meanwhile, as it does for whoever opens six tabs at once.
+#[tokio::test]
+async fn r197_of_six_logins_within_a_second_the_first_alone_is_lost() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::new(&site);
+    let mut requests = Vec::new();
+    for _ in 0..6 {
+        requests.push(visitor.start("/login").await);
+    }
+    let first = site.provider().log_in(&requests.remove(0), ADA);
+    visitor.arrive(&first).await.is_a_refusal(400, "This login can't be finished");
+    for request in requests {
+        assert_eq!(visitor.arrive(&site.provider().log_in(&request, ADA)).await.location(), "/");
+    }
+}

@@ -126,12 +126,12 @@ async fn r174_whatever_a_client_sends_it_writes_no_line_of_its_own() {
     assert_eq!(
         events,
         [
-            "login.failed",
-            "login.failed",
+            "login.unknown",
+            "login.unknown",
             "login.not_started",
             "request.anonymous",
             "provider.fetched",
-            "login.failed"
+            "login.refused"
         ]
     );
     assert!(!site.log().text().contains(r#""event":"login.succeeded""#));
@@ -177,7 +177,8 @@ async fn r194_the_providers_error_and_its_description_are_fields_of_the_line() {
     }
     let text = |line: &Value, name: &str| line[name].as_str().unwrap_or_default().to_owned();
     let lines = site.log().lines();
-    let failed: Vec<_> = lines.iter().filter(|line| line["event"] == "login.failed").collect();
+    let is_failure = |event: &Value| event == "login.failed" || event == "login.refused";
+    let failed: Vec<_> = lines.iter().filter(|line| is_failure(&line["event"])).collect();
     let said: Vec<_> = failed
         .iter()
         .map(|line| (text(line, "provider_error"), text(line, "provider_description")))
@@ -235,7 +236,7 @@ async fn r175_what_happened_has_a_name_and_a_reason() {
             ("logout.succeeded", ""),
             ("request.refused", "good token, bad session"),
             ("login.failed", "the ID token is not acceptable: the nonce belongs to another login"),
-            ("login.failed", "the provider answered access_denied"),
+            ("login.refused", "the provider answered access_denied"),
         ]
     );
     // Login and logout are tied together by the digest, which opens nothing.

@@ -17,6 +17,17 @@ async fn a_path_of_ours_is_kept_through_the_login() {
 }
 
 #[tokio::test]
+async fn r198_a_path_in_any_script_is_kept_through_the_login() {
+    let site = Site::start().await;
+    for target in
+        ["/a%E2%80%93", "/%F0%9F%98%80", "/na%C3%AFve", "/%e6%9d%b1%e4%ba%ac/?q=%E2%80%9C"]
+    {
+        let mut visitor = Visitor::new(&site);
+        assert_eq!(visitor.log_in_from(&login_link(target), ADA).await.location(), target);
+    }
+}
+
+#[tokio::test]
 async fn r155_a_target_off_the_site_leads_to_the_key_page() {
     let site = Site::start().await;
     let long = format!("/{}", "a".repeat(2_048));

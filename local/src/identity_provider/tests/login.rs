@@ -30,7 +30,7 @@ async fn the_session_cookie_is_out_of_reach_and_collides_with_none_of_the_applic
     let answer = Browser::new().sign_in(&tenant, "ada@example.com", &[]).await;
     assert_eq!(answer.status, 303);
     let cookie = answer.header("set-cookie");
-    assert!(cookie.starts_with("identity_provider="), "{cookie}");
+    assert!(cookie.starts_with("auth0-lambda-provider="), "{cookie}");
     for attribute in ["HttpOnly", "SameSite=Lax", "Path=/", "Max-Age="] {
         assert!(cookie.contains(attribute), "{cookie}");
     }

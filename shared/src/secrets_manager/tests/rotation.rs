@@ -144,6 +144,27 @@ async fn r182_a_flood_of_cookies_that_open_under_no_key_costs_one_read_per_cool_
     assert_eq!(server.count(), 3);
 }
 
+/// What README says of the cost: an instance that is left alone reads the key twelve times an hour, one
+/// that is sent garbage all the time once in ten seconds.
+#[tokio::test]
+async fn r206_an_hour_of_garbage_costs_no_more_reads_than_documented() {
+    let server = Server::start(OLD).await;
+    let (alone, flooded) = (Instance::of(&server), Instance::of(&server));
+    let hour = 0..60 * 60;
+    for seconds in hour.clone() {
+        alone.start(&mut Browser::default(), seconds).await;
+    }
+    assert_eq!(server.count(), 12);
+    for seconds in hour {
+        let unknown = unknown();
+        let mut junk = Browser::with_junk_for(&unknown);
+        assert!(!flooded.finds(&unknown, &junk, seconds).await.unwrap());
+        flooded.start(&mut junk, seconds).await;
+    }
+    // The first read is none for garbage.
+    assert_eq!(server.count() - 12, 1 + 360);
+}
+
 /// Whoever asks without a cookie has nothing that a key could open.
 #[tokio::test]
 async fn r182_without_a_cookie_no_key_is_read() {

@@ -79,7 +79,7 @@ async fn the_same_with_three_processes_of_each_behind_their_api() {
 /// Where a story is told.
 struct Place<'a> {
     base_url: String,
-    session_cookie: &'static str,
+    session_cookie: String,
     chromium_flags: Vec<String>,
     curl_options: String,
     /// What everybody there has printed.
@@ -90,7 +90,8 @@ impl<'a> Place<'a> {
     fn of(watch: &'a Watch) -> Self {
         Self {
             base_url: watch.base_url().to_owned(),
-            session_cookie: "session",
+            session_cookie: watch.base_url().replace("http://localhost:", "auth0-lambda-")
+                + ".session",
             chromium_flags: Vec::new(),
             curl_options: String::new(),
             output: Box::new(|| watch.output()),
@@ -100,7 +101,7 @@ impl<'a> Place<'a> {
     fn of_deployment(deployment: &'a Deployment) -> Self {
         Self {
             base_url: http_api::ORIGIN.to_owned(),
-            session_cookie: "__Host-session",
+            session_cookie: "__Host-session".to_owned(),
             chromium_flags: deployment.api().chromium_flags().into(),
             curl_options: deployment.api().curl_options(),
             output: Box::new(|| deployment.lambda().output()),
@@ -145,7 +146,7 @@ async fn tell_the_whole_job(name: &str, place: &Place<'_>) {
         assert_ne!(first, second, "it asks every second");
 
         let curl = text(chromium, "#curl").await?;
-        let old_cookie = chromium.get_named_cookie(place.session_cookie).await?;
+        let old_cookie = chromium.get_named_cookie(&place.session_cookie).await?;
         let is_https = place.base_url.starts_with("https:");
         assert_eq!((old_cookie.secure, old_cookie.path.as_deref()), (Some(is_https), Some("/")));
         let token: String = text(chromium, "#token").await?.split_whitespace().collect();
