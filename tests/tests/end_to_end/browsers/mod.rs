@@ -1,4 +1,4 @@
-//! What a person does with the bundle, in Chromium: through `cargo lambda watch`, and behind its API.
+//! What a person does with the bundle, in real browsers: through `cargo lambda watch`, and behind its API.
 
 mod refresh;
 
@@ -6,7 +6,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tests::{
-    browser::Browser, chromium::Chromium, deployment::Deployment, http_api, secrets::assert_absent,
+    browser::Browser,
+    deployment::Deployment,
+    http_api,
+    real_browser::{Engine, RealBrowser},
+    secrets::assert_absent,
     watch::Watch,
 };
 use thirtyfour::{By, Key, WebElement, error::WebDriverResult, prelude::ElementQueryable};
@@ -19,13 +23,25 @@ async fn bundle() -> Watch {
 
 #[tokio::test]
 async fn log_in_see_the_key_call_protected_log_out() {
-    tell_the_whole_job("whole-job", &Place::of(&bundle().await)).await;
+    tell_the_whole_job(Engine::Chromium, "whole-job", &Place::of(&bundle().await)).await;
+}
+
+/// Its cookies on localhost are not Chromium's.
+#[tokio::test]
+async fn the_same_in_firefox() {
+    tell_the_whole_job(Engine::Firefox, "whole-job-firefox", &Place::of(&bundle().await)).await;
+}
+
+/// Nor are these, which are Safari's.
+#[tokio::test]
+async fn the_same_in_webkit() {
+    tell_the_whole_job(Engine::WebKit, "whole-job-webkit", &Place::of(&bundle().await)).await;
 }
 
 #[tokio::test]
 async fn the_same_with_the_four_functions_as_they_are_deployed() {
     let watch = Watch::start_deployed(1, &[]).await;
-    tell_the_whole_job("whole-job-deployed", &Place::of(&watch)).await;
+    tell_the_whole_job(Engine::Chromium, "whole-job-deployed", &Place::of(&watch)).await;
     for function in ["callback", "login", "logout", "protected"] {
         assert_eq!(watch.instances(function), 1, "{function}\n{}", watch.output());
     }
@@ -44,7 +60,7 @@ async fn the_same_with_three_instances_of_each_function() {
     for answer in requests.join_all().await {
         assert!(answer.is_ok_and(|answer| !answer.status().is_server_error()));
     }
-    tell_the_whole_job("whole-job-thrice", &Place::of(&watch)).await;
+    tell_the_whole_job(Engine::Chromium, "whole-job-thrice", &Place::of(&watch)).await;
     for function in ["callback", "login", "logout", "protected"] {
         assert_eq!(watch.instances(function), 3, "{function}\n{}", watch.output());
     }
@@ -55,7 +71,7 @@ async fn the_same_with_three_instances_of_each_function() {
 async fn the_same_with_the_programs_that_are_deployed_behind_their_api() {
     let deployment = Deployment::start(1, &[("Scope", "openid profile email")]).await;
     let place = Place::of_deployment(&deployment);
-    tell_the_whole_job("whole-job-behind-its-api", &place).await;
+    tell_the_whole_job(Engine::Chromium, "whole-job-behind-its-api", &place).await;
     for function in ["callback", "login", "logout", "protected"] {
         assert_eq!(deployment.lambda().served(function).len(), 1, "{function}");
     }
@@ -68,7 +84,7 @@ async fn the_same_with_three_processes_of_each_behind_their_api() {
         deployment.lambda().warm(function, 3).await;
     }
     let place = Place::of_deployment(&deployment);
-    tell_the_whole_job("whole-job-thrice-behind-its-api", &place).await;
+    tell_the_whole_job(Engine::Chromium, "whole-job-thrice-behind-its-api", &place).await;
     // Each request went to another one than the one before it.
     for function in ["login", "protected"] {
         let served = deployment.lambda().served(function);
@@ -108,47 +124,48 @@ impl<'a> Place<'a> {
     }
 }
 
-async fn tell_the_whole_job(name: &str, place: &Place<'_>) {
+async fn tell_the_whole_job(engine: Engine, name: &str, place: &Place<'_>) {
     let mut secrets = Vec::new();
-    Chromium::tell_with(name, &place.chromium_flags, async |chromium| {
+    RealBrowser::tell_in(engine, name, &place.chromium_flags, async |browser| {
         let page = |path: &str| format!("{}{path}", place.base_url);
-        chromium.goto(page("/")).await?;
-        assert_eq!(heading(chromium).await?, "Log in");
-        chromium.screenshot("login").await;
-        let methods = chromium.find_all(By::Css("a[href^='/login?connection=']")).await?;
+        browser.goto(page("/")).await?;
+        assert_eq!(heading(browser).await?, "Log in");
+        browser.screenshot(&format!("{name}-login")).await;
+        let methods = browser.find_all(By::Css("a[href^='/login?connection=']")).await?;
         assert_eq!(methods.len(), 4, "the development provider offers four");
 
-        log_in_with(chromium, "GitHub").await?;
-        assert_eq!(heading(chromium).await?, "Your API key");
-        assert_eq!(chromium.current_url().await?.as_str(), page("/"));
-        wait_for(chromium, "#live[data-state=good]").await?;
-        assert_eq!(text(chromium, "#verdict").await?, "You are logged in");
-        assert_eq!(text(chromium, "#http-status").await?, "HTTP 200");
-        assert!(text(chromium, "#answer").await?.contains("ada@example.com"));
-        assert!(text(chromium, "header").await?.contains("Ada Lovelace"));
+        log_in_with(browser, "GitHub").await?;
+        assert_eq!(heading(browser).await?, "Your API key");
+        assert_eq!(browser.current_url().await?.as_str(), page("/"));
+        wait_for(browser, "#live[data-state=good]").await?;
+        assert_eq!(text(browser, "#verdict").await?, "You are logged in");
+        assert_eq!(text(browser, "#http-status").await?, "HTTP 200");
+        assert!(text(browser, "#answer").await?.contains("ada@example.com"));
+        assert!(text(browser, "header").await?.contains("Ada Lovelace"));
         let picture = "return document.querySelector('#picture').naturalWidth > 0";
         assert!(
-            chromium.execute(picture, Vec::new()).await?.convert::<bool>()?,
+            browser.execute(picture, Vec::new()).await?.convert::<bool>()?,
             "the picture is shown"
         );
-        assert!(text(chromium, "#token-claims").await?.contains("\"sub\": \"github|"));
-        assert!(text(chromium, "#time-left").await?.ends_with(" left"));
-        show_whole_page(chromium).await?;
-        chromium.screenshot("key").await;
-        let (status, body) = run_curl(&text(chromium, "#curl").await?, &place.curl_options).await;
+        assert!(text(browser, "#token-claims").await?.contains("\"sub\": \"github|"));
+        assert!(text(browser, "#time-left").await?.ends_with(" left"));
+        show_whole_page(browser).await?;
+        browser.screenshot(&format!("{name}-key")).await;
+        let (status, body) =
+            run_curl(&whole_text(browser, "#curl").await?, &place.curl_options).await;
         assert_eq!(status, "200");
         assert!(body.contains("\"email\":\"ada@example.com\""), "{body}");
         let polls = "return document.querySelector('#pace').textContent";
-        let first: String = chromium.execute(polls, Vec::new()).await?.convert()?;
+        let first: String = browser.execute(polls, Vec::new()).await?.convert()?;
         tokio::time::sleep(Duration::from_millis(1_500)).await;
-        let second: String = chromium.execute(polls, Vec::new()).await?.convert()?;
+        let second: String = browser.execute(polls, Vec::new()).await?.convert()?;
         assert_ne!(first, second, "it asks every second");
 
-        let curl = text(chromium, "#curl").await?;
-        let old_cookie = chromium.get_named_cookie(place.session_cookie).await?;
+        let curl = whole_text(browser, "#curl").await?;
+        let old_cookie = browser.get_named_cookie(place.session_cookie).await?;
         let is_https = place.base_url.starts_with("https:");
         assert_eq!((old_cookie.secure, old_cookie.path.as_deref()), (Some(is_https), Some("/")));
-        let token: String = text(chromium, "#token").await?.split_whitespace().collect();
+        let token = whole_text(browser, "#token").await?;
         secrets = vec![
             ("the end of the token", token[token.len() - 40..].to_owned()),
             ("the token", token),
@@ -156,22 +173,22 @@ async fn tell_the_whole_job(name: &str, place: &Place<'_>) {
             ("the e-mail address", "ada@example.com".to_owned()),
             ("the name", "Ada Lovelace".to_owned()),
         ];
-        chromium.find(By::Css("form[action='/logout'] button")).await?.click().await?;
-        wait_for_heading(chromium, "You are logged out").await?;
-        assert!(chromium.current_url().await?.path() == "/signed-out");
+        browser.find(By::Css("form[action='/logout'] button")).await?.click().await?;
+        wait_for_heading(browser, "You are logged out").await?;
+        assert!(browser.current_url().await?.path() == "/signed-out");
         let (status, body) = run_curl(&curl, &place.curl_options).await;
         assert_eq!(status, "401");
         assert!(body.contains(r#""message":"Good token, bad session""#), "{body}");
 
         // The old cookie is worthless, and the provider asks again.
-        chromium.add_cookie(thirtyfour::Cookie { domain: None, ..old_cookie }).await?;
-        chromium.goto(page("/")).await?;
-        assert_eq!(heading(chromium).await?, "Log in");
-        chromium.find(By::PartialLinkText("GitHub")).await?.click().await?;
-        wait_for(chromium, "button[value='ada@example.com']").await?;
+        browser.add_cookie(thirtyfour::Cookie { domain: None, ..old_cookie }).await?;
+        browser.goto(page("/")).await?;
+        assert_eq!(heading(browser).await?, "Log in");
+        browser.find(By::PartialLinkText("GitHub")).await?.click().await?;
+        wait_for(browser, "button[value='ada@example.com']").await?;
         if is_https {
             // That the development provider has its pictures at a plain-http address of loopback.
-            let console = chromium.console().await;
+            let console = browser.console().await;
             let expected =
                 |line: &String| line.contains("/pictures/ada.svg'. This request was not");
             assert!(console.iter().all(expected), "{console:#?}");
@@ -199,7 +216,7 @@ async fn r103_r114_the_same_with_sessions_in_a_table() {
 }
 
 async fn tell_how_sessions_end(name: &str, watch: &Watch) {
-    Chromium::tell(name, async |chromium| {
+    RealBrowser::tell(name, async |browser| {
         let home = format!("{}/", watch.base_url());
         // Another browser of the same user.
         let mut laptop = Browser::at(watch.base_url());
@@ -207,31 +224,31 @@ async fn tell_how_sessions_end(name: &str, watch: &Watch) {
         let form = form.form_at("form:has(input[name=email])");
         let page = form.fill("email", "ada@example.com").submit().await.follow_all().await;
         assert_eq!(page.read("h1").as_deref(), Some("Your API key"));
-        chromium.goto(&home).await?;
-        log_in_with(chromium, "GitHub").await?;
-        chromium
+        browser.goto(&home).await?;
+        log_in_with(browser, "GitHub").await?;
+        browser
             .find(By::Css("form[action='/logout?everywhere=true'] button"))
             .await?
             .click()
             .await?;
-        wait_for_heading(chromium, "You are logged out").await?;
-        assert!(text(chromium, "main").await?.contains("here and at the identity provider"));
+        wait_for_heading(browser, "You are logged out").await?;
+        assert!(text(browser, "main").await?.contains("here and at the identity provider"));
         assert_eq!(laptop.get("/").await.read("h1").as_deref(), Some("Log in"));
 
-        chromium.goto(&home).await?;
-        log_in_with(chromium, "GitHub").await?;
-        let claims: Value = serde_json::from_str(&text(chromium, "#token-claims").await?)
+        browser.goto(&home).await?;
+        log_in_with(browser, "GitHub").await?;
+        let claims: Value = serde_json::from_str(&text(browser, "#token-claims").await?)
             .expect("the claims are JSON");
-        chromium.goto(claims["iss"].as_str().expect("an issuer")).await?;
+        browser.goto(claims["iss"].as_str().expect("an issuer")).await?;
         // The laptop is still signed in there.
-        chromium.find(By::Css("form[action='/sessions/end'] button")).await?.click().await?;
-        chromium.query(By::XPath("//p[.='Nobody is signed in.']")).first().await?;
+        browser.find(By::Css("form[action='/sessions/end'] button")).await?.click().await?;
+        browser.query(By::XPath("//p[.='Nobody is signed in.']")).first().await?;
         // The provider tells in the background.
         for _ in 0..50 {
-            chromium.goto(&home).await?;
-            if heading(chromium).await? == "Log in" {
+            browser.goto(&home).await?;
+            if heading(browser).await? == "Log in" {
                 // A key page may have asked just when the session had ended.
-                let console = chromium.console().await;
+                let console = browser.console().await;
                 assert!(console.iter().all(|line| line.contains("/protected")), "{console:#?}");
                 return Ok(());
             }
@@ -245,8 +262,8 @@ async fn tell_how_sessions_end(name: &str, watch: &Watch) {
 #[tokio::test]
 async fn the_key_page_notices_a_logout_elsewhere_and_stops_asking() {
     let watch = bundle().await;
-    Chromium::tell("logout-elsewhere", async |chromium| {
-        let console = console_after_a_logout_elsewhere(chromium, &watch).await?;
+    RealBrowser::tell("logout-elsewhere", async |browser| {
+        let console = console_after_a_logout_elsewhere(browser, &watch).await?;
         // Chromium calls the one 401 an error. A second one would be a page that goes on asking.
         assert_eq!(console.len(), 1, "{console:#?}");
         assert!(console[0].contains("401"), "{console:#?}");
@@ -258,42 +275,42 @@ async fn the_key_page_notices_a_logout_elsewhere_and_stops_asking() {
 /// What the key page leaves in the console while it notices that its session was ended by an API
 /// client, says so, and for a while after.
 async fn console_after_a_logout_elsewhere(
-    chromium: &Chromium,
+    browser: &RealBrowser,
     watch: &Watch,
 ) -> WebDriverResult<Vec<String>> {
-    chromium.goto(format!("{}/", watch.base_url())).await?;
-    log_in_with(chromium, "Google").await?;
-    wait_for(chromium, "#live[data-state=good]").await?;
-    let token: String = text(chromium, "#token").await?.split_whitespace().collect();
+    browser.goto(format!("{}/", watch.base_url())).await?;
+    log_in_with(browser, "Google").await?;
+    wait_for(browser, "#live[data-state=good]").await?;
+    let token = whole_text(browser, "#token").await?;
     let client = tests::http_client();
     let logout =
         client.post(format!("{}/logout", watch.base_url())).bearer_auth(&token).send().await;
     assert!(logout.is_ok_and(|answer| answer.status() == 200));
 
-    wait_for(chromium, "#live[data-state=bad]").await?;
-    assert!(text(chromium, "#verdict").await?.contains("Good token, bad session"));
-    wait_for(chromium, "#again a").await?;
+    wait_for(browser, "#live[data-state=bad]").await?;
+    assert!(text(browser, "#verdict").await?.contains("Good token, bad session"));
+    wait_for(browser, "#again a").await?;
     tokio::time::sleep(Duration::from_millis(2_500)).await;
-    Ok(chromium.console().await)
+    Ok(browser.console().await)
 }
 
 #[tokio::test]
 async fn a_hidden_tab_asks_nothing_and_goes_on_when_it_is_shown() {
     let watch = bundle().await;
-    Chromium::tell("hidden", async |chromium| {
-        chromium.goto(format!("{}/", watch.base_url())).await?;
-        log_in_with(chromium, "GitHub").await?;
-        wait_for(chromium, "#live[data-state=good]").await?;
-        hide(chromium, true).await?;
-        wait_for_pace(chromium, "Paused while this tab is hidden.").await?;
+    RealBrowser::tell("hidden", async |browser| {
+        browser.goto(format!("{}/", watch.base_url())).await?;
+        log_in_with(browser, "GitHub").await?;
+        wait_for(browser, "#live[data-state=good]").await?;
+        hide(browser, true).await?;
+        wait_for_pace(browser, "Paused while this tab is hidden.").await?;
         // One request may have been under way.
         tokio::time::sleep(Duration::from_millis(500)).await;
-        let before = requests_for_protected(chromium).await?;
+        let before = requests_for_protected(browser).await?;
         tokio::time::sleep(Duration::from_millis(2_500)).await;
-        assert_eq!(requests_for_protected(chromium).await?, before);
-        hide(chromium, false).await?;
+        assert_eq!(requests_for_protected(browser).await?, before);
+        hide(browser, false).await?;
         tokio::time::sleep(Duration::from_millis(2_500)).await;
-        assert!(requests_for_protected(chromium).await? > before);
+        assert!(requests_for_protected(browser).await? > before);
         Ok(())
     })
     .await;
@@ -302,18 +319,18 @@ async fn a_hidden_tab_asks_nothing_and_goes_on_when_it_is_shown() {
 #[tokio::test]
 async fn the_key_page_backs_off_without_a_network_and_resumes_with_it() {
     let watch = bundle().await;
-    Chromium::tell("offline", async |chromium| {
-        chromium.goto(format!("{}/", watch.base_url())).await?;
-        log_in_with(chromium, "GitHub").await?;
-        wait_for(chromium, "#live[data-state=good]").await?;
-        chromium.be_offline(true).await?;
-        wait_for(chromium, "#live[data-state=wait]").await?;
-        assert_eq!(text(chromium, "#verdict").await?, "The API cannot be reached");
-        wait_for_pace(chromium, "Next try in 4 s.").await?;
-        chromium.be_offline(false).await?;
-        wait_for(chromium, "#live[data-state=good]").await?;
+    RealBrowser::tell("offline", async |browser| {
+        browser.goto(format!("{}/", watch.base_url())).await?;
+        log_in_with(browser, "GitHub").await?;
+        wait_for(browser, "#live[data-state=good]").await?;
+        browser.be_offline(true).await?;
+        wait_for(browser, "#live[data-state=wait]").await?;
+        assert_eq!(text(browser, "#verdict").await?, "The API cannot be reached");
+        wait_for_pace(browser, "Next try in 4 s.").await?;
+        browser.be_offline(false).await?;
+        wait_for(browser, "#live[data-state=good]").await?;
         // What Chromium says of each try that failed.
-        let console = chromium.console().await;
+        let console = browser.console().await;
         assert!(
             console.iter().all(|line| line.contains("ERR_INTERNET_DISCONNECTED")),
             "{console:#?}"
@@ -327,23 +344,23 @@ async fn the_key_page_backs_off_without_a_network_and_resumes_with_it() {
 #[tokio::test]
 async fn by_keyboard_alone() {
     let watch = bundle().await;
-    Chromium::tell("keyboard", async |chromium| {
-        chromium.goto(format!("{}/", watch.base_url())).await?;
-        press_tab_until(chromium, "a[href*='connection=github']").await?;
-        press(chromium, &Key::Enter).await?;
-        wait_for(chromium, "button[value='grace@example.com']").await?;
-        press_tab_until(chromium, "button[value='grace@example.com']").await?;
-        press(chromium, &Key::Enter).await?;
-        wait_for(chromium, "#live[data-state=good]").await?;
-        assert!(text(chromium, "header").await?.contains("Grace Hopper"));
-        press_tab_until(chromium, "[data-copy=token]").await?;
-        press(chromium, &Key::Enter).await?;
-        wait_for(chromium, "#copied:not(:empty)").await?;
-        press_tab_until(chromium, "form[action='/logout'] button").await?;
+    RealBrowser::tell("keyboard", async |browser| {
+        browser.goto(format!("{}/", watch.base_url())).await?;
+        press_tab_until(browser, "a[href*='connection=github']").await?;
+        press(browser, &Key::Enter).await?;
+        wait_for(browser, "button[value='grace@example.com']").await?;
+        press_tab_until(browser, "button[value='grace@example.com']").await?;
+        press(browser, &Key::Enter).await?;
+        wait_for(browser, "#live[data-state=good]").await?;
+        assert!(text(browser, "header").await?.contains("Grace Hopper"));
+        press_tab_until(browser, "[data-copy=token]").await?;
+        press(browser, &Key::Enter).await?;
+        wait_for(browser, "#copied:not(:empty)").await?;
+        press_tab_until(browser, "form[action='/logout'] button").await?;
         let outline = "return getComputedStyle(document.activeElement).outlineStyle";
-        assert_ne!(chromium.execute(outline, Vec::new()).await?.convert::<String>()?, "none");
-        press(chromium, &Key::Enter).await?;
-        wait_for_heading(chromium, "You are logged out").await?;
+        assert_ne!(browser.execute(outline, Vec::new()).await?.convert::<String>()?, "none");
+        press(browser, &Key::Enter).await?;
+        wait_for_heading(browser, "You are logged out").await?;
         Ok(())
     })
     .await;
@@ -352,21 +369,21 @@ async fn by_keyboard_alone() {
 #[tokio::test]
 async fn on_a_phone_of_320_pixels_in_the_dark() {
     let watch = bundle().await;
-    Chromium::tell("phone", async |chromium| {
-        chromium.use_phone(320).await?;
-        chromium.prefer("prefers-color-scheme", "dark").await?;
-        chromium.goto(format!("{}/", watch.base_url())).await?;
-        assert!(!chromium.scrolls_sideways().await?);
-        chromium.screenshot("login-phone").await;
-        log_in_with(chromium, "GitHub").await?;
-        wait_for(chromium, "#live[data-state=good]").await?;
-        assert!(!chromium.scrolls_sideways().await?);
-        chromium.screenshot("key-phone").await;
-        chromium.goto(format!("{}/logout", watch.base_url())).await?;
-        assert!(!chromium.scrolls_sideways().await?);
-        chromium.find(By::Css("form[action='/logout'] button")).await?.click().await?;
-        wait_for_heading(chromium, "You are logged out").await?;
-        assert!(!chromium.scrolls_sideways().await?);
+    RealBrowser::tell("phone", async |browser| {
+        browser.use_phone(320).await?;
+        browser.prefer("prefers-color-scheme", "dark").await?;
+        browser.goto(format!("{}/", watch.base_url())).await?;
+        assert!(!browser.scrolls_sideways().await?);
+        browser.screenshot("login-phone").await;
+        log_in_with(browser, "GitHub").await?;
+        wait_for(browser, "#live[data-state=good]").await?;
+        assert!(!browser.scrolls_sideways().await?);
+        browser.screenshot("key-phone").await;
+        browser.goto(format!("{}/logout", watch.base_url())).await?;
+        assert!(!browser.scrolls_sideways().await?);
+        browser.find(By::Css("form[action='/logout'] button")).await?.click().await?;
+        wait_for_heading(browser, "You are logged out").await?;
+        assert!(!browser.scrolls_sideways().await?);
         Ok(())
     })
     .await;
@@ -375,15 +392,15 @@ async fn on_a_phone_of_320_pixels_in_the_dark() {
 #[tokio::test]
 async fn a_token_dies_before_ones_eyes() {
     let watch = Watch::start(&[("TOKEN_LIFETIME", "8s")]).await;
-    Chromium::tell("expiry", async |chromium| {
-        chromium.goto(format!("{}/", watch.base_url())).await?;
-        log_in_with(chromium, "GitHub").await?;
-        wait_for(chromium, "#live[data-state=bad]").await?;
-        assert_eq!(text(chromium, "#verdict").await?, "Token expired: you are logged out");
-        chromium.query(By::XPath("//*[@id='time-left'][.='Expired']")).first().await?;
-        wait_for(chromium, "#again a").await?;
+    RealBrowser::tell("expiry", async |browser| {
+        browser.goto(format!("{}/", watch.base_url())).await?;
+        log_in_with(browser, "GitHub").await?;
+        wait_for(browser, "#live[data-state=bad]").await?;
+        assert_eq!(text(browser, "#verdict").await?, "Token expired: you are logged out");
+        browser.query(By::XPath("//*[@id='time-left'][.='Expired']")).first().await?;
+        wait_for(browser, "#again a").await?;
         // The one 401 that told so.
-        let console = chromium.console().await;
+        let console = browser.console().await;
         assert!(console.len() == 1 && console[0].contains("401"), "{console:#?}");
         Ok(())
     })
@@ -393,18 +410,18 @@ async fn a_token_dies_before_ones_eyes() {
 #[tokio::test]
 async fn a_cancelled_login_is_explained_and_can_be_started_again() {
     let watch = bundle().await;
-    Chromium::tell("cancelled", async |chromium| {
-        chromium
+    RealBrowser::tell("cancelled", async |browser| {
+        browser
             .goto(format!("{}/login?connection=github&return_to=/signed-in-area", watch.base_url()))
             .await?;
-        chromium.find(By::Css("button[name=cancel]")).await?.click().await?;
-        wait_for_heading(chromium, "You were not logged in").await?;
+        browser.find(By::Css("button[name=cancel]")).await?.click().await?;
+        wait_for_heading(browser, "You were not logged in").await?;
         // Chromium calls the page's own 403 an error.
-        let console = chromium.console().await;
+        let console = browser.console().await;
         assert!(console.len() == 1 && console[0].contains("403"), "{console:#?}");
-        chromium.find(By::LinkText("Start again")).await?.click().await?;
-        assert_eq!(heading(chromium).await?, "Log in");
-        let link = chromium.find(By::PartialLinkText("GitHub")).await?;
+        browser.find(By::LinkText("Start again")).await?.click().await?;
+        assert_eq!(heading(browser).await?, "Log in");
+        let link = browser.find(By::PartialLinkText("GitHub")).await?;
         assert!(
             link.attr("href")
                 .await?
@@ -415,68 +432,74 @@ async fn a_cancelled_login_is_explained_and_can_be_started_again() {
     .await;
 }
 
-async fn log_in_with(chromium: &Chromium, method: &str) -> WebDriverResult<()> {
-    chromium.find(By::PartialLinkText(method)).await?.click().await?;
-    wait_for(chromium, "button[value='ada@example.com']").await?.click().await?;
-    wait_for(chromium, "#token").await?;
+async fn log_in_with(browser: &RealBrowser, method: &str) -> WebDriverResult<()> {
+    browser.find(By::PartialLinkText(method)).await?.click().await?;
+    wait_for(browser, "button[value='ada@example.com']").await?.click().await?;
+    wait_for(browser, "#token").await?;
     Ok(())
 }
 
-async fn wait_for(chromium: &Chromium, selector: &'static str) -> WebDriverResult<WebElement> {
-    chromium.query(By::Css(selector)).and_displayed().first().await
+async fn wait_for(browser: &RealBrowser, selector: &'static str) -> WebDriverResult<WebElement> {
+    browser.query(By::Css(selector)).and_displayed().first().await
 }
 
 /// For after a click that leads elsewhere: the old page may still be there for a moment.
-async fn wait_for_heading(chromium: &Chromium, heading: &str) -> WebDriverResult<WebElement> {
-    chromium.query(By::XPath(format!("//h1[.='{heading}']"))).first().await
+async fn wait_for_heading(browser: &RealBrowser, heading: &str) -> WebDriverResult<WebElement> {
+    browser.query(By::XPath(format!("//h1[.='{heading}']"))).first().await
 }
 
-async fn text(chromium: &Chromium, selector: &'static str) -> WebDriverResult<String> {
-    chromium.find(By::Css(selector)).await?.text().await
+async fn text(browser: &RealBrowser, selector: &'static str) -> WebDriverResult<String> {
+    browser.find(By::Css(selector)).await?.text().await
 }
 
-async fn heading(chromium: &Chromium) -> WebDriverResult<String> {
-    text(chromium, "h1").await
+/// What an element holds, shown or folded away.
+async fn whole_text(browser: &RealBrowser, selector: &'static str) -> WebDriverResult<String> {
+    let text = browser.find(By::Css(selector)).await?.prop("textContent").await?;
+    Ok(text.unwrap_or_default())
+}
+
+async fn heading(browser: &RealBrowser) -> WebDriverResult<String> {
+    text(browser, "h1").await
 }
 
 /// What the page sees when another tab is in front of it.
-async fn hide(chromium: &Chromium, hidden: bool) -> WebDriverResult<()> {
+async fn hide(browser: &RealBrowser, hidden: bool) -> WebDriverResult<()> {
     let script = format!(
         "Object.defineProperty(document, 'hidden', {{ configurable: true, get: () => {hidden} }});
          document.dispatchEvent(new Event('visibilitychange'));"
     );
-    chromium.execute(script, Vec::new()).await.map(drop)
+    browser.execute(script, Vec::new()).await.map(drop)
 }
 
-async fn wait_for_pace(chromium: &Chromium, words: &str) -> WebDriverResult<()> {
+async fn wait_for_pace(browser: &RealBrowser, words: &str) -> WebDriverResult<()> {
     let pace = format!("//*[@id='pace'][contains(., '{words}')]");
-    chromium.query(By::XPath(pace)).first().await.map(drop)
+    browser.query(By::XPath(pace)).first().await.map(drop)
 }
 
-async fn requests_for_protected(chromium: &Chromium) -> WebDriverResult<u32> {
+async fn requests_for_protected(browser: &RealBrowser) -> WebDriverResult<u32> {
     let script = "return performance.getEntriesByType('resource').filter((entry) => entry.name.endsWith('/protected')).length";
-    chromium.execute(script, Vec::new()).await?.convert()
+    browser.execute(script, Vec::new()).await?.convert()
 }
 
-async fn press(chromium: &Chromium, key: &Key) -> WebDriverResult<()> {
-    chromium.active_element().await?.send_keys(key.clone()).await
+async fn press(browser: &RealBrowser, key: &Key) -> WebDriverResult<()> {
+    browser.active_element().await?.send_keys(key.clone()).await
 }
 
-async fn press_tab_until(chromium: &Chromium, selector: &'static str) -> WebDriverResult<()> {
+async fn press_tab_until(browser: &RealBrowser, selector: &'static str) -> WebDriverResult<()> {
     let reached = format!("return document.activeElement.matches({selector:?})");
     for _ in 0..30 {
-        chromium.action_chain().send_keys(Key::Tab.value().to_string()).perform().await?;
-        if chromium.execute(&reached, Vec::new()).await?.convert()? {
+        browser.action_chain().send_keys(Key::Tab.value().to_string()).perform().await?;
+        if browser.execute(&reached, Vec::new()).await?.convert()? {
             return Ok(());
         }
     }
     panic!("no focus ever reached {selector}");
 }
 
-async fn show_whole_page(chromium: &Chromium) -> WebDriverResult<()> {
+async fn show_whole_page(browser: &RealBrowser) -> WebDriverResult<()> {
     let height = "return document.documentElement.scrollHeight";
-    let height: u32 = chromium.execute(height, Vec::new()).await?.convert()?;
-    chromium.set_window_rect(0, 0, 1_280, height + 150).await
+    let height: u32 = browser.execute(height, Vec::new()).await?.convert()?;
+    browser.set_window_rect(0, 0, 1_280, height + 150).await
 }
 
 /// Pastes the line that the key page shows into a shell. Returns status and body.

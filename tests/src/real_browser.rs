@@ -1,14 +1,15 @@
-//! Chromium, driven over WebDriver by Debian's chromedriver.
+//! Chromium, Firefox and WebKit, each driven over WebDriver: by Debian's chromedriver, by geckodriver,
+//! by WebKitGTK's driver with its MiniBrowser on a screen in memory.
 //!
 //! ```no_run
 //! # async fn story() {
-//! use tests::chromium::Chromium;
+//! use tests::real_browser::{Engine, RealBrowser};
 //! use thirtyfour::By;
 //!
-//! Chromium::tell("sign-in", async |chromium| {
-//!     chromium.goto("http://localhost:9000/").await?;
-//!     chromium.find(By::LinkText("Sign in")).await?.click().await?;
-//!     chromium.screenshot("key").await;
+//! RealBrowser::tell_in(Engine::Firefox, "log-in", &[], async |browser| {
+//!     browser.goto("http://localhost:9000/").await?;
+//!     browser.find(By::LinkText("Log in")).await?.click().await?;
+//!     browser.screenshot("key").await;
 //!     Ok(())
 //! })
 //! .await;
@@ -18,24 +19,24 @@
 use std::future::poll_fn;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::process::Command;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use thirtyfour::error::WebDriverResult;
 use thirtyfour::{
-    ChromeCapabilities, ChromiumLikeCapabilities, DesiredCapabilities, LoggingPrefsLogLevel,
-    WebDriver,
+    Capabilities, ChromiumLikeCapabilities, DesiredCapabilities, LoggingPrefsLogLevel, WebDriver,
 };
+use tokio::net::TcpStream;
 
-use crate::process::Process;
+use crate::{process::Process, watch::free_port};
 
 /// Nothing that looks for the network, nothing that another run left, no sandbox: CI runs as root.
-const FLAGS: &[&str] = &[
+const CHROMIUM_FLAGS: &[&str] = &[
     "--headless=new",
     "--no-sandbox",
     "--disable-gpu",
@@ -51,32 +52,45 @@ const FLAGS: &[&str] = &[
 
 const START: Duration = Duration::from_secs(60);
 
+/// Whose browser it is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Engine {
+    /// Debian's Chromium. What asks for its developer tools works in no other.
+    Chromium,
+    /// Debian's Firefox ESR.
+    Firefox,
+    /// WebKitGTK, the engine of Safari.
+    WebKit,
+}
+
 /// One browser with an empty profile. A [`WebDriver`] by deref.
 #[derive(Debug)]
-pub struct Chromium {
+pub struct RealBrowser {
     driver: WebDriver,
-    // Fields are dropped in this order: the profile goes when nobody writes to it any more.
-    _process: Process,
+    engine: Engine,
+    // Fields are dropped in this order: the profile goes when nothing writes to it any more.
+    _processes: Vec<Process>,
     profile: TempDir,
 }
 
-impl Chromium {
-    /// Starts a browser, tells the story and closes the browser. When the story fails, a screenshot
+impl RealBrowser {
+    /// Starts Chromium, tells the story and closes the browser. When the story fails, a screenshot
     /// lies in `target/screenshots/NAME-failed.png` and the page and the console are printed. A
     /// story that ends well must have left the console without an error, warning or CSP violation.
     pub async fn tell(name: &str, story: impl AsyncFnOnce(&Self) -> WebDriverResult<()>) {
-        Self::tell_with(name, &[], story).await;
+        Self::tell_in(Engine::Chromium, name, &[], story).await;
     }
 
-    /// The same with more flags for the browser.
-    pub async fn tell_with(
+    /// The same in any browser, with more flags for Chromium.
+    pub async fn tell_in(
+        engine: Engine,
         name: &str,
         flags: &[String],
         story: impl AsyncFnOnce(&Self) -> WebDriverResult<()>,
     ) {
-        let chromium = Self::start_with(flags).await;
+        let browser = Self::start(engine, flags).await;
         let outcome = {
-            let mut story = pin!(story(&chromium));
+            let mut story = pin!(story(&browser));
             poll_fn(|context| {
                 let poll = || story.as_mut().poll(context);
                 match catch_unwind(AssertUnwindSafe(poll)) {
@@ -86,16 +100,16 @@ impl Chromium {
             })
             .await
         };
-        let console = chromium.console().await;
+        let console = browser.console().await;
         let failed = !matches!(outcome, Ok(Ok(()))) || !console.is_empty();
         if failed {
-            chromium.screenshot(&format!("{name}-failed")).await;
-            let url = chromium.current_url().await.map(|url| url.to_string());
-            let page = chromium.source().await.unwrap_or_default();
+            browser.screenshot(&format!("{name}-failed")).await;
+            let url = browser.current_url().await.map(|url| url.to_string());
+            let page = browser.source().await.unwrap_or_default();
             eprintln!("{name} failed at {url:?}\nconsole: {console:#?}\npage: {page}");
         }
         // The processes are killed anyway; this only closes them in order.
-        let _ = chromium.driver.clone().quit().await;
+        let _ = browser.driver.clone().quit().await;
         match outcome {
             Ok(Ok(())) => assert!(console.is_empty(), "{name} left in the console: {console:#?}"),
             Ok(Err(error)) => panic!("{name}: {error:?}"),
@@ -104,25 +118,44 @@ impl Chromium {
     }
 
     /// A browser with an empty profile.
-    pub async fn start() -> Self {
-        Self::start_with(&[]).await
-    }
-
-    async fn start_with(flags: &[String]) -> Self {
+    pub async fn start(engine: Engine, flags: &[String]) -> Self {
         crate::install_cryptography();
         let profile = TempDir::new().expect("a profile can be made");
-        let mut process = Process::start(
-            &format!("chromedriver-{}", crate::process::unique()),
-            Command::new("chromedriver").arg("--port=0"),
-        );
-        let started = process.line_after("started successfully on port ", START).await;
-        let port = started.trim_end_matches('.');
-        let capabilities = capabilities(&profile, flags);
+        let name = crate::process::unique();
+        let port = free_port();
+        let screen = match engine {
+            Engine::Chromium | Engine::Firefox => None,
+            Engine::WebKit => {
+                let mut command = Command::new("sh");
+                command.args(["-c", "Xvfb -displayfd 1 -nolisten tcp | sed -u 's/^/display /'"]);
+                Some(Process::start(&format!("screen-{name}"), &mut command))
+            }
+        };
+        let mut command = match engine {
+            Engine::Chromium => Command::new("chromedriver"),
+            Engine::Firefox => Command::new(geckodriver()),
+            Engine::WebKit => Command::new("WebKitWebDriver"),
+        };
+        command.arg(format!("--port={port}"));
+        command.env("HOME", profile.path()).env("TMPDIR", profile.path());
+        let mut processes = Vec::new();
+        if let Some(mut screen) = screen {
+            command.env("DISPLAY", format!(":{}", screen.line_after("display ", START).await));
+            processes.push(screen);
+        }
+        // The driver goes before its screen.
+        processes.insert(0, Process::start(&format!("{engine:?}-{name}"), &mut command));
+        let deadline = Instant::now() + START;
+        while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+            processes[0].must_go_on(deadline, "the driver");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let capabilities = capabilities(engine, profile.path(), flags);
         let driver = WebDriver::builder(format!("http://127.0.0.1:{port}"), capabilities)
             .connect()
             .await
-            .unwrap_or_else(|error| panic!("no Chromium: {error}\n{}", process.output()));
-        Self { driver, _process: process, profile }
+            .unwrap_or_else(|error| panic!("no {engine:?}: {error}\n{}", processes[0].output()));
+        Self { driver, engine, _processes: processes, profile }
     }
 
     /// The folder of its profile, which is gone when it is.
@@ -132,8 +165,11 @@ impl Chromium {
     }
 
     /// What the console has received since the last call and a clean page does not cause: errors,
-    /// warnings, failed requests and CSP violations, one line each.
+    /// warnings, failed requests and CSP violations, one line each. Only Chromium tells it.
     pub async fn console(&self) -> Vec<String> {
+        if self.engine != Engine::Chromium {
+            return Vec::new();
+        }
         let entries = self.driver.browser_log().await.expect("the console can be read");
         entries
             .into_iter()
@@ -188,7 +224,7 @@ impl Chromium {
     }
 }
 
-impl Deref for Chromium {
+impl Deref for RealBrowser {
     type Target = WebDriver;
 
     fn deref(&self) -> &WebDriver {
@@ -196,7 +232,7 @@ impl Deref for Chromium {
     }
 }
 
-impl Drop for Chromium {
+impl Drop for RealBrowser {
     fn drop(&mut self) {
         // Left to itself the driver ends its session with a request that blocks this very thread,
         // for two minutes. The processes are killed next.
@@ -204,14 +240,32 @@ impl Drop for Chromium {
     }
 }
 
-fn capabilities(profile: &TempDir, flags: &[String]) -> ChromeCapabilities {
-    let mut capabilities = DesiredCapabilities::chrome();
-    let profile = format!("--user-data-dir={}", profile.path().display());
-    let own = FLAGS.iter().copied().chain([profile.as_str()]);
-    for flag in own.chain(flags.iter().map(String::as_str)) {
-        let flag = flag.trim_start_matches('-');
-        capabilities.add_arg(flag).expect("a flag is a string");
+/// Where `tests/run` installs it: Debian has none.
+fn geckodriver() -> PathBuf {
+    let geckodriver = crate::project().join("target/tools/bin/geckodriver");
+    assert!(geckodriver.exists(), "geckodriver is not installed: use tests/run");
+    geckodriver
+}
+
+fn capabilities(engine: Engine, profile: &Path, flags: &[String]) -> Capabilities {
+    match engine {
+        Engine::Chromium => {
+            let mut capabilities = DesiredCapabilities::chrome();
+            let profile = format!("--user-data-dir={}", profile.display());
+            let own = CHROMIUM_FLAGS.iter().copied().chain([profile.as_str()]);
+            for flag in own.chain(flags.iter().map(String::as_str)) {
+                let flag = flag.trim_start_matches('-');
+                capabilities.add_arg(flag).expect("a flag is a string");
+            }
+            let level = LoggingPrefsLogLevel::All;
+            capabilities.set_browser_log_level(level).expect("it is a capability");
+            capabilities.into()
+        }
+        Engine::Firefox => {
+            let mut capabilities = DesiredCapabilities::firefox();
+            capabilities.set_headless().expect("it is a capability");
+            capabilities.into()
+        }
+        Engine::WebKit => Capabilities::new(),
     }
-    capabilities.set_browser_log_level(LoggingPrefsLogLevel::All).expect("it is a capability");
-    capabilities
 }
