@@ -218,6 +218,19 @@ impl RealBrowser {
         self.driver.execute(script, Vec::new()).await?.convert()
     }
 
+    /// What axe-core finds wrong with the page that is shown, one line each.
+    pub async fn violations(&self) -> WebDriverResult<Vec<String>> {
+        let axe =
+            crate::project().join("tests/certified_provider/node_modules/axe-core/axe.min.js");
+        let axe = std::fs::read_to_string(axe).expect("axe-core is installed: use tests/run");
+        let run = "const done = arguments[0];
+            axe.run(document).then(
+                ({ violations }) => done(violations.flatMap(({ id, nodes }) =>
+                    nodes.map(({ html, failureSummary }) => `${id}: ${html}: ${failureSummary}`))),
+                (error) => done([String(error)]));";
+        self.driver.execute_async(format!("{axe}\n{run}"), Vec::new()).await?.convert()
+    }
+
     async fn emulate(&self, method: &str, parameters: Value) -> WebDriverResult<()> {
         self.driver.cdp().send_raw(&format!("Emulation.{method}"), parameters).await?;
         Ok(())

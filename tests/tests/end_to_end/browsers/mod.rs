@@ -1,5 +1,7 @@
 //! What a person does with the bundle, in real browsers: through `cargo lambda watch`, and behind its API.
 
+mod accessibility;
+mod polling;
 mod refresh;
 
 use std::time::Duration;
@@ -282,16 +284,32 @@ async fn console_after_a_logout_elsewhere(
     log_in_with(browser, "Google").await?;
     wait_for(browser, "#live[data-state=good]").await?;
     let token = whole_text(browser, "#token").await?;
-    let client = tests::http_client();
-    let logout =
-        client.post(format!("{}/logout", watch.base_url())).bearer_auth(&token).send().await;
-    assert!(logout.is_ok_and(|answer| answer.status() == 200));
-
+    log_out_elsewhere(watch, &token).await;
     wait_for(browser, "#live[data-state=bad]").await?;
+    assert_forgotten(browser, &token).await?;
     assert!(text(browser, "#verdict").await?.contains("Good token, bad session"));
     wait_for(browser, "#again a").await?;
     tokio::time::sleep(Duration::from_millis(2_500)).await;
     Ok(browser.console().await)
+}
+
+/// By an API client.
+async fn log_out_elsewhere(watch: &Watch, token: &str) {
+    let client = tests::http_client();
+    let logout =
+        client.post(format!("{}/logout", watch.base_url())).bearer_auth(token).send().await;
+    assert!(logout.is_ok_and(|answer| answer.status() == 200));
+}
+
+/// Nothing of the session is left in the document.
+async fn assert_forgotten(browser: &RealBrowser, token: &str) -> WebDriverResult<()> {
+    let page = browser.source().await?;
+    for trace in token.split('.').chain(["ada@example.com", "Ada Lovelace", "/pictures/"]) {
+        assert!(!page.contains(trace), "{trace} is left");
+    }
+    assert_eq!(heading(browser).await?, "You are logged out");
+    assert_eq!(browser.title().await?, "You are logged out");
+    Ok(())
 }
 
 #[tokio::test]
@@ -353,9 +371,21 @@ async fn by_keyboard_alone() {
         press(browser, &Key::Enter).await?;
         wait_for(browser, "#live[data-state=good]").await?;
         assert!(text(browser, "header").await?.contains("Grace Hopper"));
+        let keep = "navigator.clipboard.writeText = async (text) => { window.copied = text; }";
+        browser.execute(keep, Vec::new()).await?;
         press_tab_until(browser, "[data-copy=token]").await?;
         press(browser, &Key::Enter).await?;
         wait_for(browser, "#copied:not(:empty)").await?;
+        let copied = browser.execute("return window.copied", Vec::new()).await?;
+        assert_eq!(copied.convert::<String>()?, whole_text(browser, "#token").await?);
+        let lines = "const token = document.querySelector('#token');
+            return Math.round(token.clientHeight / parseFloat(getComputedStyle(token).lineHeight))";
+        let folded: u32 = browser.execute(lines, Vec::new()).await?.convert()?;
+        press_tab_until(browser, "[aria-expanded=false][aria-controls=token]").await?;
+        press(browser, &Key::Enter).await?;
+        wait_for(browser, "[aria-expanded=true][aria-controls=token]").await?;
+        let unfolded: u32 = browser.execute(lines, Vec::new()).await?.convert()?;
+        assert!(folded == 3 && unfolded > 6, "{folded}, {unfolded}");
         press_tab_until(browser, "form[action='/logout'] button").await?;
         let outline = "return getComputedStyle(document.activeElement).outlineStyle";
         assert_ne!(browser.execute(outline, Vec::new()).await?.convert::<String>()?, "none");
@@ -395,9 +425,10 @@ async fn a_token_dies_before_ones_eyes() {
     RealBrowser::tell("expiry", async |browser| {
         browser.goto(format!("{}/", watch.base_url())).await?;
         log_in_with(browser, "GitHub").await?;
+        let token = whole_text(browser, "#token").await?;
         wait_for(browser, "#live[data-state=bad]").await?;
         assert_eq!(text(browser, "#verdict").await?, "Token expired: you are logged out");
-        browser.query(By::XPath("//*[@id='time-left'][.='Expired']")).first().await?;
+        assert_forgotten(browser, &token).await?;
         wait_for(browser, "#again a").await?;
         // The one 401 that told so.
         let console = browser.console().await;

@@ -69,6 +69,59 @@ async fn a_session_that_ended_elsewhere_is_not_renewed() {
     .await;
 }
 
+#[tokio::test]
+async fn r188_a_page_opened_after_its_token_expired_renews_at_once() {
+    let watch = Watch::start(&[OFFLINE, ("TOKEN_LIFETIME", "5s")]).await;
+    RealBrowser::tell("renewal-at-once", async |browser| {
+        let home = format!("{}/", watch.base_url());
+        browser.goto(&home).await?;
+        log_in_with(browser, "GitHub").await?;
+        let expired = whole_text(browser, "#token").await?;
+        browser.goto("about:blank").await?;
+        tokio::time::sleep(Duration::from_millis(5_500)).await;
+        browser.goto(&home).await?;
+        wait_for(browser, "#live[data-state=good]").await?;
+        assert_ne!(whole_text(browser, "#token").await?, expired);
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn r188_a_page_that_is_told_to_refresh_does_so_once() {
+    let watch = Watch::start(&[OFFLINE, ("SHOW_KEY", "false")]).await;
+    RealBrowser::tell("refresh-required", async |browser| {
+        browser.goto(format!("{}/", watch.base_url())).await?;
+        browser.find(By::PartialLinkText("GitHub")).await?.click().await?;
+        wait_for(browser, "button[value='ada@example.com']").await?.click().await?;
+        wait_for(browser, "#live[data-state=good]").await?;
+        let refuse = "const real = window.fetch;
+            window.refuse = 1;
+            window.refreshes = 0;
+            window.fetch = (address, ...rest) => {
+                if (address === '/refresh') window.refreshes += 1;
+                if (address !== '/protected' || window.refuse === 0) return real(address, ...rest);
+                window.refuse -= 1;
+                return Promise.resolve(new Response('{\"code\":\"refresh_required\"}', { status: 401 }));
+            };";
+        browser.execute(refuse, Vec::new()).await?;
+        wait_for(browser, "#renewal").await?;
+        wait_for(browser, "#live[data-state=good]").await?;
+        assert_eq!(refreshes(browser).await?, 1);
+
+        browser.execute("window.refuse = Infinity", Vec::new()).await?;
+        wait_for(browser, "#live[data-state=bad]").await?;
+        assert_eq!(text(browser, "#verdict").await?, "Session expired: you are logged out");
+        assert_eq!(refreshes(browser).await?, 2);
+        Ok(())
+    })
+    .await;
+}
+
+async fn refreshes(browser: &RealBrowser) -> WebDriverResult<u32> {
+    browser.execute("return window.refreshes", Vec::new()).await?.convert()
+}
+
 /// From now on no refresh of this page reaches the function.
 async fn answer_refreshes_with(
     browser: &RealBrowser,
