@@ -194,10 +194,12 @@ impl RealBrowser {
         self.emulate("setDeviceMetricsOverride", metrics).await
     }
 
-    /// Sets a media feature: `prefer("prefers-color-scheme", "dark")`. Others go back to what they
-    /// were.
-    pub async fn prefer(&self, feature: &str, value: &str) -> WebDriverResult<()> {
-        let media = json!({ "features": [{ "name": feature, "value": value }] });
+    /// Has pages shown in `light` or `dark`, without transitions from one to the other.
+    pub async fn prefer(&self, color_scheme: &str) -> WebDriverResult<()> {
+        let media = json!({ "features": [
+            { "name": "prefers-color-scheme", "value": color_scheme },
+            { "name": "prefers-reduced-motion", "value": "reduce" },
+        ] });
         self.emulate("setEmulatedMedia", media).await
     }
 

@@ -45,7 +45,7 @@ async fn axe_finds_no_violation_on_any_page() {
 
 async fn assert_accessible(browser: &RealBrowser, page: &str) -> WebDriverResult<()> {
     for scheme in ["light", "dark"] {
-        browser.prefer("prefers-color-scheme", scheme).await?;
+        browser.prefer(scheme).await?;
         assert_eq!(browser.violations().await?, [""; 0], "{page}, {scheme}");
     }
     Ok(())

@@ -401,7 +401,7 @@ async fn on_a_phone_of_320_pixels_in_the_dark() {
     let watch = bundle().await;
     RealBrowser::tell("phone", async |browser| {
         browser.use_phone(320).await?;
-        browser.prefer("prefers-color-scheme", "dark").await?;
+        browser.prefer("dark").await?;
         browser.goto(format!("{}/", watch.base_url())).await?;
         assert!(!browser.scrolls_sideways().await?);
         browser.screenshot("login-phone").await;
