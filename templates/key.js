@@ -19,6 +19,21 @@ if (picture) {
   else for (const event of ["load", "error"]) picture.addEventListener(event, settle);
 }
 
+// Without this script a long text is shown whole.
+for (const button of document.querySelectorAll("[data-fold]")) {
+  const text = element(button.getAttribute("aria-controls"));
+  const fold = (folded) => {
+    text.classList.toggle("folded", folded);
+    button.setAttribute("aria-expanded", String(!folded));
+    button.firstElementChild.textContent = folded ? "Show all" : "Show less";
+  };
+  button.addEventListener("click", () => fold(!text.classList.contains("folded")));
+  fold(true);
+  new ResizeObserver(() => {
+    if (text.classList.contains("folded")) button.hidden = text.scrollHeight <= text.clientHeight;
+  }).observe(text);
+}
+
 for (const button of document.querySelectorAll("[data-copy]")) {
   const label = button.textContent;
   let reset;
@@ -68,9 +83,24 @@ let token = element("token")?.textContent;
 const what = token ? "key" : "session";
 const pause = 1000;
 const longest = 30000;
-let answers = 0, failures = 0, asked = 0, due = 0, timer = 0, asking = false, reachable = true, stopped = false, last = "";
+let answers = 0, failures = 0, asked = 0, due = 0, timer = 0, asking = false, reachable = true, stopped = false, last = "", former = "";
 
-// Whoever is logging out need not be told on the way that the session has ended.
+// A page that is left alone asks ten times less often.
+const patience = 60000;
+let lastSign = Date.now();
+const isLeftAlone = () => Date.now() - lastSign > patience;
+function noticeSign() {
+  const wasLeftAlone = isLeftAlone();
+  lastSign = Date.now();
+  if (!wasLeftAlone || failures) return;
+  due = asked + pause;
+  resume();
+}
+for (const event of ["pointermove", "pointerdown", "keydown", "wheel", "scroll", "touchstart", "focus"]) {
+  addEventListener(event, noticeSign, { capture: true, passive: true });
+}
+
+// While the person logs out, the page does not report that the session has ended.
 const leaving = new AbortController();
 for (const form of document.forms) {
   form.addEventListener("submit", () => {
@@ -91,7 +121,11 @@ async function ask() {
     const response = await fetch("/protected", {
       cache: "no-store",
       credentials: token ? "omit" : "same-origin",
-      headers: token ? { Accept: "application/json", Authorization: `Bearer ${token}` } : { Accept: "application/json" },
+      headers: {
+        Accept: "application/json",
+        "X-Session-Poll": "1",
+        ...(token && { Authorization: `Bearer ${token}` }),
+      },
       redirect: "error",
       signal: AbortSignal.any([leaving.signal, AbortSignal.timeout(10000)]),
     });
@@ -100,8 +134,12 @@ async function ask() {
     reachable = true;
     last = `Answer ${answers} came at ${new Date().toLocaleTimeString()} after ${Date.now() - asked} ms.`;
     say("http-status", `HTTP ${response.status}`);
-    verdict = judge(response, show(text));
-    if (verdict.stop && renewAt < Infinity) verdict = await renewInstead(verdict);
+    if (`${response.status} ${text}` !== former) lastSign = Date.now();
+    former = `${response.status} ${text}`;
+    const answer = show(text);
+    verdict = judge(response, answer);
+    if (response.ok) renewedInstead = false;
+    else if (verdict.stop && (renewAt < Infinity || answer.code === "refresh_required")) verdict = await renewInstead(verdict);
   } catch {
     if (leaving.signal.aborted) return;
     reachable = false;
@@ -115,7 +153,7 @@ async function ask() {
 // When to have the token renewed: shortly before it ends, and never where the session cannot be.
 const { renewIn } = element("live").dataset;
 let renewAt = renewIn === undefined ? Infinity : counted + renewIn * 1000;
-let refusals = 0;
+let refusals = 0, renewedInstead = false;
 
 // Answers "renewed", "later", or "never".
 async function renew() {
@@ -150,10 +188,14 @@ async function renew() {
   return "later";
 }
 
-// The token is refused: it may have been replaced in another tab, or have ended while this one slept.
+// The credential is refused: the token may have been replaced in another tab, or have expired while
+// this one slept. What is refused right after a renewal is not renewed a second time.
 async function renewInstead(refused) {
+  if (renewedInstead) return refused;
   switch (await renew()) {
-    case "renewed": return { state: "wait", words: `The ${what} was renewed`, why: "" };
+    case "renewed":
+      renewedInstead = true;
+      return { state: "wait", words: `The ${what} was renewed`, why: "" };
     case "later": return { state: "wait", words: `The ${what} has ended`, why: "It could not be renewed just now.", retry: renewAt - Date.now() };
     default: return refused;
   }
@@ -212,12 +254,14 @@ function judge(response, { code, description }) {
     const words = {
       session_ended: token ? "Good token, bad session: you are logged out" : "Session ended: you are logged out",
       token_expired: "Token expired: you are logged out",
+      refresh_required: "Session expired: you are logged out",
     }[code];
     const why = {
       session_ended: token
         ? "The signature still holds, but the session behind the token has ended. It opens nothing any more."
         : "The session was ended, here or elsewhere.",
       token_expired: "Its time is over. Logging in again gives you a new one.",
+      refresh_required: "It could not be renewed.",
     }[code];
     return { state: "bad", words: words ?? "You are logged out", why: why ?? String(description ?? `The API does not accept your ${what}.`), stop: true };
   }
@@ -238,17 +282,22 @@ function settle({ state, words, why, retry, stop }) {
   element("live").dataset.state = state;
   say("verdict", words);
   say("explanation", why);
-  if (stop) {
-    stopped = true;
-    element("again").hidden = false;
-    element("session-end").hidden = true;
-    document.title = "Logged out";
-  }
+  if (stop) forget();
   failures = retry === undefined ? 0 : failures + 1;
   due = failures
     ? Date.now() + Math.max(retry, Math.min(pause * 2 ** (failures - 1), longest))
-    : asked + pause;
+    : asked + (isLeftAlone() ? 10 * pause : pause);
   resume();
+}
+
+// What the session showed must not stay on the screen of a shared computer.
+function forget() {
+  stopped = true;
+  token = undefined;
+  former = "";
+  for (const shown of document.querySelectorAll("[data-of-session]")) shown.remove();
+  element("again").hidden = false;
+  document.title = document.querySelector("h1").textContent = "You are logged out";
 }
 
 function tellPace() {
@@ -256,6 +305,7 @@ function tellPace() {
   if (stopped) next = "Stopped asking.";
   else if (document.hidden) next = "Paused while this tab is hidden.";
   else if (failures && !asking) next = `Next try in ${seconds(due - Date.now())} s.`;
+  else if (isLeftAlone()) next = "You seem to be away: it asks every 10 s.";
   say("pace", `${last} ${next}`.trim());
 }
 
@@ -265,7 +315,10 @@ function resume() {
   tellPace();
 }
 
-document.addEventListener("visibilitychange", resume);
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) noticeSign();
+  resume();
+});
 addEventListener("online", () => { if (!reachable) ask(); });
 setInterval(() => { countDown(); tellPace(); }, 1000);
 countDown();

@@ -14,7 +14,7 @@ use crate::{
     issuer::Issuer,
     random::Random,
     request::{Request, RequestContext, Response},
-    view::{Action, MessageKind, MessagePage, Nonce},
+    view::{Action, MessageKind, MessagePage, Nonce, Picture},
 };
 
 /// Makes answers.
@@ -44,11 +44,23 @@ impl Responder {
 
     /// A page, and the Content-Security-Policy that ties it to its nonce.
     pub fn page(&self, status: StatusCode, render: impl FnOnce(&Nonce) -> String) -> Response {
+        self.page_with_picture(status, None, render)
+    }
+
+    /// As [`page`](Self::page), which may load this picture besides.
+    pub fn page_with_picture(
+        &self,
+        status: StatusCode,
+        picture: Option<&Picture>,
+        render: impl FnOnce(&Nonce) -> String,
+    ) -> Response {
         let nonce = Nonce::new(&self.random);
         let mut response = self.answer(status, render(&nonce));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-        headers.insert(header::CONTENT_SECURITY_POLICY, self.content_security_policy(&nonce));
+        let policy = self.content_security_policy(&nonce, picture);
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+        headers.insert(PERMISSIONS_POLICY, HeaderValue::from_static(PERMISSIONS));
         headers.insert(CROSS_ORIGIN_OPENER_POLICY, HeaderValue::from_static("same-origin"));
         headers.insert(CROSS_ORIGIN_RESOURCE_POLICY, HeaderValue::from_static("same-origin"));
         response
@@ -198,15 +210,16 @@ impl Responder {
     }
 
     /// `form-action` names the provider too: browsers apply it to the redirects that a form's
-    /// answer leads to, and logging out leads there.
-    #[expect(clippy::expect_used, reason = "an origin and a base64url nonce fit a header")]
-    fn content_security_policy(&self, nonce: &Nonce) -> HeaderValue {
+    /// answer leads to, and logging out leads there. `img-src` has `data:` for the icon. No script
+    /// of a page turns text into markup, which Trusted Types hold it to.
+    #[expect(clippy::expect_used, reason = "origins and a base64url nonce fit a header")]
+    fn content_security_policy(&self, nonce: &Nonce, picture: Option<&Picture>) -> HeaderValue {
         let provider = self.issuer.origin();
-        let pictures =
-            if self.issuer.is_loopback() { format!(" {provider}") } else { String::new() };
+        let picture = picture.map(|picture| format!(" {}", picture.origin())).unwrap_or_default();
         let policy = format!(
-            "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; img-src 'self' data: https:{pictures}; \
-             connect-src 'self'; form-action 'self' {provider}; frame-ancestors 'none'; base-uri 'none'"
+            "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; img-src data:{picture}; \
+             connect-src 'self'; form-action 'self' {provider}; frame-ancestors 'none'; base-uri 'none'; \
+             require-trusted-types-for 'script'; trusted-types 'none'"
         );
         HeaderValue::from_str(&policy).expect("a policy is a header value")
     }
@@ -248,6 +261,14 @@ const PURPOSES: [HeaderName; 3] = [
     HeaderName::from_static("x-moz"),
 ];
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+/// Of what a browser offers to scripts, a page writes to the clipboard, and uses nothing else.
+const PERMISSIONS: &str = "accelerometer=(), autoplay=(), browsing-topics=(), camera=(), \
+    clipboard-read=(), clipboard-write=(self), display-capture=(), encrypted-media=(), fullscreen=(), \
+    gamepad=(), geolocation=(), gyroscope=(), hid=(), idle-detection=(), local-fonts=(), magnetometer=(), \
+    microphone=(), midi=(), payment=(), picture-in-picture=(), publickey-credentials-create=(), \
+    publickey-credentials-get=(), screen-wake-lock=(), serial=(), storage-access=(), usb=(), \
+    window-management=(), xr-spatial-tracking=()";
+const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const CROSS_ORIGIN_OPENER_POLICY: HeaderName =
     HeaderName::from_static("cross-origin-opener-policy");

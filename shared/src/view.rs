@@ -10,6 +10,7 @@
 
 mod key;
 mod login;
+mod picture;
 
 use std::fmt;
 
@@ -20,6 +21,7 @@ use crate::random::Random;
 pub use self::{
     key::{Key, KeyPage, User},
     login::{LoginMethodLink, LoginPage},
+    picture::Picture,
 };
 
 /// What ties a page's own `<style>` and `<script>` to its Content-Security-Policy (CSP3 §6.1).

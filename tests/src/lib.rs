@@ -1,5 +1,5 @@
-//! What the stories are told with: a browser, a certified provider, Chromium, `cargo lambda watch`,
-//! the deployed functions' own programs behind an HTTP API.
+//! What the stories are told with: a browser without a screen, Chromium, Firefox, WebKit, a certified
+//! provider, `cargo lambda watch`, the deployed functions' own programs behind an HTTP API.
 //!
 //! Everything here panics when it cannot do its work: the failure of the machinery is the failure
 //! of the story.
@@ -10,7 +10,6 @@ pub mod artifacts;
 pub mod backends;
 pub mod browser;
 pub mod certified_provider;
-pub mod chromium;
 pub mod deployment;
 pub mod documentation;
 pub mod gate;
@@ -23,6 +22,7 @@ pub mod observed_store;
 pub mod page;
 pub mod permissions;
 pub mod process;
+pub mod real_browser;
 pub mod requirements;
 pub mod secrets;
 pub mod secrets_manager;

@@ -33,6 +33,7 @@ use shared::{
     seams::Seams,
     store::SessionStore,
 };
+use url::Url;
 
 use crate::{
     answer::Answer,
@@ -394,6 +395,21 @@ impl Site {
             self.0.nonces.lock().unwrap_or_else(PoisonError::into_inner).insert(nonce.to_owned());
         assert!(is_new && nonce.len() >= 22, "the nonce is not fresh: {nonce}");
         assert_eq!(answer.header("cross-origin-opener-policy"), "same-origin");
+        let permissions = answer.header("permissions-policy");
+        let granted: Vec<_> =
+            permissions.split(", ").filter(|feature| !feature.ends_with("=()")).collect();
+        assert_eq!(granted, ["clipboard-write=(self)"], "{permissions}");
+        let pictures = answer.attributes("img", "src");
+        let pictures = pictures.iter().map(|url| url.parse::<Url>().unwrap().origin());
+        let pictures: String =
+            pictures.map(|origin| format!(" {}", origin.ascii_serialization())).collect();
+        for directive in [
+            &*format!("img-src data:{pictures}"),
+            "require-trusted-types-for 'script'",
+            "trusted-types 'none'",
+        ] {
+            assert!(policy.split("; ").any(|found| found == directive), "{directive}: {policy}");
+        }
         assert!(
             !policy.split("; ").any(|part| part.starts_with("script-src") && part.contains("http"))
         );

@@ -2,7 +2,7 @@
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::{StatusCode, header};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use shared::{
     base_url::UnknownBaseUrl,
     clock::Timestamp,
@@ -14,9 +14,8 @@ use shared::{
     return_to::ReturnTo,
     session::Session,
     store::StoreError,
-    view::{Key, KeyPage, LoginMethodLink, LoginPage, User},
+    view::{Key, KeyPage, LoginMethodLink, LoginPage, Picture, User},
 };
-use url::Url;
 
 use crate::{Connections, Login};
 
@@ -111,7 +110,9 @@ impl Login {
             expires_at: contents.api_key_expires_at,
         });
         let key_is_too_long = self.config.show_key && key.is_none();
-        self.responder.page(StatusCode::OK, |nonce| {
+        let picture =
+            text("picture").and_then(|url| Picture::parse(url, &self.config.application.issuer));
+        self.responder.page_with_picture(StatusCode::OK, picture.as_ref(), |nonce| {
             KeyPage {
                 nonce,
                 key: key.filter(|_| self.config.show_key),
@@ -121,7 +122,7 @@ impl Login {
                     name: text("name"),
                     email: text("email"),
                     email_verified: contents.user.get("email_verified") == Some(&Value::Bool(true)),
-                    picture: self.picture(&contents.user).as_deref(),
+                    picture: picture.as_ref(),
                 },
                 protected_url,
                 session_ends_at: session.ends_at,
@@ -130,12 +131,6 @@ impl Login {
             }
             .render()
         })
-    }
-
-    /// The user's picture, if a page may load it: by https, or from the provider itself (R171).
-    fn picture(&self, user: &Map<String, Value>) -> Option<String> {
-        let url = Url::parse(user.get("picture")?.as_str()?).ok()?;
-        (url.scheme() == "https" || self.config.application.issuer.owns(&url)).then(|| url.into())
     }
 }
 

@@ -12,7 +12,7 @@ mod signed_out;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use http::{Method, StatusCode, Uri, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use serde_json::json;
 use shared::{
     clock::Timestamp,
@@ -83,8 +83,12 @@ impl Logout {
             Err(error) => self.responder.failure(request, &error),
         };
         // Whatever the store said: a browser that asked to be logged out keeps no cookie (R96).
+        // Nor does it keep a page or anything else of the session. Cookies are left out: logins
+        // under way in other tabs have theirs, and the logout itself sets one.
         if self.may_clear_cookie(request) {
-            response.headers_mut().append(header::SET_COOKIE, self.cookies.clear_session());
+            let headers = response.headers_mut();
+            headers.append(header::SET_COOKIE, self.cookies.clear_session());
+            headers.insert(CLEAR_SITE_DATA, HeaderValue::from_static(r#""cache", "storage""#));
         }
         response
     }
@@ -316,6 +320,8 @@ impl Function for Logout {
         response
     }
 }
+
+const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 
 /// What a logout ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -4,7 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use askama::Template;
 
-use super::Nonce;
+use super::{Nonce, Picture};
 use crate::clock::Timestamp;
 
 /// Shows who is logged in, the API key, and what the API answers to it, second by second.
@@ -55,9 +55,8 @@ pub struct User<'a> {
     pub email: Option<&'a str>,
     /// The claim `email_verified`; without it an address is not verified.
     pub email_verified: bool,
-    /// The claim `picture`, if the caller has found it to be an `https` URL (R171). Initials stand
-    /// in for it when it is absent or does not load.
-    pub picture: Option<&'a str>,
+    /// The claim `picture`. Initials replace it where it is missing or does not load.
+    pub picture: Option<&'a Picture>,
 }
 
 impl KeyPage<'_> {

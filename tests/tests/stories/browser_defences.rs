@@ -79,6 +79,8 @@ async fn r171_claims_are_text_and_a_picture_is_https() {
         ("http://pictures.example/ada.png", false),
         ("data:image/svg+xml,<svg onload=alert(4)>", false),
         ("//pictures.example/ada.png", false),
+        ("https://pictures.example;form-action/ada.png", false),
+        ("https://pictures.example,sandbox/ada.png", false),
         ("https://pictures.example/\" onerror=\"alert(5)", true),
         ("https://pictures.example/ada.png", true),
     ] {

@@ -88,6 +88,7 @@ async fn r104_a_page_elsewhere_signs_nobody_out() {
         let answer = site.send(Method::POST, "/logout", &all).await;
         answer.is_a_refusal(403, "You were not logged out").offers("Log out", "/logout");
         assert!(!answer.has("set-cookie") && !answer.has("www-authenticate"), "{headers:?}");
+        assert!(!answer.has("clear-site-data"), "{headers:?}");
         assert_eq!(site.live_sessions().await, 1, "{headers:?}");
     }
     let image = visitor.send(Method::GET, "/logout", Sending::IMAGE_ELSEWHERE, &[]).await;
@@ -121,6 +122,8 @@ async fn r105_r106_the_row_goes_and_the_cookie_is_cleared_as_it_was_set() {
     let answer = visitor.submit("/logout").await;
     let [_, mut cleared] = <[_; 2]>::try_from(answer.cookies()).unwrap();
     assert_eq!((cleared.name(), cleared.value()), (SESSION, ""));
+    // "cookies" would take those of logins under way as well.
+    assert_eq!(answer.header("clear-site-data"), r#""cache", "storage""#);
     assert!(cleared.max_age().unwrap().is_zero());
     cleared.set_value(set.value().to_owned());
     cleared.set_max_age(set.max_age());

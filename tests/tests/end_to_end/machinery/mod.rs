@@ -3,9 +3,9 @@
 mod artifacts;
 mod browser;
 mod certified_provider;
-mod chromium;
 mod deployment;
 mod http_api;
 mod lambda;
 mod process;
+mod real_browser;
 mod watch;

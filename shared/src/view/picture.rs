@@ -1,0 +1,35 @@
+//! The picture of a user.
+
+use std::fmt;
+
+use url::Url;
+
+use crate::issuer::Issuer;
+
+/// The address of a picture that a page may load: by `https`, or from the provider itself (R171).
+///
+/// Its host consists of letters, digits, dots and hyphens. A URL's host may hold `;` and `,` too,
+/// with which a user would write directives into the Content-Security-Policy that names the host.
+#[derive(Debug)]
+pub struct Picture(Url);
+
+impl Picture {
+    /// Reads the claim `picture`.
+    pub fn parse(claim: &str, issuer: &Issuer) -> Option<Self> {
+        let url = Url::parse(claim).ok()?;
+        let is_loadable = url.scheme() == "https" || issuer.owns(&url);
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-".contains(&byte);
+        (is_loadable && url.host_str()?.bytes().all(is_plain)).then_some(Self(url))
+    }
+
+    /// Scheme, host and port, as `img-src` takes them.
+    pub fn origin(&self) -> String {
+        self.0.origin().ascii_serialization()
+    }
+}
+
+impl fmt::Display for Picture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_str())
+    }
+}

@@ -1,0 +1,286 @@
+//! Chromium, Firefox and WebKit, each driven over WebDriver: by Debian's chromedriver, by geckodriver,
+//! by WebKitGTK's driver with its MiniBrowser on a screen in memory.
+//!
+//! ```no_run
+//! # async fn story() {
+//! use tests::real_browser::{Engine, RealBrowser};
+//! use thirtyfour::By;
+//!
+//! RealBrowser::tell_in(Engine::Firefox, "log-in", &[], async |browser| {
+//!     browser.goto("http://localhost:9000/").await?;
+//!     browser.find(By::LinkText("Log in")).await?.click().await?;
+//!     browser.screenshot("key").await;
+//!     Ok(())
+//! })
+//! .await;
+//! # }
+//! ```
+
+use std::future::poll_fn;
+use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::process::Command;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use thirtyfour::error::WebDriverResult;
+use thirtyfour::{
+    Capabilities, ChromiumLikeCapabilities, DesiredCapabilities, LoggingPrefsLogLevel, WebDriver,
+};
+use tokio::net::TcpStream;
+
+use crate::{process::Process, watch::free_port};
+
+/// Nothing that looks for the network, nothing that another run left, no sandbox: CI runs as root.
+const CHROMIUM_FLAGS: &[&str] = &[
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-default-apps",
+    "--window-size=1280,900",
+];
+
+const START: Duration = Duration::from_secs(60);
+
+/// Whose browser it is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Engine {
+    /// Debian's Chromium. What asks for its developer tools works in no other.
+    Chromium,
+    /// Debian's Firefox ESR.
+    Firefox,
+    /// WebKitGTK, the engine of Safari.
+    WebKit,
+}
+
+/// One browser with an empty profile. A [`WebDriver`] by deref.
+#[derive(Debug)]
+pub struct RealBrowser {
+    driver: WebDriver,
+    engine: Engine,
+    // Fields are dropped in this order: the profile goes when nothing writes to it any more.
+    _processes: Vec<Process>,
+    profile: TempDir,
+}
+
+impl RealBrowser {
+    /// Starts Chromium, tells the story and closes the browser. When the story fails, a screenshot
+    /// lies in `target/screenshots/NAME-failed.png` and the page and the console are printed. A
+    /// story that ends well must have left the console without an error, warning or CSP violation.
+    pub async fn tell(name: &str, story: impl AsyncFnOnce(&Self) -> WebDriverResult<()>) {
+        Self::tell_in(Engine::Chromium, name, &[], story).await;
+    }
+
+    /// The same in any browser, with more flags for Chromium.
+    pub async fn tell_in(
+        engine: Engine,
+        name: &str,
+        flags: &[String],
+        story: impl AsyncFnOnce(&Self) -> WebDriverResult<()>,
+    ) {
+        let browser = Self::start(engine, flags).await;
+        let outcome = {
+            let mut story = pin!(story(&browser));
+            poll_fn(|context| {
+                let poll = || story.as_mut().poll(context);
+                match catch_unwind(AssertUnwindSafe(poll)) {
+                    Ok(poll) => poll.map(Ok),
+                    Err(panic) => Poll::Ready(Err(panic)),
+                }
+            })
+            .await
+        };
+        let console = browser.console().await;
+        let failed = !matches!(outcome, Ok(Ok(()))) || !console.is_empty();
+        if failed {
+            browser.screenshot(&format!("{name}-failed")).await;
+            let url = browser.current_url().await.map(|url| url.to_string());
+            let page = browser.source().await.unwrap_or_default();
+            eprintln!("{name} failed at {url:?}\nconsole: {console:#?}\npage: {page}");
+        }
+        // The processes are killed anyway; this only closes them in order.
+        let _ = browser.driver.clone().quit().await;
+        match outcome {
+            Ok(Ok(())) => assert!(console.is_empty(), "{name} left in the console: {console:#?}"),
+            Ok(Err(error)) => panic!("{name}: {error:?}"),
+            Err(panic) => resume_unwind(panic),
+        }
+    }
+
+    /// A browser with an empty profile.
+    pub async fn start(engine: Engine, flags: &[String]) -> Self {
+        crate::install_cryptography();
+        let profile = TempDir::new().expect("a profile can be made");
+        let name = crate::process::unique();
+        let port = free_port();
+        let screen = match engine {
+            Engine::Chromium | Engine::Firefox => None,
+            Engine::WebKit => {
+                let mut command = Command::new("sh");
+                command.args(["-c", "Xvfb -displayfd 1 -nolisten tcp | sed -u 's/^/display /'"]);
+                Some(Process::start(&format!("screen-{name}"), &mut command))
+            }
+        };
+        let mut command = match engine {
+            Engine::Chromium => Command::new("chromedriver"),
+            Engine::Firefox => Command::new(geckodriver()),
+            Engine::WebKit => Command::new("WebKitWebDriver"),
+        };
+        command.arg(format!("--port={port}"));
+        command.env("HOME", profile.path()).env("TMPDIR", profile.path());
+        let mut processes = Vec::new();
+        if let Some(mut screen) = screen {
+            command.env("DISPLAY", format!(":{}", screen.line_after("display ", START).await));
+            processes.push(screen);
+        }
+        // The driver goes before its screen.
+        processes.insert(0, Process::start(&format!("{engine:?}-{name}"), &mut command));
+        let deadline = Instant::now() + START;
+        while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+            processes[0].must_go_on(deadline, "the driver");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let capabilities = capabilities(engine, profile.path(), flags);
+        let driver = WebDriver::builder(format!("http://127.0.0.1:{port}"), capabilities)
+            .connect()
+            .await
+            .unwrap_or_else(|error| panic!("no {engine:?}: {error}\n{}", processes[0].output()));
+        Self { driver, engine, _processes: processes, profile }
+    }
+
+    /// The folder of its profile, which is gone when it is.
+    #[must_use]
+    pub fn profile(&self) -> &Path {
+        self.profile.path()
+    }
+
+    /// What the console has received since the last call and a clean page does not cause: errors,
+    /// warnings, failed requests and CSP violations, one line each. Only Chromium tells it.
+    pub async fn console(&self) -> Vec<String> {
+        if self.engine != Engine::Chromium {
+            return Vec::new();
+        }
+        let entries = self.driver.browser_log().await.expect("the console can be read");
+        entries
+            .into_iter()
+            .filter(|entry| matches!(entry.level.as_str(), "SEVERE" | "WARNING"))
+            .map(|entry| format!("{}: {}", entry.level, entry.message))
+            .collect()
+    }
+
+    /// Writes `target/screenshots/NAME.png`.
+    pub async fn screenshot(&self, name: &str) {
+        let path = crate::artifact("screenshots", &format!("{name}.png"));
+        if let Err(error) = self.driver.screenshot(&path).await {
+            eprintln!("no screenshot {name}: {error}");
+        }
+    }
+
+    /// Lays pages out as on a phone of this width in CSS pixels.
+    pub async fn use_phone(&self, width: u32) -> WebDriverResult<()> {
+        let metrics = json!({
+            "width": width, "height": 640, "deviceScaleFactor": 2, "mobile": true,
+        });
+        self.emulate("setDeviceMetricsOverride", metrics).await
+    }
+
+    /// Has pages shown in `light` or `dark`, without transitions from one to the other.
+    pub async fn prefer(&self, color_scheme: &str) -> WebDriverResult<()> {
+        let media = json!({ "features": [
+            { "name": "prefers-color-scheme", "value": color_scheme },
+            { "name": "prefers-reduced-motion", "value": "reduce" },
+        ] });
+        self.emulate("setEmulatedMedia", media).await
+    }
+
+    /// Takes the network away from the page that is shown, or gives it back.
+    pub async fn be_offline(&self, offline: bool) -> WebDriverResult<()> {
+        let conditions = json!({
+            "offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1,
+        });
+        self.driver.cdp().send_raw("Network.enable", json!({})).await?;
+        self.driver.cdp().send_raw("Network.emulateNetworkConditions", conditions).await?;
+        Ok(())
+    }
+
+    /// Whether the page is wider than the window, so that one has to scroll sideways or zoom out.
+    pub async fn scrolls_sideways(&self) -> WebDriverResult<bool> {
+        let script =
+            "return document.documentElement.scrollWidth > document.documentElement.clientWidth";
+        self.driver.execute(script, Vec::new()).await?.convert()
+    }
+
+    /// What axe-core finds wrong with the page that is shown, one line each.
+    pub async fn violations(&self) -> WebDriverResult<Vec<String>> {
+        let axe =
+            crate::project().join("tests/certified_provider/node_modules/axe-core/axe.min.js");
+        let axe = std::fs::read_to_string(axe).expect("axe-core is installed: use tests/run");
+        let run = "const done = arguments[0];
+            axe.run(document).then(
+                ({ violations }) => done(violations.flatMap(({ id, nodes }) =>
+                    nodes.map(({ html, failureSummary }) => `${id}: ${html}: ${failureSummary}`))),
+                (error) => done([String(error)]));";
+        self.driver.execute_async(format!("{axe}\n{run}"), Vec::new()).await?.convert()
+    }
+
+    async fn emulate(&self, method: &str, parameters: Value) -> WebDriverResult<()> {
+        self.driver.cdp().send_raw(&format!("Emulation.{method}"), parameters).await?;
+        Ok(())
+    }
+}
+
+impl Deref for RealBrowser {
+    type Target = WebDriver;
+
+    fn deref(&self) -> &WebDriver {
+        &self.driver
+    }
+}
+
+impl Drop for RealBrowser {
+    fn drop(&mut self) {
+        // Left to itself the driver ends its session with a request that blocks this very thread,
+        // for two minutes. The processes are killed next.
+        let _ = self.driver.clone().leak();
+    }
+}
+
+/// Where `tests/run` installs it: Debian has none.
+fn geckodriver() -> PathBuf {
+    let geckodriver = crate::project().join("target/tools/bin/geckodriver");
+    assert!(geckodriver.exists(), "geckodriver is not installed: use tests/run");
+    geckodriver
+}
+
+fn capabilities(engine: Engine, profile: &Path, flags: &[String]) -> Capabilities {
+    match engine {
+        Engine::Chromium => {
+            let mut capabilities = DesiredCapabilities::chrome();
+            let profile = format!("--user-data-dir={}", profile.display());
+            let own = CHROMIUM_FLAGS.iter().copied().chain([profile.as_str()]);
+            for flag in own.chain(flags.iter().map(String::as_str)) {
+                let flag = flag.trim_start_matches('-');
+                capabilities.add_arg(flag).expect("a flag is a string");
+            }
+            let level = LoggingPrefsLogLevel::All;
+            capabilities.set_browser_log_level(level).expect("it is a capability");
+            capabilities.into()
+        }
+        Engine::Firefox => {
+            let mut capabilities = DesiredCapabilities::firefox();
+            capabilities.set_headless().expect("it is a capability");
+            capabilities.into()
+        }
+        Engine::WebKit => Capabilities::new(),
+    }
+}
