@@ -37,7 +37,14 @@ pub struct Guard {
     cookies: CookieJar,
     keys: Arc<Keys>,
     sessions: Sessions,
+    /// The same, for [`POLL`].
+    polled: Sessions,
 }
+
+/// The request header, with the value `1`, by which a page that asks by itself says that its user does
+/// nothing: such a request is no use of the session (R207). Whoever sends it can only shorten the
+/// session's life.
+pub const POLL: &str = "x-session-poll";
 
 /// The settings of a [`Guard`].
 #[derive(Clone, Debug)]
@@ -102,7 +109,8 @@ impl Guard {
     pub fn new(config: GuardConfig, seams: &Seams) -> Self {
         let cookies = CookieJar::new(&config.base_url);
         let sessions = Sessions::new(Arc::clone(&seams.store), config.limits, seams.random.clone());
-        Self { config, cookies, keys: Arc::clone(&seams.keys), sessions }
+        let (keys, polled) = (Arc::clone(&seams.keys), sessions.unused());
+        Self { config, cookies, keys, sessions, polled }
     }
 
     /// Who sent `request`, if its credential is good, its session lives and `rules` are met.
@@ -119,9 +127,11 @@ impl Guard {
         rules: &Rules<'_>,
         now: Timestamp,
     ) -> Result<Principal, Refusal> {
+        let is_poll = request.headers().get(POLL).is_some_and(|value| value == "1");
+        let sessions = if is_poll { &self.polled } else { &self.sessions };
         let principal = match Credential::of(request, &self.cookies)? {
-            Credential::Bearer(token) => self.by_token(token, now).await?,
-            Credential::Cookie(secret) => self.by_cookie(request, &secret, now).await?,
+            Credential::Bearer(token) => self.by_token(sessions, token, now).await?,
+            Credential::Cookie(secret) => self.by_cookie(sessions, request, &secret, now).await?,
             Credential::MalformedCookie => return Err(Refusal::CookieWithoutSession),
             Credential::Absent => return Err(Refusal::MissingCredential),
         };
@@ -139,18 +149,32 @@ impl Guard {
         token: &str,
         now: Timestamp,
     ) -> Result<(Claims, TokenSession), Refusal> {
+        self.verify_in(&self.sessions, token, now).await
+    }
+
+    async fn verify_in(
+        &self,
+        sessions: &Sessions,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<(Claims, TokenSession), Refusal> {
         let expected = self.config.application.expected_api_key();
         let pointer = session::token_digest(token);
         let (claims, found) = self.keys.verify_with_pointer(token, &expected, pointer, now).await?;
         let session = match found {
-            Some(found) => self.sessions.by_pointer(token, found.pointer, now).await?,
-            None => self.sessions.by_token(token, now).await?,
+            Some(found) => sessions.by_pointer(token, found.pointer, now).await?,
+            None => sessions.by_token(token, now).await?,
         };
         Ok((claims, session))
     }
 
-    async fn by_token(&self, token: &str, now: Timestamp) -> Result<Principal, Refusal> {
-        let (claims, session) = self.verify(token, now).await?;
+    async fn by_token(
+        &self,
+        sessions: &Sessions,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<Principal, Refusal> {
+        let (claims, session) = self.verify_in(sessions, token, now).await?;
         match session {
             // Not the token's own: one that a refresh brought may name more than the login was
             // granted (R138).
@@ -178,6 +202,7 @@ impl Guard {
 
     async fn by_cookie(
         &self,
+        sessions: &Sessions,
         request: &Request,
         secret: &SessionSecret,
         now: Timestamp,
@@ -188,7 +213,7 @@ impl Guard {
             return Err(Refusal::CrossSite);
         }
         let session =
-            self.sessions.by_cookie(secret, now).await?.ok_or(Refusal::CookieWithoutSession)?;
+            sessions.by_cookie(secret, now).await?.ok_or(Refusal::CookieWithoutSession)?;
         // A session that can be refreshed outlives its token, and what the token granted does not:
         // else a blocked user or a lost role would go unnoticed until the session ends (R188).
         if session.contents.api_key_expires_at <= now {

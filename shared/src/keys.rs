@@ -11,6 +11,9 @@
 //!   sends it to whichever process. A flood of invented names costs one fetch per cool-down, and
 //!   cannot keep a new key unknown for longer than that to a process that was shown it.
 //!
+//! A [reader](Keys::reader) writes nothing to the store. What it finds too old there it fetches for its
+//! own process, as where the store does not answer.
+//!
 //! A process that starts reads the store once for all that it needs, and the pointer of the token
 //! with it; a token that no key could make good has nothing read (R75).
 
@@ -27,7 +30,7 @@ use crate::{
     jwt::{Algorithm, Claims, Expected, LogoutToken, TokenError, UnverifiedToken},
     provider::{
         IdentityProvider, Metadata, ProviderError,
-        document::{Document, Kind, ReadAhead},
+        document::{Document, Kind, ReadAhead, Sharing},
     },
     secret::Digest,
     store::{Found, SessionStore},
@@ -96,6 +99,23 @@ impl Keys {
         store: Arc<dyn SessionStore>,
         issuer: Issuer,
     ) -> Self {
+        Self::sharing(Sharing::Writes, provider, store, issuer)
+    }
+
+    /// The same keys for a function that writes no document to the store: it uses the rows that others
+    /// write. What it finds too old there, or not at all, it fetches for its own process (R205).
+    #[must_use]
+    pub fn reader(&self) -> Self {
+        let (provider, store) = (Arc::clone(&self.provider), Arc::clone(&self.store));
+        Self::sharing(Sharing::Reads, provider, store, self.issuer.clone())
+    }
+
+    fn sharing(
+        sharing: Sharing,
+        provider: Arc<dyn IdentityProvider>,
+        store: Arc<dyn SessionStore>,
+        issuer: Issuer,
+    ) -> Self {
         let kind = |name| Kind { name, terms: TERMS, report };
         let parse_metadata = {
             let issuer = issuer.clone();
@@ -105,9 +125,16 @@ impl Keys {
             let keys = KeySet::parse(text)?;
             if keys.is_empty() { Err(ProviderError::NoUsableKey) } else { Ok(keys) }
         };
-        let metadata =
-            Document::new(kind("metadata"), Arc::clone(&store), &issuer, "", parse_metadata);
-        let key_set = Document::new(kind("keys"), Arc::clone(&store), &issuer, "", parse_keys);
+        let metadata = Document::new(
+            kind("metadata"),
+            sharing,
+            Arc::clone(&store),
+            &issuer,
+            "",
+            parse_metadata,
+        );
+        let key_set =
+            Document::new(kind("keys"), sharing, Arc::clone(&store), &issuer, "", parse_keys);
         Self { provider, store, issuer, metadata, key_set }
     }
 

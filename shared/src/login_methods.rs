@@ -16,7 +16,7 @@ use crate::{
     clock::Timestamp,
     provider::{
         IdentityProvider, ProviderError,
-        document::{Document, Kind, ReadAhead},
+        document::{Document, Kind, ReadAhead, Sharing},
         error_response::one_line,
     },
     store::SessionStore,
@@ -121,10 +121,17 @@ impl LoginMethods {
     ) -> Self {
         let kind = Kind { name: "login_methods", terms: TERMS, report };
         let client_id = application.client_id.clone();
-        let list = Document::new(kind, store, &application.issuer, &client_id, |script| {
-            parse_script(script)
-                .ok_or_else(|| ProviderError::Malformed("no list of login methods".to_owned()))
-        });
+        let list = Document::new(
+            kind,
+            Sharing::Writes,
+            store,
+            &application.issuer,
+            &client_id,
+            |script| {
+                parse_script(script)
+                    .ok_or_else(|| ProviderError::Malformed("no list of login methods".to_owned()))
+            },
+        );
         Self { provider, client_id, list }
     }
 

@@ -117,12 +117,20 @@ pub struct Sessions {
     limits: SessionLimits,
     random: Random,
     pointers: KnownPointers,
+    /// Whether finding a session counts as a use of it.
+    slides: bool,
 }
 
 impl Sessions {
     /// Sessions in `store`, within `limits`.
     pub fn new(store: Arc<dyn SessionStore>, limits: SessionLimits, random: Random) -> Self {
-        Self { store, limits, random, pointers: KnownPointers::default() }
+        Self { store, limits, random, pointers: KnownPointers::default(), slides: true }
+    }
+
+    /// The same sessions, for a request that is no use of them: finding one does not prolong it.
+    #[must_use]
+    pub fn unused(&self) -> Self {
+        Self { slides: false, ..self.clone() }
     }
 
     /// Begins a session of `owner` under a fresh secret, whatever cookie the browser came with
@@ -280,7 +288,7 @@ impl Sessions {
             tracing::warn!(event = "session.unreadable", session = %row.key, "a session's row does not open");
             return Ok(None);
         };
-        if now.since(row.used_at) >= self.limits.idle / SLIDES_PER_IDLE {
+        if self.slides && now.since(row.used_at) >= self.limits.idle / SLIDES_PER_IDLE {
             let expires_at = row.ends_at.min(now + self.limits.idle);
             if !self.store.slide(row.key, expires_at, now).await? {
                 return Ok(None);

@@ -253,6 +253,13 @@ class Template(unittest.TestCase):
         self.assertEqual(secured, {"/api/hello": [{"SessionAuthorizer": []}]})
         self.assertNotIn("security", body)
 
+    def test_r207_each_route_that_has_settings_is_one_of_the_api(self):
+        """Of a route that is not there they keep the stage from being deployed."""
+        paths = TRANSFORMED["Resources"]["HttpApi"]["Properties"]["Body"]["paths"]
+        routes = {f"ANY {path}" for path in paths if path not in ["/$default", "/api/hello"]}
+        stage = TRANSFORMED["Resources"]["HttpApiApiGatewayDefaultStage"]["Properties"]
+        self.assertEqual(set(stage["RouteSettings"]), routes)
+
     def test_r152_no_decision_of_an_authorizer_is_kept(self):
         for transformed, api in [(TRANSFORMED, "HttpApi"), (SNIPPET, "Api")]:
             authorizer = authorizer_of(transformed, api)
@@ -462,37 +469,56 @@ class Deployment(unittest.TestCase):
         table = MOTO.client("dynamodb").describe_table(TableName=self.outputs["SessionTableName"])
         table = table["Table"]["TableArn"]
         key, secret = self.secrets["SecretKey"], self.secrets["ClientSecretStore"]
-        all_of_rows = {
-            (table, action) for action in ["GetItem", "PutItem", "UpdateItem", "DeleteItem"]
-        }
-        documents = (table, "BatchGetItem provider#*")
-        documents_and_pointers = (table, "BatchGetItem provider#* token#*")
+        slide = "pk expires_at used_at"
+        sliding = (table, f"UpdateItem session# | {slide}")
+        documents = (table, "BatchGetItem provider#")
+        documents_and_pointers = (table, "BatchGetItem provider# token#")
+        sharing = (table, "UpdateItem provider#")
+        reading = (table, "GetItem session# token#")
+        renewing = (
+            "pk cookie_key current_token ends_at expires_at lease_owner lease_until previous_token "
+            "previous_token_key previous_token_until refresh_sealed refresh_version refreshed_at "
+            "sealed used_at"
+        )
         expected = {
             "Login": {
-                (table, "GetItem"),
-                (table, "UpdateItem"),
+                (table, "GetItem session#"),
+                sliding,
                 documents,
+                sharing,
                 (key, "GetSecretValue"),
             },
             "Callback": {
                 documents,
-                (table, "UpdateItem provider#*"),
-                (table, "ConditionCheckItem"),
-                (table, "PutItem"),
-                (table, "DeleteItem"),
+                sharing,
+                (table, "ConditionCheckItem ended#"),
+                (table, "PutItem once# session# token#"),
+                (table, "DeleteItem session#"),
                 (key, "GetSecretValue"),
                 (secret, "GetSecretValue"),
             },
-            "Protected": {(table, "GetItem"), (table, "UpdateItem"), documents_and_pointers},
+            "Protected": {reading, sliding, documents_and_pointers},
             "Logout": {
-                *all_of_rows,
+                reading,
+                sliding,
                 documents_and_pointers,
+                sharing,
+                (table, "PutItem ended# once#"),
+                (table, "DeleteItem session#"),
                 (f"{table}/index/by_subject", "Query"),
                 (f"{table}/index/by_provider_session", "Query"),
                 (secret, "GetSecretValue"),
             },
-            "Refresh": {*all_of_rows, documents, (secret, "GetSecretValue")},
-            "Authorizer": {(table, "GetItem"), (table, "UpdateItem"), documents_and_pointers},
+            "Refresh": {
+                (table, "GetItem session#"),
+                documents,
+                sharing,
+                (table, "PutItem token#"),
+                (table, "DeleteItem session#"),
+                (table, f"UpdateItem session# | {renewing}"),
+                (secret, "GetSecretValue"),
+            },
+            "Authorizer": {reading, sliding, documents_and_pointers, sharing},
             "Hello": set(),
         }
         found = {}
@@ -510,15 +536,12 @@ class Deployment(unittest.TestCase):
                 # moto keeps it as Python would print it.
                 document = ast.literal_eval(document["PolicyDocument"])
                 for statement in document["Statement"]:
-                    rows = []
+                    rows, attributes = [], []
                     if "Condition" in statement:
-                        ((operator, condition),) = statement["Condition"].items()
-                        self.assertEqual(operator, "ForAllValues:StringLike")
-                        self.assertEqual(list(condition), ["dynamodb:LeadingKeys"])
-                        rows = as_list(condition["dynamodb:LeadingKeys"])
+                        rows, attributes = limits(statement["Condition"])
                     for action in as_list(statement["Action"]):
                         for resource in as_list(statement["Resource"]):
-                            right = [action.split(":")[1], *rows]
+                            right = [action.split(":")[1], *rows, *attributes]
                             found[name].add((resource, " ".join(right)))
         self.assertEqual(found, expected)
 
@@ -540,6 +563,25 @@ class Deployment(unittest.TestCase):
         self.assertEqual(
             kept, {self.outputs["FunctionLogGroup"]: 30, self.outputs["AccessLogGroup"]: 30}
         )
+
+
+def limits(condition):
+    """The rows and the attributes that a statement is limited to: these conditions and no others, and
+    none of them true of a request that has no such key."""
+    patterns = as_list(condition["ForAllValues:StringLike"]["dynamodb:LeadingKeys"])
+    expected = {
+        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": patterns},
+        "Null": {"dynamodb:LeadingKeys": "false"},
+    }
+    attributes = []
+    if "ForAllValues:StringEquals" in condition:
+        names = as_list(condition["ForAllValues:StringEquals"]["dynamodb:Attributes"])
+        expected["ForAllValues:StringEquals"] = {"dynamodb:Attributes": names}
+        expected["StringEqualsIfExists"] = {"dynamodb:ReturnValues": "NONE"}
+        expected["Null"]["dynamodb:Attributes"] = "false"
+        attributes = ["|", *names]
+    assert condition == expected, condition
+    return [pattern.removesuffix("*") for pattern in patterns], attributes
 
 
 def as_list(value):

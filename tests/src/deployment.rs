@@ -3,8 +3,8 @@
 //! table and their secrets in Secrets Manager. A function whose code stands in the template is run by
 //! this machine's Python.
 //!
-//! What is not AWS' own: the API ([`HttpApi`]), Lambda ([`Lambda`]), the table (an emulator),
-//! [`SecretsManager`], and the provider.
+//! What is not AWS' own: the API ([`HttpApi`]), Lambda ([`Lambda`]), the table (an emulator, before which
+//! the template's policies are in force, see [`iam`](crate::iam)), [`SecretsManager`], and the provider.
 //!
 //! ```no_run
 //! # async fn story() {
@@ -27,11 +27,12 @@ use crate::{
     backends::Backends,
     browser::Browser,
     http_api::{HttpApi, ORIGIN, authorizer::Authorizer, route::Route},
+    iam::GuardedTable,
     lambda::{self, Lambda, Surroundings},
     line::Line,
     secrets_manager::{CLIENT_SECRET_ARN, SECRET_KEY_ARN, SecretsManager},
     site::CLIENT_SECRET,
-    template::{InlineCode, Stack, Template},
+    template::{InlineCode, Stack, Statement, Template},
 };
 
 /// The deployed bundle. Everything ends when this is dropped.
@@ -122,8 +123,10 @@ impl Deployment {
         ];
         let stack = Template::read().deploy(&values, &names);
         let artifacts = Artifacts::of(&stack.functions());
+        let boundary = stack.managed_policy("FunctionBoundary");
         for function in stack.functions() {
-            let line = table.lay_line().await;
+            let policies = vec![function.statements, boundary.clone()];
+            let line = table.lay_line(policies).await;
             table.lines.insert(function.binary, line);
         }
         let endpoints = |function: &str| {
@@ -227,9 +230,9 @@ const UNCHECKED: &str = "AWS4-HMAC-SHA256 Credential=emulator/20260131/eu-centra
     SignedHeaders=host;x-amz-date, Signature=0";
 
 impl Table {
-    async fn lay_line(&self) -> Line {
-        let address = self.endpoint.trim_start_matches("http://");
-        Line::to(address.parse().expect("it is on loopback")).await
+    /// A line at whose end these policies are in force.
+    async fn lay_line(&self, policies: Vec<Vec<Statement>>) -> Line {
+        Line::to(GuardedTable::before(&self.endpoint, policies).await.address()).await
     }
 }
 

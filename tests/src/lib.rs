@@ -14,6 +14,7 @@ pub mod deployment;
 pub mod documentation;
 pub mod gate;
 pub mod http_api;
+pub mod iam;
 pub mod lambda;
 pub mod line;
 pub mod listener;

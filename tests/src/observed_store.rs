@@ -79,7 +79,7 @@ impl ObservedStore {
     }
 
     /// What it was asked since the last time, by the names in
-    /// [`ACTIONS`](shared::store::table::ACTIONS).
+    /// [`RIGHTS`](shared::store::table::RIGHTS).
     pub fn take_calls(&self) -> Vec<&'static str> {
         let mut asked_for = self.asked_for();
         let taken = self.taken.swap(asked_for.len(), Ordering::SeqCst);

@@ -5,7 +5,7 @@ use std::{
     sync::{LazyLock, Mutex, PoisonError},
 };
 
-use shared::store::table::ACTIONS;
+use shared::store::table::RIGHTS;
 
 use crate::template::{Function, Statement, Template};
 
@@ -49,29 +49,20 @@ impl Permissions {
     /// function may.
     pub fn demand(&self, method: &str) {
         let Ok(function) = SERVING.try_with(|function| *function) else { return };
-        let actions = ACTIONS.iter().find(|(name, ..)| *name == method);
-        let (_, actions, rows) =
-            actions.unwrap_or_else(|| panic!("{method} is not among the ACTIONS"));
-        let allowed = allowed(function);
-        for action in *actions {
-            let anywhere = allowed.get(*action).map(|right| vec![right.clone()]);
-            let there = || {
-                let rights = rows.iter().map(|row| allowed.get(&right(action, row)).cloned());
-                rights.collect::<Option<Vec<_>>>().filter(|rights| !rights.is_empty())
-            };
-            let rights = anywhere.or_else(there).unwrap_or_else(|| {
-                panic!(
-                    "{} calls {method}: template.yaml must allow it {action} on {rows:?}",
-                    function.binary
-                )
-            });
-            let mut needed = self.needed.lock().unwrap_or_else(PoisonError::into_inner);
-            needed.entry(function.binary.clone()).or_default().extend(rights);
+        let rights = rights_of(method);
+        let allowed = rights_in(&function.statements);
+        for right in &rights {
+            let binary = &function.binary;
+            assert!(
+                allowed.contains(right),
+                "{binary} calls {method}: template.yaml lacks {right}"
+            );
         }
+        let mut needed = self.needed.lock().unwrap_or_else(PoisonError::into_inner);
+        needed.entry(function.binary.clone()).or_default().extend(rights);
     }
 
-    /// What each function needed so far, by the names of binaries: `dynamodb:GetItem`, or with the
-    /// beginning of a row's key where the template limits it, `dynamodb:GetItem session#`.
+    /// What each function needed so far, by the names of binaries.
     pub fn needed(&self) -> BTreeMap<String, BTreeSet<String>> {
         self.needed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -79,29 +70,48 @@ impl Permissions {
     /// What the template allows each function that may do anything, by the names of binaries.
     pub fn allowed() -> BTreeMap<String, BTreeSet<String>> {
         let functions = FUNCTIONS.iter();
-        let allowed = functions.map(|function| (function.binary.clone(), allowed(function)));
+        let allowed =
+            functions.map(|function| (function.binary.clone(), rights_in(&function.statements)));
         allowed.filter(|(_, actions)| !actions.is_empty()).collect()
     }
 }
 
-fn allowed(function: &Function) -> BTreeSet<String> {
-    let of_table = |resources: &[String]| resources.iter().all(|name| is_of_table(name));
-    let statements = function.statements.iter();
-    let statements = statements.filter(|statement| of_table(&statement.resources));
-    let rights = |statement: &Statement| -> Vec<String> {
-        let actions = statement.actions.iter();
-        match &statement.leading_keys {
-            None => actions.cloned().collect(),
-            Some(rows) => {
-                actions.flat_map(|action| rows.iter().map(|row| right(action, row))).collect()
-            }
-        }
+/// What `method` of the store needs, each right by itself: the action, the beginning of a row's key, and
+/// where the right is not one to whole rows an attribute. `dynamodb:UpdateItem session# used_at`
+///
+/// # Panics
+///
+/// If [`RIGHTS`] does not have it.
+#[must_use]
+pub fn rights_of(method: &str) -> BTreeSet<String> {
+    let found = RIGHTS.iter().find(|(name, _)| *name == method);
+    let (_, rights) = found.unwrap_or_else(|| panic!("{method} is not among the RIGHTS"));
+    rights.iter().flat_map(|right| single(right.action, right.rows, right.attributes)).collect()
+}
+
+/// What these statements allow with the table, in the same form.
+#[must_use]
+pub fn rights_in(statements: &[Statement]) -> BTreeSet<String> {
+    let of_table =
+        |statement: &&Statement| statement.resources.iter().all(|name| is_of_table(name));
+    let statements = statements.iter().filter(of_table);
+    let rights = |statement: &Statement| {
+        let (rows, attributes) = (statement.rows(), statement.attributes());
+        let of_action = |action: &String| single(action, &rows, attributes);
+        statement.actions.iter().flat_map(of_action).collect::<Vec<_>>()
     };
     statements.flat_map(rights).collect()
 }
 
-fn right(action: &str, row: &str) -> String {
-    format!("{action} {row}")
+fn single(action: &str, rows: &[&str], attributes: &[impl AsRef<str>]) -> Vec<String> {
+    let each = |row: &str| -> Vec<String> {
+        let row = format!("{action} {row}").trim_end().to_owned();
+        if attributes.is_empty() {
+            return vec![row];
+        }
+        attributes.iter().map(|attribute| format!("{row} {}", attribute.as_ref())).collect()
+    };
+    if rows.is_empty() { each("") } else { rows.iter().flat_map(|row| each(row)).collect() }
 }
 
 /// Whether an ARN, as the template's reader writes it, is that of the table or of one of its indexes.

@@ -1,6 +1,7 @@
-//! An emulated session table in this process, at the end of a line that fails on command.
+//! An emulated session table in this process, at the end of a line that fails on command, or
+//! behind policies.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use dynoxide::{Database, server};
 use shared::{
@@ -14,20 +15,38 @@ use shared::{
 };
 use tokio::net::TcpListener;
 
-use crate::line::Line;
+use crate::{iam::GuardedTable, line::Line, template::Statement};
 
 const NAME: &str = "sessions";
 
 /// An empty table, and the line to it. It ends with the runtime of the test that made it.
 pub async fn at_the_end_of_a_line() -> (Arc<dyn SessionStore>, Line) {
+    let line = Line::to(emulated().await).await;
+    (store_at(line.address()), line)
+}
+
+/// An empty table, a store for which these policies are in force, and one that may do everything.
+pub async fn guarded(
+    policies: Vec<Vec<Statement>>,
+) -> (Arc<dyn SessionStore>, GuardedTable, Arc<dyn SessionStore>) {
+    let emulated = emulated().await;
+    let guarded = GuardedTable::before(&format!("http://{emulated}"), policies).await;
+    (store_at(guarded.address()), guarded, store_at(emulated))
+}
+
+/// The address of an emulator with an empty table.
+async fn emulated() -> SocketAddr {
     let database = Database::memory().expect("memory can be had");
     let request = serde_json::from_value(create_table(NAME)).expect("it is such a request");
     database.create_table(request).expect("a table can be made");
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback has a free port");
     let address = listener.local_addr().expect("it is bound");
     tokio::spawn(server::serve_on(listener, database));
-    let line = Line::to(address).await;
-    let endpoint = format!("http://{}", line.address());
+    address
+}
+
+fn store_at(address: SocketAddr) -> Arc<dyn SessionStore> {
+    let endpoint = format!("http://{address}");
     let mut settings = Settings::from_values([
         ("SESSION_TABLE", NAME),
         ("AWS_REGION", crate::lambda::REGION),
@@ -37,5 +56,5 @@ pub async fn at_the_end_of_a_line() -> (Arc<dyn SessionStore>, Line) {
     ]);
     let config = DynamoConfig::from_settings(&mut settings).expect("nothing is missing");
     let store = DynamoStore::new(config, Random::system()).expect("it needs nothing from outside");
-    (Arc::new(store), line)
+    Arc::new(store)
 }

@@ -81,8 +81,28 @@ pub struct Statement {
     pub actions: Vec<String>,
     /// ARNs.
     pub resources: Vec<String>,
+    /// On which conditions: by operator and key, the values.
+    pub conditions: BTreeMap<(String, String), Vec<String>>,
+}
+
+impl Statement {
     /// The rows of a table to which it is limited, by the beginnings of their keys.
-    pub leading_keys: Option<Vec<String>>,
+    #[must_use]
+    pub fn rows(&self) -> Vec<&str> {
+        let patterns = self.values("ForAllValues:StringLike", "dynamodb:LeadingKeys");
+        patterns.iter().map(|pattern| pattern.trim_end_matches('*')).collect()
+    }
+
+    /// The attributes of those rows to which it is limited; none: it is to whole rows.
+    #[must_use]
+    pub fn attributes(&self) -> &[String] {
+        self.values("ForAllValues:StringEquals", "dynamodb:Attributes")
+    }
+
+    fn values(&self, operator: &str, key: &str) -> &[String] {
+        let found = self.conditions.get(&(operator.to_owned(), key.to_owned()));
+        found.map_or(&[], Vec::as_slice)
+    }
 }
 
 impl Template {
@@ -157,6 +177,13 @@ impl Stack {
     /// All resources by their logical ids, with nothing put in.
     pub fn resources(&self) -> impl Iterator<Item = (&str, &Value)> {
         object(&self.template["Resources"]).iter().map(|(id, resource)| (id.as_str(), resource))
+    }
+
+    /// The settings of the API's routes, each for its own.
+    #[must_use]
+    pub fn route_settings(&self) -> BTreeMap<String, Value> {
+        let settings = &self.template["Resources"]["HttpApi"]["Properties"]["RouteSettings"];
+        object(settings).iter().map(|(route, own)| (route.clone(), self.resolve(own))).collect()
     }
 
     /// What the managed policy `id` allows.
@@ -275,11 +302,17 @@ impl Stack {
         names.retain(|name| *name != "Condition");
         assert_eq!(names, ["Action", "Effect", "Resource"], "{statement}");
         assert_eq!(statement["Effect"], "Allow");
-        let texts = |value| list(value).into_iter().map(text).collect();
+        let texts = |value| -> Vec<_> { list(value).into_iter().map(text).collect() };
+        let mut conditions = BTreeMap::new();
+        for (operator, keys) in statement.get("Condition").into_iter().flat_map(object) {
+            for (key, values) in object(keys) {
+                conditions.insert((operator.clone(), key.clone()), texts(values));
+            }
+        }
         Statement {
             actions: texts(&statement["Action"]),
             resources: texts(&statement["Resource"]),
-            leading_keys: statement.get("Condition").map(leading_keys),
+            conditions,
         }
     }
 
@@ -345,18 +378,6 @@ impl Stack {
         }
         result
     }
-}
-
-/// What every row of a call must begin with; no other condition is understood here.
-fn leading_keys(condition: &Value) -> Vec<String> {
-    let patterns = &condition["ForAllValues:StringLike"]["dynamodb:LeadingKeys"];
-    let expected = json!({ "ForAllValues:StringLike": { "dynamodb:LeadingKeys": patterns } });
-    assert_eq!(*condition, expected);
-    let start = |pattern: String| {
-        let start = pattern.strip_suffix('*').filter(|start| !start.contains(['*', '?']));
-        start.unwrap_or_else(|| panic!("{pattern} is not understood here")).to_owned()
-    };
-    list(patterns).into_iter().map(text).map(start).collect()
 }
 
 /// `ANY /login`; without a path `$default`.

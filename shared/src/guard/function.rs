@@ -1,6 +1,10 @@
 //! A function that answers whoever the [`Guard`] lets in: all of it but what it answers.
+//!
+//! People copy such a function for code of their own, so it gets the least rights of all: a defect in it
+//! must not be able to publish a signing key. Its policy lets it read the provider's documents in the
+//! store and write none, and so does [`Keys::reader`](crate::keys::Keys::reader) (R205).
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use http::Method;
@@ -55,12 +59,13 @@ impl<P: ProtectedFunction> Guarded<P> {
 
     /// `protected` with `config`, plugged into `seams`.
     pub fn new(protected: P, config: GuardConfig, seams: &Seams) -> Self {
+        let seams = Seams { keys: Arc::new(seams.keys.reader()), ..seams.clone() };
         Self {
             protected,
             origins: config.origins.clone(),
             responder: Responder::new(&config.application.issuer, &config.base_url, &seams.random)
                 .json_only(),
-            guard: Guard::new(config, seams),
+            guard: Guard::new(config, &seams),
         }
     }
 }

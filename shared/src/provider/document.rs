@@ -8,6 +8,9 @@
 //! The store is a convenience. What it holds is checked as what the provider sends is, and is as if
 //! it were not there if it does not pass (R97); where the store does not answer, the provider is
 //! asked as if there were no store.
+//!
+//! A reader ([`Sharing::Reads`]) uses what the store has, and writes nothing to it: what it must fetch
+//! it fetches for its own process.
 
 mod read_ahead;
 
@@ -44,9 +47,19 @@ pub(crate) struct Kind {
     pub(crate) report: fn(&'static str, &ProviderError),
 }
 
+/// What a function does with the documents in the store.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Sharing {
+    /// It uses them, and writes what it fetched for the others.
+    Writes,
+    /// It uses them.
+    Reads,
+}
+
 /// A document, as far as it is known.
 pub(crate) struct Document<T> {
     kind: Kind,
+    sharing: Sharing,
     /// The key of its row.
     row: Digest,
     /// The key of the row by which one process is told off to look for what was missing in it.
@@ -63,6 +76,7 @@ impl<T: Send + Sync> Document<T> {
     /// The document of `kind` that `issuer` publishes, `about` something of it. Nothing is asked yet.
     pub(crate) fn new(
         kind: Kind,
+        sharing: Sharing,
         store: Arc<dyn SessionStore>,
         issuer: &Issuer,
         about: &str,
@@ -78,6 +92,7 @@ impl<T: Send + Sync> Document<T> {
             |use_of_it: &str| Digest::of([issuer.as_str(), kind.name, use_of_it, about].join("\n"));
         Self {
             kind,
+            sharing,
             row: key("document"),
             miss_row: key("miss"),
             store,
@@ -270,6 +285,10 @@ impl<T: Send + Sync> Document<T> {
         until: Timestamp,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, NotShared> {
+        // The policy of such a function refuses the write.
+        if self.sharing == Sharing::Reads {
+            return Err(NotShared);
+        }
         self.within_patience(self.store.lease_document(row, until, now)).await
     }
 

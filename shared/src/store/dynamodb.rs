@@ -24,9 +24,9 @@
 //! and `renew` carry DynamoDB's idempotency token, `claim` and `lease` recognise their own row. An
 //! `end` sent again may answer that there was no session.
 //!
-//! What a function must be allowed to do with the table is in [`table::ACTIONS`].
+//! What a function must be allowed to do with the table is in [`table::RIGHTS`].
 //!
-//! [`table::ACTIONS`]: super::table::ACTIONS
+//! [`table::RIGHTS`]: super::table::RIGHTS
 
 use std::{
     error::Error,

@@ -81,31 +81,85 @@ pub fn update_time_to_live(name: &str) -> Value {
     })
 }
 
-/// What a caller of each of the store's methods must be allowed to do with the table and its indexes
-/// (IAM), and to which rows, by the beginnings of their keys (`dynamodb:LeadingKeys`).
+/// A right that a function needs (IAM): one action, on rows of some kinds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Right {
+    /// `dynamodb:GetItem`
+    pub action: &'static str,
+    /// How the keys of the rows begin (`dynamodb:LeadingKeys`). Empty for a query: an index holds the
+    /// keys of sessions and nothing else.
+    pub rows: &'static [&'static str],
+    /// The attributes that the call names, if it leaves the others alone (`dynamodb:Attributes`).
+    /// Empty: the right is one to whole rows.
+    pub attributes: &'static [&'static str],
+}
+
+/// What each of the store's methods needs. The functions' policies are held against it.
 ///
 /// A transaction needs no right of its own but those of its parts.
-pub const ACTIONS: [(&str, &[&str], &[&str]); 15] = [
-    ("claim", &["dynamodb:PutItem"], &["once#"]),
+pub const RIGHTS: [(&str, &[Right]); 15] = [
+    ("claim", &[rows("dynamodb:PutItem", &["once#"])]),
     (
         "create",
-        &["dynamodb:ConditionCheckItem", "dynamodb:PutItem"],
-        &["ended#", "session#", "token#"],
+        &[
+            rows("dynamodb:ConditionCheckItem", &["ended#"]),
+            rows("dynamodb:PutItem", &["session#", "token#"]),
+        ],
     ),
-    ("documents", &["dynamodb:BatchGetItem"], &["provider#"]),
-    ("documents with a pointer", &["dynamodb:BatchGetItem"], &["provider#", "token#"]),
-    ("end", &["dynamodb:DeleteItem"], &["session#"]),
-    ("end_all", &["dynamodb:DeleteItem"], &["session#"]),
-    ("lease", &["dynamodb:UpdateItem"], &["session#"]),
-    ("lease_document", &["dynamodb:UpdateItem"], &["provider#"]),
-    ("mark_ended", &["dynamodb:PutItem"], &["ended#"]),
-    ("pointer", &["dynamodb:GetItem"], &["token#"]),
-    ("renew", &["dynamodb:PutItem", "dynamodb:UpdateItem"], &["session#", "token#"]),
-    ("session", &["dynamodb:GetItem"], &["session#"]),
-    ("sessions_of", &["dynamodb:Query"], &[]),
-    ("slide", &["dynamodb:UpdateItem"], &["session#"]),
-    ("write_document", &["dynamodb:UpdateItem"], &["provider#"]),
+    ("documents", &[rows("dynamodb:BatchGetItem", &["provider#"])]),
+    ("documents with a pointer", &[rows("dynamodb:BatchGetItem", &["provider#", "token#"])]),
+    ("end", &[rows("dynamodb:DeleteItem", &["session#"])]),
+    ("end_all", &[rows("dynamodb:DeleteItem", &["session#"])]),
+    (
+        "lease",
+        &[session_update(&[
+            PARTITION_KEY,
+            EXPIRES_AT,
+            "lease_owner",
+            "lease_until",
+            "refresh_version",
+        ])],
+    ),
+    ("lease_document", &[rows("dynamodb:UpdateItem", &["provider#"])]),
+    ("mark_ended", &[rows("dynamodb:PutItem", &["ended#"])]),
+    ("pointer", &[rows("dynamodb:GetItem", &["token#"])]),
+    (
+        "renew",
+        &[
+            rows("dynamodb:PutItem", &["token#"]),
+            session_update(&[
+                PARTITION_KEY,
+                "cookie_key",
+                "current_token",
+                "ends_at",
+                EXPIRES_AT,
+                "lease_owner",
+                "lease_until",
+                "previous_token",
+                "previous_token_key",
+                "previous_token_until",
+                "refresh_sealed",
+                "refresh_version",
+                "refreshed_at",
+                "sealed",
+                "used_at",
+            ]),
+        ],
+    ),
+    ("session", &[rows("dynamodb:GetItem", &["session#"])]),
+    ("sessions_of", &[rows("dynamodb:Query", &[])]),
+    ("slide", &[session_update(&[PARTITION_KEY, EXPIRES_AT, "used_at"])]),
+    ("write_document", &[rows("dynamodb:UpdateItem", &["provider#"])]),
 ];
+
+const fn rows(action: &'static str, rows: &'static [&'static str]) -> Right {
+    Right { action, rows, attributes: &[] }
+}
+
+/// A session is created and ended as a whole, and changed in some attributes: never in whose it is.
+const fn session_update(attributes: &'static [&'static str]) -> Right {
+    Right { action: "dynamodb:UpdateItem", rows: &["session#"], attributes }
+}
 
 fn index(name: &str, partition_key: &str, sort_key: &str) -> Value {
     json!({

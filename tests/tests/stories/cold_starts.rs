@@ -20,7 +20,7 @@ async fn warm() -> (Site, Visitor, String) {
     (site, visitor, key)
 }
 
-/// The calls are those of the table's `ACTIONS`, each of which is one round trip.
+/// The calls are those of the table's `RIGHTS`, each of which is one round trip.
 #[tokio::test]
 async fn a_function_that_starts_asks_the_store_for_all_it_needs_at_once() {
     let (site, mut visitor, key) = warm().await;
@@ -93,6 +93,30 @@ async fn fifty_functions_that_start_ask_the_provider_nothing() {
         Visitor::new(&site).open("/").await.is_a_page(200, "Log in");
     }
     assert_eq!(site.provider().requests(), asked);
+}
+
+/// A function made from `functions/protected` uses what the others share. What is too old there it
+/// fetches for its own process, and it asks for no right that it does not have.
+#[tokio::test]
+async fn r205_a_guarded_function_reads_the_shared_documents_and_writes_none() {
+    let (site, _, key) = warm().await;
+    let by_the_login = site.provider().requests();
+    site.pass(600);
+    site.store().take_calls();
+    for processes in 1..=2 {
+        site.restart();
+        assert_eq!(site.call_api(&key).await.status(), 200);
+        assert_eq!(site.call_api(&key).await.status(), 200);
+        assert_eq!(site.provider().requests(), by_the_login + 2 * processes);
+        assert_eq!(site.store().take_calls(), ["documents with a pointer", "session", "session"]);
+    }
+    // A login shares what it fetched.
+    Visitor::logged_in(&site, ADA).await;
+    let by_the_login = site.provider().requests();
+    site.restart();
+    assert_eq!(site.call_api(&key).await.status(), 200);
+    assert_eq!(site.provider().requests(), by_the_login);
+    assert_eq!(site.log().errors_of("provider.not_shared"), [""; 0]);
 }
 
 /// R77: with every function started anew in the middle of it.

@@ -21,6 +21,7 @@ mod logs;
 mod races;
 mod refresh;
 mod return_to;
+mod rights;
 mod rules;
 mod same_token;
 mod secrets;

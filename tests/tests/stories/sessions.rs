@@ -1,5 +1,6 @@
 //! The session and its cookie.
 
+use http::Method;
 use serde_json::json;
 use shared::secret::SessionSecret;
 use tests::{
@@ -374,6 +375,9 @@ async fn a_token_costs_two_reads_at_first_and_one_from_then_on_as_a_cookie_does(
     let site = Site::start().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     let token = visitor.api_key().await;
+    // A pointer that is read along with the provider's keys is no read of its own.
+    let other = Visitor::logged_in(&site, GRACE).await.api_key().await;
+    assert_eq!(site.call_api(&other).await.status(), 200);
     for reads in [2, 1, 1] {
         let before = site.store().calls();
         assert_eq!(site.call_api(&token).await.status(), 200);
@@ -383,6 +387,39 @@ async fn a_token_costs_two_reads_at_first_and_one_from_then_on_as_a_cookie_does(
         let before = site.store().calls();
         assert_eq!(visitor.fetch("/protected").await.status(), 200);
         assert_eq!(site.store().calls() - before, 1);
+    }
+}
+
+/// A key page asks by itself, with the header that says so: by token and by cookie such a request finds
+/// the session and does not prolong it.
+#[tokio::test]
+async fn r207_what_a_page_asks_by_itself_is_no_use_of_the_session() {
+    const TENTH: u64 = 120;
+    for by_cookie in [true, false] {
+        let site = Site::start_with(&[("SESSION_IDLE", "20m")]).await;
+        let mut visitor = Visitor::logged_in(&site, ADA).await;
+        let authorization = format!("Bearer {}", visitor.api_key().await);
+        let mut ask = async |poll: &str| {
+            let poll = ("x-session-poll", poll);
+            if by_cookie {
+                visitor.send(Method::GET, "/protected", Sending::SCRIPT, &[poll]).await
+            } else {
+                site.get("/protected", &[("authorization", &authorization), poll]).await
+            }
+        };
+        // A use, and then polls alone.
+        site.pass(TENTH);
+        assert_eq!(ask("0").await.status(), 200);
+        assert!(site.store().take_calls().contains(&"slide"));
+        for _ in 0..9 {
+            site.pass(TENTH);
+            assert_eq!(ask("1").await.status(), 200);
+            assert!(!site.store().take_calls().contains(&"slide"));
+        }
+        site.pass(TENTH - 1);
+        assert_eq!(ask("1").await.status(), 200);
+        site.pass(1);
+        ask("1").await.is_json(401, "session_ended");
     }
 }
 

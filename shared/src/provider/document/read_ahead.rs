@@ -11,7 +11,8 @@ use crate::{
     store::{DocumentRow, Found, SessionStore, StoreError},
 };
 
-/// The store does not answer, which the log has been told.
+/// The document is not shared with other processes: the store does not answer, which the log has been
+/// told, or this function only reads.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NotShared;
 

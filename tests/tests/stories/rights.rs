@@ -1,0 +1,226 @@
+//! What each function may do with the table: the template's policies, evaluated as IAM does.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use serde_json::{Value, json};
+use shared::{
+    secret::Digest,
+    store::{
+        DocumentRow, Lease, RenewError, Selection, SessionStore, StoreError, Tombstone,
+        contract::{
+            NOW, after, pointer,
+            renewal::{owner_of, renewable, renewal},
+            session,
+        },
+        table::{self, RIGHTS},
+    },
+};
+use tests::{
+    iam::Action,
+    permissions::{REQUIRED, rights_in, rights_of},
+    table::guarded,
+    template::{Function, Statement, Template},
+};
+
+fn functions() -> Vec<Function> {
+    let functions = Template::read().deploy(&REQUIRED, &[]).functions();
+    functions.into_iter().filter(|function| !function.statements.is_empty()).collect()
+}
+
+fn boundary() -> Vec<Statement> {
+    Template::read().deploy(&REQUIRED, &[]).managed_policy("FunctionBoundary")
+}
+
+fn policy_of(binary: &str) -> Vec<Statement> {
+    functions().into_iter().find(|function| function.binary == binary).unwrap().statements
+}
+
+/// What a call asks of IAM, in the form of `rights_of`.
+fn asked(actions: &[Action]) -> BTreeSet<String> {
+    let rights = actions.iter().flat_map(|action| {
+        let values = |key| action.context.get(key).cloned().unwrap_or_default();
+        let rows = values("dynamodb:LeadingKeys");
+        let mut rows: Vec<_> =
+            rows.iter().filter_map(|key| key.split_inclusive('#').next()).collect();
+        if rows.is_empty() {
+            rows.push("");
+        }
+        // Only the changes of a session are ones of single attributes.
+        let is_part = action.name == "dynamodb:UpdateItem" && rows == ["session#"];
+        let attributes = if is_part { values("dynamodb:Attributes") } else { vec![String::new()] };
+        let right = |row: &str, attribute: &str| {
+            format!("{} {row} {attribute}", action.name).trim_end().to_owned()
+        };
+        let each = rows.iter().flat_map(|row| attributes.iter().map(|name| right(row, name)));
+        each.collect::<Vec<_>>()
+    });
+    rights.collect()
+}
+
+/// Whether `store` does what `method` is, in a table with the rows that the calls concern.
+async fn call(store: &dyn SessionStore, method: &str) -> Result<(), StoreError> {
+    let (one, document) = (Digest::of("one"), Digest::of("keys"));
+    let lease = Lease { owner: owner_of("first"), expires_at: after(70) };
+    let row = DocumentRow {
+        key: document,
+        text: b"{}".to_vec(),
+        fetched_at: NOW,
+        expires_at: after(100),
+    };
+    let tombstone =
+        Tombstone { owner: Digest::of("grace"), issued_before: NOW, expires_at: after(100) };
+    let refused = |error: shared::store::CreateError| match error {
+        shared::store::CreateError::Store(error) => error,
+        other => panic!("{other}"),
+    };
+    match method {
+        "claim" => store.claim(one, after(1), NOW).await.map(drop),
+        "create" => {
+            store.create(session("new"), pointer("new token", "new"), NOW).await.map_err(refused)
+        }
+        "documents" => store.documents(&[document], None, NOW).await.map(drop),
+        "documents with a pointer" => store.documents(&[document], Some(one), NOW).await.map(drop),
+        "end" => store.end(one, NOW).await.map(drop),
+        "end_all" => store.end_all(&[one], NOW).await,
+        "lease" => store.lease(one, 0, lease, after(50)).await.map(|is_taken| assert!(is_taken)),
+        "lease_document" => store.lease_document(document, after(5), NOW).await.map(drop),
+        "mark_ended" => store.mark_ended(tombstone, NOW).await,
+        "pointer" => store.pointer(Digest::of("token"), NOW).await.map(drop),
+        "renew" => {
+            let renewed = store.renew(renewal("one", "first", "token", "newer"), after(50)).await;
+            renewed.map_err(|error| match error {
+                RenewError::Store(error) => error,
+                other => panic!("{other}"),
+            })
+        }
+        "session" => store.session(one, NOW).await.map(drop),
+        "sessions_of" => {
+            store.sessions_of(Selection::of_subject(Digest::of("ada")), NOW).await.map(drop)
+        }
+        "slide" => store.slide(one, after(90), NOW).await.map(|is_there| assert!(is_there)),
+        "write_document" => store.write_document(row, NOW).await,
+        other => panic!("call {other} here"),
+    }
+}
+
+/// A session that can be renewed, and for `renew` the lease on it.
+async fn prepare(store: &Arc<dyn SessionStore>, method: &str) {
+    store.create(renewable("one", "token"), pointer("token", "one"), NOW).await.unwrap();
+    if method == "renew" {
+        call(&**store, "lease").await.unwrap();
+    }
+}
+
+/// R181, R205: the policies are held against `RIGHTS`, which is held here against what is sent.
+#[tokio::test]
+async fn r205_each_method_of_the_store_needs_the_rights_of_the_one_table() {
+    for (method, _) in RIGHTS {
+        let (store, table, owner) = guarded(vec![]).await;
+        prepare(&owner, method).await;
+        call(&*store, method).await.unwrap();
+        assert_eq!(asked(&table.take_asked()), rights_of(method), "{method}");
+    }
+}
+
+/// Each call of each function goes through exactly if the function's code needs it: what is not
+/// needed is refused, and so is what is needed once any part of its right is taken away.
+#[tokio::test]
+async fn r205_each_function_may_call_what_it_needs_and_nothing_else() {
+    for function in functions() {
+        let rights = rights_in(&function.statements);
+        for (method, _) in RIGHTS {
+            let is_needed = rights_of(method).is_subset(&rights);
+            let policies = vec![function.statements.clone(), boundary()];
+            let (store, _, owner) = guarded(policies).await;
+            prepare(&owner, method).await;
+            let called = call(&*store, method).await;
+            assert_eq!(called.is_ok(), is_needed, "{} {method}: {called:?}", function.binary);
+            let Err(error) = called else { continue };
+            let error = format!("{error:?}");
+            assert!(error.contains("AccessDeniedException"), "{method}: {error}");
+        }
+    }
+}
+
+/// The one that people copy, without a right to create, change or end anything but when a session was
+/// last used.
+#[test]
+fn r205_a_function_made_from_protected_only_notes_that_a_session_is_used() {
+    let rights = rights_in(&policy_of("protected"));
+    let is_write = |right: &&String| !right.contains("GetItem");
+    let writes: Vec<_> = rights.iter().filter(is_write).map(String::as_str).collect();
+    let slide: Vec<_> = [table::EXPIRES_AT, table::PARTITION_KEY, "used_at"]
+        .map(|attribute| format!("dynamodb:UpdateItem session# {attribute}"))
+        .into();
+    assert_eq!(writes, slide);
+
+    let key = |kind: &str| json!({ "pk": { "S": format!("{kind}#digest") } });
+    let update =
+        |kind: &str, expression: &str| json!({ "Key": key(kind), "UpdateExpression": expression });
+    let slide = update("session", "SET used_at = :now, expires_at = :then");
+    let with = |name: &str, value: Value| {
+        let mut request = slide.clone();
+        request[name] = value;
+        request
+    };
+    let mut named = update("session", "SET #name = :mine");
+    named["ExpressionAttributeNames"] = json!({ "#name": "sealed" });
+    let may = |operation: &str, request: &Value| {
+        let statements = policy_of("protected");
+        Action::of(operation, request).iter().all(|action| action.is_allowed(&statements))
+    };
+    assert!(may("UpdateItem", &slide));
+    let batch = |kinds: &[&str]| {
+        let keys: Vec<_> = kinds.iter().map(|kind| key(kind)).collect();
+        json!({ "RequestItems": { "sessions": { "Keys": keys } } })
+    };
+    assert!(may("BatchGetItem", &batch(&["provider", "token"])));
+    for (operation, request) in [
+        // Contents, owner and end of a session, by their names and by others.
+        ("UpdateItem", update("session", "SET sealed = :mine, cookie_key = :mine")),
+        ("UpdateItem", update("session", "SET ends_at = :never")),
+        ("UpdateItem", update("session", "REMOVE subject")),
+        ("UpdateItem", named),
+        ("UpdateItem", with("ConditionExpression", json!("sealed = :guess"))),
+        ("UpdateItem", with("ReturnValues", json!("ALL_NEW"))),
+        ("PutItem", json!({ "Item": key("session") })),
+        ("DeleteItem", json!({ "Key": key("session") })),
+        // Other rows.
+        ("UpdateItem", update("provider", "SET used_at = :now, expires_at = :then")),
+        ("UpdateItem", update("token", "SET used_at = :now")),
+        ("UpdateItem", update("ended", "SET expires_at = :now")),
+        ("PutItem", json!({ "Item": key("provider") })),
+        ("PutItem", json!({ "Item": key("ended") })),
+        ("PutItem", json!({ "Item": key("once") })),
+        // One good part makes no good transaction, and one good key no good batch.
+        (
+            "TransactWriteItems",
+            json!({ "TransactItems": [{ "Update": slide }, { "Put": { "Item": key("ended") } }] }),
+        ),
+        ("BatchGetItem", batch(&["provider", "session"])),
+        // `ForAllValues` is true of nothing: a request without keys is no match.
+        ("GetItem", json!({})),
+        ("BatchGetItem", batch(&[])),
+        ("UpdateItem", json!({})),
+        ("Query", json!({ "IndexName": "by_subject" })),
+        ("Scan", json!({})),
+        ("BatchWriteItem", batch(&["session"])),
+    ] {
+        assert!(!may(operation, &request), "{operation} {request}");
+    }
+}
+
+/// Each action of each role names its rows, or an index that holds nothing but keys of sessions.
+#[test]
+fn r205_no_policy_matches_a_call_without_a_key() {
+    let functions = functions();
+    let policies = functions.iter().map(|function| function.statements.clone());
+    for policy in policies.chain([boundary()]) {
+        for right in rights_in(&policy) {
+            let name = right.split(' ').next().unwrap().to_owned();
+            let resource = "SessionTable.Arn".to_owned();
+            let action = Action { name, resource, context: Default::default() };
+            assert!(!action.is_allowed(&policy), "{right}");
+        }
+    }
+}
