@@ -157,9 +157,9 @@ pub enum ProviderError {
     #[error("the metadata belongs to another issuer: expected `{expected}`, received `{received}`")]
     WrongIssuer {
         /// Ours.
-        expected: String,
+        expected: Box<str>,
         /// The document's, bounded and on one line.
-        received: String,
+        received: Box<str>,
     },
 }
 

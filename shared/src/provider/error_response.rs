@@ -73,9 +73,9 @@ impl ErrorMeaning {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{code}")]
 pub struct ErrorResponse {
-    code: String,
-    description: Option<String>,
-    logged_description: Option<String>,
+    code: Box<str>,
+    description: Option<Box<str>>,
+    logged_description: Option<Box<str>>,
     meaning: ErrorMeaning,
 }
 
@@ -94,10 +94,11 @@ impl ErrorResponse {
     }
 
     fn new(status: Option<StatusCode>, code: &str, description: Option<&str>) -> Self {
-        let line = |text: String| Some(text).filter(|text| !text.is_empty());
+        let line =
+            |text: String| Some(text).filter(|text| !text.is_empty()).map(String::into_boxed_str);
         Self {
             meaning: ErrorMeaning::of(status, code),
-            code: one_line(&without_identities(code), LONGEST_CODE),
+            code: one_line(&without_identities(code), LONGEST_CODE).into(),
             description: description.and_then(|text| line(one_line(text, LONGEST_DESCRIPTION))),
             logged_description: description
                 .and_then(|text| line(one_line(&without_identities(text), LONGEST_DESCRIPTION))),
@@ -122,12 +123,15 @@ impl ErrorResponse {
 
     /// What the log may hold of it.
     pub fn words(&self) -> ProviderWords {
-        ProviderWords { error: self.code.clone(), description: self.logged_description.clone() }
+        ProviderWords {
+            error: self.code.to_string(),
+            description: self.logged_description.as_deref().map(str::to_owned),
+        }
     }
 
     /// What the operator should look at.
     pub fn hint(&self) -> Option<&'static str> {
-        Some(match (self.meaning, self.code.as_str()) {
+        Some(match (self.meaning, &*self.code) {
             (ErrorMeaning::Denied, _) => {
                 "the person cancelled, or an Action, a rule or a block at the provider denies them"
             }

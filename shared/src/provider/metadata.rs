@@ -42,8 +42,8 @@ impl Metadata {
             .map_err(|error| ProviderError::Malformed(format!("metadata: {error}")))?;
         if document.issuer != issuer.as_str() {
             return Err(ProviderError::WrongIssuer {
-                expected: issuer.as_str().to_owned(),
-                received: one_line(&document.issuer, LONGEST_ISSUER),
+                expected: issuer.as_str().into(),
+                received: one_line(&document.issuer, LONGEST_ISSUER).into(),
             });
         }
         let own = |name: &'static str, url: String| {
