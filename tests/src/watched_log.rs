@@ -133,7 +133,7 @@ fn different_lines(log: &CapturedLog) -> String {
 }
 
 fn subscriber(log: &CapturedLog) -> impl tracing::Subscriber + Send + Sync + use<> {
-    gateway::logging::subscriber(true, "local::main", log.writer())
+    gateway::logging::subscriber(gateway::logging::Logging::json(true), "local::main", log.writer())
 }
 
 /// The credentials in a request, and whatever else stands in its query: the values that are long
