@@ -1,6 +1,8 @@
 //! What the functions need around them when each is a process of its own: the development
 //! identity provider, and a DynamoDB emulator that keeps the sessions in memory.
 
+mod front;
+
 use std::{
     fs::{self, OpenOptions},
     future,
@@ -11,13 +13,20 @@ use std::{
 };
 
 use dynoxide::Database;
-use shared::{config::Settings, random::Random, store::table};
+use secrecy::{ExposeSecret as _, SecretString};
+use shared::{
+    config::Settings,
+    random::Random,
+    store::table::{create_table, update_time_to_live},
+};
 use tokio::net::{TcpListener, TcpSocket};
 
+use self::front::Front;
 use crate::{
     bundle::BundleConfig,
     identity_provider::IdentityProvider,
-    settings::{LocalRun, port},
+    network::network,
+    settings::{LocalRun, port, unusable_port},
 };
 
 /// The two servers, with their ports taken and the table made.
@@ -32,7 +41,7 @@ pub struct Backends {
 /// The emulator with the one table.
 struct Table {
     listener: TcpListener,
-    database: Database,
+    front: Front,
 }
 
 impl Backends {
@@ -53,13 +62,15 @@ impl Backends {
         let run = LocalRun::from_settings(settings, random);
         let port = port(settings, "DYNAMODB_PORT", DEFAULT_PORT);
         let functions = BundleConfig::from_settings(settings);
-        let (_, mut run, _) = (store?, run?, functions?);
+        let network = network(settings);
+        let (_, mut run, _, _) = (store?, run?, functions?, network?);
 
         let provider = match run.provider.take() {
             Some(provider) => Some(provider.bind(settings).await?),
             None => None,
         };
-        let table = Table::make(settings, SocketAddr::from((Ipv4Addr::LOCALHOST, port?))).await?;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port?));
+        let table = Table::make(settings, address, random)?;
         let assumed = unset
             .into_iter()
             .filter_map(|variable| Some((variable, settings.value_of(variable)?.to_owned())));
@@ -95,10 +106,10 @@ impl Backends {
                 None => future::pending().await,
             }
         };
-        let table = dynoxide::server::serve_on(self.table.listener, self.table.database);
+        let table = axum::serve(self.table.listener, front::router(self.table.front));
         tokio::select! {
             ended = provider => ended,
-            () = table => Ok(()),
+            ended = table => ended,
         }
     }
 }
@@ -106,26 +117,25 @@ impl Backends {
 impl Table {
     /// A fault of `DYNAMODB_PORT` where the port cannot be had, of `SESSION_TABLE` where the table
     /// cannot be made.
-    async fn make(settings: &mut Settings, address: SocketAddr) -> Option<Self> {
+    fn make(settings: &mut Settings, address: SocketAddr, random: &Random) -> Option<Self> {
         let listener = listen(address)
-            .map_err(|error| {
-                settings.fault("DYNAMODB_PORT", format_args!("cannot be listened on: {error}"));
-            })
+            .map_err(|error| unusable_port(settings, "DYNAMODB_PORT", address, &error))
             .ok()?;
         let database = database(settings.value_of("SESSION_TABLE")?)
             .map_err(|error| {
                 settings.fault("SESSION_TABLE", format_args!("cannot be made: {error}"));
             })
             .ok()?;
-        Some(Self { listener, database })
+        let access_key_id = SecretString::from(random.token());
+        Some(Self { listener, front: Front { database, access_key_id } })
     }
 
-    /// What leads a function to the table. The credentials are nobody's, and written down so that
-    /// those of whoever runs this stay out of it.
+    /// What leads a function to the table. The credentials are made for this one run: they keep
+    /// those of the person who runs it out of it, and everybody else away from the table.
     fn environment(&self, settings: &Settings) -> Option<[(&'static str, String); 7]> {
         let address = self.listener.local_addr().ok()?;
         Some([
-            ("AWS_ACCESS_KEY_ID", "emulator".to_owned()),
+            ("AWS_ACCESS_KEY_ID", self.front.access_key_id.expose_secret().to_owned()),
             ("AWS_ENDPOINT_URL_DYNAMODB", format!("http://{address}")),
             ("AWS_REGION", "eu-central-1".to_owned()),
             ("AWS_SECRET_ACCESS_KEY", "emulator".to_owned()),
@@ -160,14 +170,16 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 /// The table as the deployment's template makes it.
 fn database(name: &str) -> Result<Database, Box<dyn std::error::Error>> {
     let database = Database::memory()?;
-    database.create_table(serde_json::from_value(table::create_table(name))?)?;
-    database.update_time_to_live(serde_json::from_value(table::update_time_to_live(name))?)?;
+    database.create_table(serde_json::from_value(create_table(name))?)?;
+    database.update_time_to_live(serde_json::from_value(update_time_to_live(name))?)?;
     Ok(database)
 }
 
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
+
+    use shared::tls::Network;
 
     use super::*;
 
@@ -216,6 +228,62 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         assert!(text.contains("\nSESSION_STORE=\"dynamodb\"\n"), "{text}");
         assert!(!text.contains("hunter2"), "{text}");
+    }
+
+    /// A page can reach loopback, by its own name too (DNS rebinding), and knows no key.
+    #[tokio::test]
+    async fn r209_the_table_answers_those_with_the_key_of_this_run_and_no_page() {
+        let backends = start(&AUTH0).await.unwrap();
+        let told = |name: &str| {
+            let mut told = backends.environment.iter();
+            told.find(|(variable, _)| *variable == name).unwrap().1.clone()
+        };
+        let (endpoint, key) = (told("AWS_ENDPOINT_URL_DYNAMODB"), told("AWS_ACCESS_KEY_ID"));
+        let another = start(&AUTH0).await.unwrap();
+        assert!(another.environment.iter().all(|(_, value)| *value != key), "made for one run");
+        tokio::spawn(backends.serve());
+
+        let client = Network::default().client().unwrap().build().unwrap();
+        let signed = |key: &str| {
+            format!(
+                "AWS4-HMAC-SHA256 Credential={key}/20260131/eu-central-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0"
+            )
+        };
+        let ask = async |operation: &str, headers: &[(&str, &str)]| {
+            let mut request = client
+                .post(&endpoint)
+                .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
+                .body(r#"{"TableName": "sessions"}"#);
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            let answer = request.send().await.unwrap();
+            assert!(!answer.headers().contains_key("access-control-allow-origin"));
+            (answer.status().as_u16(), answer.text().await.unwrap())
+        };
+
+        let own = signed(&key);
+        let (status, text) = ask("Scan", &[("authorization", &own)]).await;
+        assert_eq!((status, text.contains("\"Count\":0")), (200, true), "{text}");
+        let localhost = [("authorization", own.as_str()), ("host", "localhost:9200")];
+        assert_eq!(ask("Scan", &localhost).await.0, 200);
+        for (headers, because) in [
+            (&[("authorization", &*own), ("origin", "http://localhost:9000")][..], "no page"),
+            (&[("authorization", &own), ("origin", "null")], "no page"),
+            (&[("authorization", &own), ("host", "evil.example:9200")], "localhost only"),
+            (&[("authorization", &own), ("host", "localhost.evil.example")], "localhost only"),
+            (&[("authorization", &signed("emulator"))], "access key"),
+            (&[("authorization", &signed(""))], "access key"),
+            (&[("authorization", &own), ("authorization", &own)], "access key"),
+            (&[], "access key"),
+        ] {
+            for operation in ["Scan", "PutItem"] {
+                let (status, text) = ask(operation, headers).await;
+                assert_eq!((status, text.contains(because)), (403, true), "{headers:?}: {text}");
+            }
+        }
+        let (status, text) = ask("DeleteTable", &[("authorization", &own)]).await;
+        assert_eq!((status, text.contains("not an operation")), (400, true), "{text}");
     }
 
     #[tokio::test]

@@ -3,7 +3,10 @@
 #[cfg(feature = "backends")]
 pub mod backends;
 pub mod bundle;
+pub mod environment;
 pub mod identity_provider;
+pub mod network;
 #[cfg(feature = "operator")]
 pub mod operator;
 pub mod settings;
+pub mod watch;

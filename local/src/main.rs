@@ -1,23 +1,40 @@
-//! The local run: what `cargo lambda watch` starts. `local check` only says whether it would.
+//! The local run: what `cargo lambda watch` starts. `local start` starts that, once it has found that
+//! the run can begin.
 
-use std::{env, net::TcpListener, process::ExitCode};
+use std::{
+    env,
+    os::unix::process::CommandExt as _,
+    path::Path,
+    process::{Command, ExitCode},
+};
 
 use local::{
     bundle::{Bundle, BundleConfig},
+    environment::{self, Environment},
+    network::network,
     settings::LocalRun,
+    watch,
 };
 use shared::{config::Settings, random::Random, seams::Seams};
 
 fn main() -> ExitCode {
-    if env::args().nth(1).is_some_and(|argument| argument == "check") {
-        return check();
-    }
-    gateway::run(async |settings| {
-        let run = LocalRun::from_settings(settings, &Random::system());
-        let (config, seams) =
-            (BundleConfig::from_settings(settings), Seams::from_settings(settings));
-        let (run, config, seams) = (run?, config?, seams?);
-        eprintln!("{run}");
+    let arguments: Vec<_> = env::args().skip(1).collect();
+    let environment = match Environment::read(Path::new(environment::FILE)) {
+        Ok(environment) => environment,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    if arguments == ["start"] { start(&environment) } else { serve(&environment) }
+}
+
+fn serve(environment: &Environment) -> ExitCode {
+    gateway::run_with(environment.settings(), async |settings| {
+        let (run, config, seams) = read(settings)?;
+        if !settings.is_set(watch::TOLD) {
+            eprintln!("{run}");
+        }
         if let Some(provider) = run.provider {
             tokio::spawn(provider.bind(settings).await?.serve());
         }
@@ -25,26 +42,33 @@ fn main() -> ExitCode {
     })
 }
 
-/// Emulators start a function only when the first request comes, which is late to hear of a fault.
-fn check() -> ExitCode {
-    let mut settings = Settings::from_env();
-    let run = LocalRun::from_settings(&mut settings, &Random::system());
-    BundleConfig::from_settings(&mut settings);
-    Seams::from_settings(&mut settings);
-    if let Some(provider) = run.as_ref().and_then(|run| run.provider.as_ref())
-        && let Err(error) = TcpListener::bind(provider.address)
-    {
-        settings.fault("PROVIDER_PORT", format_args!("cannot be listened on: {error}"));
-    }
-    match (settings.finish(), run) {
-        (Ok(()), Some(run)) => {
-            println!("{run}");
-            ExitCode::SUCCESS
+/// Becomes `cargo lambda watch`. That starts a function only when the first request comes, which is
+/// late to hear of a fault.
+fn start(environment: &Environment) -> ExitCode {
+    match check(environment.settings(), environment) {
+        Ok(mut watch) => {
+            eprintln!("`cargo lambda watch` cannot be started: {}", watch.exec());
         }
-        (Ok(()), None) => ExitCode::FAILURE,
-        (Err(error), _) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => eprintln!("{error}"),
     }
+    ExitCode::FAILURE
+}
+
+/// Says what the run assumes, and returns what starts it; or every fault.
+fn check(mut settings: Settings, environment: &Environment) -> Result<Command, String> {
+    let run = read(&mut settings).map(|(run, _, _)| run);
+    if let Some(run) = &run {
+        run.check_ports(&mut settings);
+    }
+    settings.finish().map_err(|error| error.to_string())?;
+    let run = run.ok_or("the run cannot begin, and no setting was named as the reason")?;
+    println!("{run}");
+    Ok(watch::command(&run, environment))
+}
+
+fn read(settings: &mut Settings) -> Option<(LocalRun, BundleConfig, Seams)> {
+    let run = LocalRun::from_settings(settings, &Random::system());
+    let config = BundleConfig::from_settings(settings);
+    let seams = network(settings).and_then(|network| Seams::over(settings, network));
+    Some((run?, config?, seams?))
 }

@@ -18,6 +18,8 @@ use shared::{
     },
 };
 
+use crate::network::network;
+
 /// Somebody with access to the table.
 #[derive(Debug)]
 pub struct Operator {
@@ -46,7 +48,8 @@ impl Operator {
             }
         };
         let config = DynamoConfig::from_settings(settings);
-        let (issuer, config) = (issuer?, config?);
+        let network = network(settings);
+        let (issuer, config) = (issuer?, config?.over(network?));
         match DynamoStore::new(config, Random::system()) {
             Ok(store) => Some(Self { issuer, store: Arc::new(store) }),
             Err(error) => {

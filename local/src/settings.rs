@@ -1,21 +1,25 @@
 //! What a local run assumes where nothing is set.
 
 use std::{
-    fmt,
-    net::{Ipv4Addr, SocketAddr},
+    fmt, io,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     time::Duration,
 };
 
 use secrecy::SecretString;
 use shared::{clock::Clock, config::Settings, issuer::Issuer, random::Random};
 
-use crate::identity_provider::{IdentityProvider, Options, Surroundings, is_plain_loopback};
+use crate::identity_provider::{
+    IdentityProvider, Options, StartError, Surroundings, is_plain_loopback,
+};
 
 /// What a local run is made of, beside the functions' own settings.
 #[derive(Debug)]
 pub struct LocalRun {
     /// Where the bundle is reached.
     pub base_url: String,
+    /// The port of loopback where it listens.
+    pub port: u16,
     /// The development provider, unless the settings name another one.
     pub provider: Option<DevelopmentProvider>,
     /// What was assumed, one sentence each.
@@ -112,12 +116,23 @@ impl LocalRun {
             );
         }
         host?;
-        port?;
-        let (provider_port, token_lifetime) = (provider_port?, token_lifetime?);
+        let (port, provider_port, token_lifetime) = (port?, provider_port?, token_lifetime?);
         let base_url = settings.value_of("BASE_URL")?.trim_end_matches('/').to_owned();
         let provider =
             needs_provider.then(|| provider(settings, &base_url, provider_port, token_lifetime));
-        Some(Self { base_url, provider, assumptions })
+        Some(Self { base_url, port, provider, assumptions })
+    }
+
+    /// Whether the bundle and the provider can listen where they are to. A fault of `PORT` and of
+    /// `PROVIDER_PORT` where they cannot.
+    pub fn check_ports(&self, settings: &mut Settings) {
+        let bundle = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
+        let provider = self.provider.as_ref().map(|provider| ("PROVIDER_PORT", provider.address));
+        for (variable, address) in [("PORT", bundle)].into_iter().chain(provider) {
+            if let Err(error) = TcpListener::bind(address) {
+                unusable_port(settings, variable, address, &error);
+            }
+        }
     }
 }
 
@@ -128,8 +143,29 @@ impl DevelopmentProvider {
         let (clock, random) = (Clock::system(), Random::system());
         IdentityProvider::bind(self.address, self.options, surroundings, clock, random)
             .await
-            .map_err(|error| settings.fault("PROVIDER_PORT", error))
+            .map_err(|error| match error {
+                StartError::Bind { address, source } => {
+                    unusable_port(settings, "PROVIDER_PORT", address, &source);
+                }
+                error => settings.fault("PROVIDER_PORT", error),
+            })
             .ok()
+    }
+}
+
+/// A fault of `variable`: nothing can listen at `address`.
+pub(crate) fn unusable_port(
+    settings: &mut Settings,
+    variable: &'static str,
+    address: SocketAddr,
+    error: &io::Error,
+) {
+    let port = address.port();
+    if error.kind() == io::ErrorKind::AddrInUse {
+        let mend = "end that program, or set another port";
+        settings.fault(variable, format_args!("{port} is taken by another program: {mend}"));
+    } else {
+        settings.fault(variable, format_args!("{port} cannot be listened on: {error}"));
     }
 }
 

@@ -18,6 +18,11 @@ pub enum InvalidIssuer {
     /// Credentials, a path, a query or a fragment.
     #[error("must be a host or an origin alone, without path, query or user name")]
     MoreThanOrigin,
+    /// A name from an example (`{yourDomain}`, `your-tenant.auth0.com`), in quotes, or without a dot.
+    #[error(
+        "must be the tenant's own domain, such as `tenant.eu.auth0.com`: a plain name, without quotes or braces, and not the placeholder of an example"
+    )]
+    NotHostName,
     /// `http` for a host that is not this machine, or another scheme.
     #[error("must use https (http is for a loopback host only)")]
     NotHttps,
@@ -52,6 +57,9 @@ impl Issuer {
         }
         match url.host() {
             None => Err(InvalidIssuer::NotUrl),
+            Some(Host::Domain(name)) if !is_loopback(&url) && !is_own_name(name) => {
+                Err(InvalidIssuer::NotHostName)
+            }
             Some(_) if url.scheme() == "http" && !is_loopback(&url) => Err(InvalidIssuer::NotHttps),
             Some(_) => Ok(Self(url)),
         }
@@ -108,6 +116,27 @@ pub fn is_loopback(url: &Url) -> bool {
     }
 }
 
+/// What documentation and dashboards write where a tenant's name belongs.
+const PLACEHOLDERS: [&str; 6] = [
+    "your-auth0-domain",
+    "your-domain",
+    "your-tenant",
+    "yourdomain",
+    "yourtenant",
+    "your-custom-domain",
+];
+
+/// Whether a domain can be a provider's: two labels or more of letters, digits and hyphens, and
+/// none of them a placeholder. A URL takes more, quotes and braces among it.
+fn is_own_name(domain: &str) -> bool {
+    let is_label = |label: &str| {
+        !label.is_empty()
+            && !PLACEHOLDERS.contains(&label)
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    domain.contains('.') && domain.split('.').all(is_label)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,6 +161,29 @@ mod tests {
         }
         for text in ["http://tenant.auth0.com", "http://localhost.evil", "ftp://tenant.auth0.com"] {
             assert_eq!(Issuer::parse(text), Err(InvalidIssuer::NotHttps), "{text}");
+        }
+    }
+
+    #[test]
+    fn r215_a_placeholder_or_a_name_in_quotes_is_no_issuer() {
+        for text in [
+            "{yourDomain}",
+            "https://{yourDomain}",
+            "YOUR_DOMAIN",
+            "your-tenant.auth0.com",
+            "YOUR-TENANT.eu.auth0.com",
+            "YOUR_TENANT.eu.auth0.com",
+            "https://yourdomain.com/",
+            "\"tenant.auth0.com\"",
+            "'tenant.auth0.com'",
+            "${AUTH0_DOMAIN}",
+            "tenant",
+            "tenant..auth0.com",
+        ] {
+            assert_eq!(Issuer::parse(text), Err(InvalidIssuer::NotHostName), "{text}");
+        }
+        for text in ["dev-1a2b3c4d.us.auth0.com", "your-music.eu.auth0.com", "bücher.example"] {
+            assert!(Issuer::parse(text).is_ok(), "{text}");
         }
     }
 

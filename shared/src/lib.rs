@@ -33,5 +33,5 @@ pub mod secrets_manager;
 pub mod session;
 pub mod store;
 pub mod stored_secret;
-mod tls;
+pub mod tls;
 pub mod view;

@@ -11,6 +11,7 @@ use crate::{
     provider::{HttpProvider, IdentityProvider},
     random::Random,
     store::{SessionStore, memory::MemoryStore},
+    tls::Network,
 };
 
 /// The two seams, and randomness.
@@ -32,18 +33,28 @@ impl Seams {
     /// The store is prepared, for a function that asks it for every request: Lambda lets a process start
     /// with more of the processor than it has afterwards.
     pub fn from_settings(settings: &mut Settings) -> Option<Self> {
-        let seams = Self::made_when_used(settings)?;
+        Self::over(settings, Network::default())
+    }
+
+    /// The same with the provider reached by another network than a function's, for local runs.
+    pub fn over(settings: &mut Settings, network: Network) -> Option<Self> {
+        let seams = Self::build(settings, network)?;
         seams.store.prepare();
         Some(seams)
     }
 
     /// The same, with nothing done ahead: for a function that answers most requests without the store.
     pub fn made_when_used(settings: &mut Settings) -> Option<Self> {
+        Self::build(settings, Network::default())
+    }
+
+    fn build(settings: &mut Settings, network: Network) -> Option<Self> {
         let application = Application::from_settings(settings);
         let random = Random::system();
         let store = store(settings, &random);
         let issuer = application?.issuer;
-        let provider: Arc<dyn IdentityProvider> = Arc::new(HttpProvider::new(issuer.clone()));
+        let provider: Arc<dyn IdentityProvider> =
+            Arc::new(HttpProvider::over(issuer.clone(), network));
         let store = store?;
         let keys = Arc::new(Keys::new(Arc::clone(&provider), Arc::clone(&store), issuer));
         Some(Self { store, provider, keys, random })

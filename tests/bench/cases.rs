@@ -150,6 +150,7 @@ impl Cases {
             ("ISSUER", issuer),
             ("CLIENT_ID", value(&self.like, "CLIENT_ID")),
             ("SESSION_TABLE", value(&self.like, "SESSION_TABLE")),
+            ("AWS_ACCESS_KEY_ID", value(&self.like, "AWS_ACCESS_KEY_ID")),
             ("AWS_ENDPOINT_URL_DYNAMODB", value(&self.like, "AWS_ENDPOINT_URL_DYNAMODB")),
             ("ROW", format!("session#{}", secret.digest())),
         ];

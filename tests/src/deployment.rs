@@ -28,7 +28,7 @@ use crate::{
     browser::Browser,
     http_api::{HttpApi, ORIGIN, authorizer::Authorizer, route::Route},
     iam::GuardedTable,
-    lambda::{self, Lambda, Surroundings},
+    lambda::{self, Lambda, REGION, Surroundings},
     line::Line,
     secrets_manager::{CLIENT_SECRET_ARN, SECRET_KEY_ARN, SecretsManager},
     site::CLIENT_SECRET,
@@ -52,6 +52,8 @@ pub struct Deployment {
 struct Table {
     name: String,
     endpoint: String,
+    /// Who may use it.
+    access_key_id: String,
     /// Each function's way to it, by the names of binaries.
     lines: BTreeMap<String, Line>,
 }
@@ -114,8 +116,13 @@ impl Deployment {
         values.push(("ClientSecret", CLIENT_SECRET));
         let table = backing("SESSION_TABLE").expect("the backends make a table");
         let endpoint = backing("AWS_ENDPOINT_URL_DYNAMODB").expect("the backends name it");
-        let mut table =
-            Table { name: table.to_owned(), endpoint: endpoint.to_owned(), lines: BTreeMap::new() };
+        let access_key_id = backing("AWS_ACCESS_KEY_ID").expect("the backends name it");
+        let mut table = Table {
+            name: table.to_owned(),
+            endpoint: endpoint.to_owned(),
+            access_key_id: access_key_id.to_owned(),
+            lines: BTreeMap::new(),
+        };
         let names = [
             ("ClientSecretStore", CLIENT_SECRET_ARN),
             ("SecretKey", SECRET_KEY_ARN),
@@ -132,6 +139,7 @@ impl Deployment {
         let endpoints = |function: &str| {
             let table = format!("http://{}", table.lines[function].address());
             [
+                ("AWS_ACCESS_KEY_ID".to_owned(), access_key_id.to_owned()),
                 ("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), table),
                 ("AWS_ENDPOINT_URL_SECRETS_MANAGER".to_owned(), secrets.address().to_owned()),
             ]
@@ -201,8 +209,7 @@ impl Deployment {
             .post(&self.table.endpoint)
             .header("x-amz-target", "DynamoDB_20120810.Scan")
             .header("content-type", "application/x-amz-json-1.0")
-            .header("authorization", UNCHECKED)
-            .header("x-amz-date", "20260131T000000Z")
+            .header("authorization", self.table.authorization())
             .body(scan.to_string())
             .send();
         let answer: Value = answer.await.expect("it is answered").json().await.expect("JSON");
@@ -225,11 +232,13 @@ impl Deployment {
     }
 }
 
-/// An emulator wants to see a signature, and looks no further.
-const UNCHECKED: &str = "AWS4-HMAC-SHA256 Credential=emulator/20260131/eu-central-1/dynamodb/aws4_request, \
-    SignedHeaders=host;x-amz-date, Signature=0";
-
 impl Table {
+    /// The emulator asks who signed, and does not look at the signature.
+    fn authorization(&self) -> String {
+        let key = &self.access_key_id;
+        format!("AWS4-HMAC-SHA256 Credential={key}/20260131/{REGION}/dynamodb/aws4_request")
+    }
+
     /// A line at whose end these policies are in force.
     async fn lay_line(&self, policies: Vec<Vec<Statement>>) -> Line {
         Line::to(GuardedTable::before(&self.endpoint, policies).await.address()).await
@@ -241,7 +250,7 @@ fn functions(
     artifacts: &Artifacts,
     surroundings: Surroundings,
     instances: usize,
-    endpoints: impl Fn(&str) -> [(String, String); 2],
+    endpoints: impl Fn(&str) -> [(String, String); 3],
 ) -> Vec<lambda::Function> {
     let functions = stack.functions().into_iter();
     functions

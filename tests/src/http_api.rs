@@ -20,7 +20,7 @@ pub mod answer;
 pub mod authorizer;
 pub mod event;
 pub mod route;
-mod tls;
+pub mod tls;
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 

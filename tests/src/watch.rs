@@ -1,10 +1,11 @@
 //! The product as a person runs it: under `cargo lambda watch`.
 
-use std::ffi::OsString;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
+
+use local::watch::forget_this_build;
 
 use crate::{backends::Backends, process::Process};
 
@@ -21,6 +22,9 @@ const SETTINGS: &[&str] = &[
     "DEBUG",
     "DYNAMODB_PORT",
     "HOST",
+    "HTTPS_PROXY",
+    "LOG_FORMAT",
+    "NO_PROXY",
     "PORT",
     "PROVIDER_PORT",
     "REQUIRE_SESSION",
@@ -33,7 +37,11 @@ const SETTINGS: &[&str] = &[
     "SESSION_STORE",
     "SESSION_TABLE",
     "SHOW_KEY",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
     "TOKEN_LIFETIME",
+    "https_proxy",
+    "no_proxy",
 ];
 
 /// A running `cargo lambda watch`. It ends, with the functions it started, when this is dropped.
@@ -154,12 +162,11 @@ fn watch_on(port: u16, settings: &[(&str, &str)]) -> Command {
 /// Has `command` run in the project, with free ports, these settings and nothing else set.
 pub(crate) fn prepare(command: &mut Command, settings: &[(&str, &str)]) {
     command.current_dir(crate::project());
+    // Set to nothing, which wins over the developer's `.env`.
     for name in SETTINGS {
-        command.env_remove(name);
+        command.env(name, "");
     }
-    for (name, _) in std::env::vars_os().filter(|(name, _)| of_this_test(name)) {
-        command.env_remove(name);
-    }
+    forget_this_build(command);
     command
         .env("DYNAMODB_PORT", free_port().to_string())
         .env("PROVIDER_PORT", free_port().to_string())
@@ -173,14 +180,6 @@ fn cargo_lambda(project: &Path) -> PathBuf {
     let folder = String::from_utf8(found.stdout).expect("it prints a folder");
     assert!(found.status.success(), "{}", String::from_utf8_lossy(&found.stderr));
     Path::new(folder.trim()).join("cargo-lambda")
-}
-
-/// Cargo and nextest describe the running test to it; the build that is about to start is another.
-fn of_this_test(name: &OsString) -> bool {
-    let name = name.to_string_lossy();
-    ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "NEXTEST"]
-        .iter()
-        .any(|prefix| name.starts_with(prefix))
 }
 
 /// A port of loopback that nobody listens on.

@@ -133,7 +133,7 @@ fn different_lines(log: &CapturedLog) -> String {
 }
 
 fn subscriber(log: &CapturedLog) -> impl tracing::Subscriber + Send + Sync + use<> {
-    gateway::logging::subscriber(true, "local::main", log.writer())
+    gateway::logging::subscriber(gateway::logging::Logging::json(true), "local::main", log.writer())
 }
 
 /// The credentials in a request, and all values of its query but the provider's words (R194): the values that are long enough to be told from other text.

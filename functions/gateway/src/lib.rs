@@ -37,9 +37,15 @@ pub mod refusal;
 mod runtime;
 mod service;
 
-use std::{any, io, process::ExitCode};
+use std::{
+    any,
+    io::{self, IsTerminal as _},
+    process::ExitCode,
+};
 
 use shared::{clock::Clock, config::Settings, request::Function};
+
+use logging::Logging;
 
 pub use authorizer::Authorizer;
 pub use service::{DEADLINE_MARGIN, Gateway, service};
@@ -62,7 +68,16 @@ where
     B: AsyncFnOnce(&mut Settings) -> Option<F>,
     F: Function + 'static,
 {
-    on_a_runtime(async |settings| {
+    run_with(Settings::from_env(), build)
+}
+
+/// The same with settings that do not come from the environment alone.
+pub fn run_with<B, F>(settings: Settings, build: B) -> ExitCode
+where
+    B: AsyncFnOnce(&mut Settings) -> Option<F>,
+    F: Function + 'static,
+{
+    on_a_runtime(settings, async |settings| {
         let function = start(build, settings).await?;
         let service = service(|request, now| function.handle(request, now), Clock::system());
         runtime::poll(service).await.map_err(unreachable)
@@ -75,15 +90,17 @@ where
     B: AsyncFnOnce(&mut Settings) -> Option<A>,
     A: Authorizer + 'static,
 {
-    on_a_runtime(async |settings| {
+    on_a_runtime(Settings::from_env(), async |settings| {
         let authorizer = start(build, settings).await?;
         let service = authorizer::service(authorizer, Clock::system());
         runtime::poll(service).await.map_err(unreachable)
     })
 }
 
-fn on_a_runtime(serve: impl AsyncFnOnce(Settings) -> Result<(), ExitCode>) -> ExitCode {
-    let settings = Settings::from_env();
+fn on_a_runtime(
+    settings: Settings,
+    serve: impl AsyncFnOnce(Settings) -> Result<(), ExitCode>,
+) -> ExitCode {
     match runtime::build(&settings) {
         Ok(runtime) => match runtime.block_on(serve(settings)) {
             Ok(()) => ExitCode::SUCCESS,
@@ -103,9 +120,8 @@ where
     B: AsyncFnOnce(&mut Settings) -> Option<F>,
     F: 'static,
 {
-    let debug_by_default = !settings.inside_lambda();
-    let debug = settings.flag("DEBUG", debug_by_default).unwrap_or(debug_by_default);
-    logging::start(logging::subscriber(debug, any::type_name::<B>(), io::stdout));
+    let logging = Logging::from_settings(&mut settings, io::stdout().is_terminal());
+    logging::start(logging::subscriber(logging, any::type_name::<B>(), io::stdout));
 
     let function = build(&mut settings).await;
     let runnable = RUNTIME_VARIABLES.iter().all(|name| settings.is_set(name));

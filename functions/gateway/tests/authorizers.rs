@@ -117,7 +117,11 @@ async fn asked_within(
 
 fn capture() -> (CapturedLog, tracing::subscriber::DefaultGuard) {
     let log = CapturedLog::default();
-    let subscriber = gateway::logging::subscriber(false, "authorizers::main", log.writer());
+    let subscriber = gateway::logging::subscriber(
+        gateway::logging::Logging::json(false),
+        "authorizers::main",
+        log.writer(),
+    );
     (log, tracing::subscriber::set_default(subscriber))
 }
 

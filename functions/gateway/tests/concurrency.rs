@@ -66,7 +66,11 @@ where
 
 fn capture() -> (CapturedLog, tracing::subscriber::DefaultGuard) {
     let log = CapturedLog::default();
-    let subscriber = gateway::logging::subscriber(true, "concurrency::main", log.writer());
+    let subscriber = gateway::logging::subscriber(
+        gateway::logging::Logging::json(true),
+        "concurrency::main",
+        log.writer(),
+    );
     (log, tracing::subscriber::set_default(subscriber))
 }
 

@@ -8,11 +8,13 @@ use std::{
 };
 
 use bytes::Bytes;
+use gateway::logging::Logging;
 use lambda_runtime::{Context, LambdaEvent, Service};
 use serde_json::{Value, json, value::RawValue};
 use shared::{
     captured_log::{CapturedLog, hear},
     clock::{Clock, Timestamp},
+    config::Settings,
     request::{Request, RequestContext, Response},
 };
 
@@ -72,7 +74,8 @@ async fn never(_: Request, _: Timestamp) -> Response {
 
 fn capture(debug: bool) -> (CapturedLog, tracing::subscriber::DefaultGuard) {
     let log = CapturedLog::default();
-    let subscriber = gateway::logging::subscriber(debug, "invocations::main", log.writer());
+    let subscriber =
+        gateway::logging::subscriber(Logging::json(debug), "invocations::main", log.writer());
     (log, hear(subscriber))
 }
 
@@ -248,4 +251,72 @@ fn r174_a_line_break_in_a_field_stays_inside_its_line() {
     tracing::info!(state = "a\n{\"level\":\"ERROR\"}", "login\nfailed");
     assert_eq!(log.text().lines().count(), 1);
     assert_eq!(log.lines()[0]["state"], "a\n{\"level\":\"ERROR\"}");
+}
+
+fn capture_by(
+    settings: &[(&str, &str)],
+    is_terminal: bool,
+) -> (CapturedLog, tracing::subscriber::DefaultGuard) {
+    let log = CapturedLog::default();
+    let mut settings = Settings::from_values(settings.iter().copied());
+    let logging = Logging::from_settings(&mut settings, is_terminal);
+    settings.finish().unwrap();
+    let guard = hear(gateway::logging::subscriber(logging, "invocations::main", log.writer()));
+    (log, guard)
+}
+
+#[test]
+fn a_person_at_a_terminal_reads_text_and_a_program_json() {
+    const LAMBDA: (&str, &str) = ("LAMBDA_TASK_ROOT", "/var/task");
+    for (settings, is_terminal, is_text) in [
+        (&[][..], true, true),
+        (&[], false, false),
+        (&[("LOG_FORMAT", "text")], false, true),
+        (&[("LOG_FORMAT", "json")], true, false),
+        (&[LAMBDA], true, false),
+        (&[LAMBDA, ("LOG_FORMAT", "json")], true, false),
+    ] {
+        let (log, _guard) = capture_by(settings, is_terminal);
+        tracing::info!(event = "login.succeeded", status = 303, "a login");
+        let text = log.text();
+        assert_eq!(text.starts_with('{'), !is_text, "{settings:?}: {text}");
+        assert_eq!(
+            text.ends_with(" INFO a login event=\"login.succeeded\" status=303\n"),
+            is_text,
+            "{text}"
+        );
+    }
+    for (settings, expected) in [
+        (&[LAMBDA, ("LOG_FORMAT", "text")][..], "LOG_FORMAT must not be `text` inside Lambda"),
+        (&[("LOG_FORMAT", "xml")], "LOG_FORMAT must be `json` or `text`"),
+    ] {
+        let mut settings = Settings::from_values(settings.iter().copied());
+        Logging::from_settings(&mut settings, true);
+        let message = settings.finish().unwrap_err().to_string();
+        assert!(message.contains(expected), "{message}");
+    }
+}
+
+/// Neither a line nor a command for the terminal.
+#[test]
+fn r174_a_control_character_in_a_line_of_text_is_written_as_its_escape() {
+    let (log, _guard) = capture_by(&[("LOG_FORMAT", "text")], false);
+    let span = tracing::info_span!("request", request_id = %"id\n1");
+    let _entered = span.enter();
+    let (error, state) = ("a\r\nINFO login\u{1b}[2J", "b\nc\u{9b}d");
+    tracing::warn!(%error, state, "login\nfailed {}", "x\u{7}");
+    let text = log.text();
+    assert_eq!(text.lines().count(), 1, "{text:?}");
+    assert!(!text.trim_end().contains(char::is_control), "{text:?}");
+    assert!(text.contains(r"error=a\r\nINFO login\u{1b}[2J"), "{text:?}");
+}
+
+/// The emulator of `cargo lambda watch` sets what it warns of. Inside Lambda an operator did.
+#[test]
+fn a_local_run_hears_no_warning_of_a_setting_that_its_emulator_made() {
+    for (settings, expected) in [(&[][..], 0), (&[("LAMBDA_TASK_ROOT", "/var/task")], 1)] {
+        let (log, _guard) = capture_by(settings, false);
+        tracing::warn!(target: "lambda_runtime::runtime", "AWS_LAMBDA_MAX_CONCURRENCY is set");
+        assert_eq!(log.lines().len(), expected);
+    }
 }

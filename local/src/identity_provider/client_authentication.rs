@@ -61,7 +61,7 @@ pub(super) fn authenticate(
 
 /// Compares digests, so that the time taken tells neither where the texts part nor how long the
 /// secret is.
-pub(super) fn equal_in_constant_time(a: &str, b: &str) -> bool {
+pub(crate) fn equal_in_constant_time(a: &str, b: &str) -> bool {
     let (a, b) = (digest(&SHA256, a.as_bytes()), digest(&SHA256, b.as_bytes()));
     verify_slices_are_equal(a.as_ref(), b.as_ref()).is_ok()
 }

@@ -67,11 +67,20 @@ pub(super) fn is_same_origin(headers: &HeaderMap, port: u16) -> bool {
 }
 
 fn is_own_host(host: &str, port: u16) -> bool {
-    host.parse::<Authority>().is_ok_and(|authority| {
-        matches!(authority.host(), "localhost" | "127.0.0.1" | "[::1]")
-            && authority.port_u16().unwrap_or(80) == port
-            && !host.contains('@')
-    })
+    own_port(host) == Some(port)
+}
+
+/// Whether a `Host` header names this machine as it does itself, on whatever port.
+#[cfg(feature = "backends")]
+pub(crate) fn is_loopback_name(host: &str) -> bool {
+    own_port(host).is_some()
+}
+
+/// The port of a host that is one of localhost's names.
+fn own_port(host: &str) -> Option<u16> {
+    let authority = host.parse::<Authority>().ok()?;
+    let is_own = matches!(authority.host(), "localhost" | "127.0.0.1" | "[::1]");
+    (is_own && !host.contains('@')).then(|| authority.port_u16().unwrap_or(80))
 }
 
 #[cfg(test)]

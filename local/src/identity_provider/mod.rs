@@ -66,6 +66,8 @@ use self::{
     keys::SigningKeys,
     state::{Session, SharedState},
 };
+#[cfg(feature = "backends")]
+pub(crate) use self::{client_authentication::equal_in_constant_time, guard::is_loopback_name};
 
 /// Largest request body in bytes. The largest honest one is a token request of under 2 kB.
 const BODY_LIMIT: usize = 64 * 1024;

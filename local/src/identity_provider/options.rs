@@ -1,10 +1,10 @@
 //! What an administrator sets in Auth0's dashboard.
 
-use std::{net::IpAddr, time::Duration};
+use std::time::Duration;
 
 use secrecy::SecretString;
-use shared::config::Settings;
-use url::{Host, Url};
+use shared::{config::Settings, issuer::is_loopback};
+use url::Url;
 
 /// The application's settings, and some of the tenant's.
 #[derive(Clone, Debug)]
@@ -108,13 +108,5 @@ fn check_redirect_target(option: &'static str, uri: &str) -> Result<(), InvalidU
 
 /// Whether a URL is plain HTTP to this machine.
 pub(crate) fn is_plain_loopback(uri: &str) -> bool {
-    Url::parse(uri).is_ok_and(|url| {
-        let loopback = match url.host() {
-            Some(Host::Domain(name)) => name == "localhost",
-            Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
-            Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
-            None => false,
-        };
-        url.scheme() == "http" && loopback
-    })
+    Url::parse(uri).is_ok_and(|url| url.scheme() == "http" && is_loopback(&url))
 }

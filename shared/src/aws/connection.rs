@@ -11,7 +11,7 @@ use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
 use aws_types::{SdkConfig, region::Region};
 use url::Url;
 
-use crate::config::Settings;
+use crate::{config::Settings, tls::Network};
 
 use super::{
     call::{ATTEMPT_TIMEOUT, ATTEMPTS, BACKOFF},
@@ -34,6 +34,7 @@ pub(crate) struct Connection {
     credentials: Credentials,
     /// Instead of the region's own endpoint.
     endpoint: Option<Url>,
+    pub(crate) network: Network,
 }
 
 impl Connection {
@@ -54,7 +55,8 @@ impl Connection {
             None,
             "environment",
         );
-        Some(Self { region: region?, credentials, endpoint: own_endpoint?.or(any_endpoint?) })
+        let endpoint = own_endpoint?.or(any_endpoint?);
+        Some(Self { region: region?, credentials, endpoint, network: Network::default() })
     }
 
     /// The region that is asked.
@@ -79,7 +81,7 @@ impl Connection {
             .behavior_version(BehaviorVersion::latest())
             .region(self.region.clone())
             .credentials_provider(SharedCredentialsProvider::new(self.credentials.clone()))
-            .http_client(Connector::new(!is_plain_http)?)
+            .http_client(Connector::new(!is_plain_http, &self.network)?)
             .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
             .timeout_config(timeouts)
             .retry_config(retries)

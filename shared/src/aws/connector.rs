@@ -13,9 +13,9 @@ use aws_smithy_runtime_api::client::{
     result::ConnectorError,
     runtime_components::RuntimeComponents,
 };
-use reqwest::{Client, redirect, retry};
+use reqwest::Client;
 
-use crate::tls;
+use crate::tls::Network;
 
 /// How long the connection itself may take, name look-up and TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(900);
@@ -31,18 +31,13 @@ const MAX_BODY: usize = 1_000_000;
 pub(super) struct Connector(Client);
 
 impl Connector {
-    /// No redirect is followed, no proxy is taken from the environment, and the SDK retries.
-    pub(super) fn new(https_only: bool) -> Result<Self, Box<dyn Error + Send + Sync>> {
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls::client_config()?)
-            .https_only(https_only)
-            .redirect(redirect::Policy::none())
-            .retry(retry::never())
-            .referer(false)
-            .no_proxy()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .build()?;
-        Ok(Self(client))
+    /// No redirect is followed, and the SDK retries.
+    pub(super) fn new(
+        https_only: bool,
+        network: &Network,
+    ) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        let builder = network.client()?.https_only(https_only);
+        Ok(Self(builder.connect_timeout(CONNECT_TIMEOUT).build()?))
     }
 }
 

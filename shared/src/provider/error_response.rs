@@ -113,7 +113,7 @@ impl ErrorResponse {
     /// Whether it may blame the code or token that was presented. Anyone can write a code into an
     /// address, so what blames it says nothing of the application (R208).
     pub fn may_blame_grant(&self) -> bool {
-        matches!(self.code.as_str(), "invalid_grant" | "invalid_request")
+        matches!(&*self.code, "invalid_grant" | "invalid_request")
     }
 
     /// The description for the person it concerns, who may read their own e-mail address.

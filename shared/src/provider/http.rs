@@ -4,11 +4,11 @@ use std::{error::Error, fmt, sync::OnceLock, time::Duration};
 
 use async_trait::async_trait;
 use http::{StatusCode, header};
-use reqwest::{Client, RequestBuilder, Response, redirect, retry};
+use reqwest::{Client, RequestBuilder, Response};
 use secrecy::ExposeSecret;
 use url::{Host, Url};
 
-use crate::{issuer::Issuer, tls};
+use crate::{issuer::Issuer, tls::Network};
 
 use super::{
     AuthorizationCodeGrant, ErrorMeaning, ErrorResponse, IdentityProvider, ProviderError,
@@ -37,28 +37,32 @@ const MAX_RETRY_AFTER: u64 = 3600;
 /// Asks the issuer itself.
 ///
 /// - No redirect is followed: one would take a client secret, or us, wherever it says.
-/// - `https` unless the issuer is on this very machine; certificates by the bundled web PKI roots.
-/// - No proxy from the environment: a variable meant for another program must not send a client
-///   secret elsewhere, and Lambda needs none.
+/// - `https` unless the issuer is on this very machine; roots and proxy are those of the [`Network`].
 /// - No idle connection is kept: one that Lambda froze is dead when it thaws, and a code sent down
 ///   a dead connection cannot be sent again.
 pub struct HttpProvider {
     issuer: Issuer,
+    network: Network,
     /// Built when first used: most requests need no client.
     client: OnceLock<Client>,
 }
 
 impl HttpProvider {
     /// The provider that `issuer` names. Nothing is asked yet.
-    pub const fn new(issuer: Issuer) -> Self {
-        Self { issuer, client: OnceLock::new() }
+    pub fn new(issuer: Issuer) -> Self {
+        Self::over(issuer, Network::default())
+    }
+
+    /// The same, reached by another network than a function's.
+    pub const fn over(issuer: Issuer, network: Network) -> Self {
+        Self { issuer, network, client: OnceLock::new() }
     }
 
     fn client(&self) -> Result<&Client, ProviderError> {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
-        let client = build_client(&self.issuer).map_err(ProviderError::Client)?;
+        let client = build_client(&self.issuer, &self.network).map_err(ProviderError::Client)?;
         Ok(self.client.get_or_init(|| client))
     }
 
@@ -190,14 +194,13 @@ impl fmt::Debug for HttpProvider {
     }
 }
 
-fn build_client(issuer: &Issuer) -> Result<Client, Box<dyn Error + Send + Sync>> {
-    let client = Client::builder()
-        .tls_backend_preconfigured(tls::client_config()?)
+fn build_client(
+    issuer: &Issuer,
+    network: &Network,
+) -> Result<Client, Box<dyn Error + Send + Sync>> {
+    let client = network
+        .client()?
         .https_only(issuer.url().scheme() == "https")
-        .redirect(redirect::Policy::none())
-        .retry(retry::never())
-        .referer(false)
-        .no_proxy()
         .pool_max_idle_per_host(0)
         .connect_timeout(TIMEOUT)
         .timeout(TIMEOUT)

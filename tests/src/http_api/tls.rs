@@ -18,21 +18,21 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 /// A certificate for one name, and its key.
-pub(super) struct Identity(CertifiedKey<KeyPair>);
+pub struct Identity(CertifiedKey<KeyPair>);
 
 impl Identity {
     /// A fresh one, signed by itself.
-    pub(super) fn new(domain: &str) -> Self {
+    pub fn new(domain: &str) -> Self {
         Self(generate_simple_self_signed([domain.to_owned()]).expect("a certificate can be made"))
     }
 
     /// The certificate.
-    pub(super) fn certificate(&self) -> &CertificateDer<'static> {
+    pub fn certificate(&self) -> &CertificateDer<'static> {
         self.0.cert.der()
     }
 
     /// SHA-256 of the public key, as Chromium takes it.
-    pub(super) fn public_key_pin(&self) -> String {
+    pub fn public_key_pin(&self) -> String {
         BASE64_STANDARD.encode(digest(&SHA256, &self.0.signing_key.subject_public_key_info()))
     }
 
@@ -54,7 +54,7 @@ impl fmt::Debug for Identity {
 }
 
 /// Connections on which TLS is spoken already.
-pub(super) struct Listener {
+pub struct Listener {
     address: SocketAddr,
     connections: mpsc::Receiver<TlsStream<TcpStream>>,
     accepting: JoinHandle<()>,
@@ -62,7 +62,7 @@ pub(super) struct Listener {
 
 impl Listener {
     /// Listens on a port of loopback.
-    pub(super) async fn bind(identity: &Identity) -> Self {
+    pub async fn bind(identity: &Identity) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback has a free port");
         let address = listener.local_addr().expect("it is bound");
         let acceptor = TlsAcceptor::from(Arc::new(identity.server_config()));
@@ -84,7 +84,7 @@ impl Listener {
     }
 
     /// Where it listens.
-    pub(super) const fn address(&self) -> SocketAddr {
+    pub const fn address(&self) -> SocketAddr {
         self.address
     }
 }

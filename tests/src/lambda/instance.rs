@@ -162,6 +162,12 @@ fn environment(function: &Function, runtime_api: &RuntimeApi) -> Vec<(String, St
     let managed = managed.into_iter().filter(|_| function.concurrency > 1);
     let reserved = reserved.into_iter().chain(inside).chain(managed);
     let reserved = reserved.map(|(variable, value)| (variable.to_owned(), value.to_owned()));
+    // The emulated table admits those with its own run's key, as IAM admits a role's.
+    let is_given = |variable: &str| {
+        let mut given = function.environment.iter().map(|(given, _)| given);
+        variable == "AWS_ACCESS_KEY_ID" && given.any(|given| given == variable)
+    };
+    let reserved = reserved.filter(|(variable, _)| !is_given(variable));
     function.environment.iter().cloned().chain(reserved).collect()
 }
 

@@ -18,6 +18,7 @@ mod keys;
 mod login;
 mod logout;
 mod logs;
+mod machine;
 mod races;
 mod refresh;
 mod return_to;

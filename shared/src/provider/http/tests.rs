@@ -61,7 +61,7 @@ async fn r071_nothing_is_sent_to_another_host() {
 #[tokio::test]
 async fn r038_an_https_issuer_is_never_asked_in_the_clear() {
     let issuer = Issuer::parse("tenant.auth0.com").unwrap();
-    let client = build_client(&issuer).unwrap();
+    let client = build_client(&issuer, &Network::default()).unwrap();
     let error = client.get("http://127.0.0.1:9/").send().await.unwrap_err();
     assert!(error.is_builder());
 }

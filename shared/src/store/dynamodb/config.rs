@@ -3,6 +3,7 @@
 use crate::{
     aws::{Connection, Service},
     config::Settings,
+    tls::Network,
 };
 
 const SERVICE: Service = Service { endpoint_variable: "AWS_ENDPOINT_URL_DYNAMODB" };
@@ -21,6 +22,13 @@ impl DynamoConfig {
         let table = settings.required("SESSION_TABLE", "the table that keeps sessions", table_name);
         let connection = Connection::from_settings(settings, SERVICE);
         Some(Self { table: table?, connection: connection? })
+    }
+
+    /// The same table, reached by another network than a function's.
+    #[must_use]
+    pub fn over(mut self, network: Network) -> Self {
+        self.connection.network = network;
+        self
     }
 }
 

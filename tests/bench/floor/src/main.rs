@@ -21,6 +21,7 @@ use lambda_http::{Body, Error, Request, Response, run, service_fn};
 
 #[path = "../../../../shared/src/aws/connector.rs"]
 mod connector;
+#[expect(dead_code, reason = "a function's network is the default one")]
 #[path = "../../../../shared/src/tls.rs"]
 mod tls;
 
@@ -72,7 +73,7 @@ fn client() -> Result<Client, Box<dyn error::Error + Send + Sync>> {
         .region(Region::new(env::var("AWS_REGION")?))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .endpoint_url(env::var("AWS_ENDPOINT_URL_DYNAMODB")?)
-        .http_client(connector::Connector::new(false)?)
+        .http_client(connector::Connector::new(false, &tls::Network::default())?)
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .build();

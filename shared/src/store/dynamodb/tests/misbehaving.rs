@@ -1,7 +1,7 @@
 //! A table that throttles, fails, stalls and loses answers.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::VecDeque,
     sync::{Arc, Mutex},
     time::Instant,
 };
@@ -18,10 +18,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     aws::CALL_TIMEOUT,
-    store::{
-        DocumentRow, Selection, Tombstone,
-        contract::renewal::{owner_of, renewable, renewal},
-    },
+    store::{Selection, Tombstone},
 };
 
 /// What a server does with one request.
@@ -112,10 +109,7 @@ impl Server {
     }
 
     async fn forward(&self, headers: HeaderMap, body: Bytes) -> (u16, String) {
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(crate::tls::client_config().unwrap())
-            .build()
-            .unwrap();
+        let client = crate::tls::Network::default().client().unwrap().build().unwrap();
         let request = client.post(&self.emulator).headers(headers).body(body);
         let answer = request.send().await.unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())

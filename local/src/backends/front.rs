@@ -1,0 +1,124 @@
+//! The emulated table's front: DynamoDB's protocol for those who know this run's access key.
+//!
+//! A page that some browser on this machine has open can send requests to loopback too. The
+//! emulator's own server would answer it, and let it read the answer; so that server is not used.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, State},
+    response::{IntoResponse, Response},
+};
+use dynoxide::{Database, DynoxideError};
+use http::{HeaderMap, StatusCode, header};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::json;
+
+use crate::identity_provider::{equal_in_constant_time, is_loopback_name};
+
+/// As much as DynamoDB takes.
+const BODY_LIMIT: usize = 16 * 1024 * 1024;
+
+/// The table, and the access key of those who may use it.
+pub(super) struct Front {
+    pub(super) database: Database,
+    pub(super) access_key_id: SecretString,
+}
+
+/// Why a request is not one of the functions'.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+enum Refusal {
+    /// A browser sent it for some page.
+    #[error("no page may use this table")]
+    Page,
+    /// A name that leads here, and is not this machine's (DNS rebinding).
+    #[error("this table answers to localhost only")]
+    ForeignHost,
+    /// Another access key than this run's, or none.
+    #[error("the access key is not that of this run")]
+    AccessKey,
+}
+
+/// What answers requests to the table.
+pub(super) fn router(front: Front) -> Router {
+    Router::new()
+        .fallback(answer)
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .with_state(Arc::new(front))
+}
+
+async fn answer(State(front): State<Arc<Front>>, headers: HeaderMap, body: Bytes) -> Response {
+    if let Err(refusal) = front.admit(&headers) {
+        let error = json!({
+            "__type": "com.amazon.coral.service#AccessDeniedException",
+            "message": refusal.to_string(),
+        });
+        return reply(StatusCode::FORBIDDEN, error.to_string());
+    }
+    let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok());
+    let operation = target.and_then(|target| target.strip_prefix("DynamoDB_20120810."));
+    let (database, body) = (&front.database, &*body);
+    let answer = match operation.unwrap_or_default() {
+        "BatchGetItem" => call(body, |request| database.batch_get_item(request)),
+        "DeleteItem" => call(body, |request| database.delete_item(request)),
+        "GetItem" => call(body, |request| database.get_item(request)),
+        "PutItem" => call(body, |request| database.put_item(request)),
+        "Query" => call(body, |request| database.query(request)),
+        "Scan" => call(body, |request| database.scan(request)),
+        "TransactWriteItems" => call(body, |request| database.transact_write_items(request)),
+        "UpdateItem" => call(body, |request| database.update_item(request)),
+        _ => Err(DynoxideError::ValidationException("not an operation of this table".to_owned())),
+    };
+    match answer {
+        Ok(json) => reply(StatusCode::OK, json),
+        Err(error) => {
+            let status = StatusCode::from_u16(error.status_code());
+            reply(status.unwrap_or(StatusCode::BAD_REQUEST), error.to_json())
+        }
+    }
+}
+
+impl Front {
+    fn admit(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        if headers.contains_key(header::ORIGIN) {
+            return Err(Refusal::Page);
+        }
+        let mut hosts = headers.get_all(header::HOST).iter();
+        let host = hosts.next().and_then(|host| host.to_str().ok());
+        if hosts.next().is_some() || !host.is_some_and(is_loopback_name) {
+            return Err(Refusal::ForeignHost);
+        }
+        let mut authorizations = headers.get_all(header::AUTHORIZATION).iter();
+        let authorization = authorizations.next().and_then(|value| value.to_str().ok());
+        let key = authorization.and_then(access_key_id).unwrap_or_default();
+        if authorizations.next().is_some()
+            || !equal_in_constant_time(key, self.access_key_id.expose_secret())
+        {
+            return Err(Refusal::AccessKey);
+        }
+        Ok(())
+    }
+}
+
+/// Who signed, by Signature Version 4: `AWS4-HMAC-SHA256 Credential=KEY/date/region/service/…, …`.
+fn access_key_id(authorization: &str) -> Option<&str> {
+    let (_, credential) = authorization.split_once(" Credential=")?;
+    credential.split('/').next()
+}
+
+fn call<Q: DeserializeOwned, A: Serialize>(
+    body: &[u8],
+    run: impl FnOnce(Q) -> dynoxide::Result<A>,
+) -> dynoxide::Result<String> {
+    let malformed =
+        |error: serde_json::Error| DynoxideError::SerializationException(error.to_string());
+    serde_json::to_string(&run(serde_json::from_slice(body).map_err(malformed)?)?)
+        .map_err(malformed)
+}
+
+fn reply(status: StatusCode, json: String) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/x-amz-json-1.0")], json).into_response()
+}

@@ -1,0 +1,60 @@
+//! A company's network: certificate authorities of its own, and a proxy on the way out.
+//!
+//! For what runs on a person's machine only. Inside Lambda neither is looked at: see [`Network`].
+
+use std::{env, path::Path};
+
+use reqwest::{NoProxy, Proxy};
+use rustls::RootCertStore;
+use rustls_native_certs::load_certs_from_paths;
+use shared::{config::Settings, tls::Network};
+use url::Url;
+
+/// Reads `SSL_CERT_FILE`, `SSL_CERT_DIR`, `HTTPS_PROXY` and `NO_PROXY`, as other programs do: the
+/// authorities named are believed in place of the bundled ones, and the last two may be in lower case.
+pub fn network(settings: &mut Settings) -> Option<Network> {
+    let file = settings.optional("SSL_CERT_FILE", |path| authorities(Some(path), None));
+    let folders = settings.optional("SSL_CERT_DIR", |path| authorities(None, Some(path)));
+    let upper = settings.optional("HTTPS_PROXY", proxy);
+    let lower = settings.optional("https_proxy", proxy);
+    let exceptions = settings.value_of("NO_PROXY").or_else(|| settings.value_of("no_proxy"));
+    let exceptions = exceptions.and_then(NoProxy::from_string);
+
+    let roots = match (file?, folders?) {
+        (Some(mut file), Some(folders)) => {
+            file.roots.extend(folders.roots);
+            Some(file)
+        }
+        (file, folders) => file.or(folders),
+    };
+    let proxy = upper?.or(lower?).map(|proxy| proxy.no_proxy(exceptions));
+    Some(Network::new(roots, proxy))
+}
+
+fn authorities(file: Option<&str>, folders: Option<&str>) -> Result<RootCertStore, &'static str> {
+    let mut roots = RootCertStore::empty();
+    let mut add = |file: Option<&Path>, folder: Option<&Path>| {
+        let found = load_certs_from_paths(file, folder);
+        roots.add_parsable_certificates(found.certs);
+    };
+    if let Some(file) = file {
+        add(Some(Path::new(file)), None);
+    }
+    for folder in folders.map(env::split_paths).into_iter().flatten() {
+        add(None, Some(&folder));
+    }
+    if roots.is_empty() {
+        return Err("names no certificate that can be read (PEM)");
+    }
+    Ok(roots)
+}
+
+fn proxy(text: &str) -> Result<Proxy, &'static str> {
+    const MUST_BE: &str = "must be a proxy such as `http://proxy.example.com:3128`";
+    let text = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+    let url = Url::parse(&text).map_err(|_| MUST_BE)?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(MUST_BE);
+    }
+    Proxy::https(url).map_err(|_| MUST_BE)
+}

@@ -1,0 +1,154 @@
+//! `local start`, as `local/start` calls it, with a `cargo` that only tells how it was called.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    fs,
+    net::TcpListener,
+    os::unix::fs::PermissionsExt as _,
+    path::PathBuf,
+    process::{Command, Output},
+};
+
+/// A folder with this `.env` in it.
+fn folder(name: &str, env_file: &str) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::create_dir_all(&folder).unwrap();
+    let cargo = folder.join("cargo");
+    fs::write(&cargo, "#!/bin/sh\necho \"cargo $*\"\nenv\n").unwrap();
+    fs::set_permissions(&cargo, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(folder.join(".env"), env_file).unwrap();
+    folder
+}
+
+fn program(path: &str, folder: &PathBuf, environment: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(path);
+    command
+        .env_clear()
+        .env("PATH", format!("{}:/usr/bin:/bin", folder.display()))
+        .envs(environment.iter().copied())
+        .current_dir(folder);
+    command
+}
+
+fn start(folder: &PathBuf, environment: &[(&str, &str)]) -> Output {
+    program(env!("CARGO_BIN_EXE_local"), folder, environment).arg("start").output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn free_port() -> String {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    listener.local_addr().unwrap().port().to_string()
+}
+
+#[test]
+fn r210_what_stands_in_the_file_counts_where_the_environment_says_nothing() {
+    let (port, provider_port) = (free_port(), free_port());
+    let file = format!(
+        "\u{feff}export PORT = {port} # mine\r\nPROVIDER_PORT='{provider_port}'\r\nDEBUG=nonsense\r\nAUDIENCE=of-the-file\r\n"
+    );
+    let folder = folder("both", &file);
+    let started = start(&folder, &[("DEBUG", "false"), ("AUDIENCE", "")]);
+    let said = text(&started.stdout);
+    assert!(started.status.success(), "{started:?}");
+    assert!(said.contains(&format!("Open http://localhost:{port}/ in a browser.")), "{said}");
+    let watch = format!("cargo lambda watch --invoke-address 127.0.0.1 --invoke-port {port}\n");
+    assert!(said.contains(&watch), "{said}");
+    assert!(said.contains(&format!("\nPROVIDER_PORT={provider_port}\n")), "{said}");
+    assert!(said.contains("\nDEBUG=false\n") && said.contains("\nAUDIENCE=\n"), "{said}");
+}
+
+#[test]
+fn r210_a_line_that_cannot_be_read_ends_the_start() {
+    let folder = folder("unreadable", "DEBUG=true\nSCOPE=openid hunter2\n");
+    for arguments in [&["start"][..], &[]] {
+        let mut command = program(env!("CARGO_BIN_EXE_local"), &folder, &[]);
+        let refused = command.args(arguments).output().unwrap();
+        assert_eq!(refused.status.code(), Some(1));
+        let expected = ".env line 2 cannot be read: it must be NAME=value, with quotes around a value with spaces\n";
+        assert_eq!(text(&refused.stderr), expected);
+    }
+}
+
+#[test]
+fn r211_a_port_that_is_taken_is_named_and_ends_the_start() {
+    let folder = folder("taken", "");
+    for variable in ["PORT", "PROVIDER_PORT"] {
+        let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let number = taken.local_addr().unwrap().port().to_string();
+        let ports = [("PORT", free_port()), ("PROVIDER_PORT", free_port())];
+        let ports = ports.each_ref().map(|(name, free)| {
+            (*name, if *name == variable { number.as_str() } else { free.as_str() })
+        });
+        let refused = start(&folder, &ports);
+        assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+        assert_eq!(
+            text(&refused.stderr),
+            format!(
+                "the configuration cannot be used:\n  {variable} {number} is taken by another program: \
+                 end that program, or set another port\n"
+            )
+        );
+        assert_eq!(text(&refused.stdout), "");
+    }
+}
+
+/// By hand, `cargo lambda watch` starts a function that tells; `local start` has told before.
+#[test]
+fn what_is_assumed_is_told_once() {
+    let (port, provider_port) = (free_port(), free_port());
+    let folder = folder("told", &format!("PORT={port}\nPROVIDER_PORT={provider_port}\n"));
+    let started = text(&start(&folder, &[]).stdout);
+    assert_eq!(started.matches("BASE_URL is not set").count(), 1, "{started}");
+    let told = started.lines().find(|line| line.starts_with("LOCAL_RUN_TOLD="));
+    let (name, value) = told.unwrap().split_once('=').unwrap();
+    for (environment, expected) in [(&[][..], 1), (&[(name, value)], 0)] {
+        let mut function = program(env!("CARGO_BIN_EXE_local"), &folder, environment);
+        let said = text(&function.output().unwrap().stderr);
+        assert_eq!(said.matches("BASE_URL is not set").count(), expected, "{said}");
+    }
+}
+
+#[test]
+fn r214_a_network_that_cannot_be_used_is_told_at_the_start() {
+    let folder = folder("network", "");
+    for (variable, value, expected) in [
+        ("SSL_CERT_FILE", ".env", "names no certificate that can be read (PEM)"),
+        ("SSL_CERT_DIR", "/nonexistent", "names no certificate that can be read (PEM)"),
+        ("HTTPS_PROXY", "socks5://proxy.example:1080", "must be a proxy such as"),
+        ("https_proxy", "http://", "must be a proxy such as"),
+    ] {
+        let ports = [("PORT", free_port()), ("PROVIDER_PORT", free_port())];
+        let [port, provider] = ports.each_ref().map(|(name, port)| (*name, port.as_str()));
+        let refused = start(&folder, &[port, provider, (variable, value)]);
+        let said = text(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(1), "{said}");
+        assert!(said.contains(&format!("\n  {variable} {expected}")), "{said}");
+    }
+}
+
+#[cfg(feature = "backends")]
+#[test]
+fn r211_a_port_that_is_taken_ends_the_start_of_the_deployed_form() {
+    let folder = folder("deployed", "");
+    for variable in ["PORT", "PROVIDER_PORT", "DYNAMODB_PORT"] {
+        let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let number = taken.local_addr().unwrap().port().to_string();
+        let ports = ["PORT", "PROVIDER_PORT", "DYNAMODB_PORT"].map(|name| (name, free_port()));
+        let ports = ports.each_ref().map(|(name, free)| {
+            (*name, if *name == variable { number.as_str() } else { free.as_str() })
+        });
+        let mut backends = program(env!("CARGO_BIN_EXE_backends"), &folder, &ports);
+        let refused = backends.arg("start").output().unwrap();
+        assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+        let said = text(&refused.stderr);
+        assert!(
+            said.contains(&format!("\n  {variable} {number} is taken by another program")),
+            "{said}"
+        );
+        assert!(!folder.join(".env.deployed").exists());
+    }
+}
