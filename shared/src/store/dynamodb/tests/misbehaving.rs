@@ -1,7 +1,7 @@
 //! A table that throttles, fails, stalls and loses answers.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::VecDeque,
     sync::{Arc, Mutex},
     time::Instant,
 };
@@ -18,10 +18,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     aws::CALL_TIMEOUT,
-    store::{
-        DocumentRow, Selection, Tombstone,
-        contract::renewal::{owner_of, renewable, renewal},
-    },
+    store::{Selection, Tombstone},
 };
 
 /// What a server does with one request.
