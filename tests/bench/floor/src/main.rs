@@ -21,7 +21,7 @@ use lambda_http::{Body, Error, Request, Response, run, service_fn};
 
 #[path = "../../../../shared/src/aws/connector.rs"]
 mod connector;
-#[expect(dead_code, reason = "a function's network is the default one")]
+#[expect(dead_code, unreachable_pub, reason = "`shared` uses more of it")]
 #[path = "../../../../shared/src/tls.rs"]
 mod tls;
 
