@@ -42,8 +42,8 @@ pub struct Guard {
 }
 
 /// The request header, with the value `1`, by which a page that asks by itself says that its user does
-/// nothing: such a request is no use of the session (R207). Whoever sends it can only shorten the
-/// session's life.
+/// nothing: such a request is no use of the session (R207). It can only shorten the session's
+/// life.
 pub const POLL: &str = "x-session-poll";
 
 /// The settings of a [`Guard`].

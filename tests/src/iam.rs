@@ -1,6 +1,6 @@
 //! What IAM would make of the calls of a table: the template's policies, evaluated against what is sent.
 //!
-//! A DynamoDB emulator knows no policies. [`GuardedTable`] stands before one and answers as DynamoDB does
+//! A DynamoDB emulator knows no policies. [`GuardedTable`] is in front of one and answers as DynamoDB does
 //! where a policy allows a call, and where none does. It gathers the condition keys from the requests as
 //! they are, not from what the code says of them: `dynamodb:LeadingKeys` are the partition keys,
 //! `dynamodb:Attributes` are all attributes that a request names in keys, items and expressions.
@@ -164,7 +164,7 @@ struct Enforcement {
 }
 
 impl GuardedTable {
-    /// Stands before `emulator`, with all of these policies in force.
+    /// Puts a table in front of `emulator`, with all of these policies in force.
     pub async fn before(emulator: &str, policies: Vec<Vec<Statement>>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback has a free port");
         let address = listener.local_addr().expect("it is bound");

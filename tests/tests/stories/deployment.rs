@@ -196,9 +196,9 @@ fn r181_r205_the_boundary_is_no_wider_than_the_functions() {
 }
 
 /// Each with the limits of the parameters, by itself. The example's route has none: an API cannot be
-/// deployed with settings for a route that somebody has taken out.
+/// deployed with settings for a route that is gone.
 #[test]
-fn r207_each_route_of_the_bundle_has_a_throttle_of_its_own() {
+fn r207_each_route_of_the_bundle_has_a_separate_throttle() {
     let parameters = [&REQUIRED[..], &[("RateLimit", "7"), ("BurstLimit", "11")]].concat();
     let stack = Template::read().deploy(&parameters, &[]);
     let functions = stack.functions();

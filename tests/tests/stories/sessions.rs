@@ -375,7 +375,7 @@ async fn a_token_costs_two_reads_at_first_and_one_from_then_on_as_a_cookie_does(
     let site = Site::start().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     let token = visitor.api_key().await;
-    // A pointer that is read along with the provider's keys is no read of its own.
+    // A pointer that is read along with the provider's keys is not counted.
     let other = Visitor::logged_in(&site, GRACE).await.api_key().await;
     assert_eq!(site.call_api(&other).await.status(), 200);
     for reads in [2, 1, 1] {
