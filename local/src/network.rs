@@ -17,8 +17,10 @@ pub fn network(settings: &mut Settings) -> Option<Network> {
     let folders = settings.optional("SSL_CERT_DIR", |path| authorities(None, Some(path)));
     let upper = settings.optional("HTTPS_PROXY", proxy);
     let lower = settings.optional("https_proxy", proxy);
-    let exceptions = settings.value_of("NO_PROXY").or_else(|| settings.value_of("no_proxy"));
-    let exceptions = exceptions.and_then(NoProxy::from_string);
+    let exceptions = |text: &str| Ok::<_, &str>(NoProxy::from_string(text));
+    let upper_exceptions = settings.optional("NO_PROXY", exceptions);
+    let lower_exceptions = settings.optional("no_proxy", exceptions);
+    let exceptions = upper_exceptions?.or(lower_exceptions?).flatten();
 
     let roots = match (file?, folders?) {
         (Some(mut file), Some(folders)) => {

@@ -202,7 +202,7 @@ impl Failure for CallbackError {
             Self::Replayed => "login.replayed",
             Self::NotLoggedIn | Self::OtherIssuer | Self::Refused(_) => "login.refused",
             Self::Redeem(RedeemError::Refused(said))
-                if said.meaning() == ErrorMeaning::Denied || said.may_blame_grant() =>
+                if !said.meaning().is_own_fault() || said.may_blame_grant() =>
             {
                 "login.refused"
             }

@@ -398,17 +398,14 @@ async fn r194_without_a_login_of_this_browser_no_word_of_an_address_is_shown_or_
     let site = Site::start().await;
     let (mut visitor, back) = about_to_return(&site).await;
     let words = "error=access_denied&error_description=Call%20the%20bank%20at%20555";
-    let mut hoarder = visitor.clone();
     let own = changed(&without(&back, "code"), "error", "access_denied");
     visitor.arrive(&own).await.is_a_refusal(403, FAILED);
-    let replayed = with(&own, "error_description", "Call the bank at 555");
     for url in [
         format!("{ORIGIN}/callback?{words}"),
         format!("{ORIGIN}/callback?{words}&state=unknown"),
         format!("{ORIGIN}/callback?{words}&error_description=x&state=unknown"),
-        replayed,
     ] {
-        let answer = hoarder.arrive(&url).await;
+        let answer = visitor.arrive(&url).await;
         assert_eq!(answer.status(), 400, "{answer:?}");
         assert!(!answer.text().contains("Call the bank"), "{answer:?}");
     }
@@ -593,7 +590,7 @@ async fn r208_no_stranger_sets_off_an_alarm() {
     for error in ["invalid_client", "unauthorized_client"] {
         site.provider().set_token_endpoint(Endpoint::Refuses(401, error));
         let (mut visitor, back) = about_to_return(&site).await;
-        visitor.arrive(&back).await.is_a_refusal(400, FAILED);
+        visitor.arrive(&back).await.is_a_refusal(502, FAILED);
     }
     assert_eq!(site.log().errors_of("login.failed").len(), 2);
 }

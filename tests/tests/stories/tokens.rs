@@ -176,7 +176,8 @@ async fn r193_a_refusal_of_a_code_is_no_outage_whatever_its_status() {
         let is_quoted = answer.text().contains("The text of the provider");
         assert_eq!(is_quoted, told == 403, "{answer:?}");
         let lines = site.log().lines();
-        let line = lines.iter().find(|line| line["event"] == "login.failed").unwrap();
+        let event = if told == 502 { "login.failed" } else { "login.refused" };
+        let line = lines.iter().find(|line| line["event"] == event).unwrap();
         assert_eq!((&line["level"], &line["provider_error"]), (&json!(level), &json!(error)));
         assert!(line["hint"].is_string(), "{line}");
     }

@@ -21,7 +21,11 @@ use lambda_http::{Body, Error, Request, Response, run, service_fn};
 
 #[path = "../../../../shared/src/aws/connector.rs"]
 mod connector;
-#[expect(dead_code, unreachable_pub, reason = "`shared` uses more of it")]
+#[expect(
+    dead_code,
+    unreachable_pub,
+    reason = "it is a module of `shared`, and a function's network is the default one"
+)]
 #[path = "../../../../shared/src/tls.rs"]
 mod tls;
 
