@@ -194,6 +194,12 @@ impl RedeemError {
     pub fn is_about_client(&self) -> bool {
         matches!(self, Self::Refused { error } if error == "invalid_client" || error == "access_denied")
     }
+
+    /// Whether the provider refused what it was shown for tokens (RFC 6749 §5.2), which says nothing of
+    /// this application: anybody can write a code into an address (R208).
+    pub fn is_about_grant(&self) -> bool {
+        matches!(self, Self::Refused { error } if error == "invalid_grant" || error == "invalid_request")
+    }
 }
 
 impl From<Elapsed> for ProviderError {

@@ -176,11 +176,7 @@ impl Failure for CallbackError {
             Self::Malformed | Self::UnknownState => "login.unknown",
             Self::Replayed => "login.replayed",
             Self::NotLoggedIn | Self::OtherIssuer | Self::Refused(_) => "login.refused",
-            Self::Redeem(RedeemError::Refused { error })
-                if matches!(error.as_str(), "invalid_grant" | "invalid_request") =>
-            {
-                "login.refused"
-            }
+            Self::Redeem(error) if error.is_about_grant() => "login.refused",
             _ => "login.failed",
         }
     }
