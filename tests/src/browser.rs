@@ -139,8 +139,13 @@ impl Browser {
     /// The value of the application's session cookie, whatever its address makes the name of it.
     #[must_use]
     pub fn session(&self) -> Option<&str> {
+        // A provider on the same host has a session cookie too.
+        let is_ours = |name: &str| {
+            name == "__Host-session"
+                || name.starts_with("auth0-lambda-") && name.ends_with(".session")
+        };
         let mut values = self.cookies.get_request_values(&self.base);
-        values.find_map(|(name, value)| name.ends_with("session").then_some(value))
+        values.find_map(|(name, value)| is_ours(name).then_some(value))
     }
 
     /// The names of all cookies that would be sent to the application, in no order.
