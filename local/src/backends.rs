@@ -15,8 +15,8 @@ use std::{
 use dynoxide::Database;
 use secrecy::{ExposeSecret as _, SecretString};
 use shared::{
-    config::Settings,
-    random::Random,
+    crypto::random::Random,
+    settings::Settings,
     store::table::{create_table, update_time_to_live},
 };
 use tokio::net::{TcpListener, TcpSocket};
@@ -179,7 +179,7 @@ fn database(name: &str) -> Result<Database, Box<dyn std::error::Error>> {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
-    use shared::tls::Network;
+    use shared::crypto::tls::Network;
 
     use super::*;
 

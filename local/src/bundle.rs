@@ -10,13 +10,15 @@ use logout::{Logout, LogoutConfig};
 use protected::Protected;
 use refresh::{Refresh, RefreshConfig};
 use shared::{
-    base_url::BaseUrl,
     clock::Timestamp,
-    config::Settings,
+    dependencies::Dependencies,
     guard::{GuardConfig, Guarded},
-    request::{Function, Request, Response},
-    respond::Responder,
-    seams::Seams,
+    pages::respond::Responder,
+    settings::Settings,
+    web::{
+        base_url::BaseUrl,
+        request::{Function, Request, Response},
+    },
 };
 
 /// Every function, plugged into the same store and the same provider.
@@ -56,18 +58,25 @@ impl BundleConfig {
 }
 
 impl Bundle {
-    /// The functions with `config`, plugged into `seams`.
-    pub fn new(config: BundleConfig, seams: &Seams) -> Self {
+    /// The functions with `config`, over `dependencies`.
+    pub fn new(config: BundleConfig, dependencies: &Dependencies) -> Self {
         let base_url = config.guard.base_url.clone();
         Self {
             functions: vec![
-                ("callback", Box::new(Callback::new(config.callback, seams))),
-                ("login", Box::new(Login::new(config.login, seams))),
-                ("logout", Box::new(Logout::new(config.logout, seams))),
-                ("protected", Box::new(Guarded::new(Protected, config.guard.clone(), seams))),
-                ("refresh", Box::new(Refresh::new(config.refresh, seams))),
+                ("callback", Box::new(Callback::new(config.callback, dependencies))),
+                ("login", Box::new(Login::new(config.login, dependencies))),
+                ("logout", Box::new(Logout::new(config.logout, dependencies))),
+                (
+                    "protected",
+                    Box::new(Guarded::new(Protected, config.guard.clone(), dependencies)),
+                ),
+                ("refresh", Box::new(Refresh::new(config.refresh, dependencies))),
             ],
-            responder: Responder::new(&config.guard.application.issuer, &base_url, &seams.random),
+            responder: Responder::new(
+                &config.guard.application.issuer,
+                &base_url,
+                &dependencies.random,
+            ),
             base_url,
         }
     }
@@ -122,7 +131,7 @@ fn host(headers: &HeaderMap) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use serde_json::Value;
-    use shared::random::Random;
+    use shared::crypto::random::Random;
 
     use super::*;
     use crate::settings::LocalRun;
@@ -132,7 +141,7 @@ mod tests {
         let mut settings = Settings::from_values([("PORT", "9000")]);
         LocalRun::from_settings(&mut settings, &Random::system()).unwrap();
         let config = BundleConfig::from_settings(&mut settings).unwrap();
-        let bundle = Bundle::new(config, &Seams::from_settings(&mut settings).unwrap());
+        let bundle = Bundle::new(config, &Dependencies::from_settings(&mut settings).unwrap());
 
         let file: Value = basic_toml::from_str(include_str!("../../CargoLambda.toml")).unwrap();
         let routed: BTreeMap<_, _> = file["deployed"]["watch"]["router"]

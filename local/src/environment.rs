@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use shared::config::Settings;
+use shared::settings::Settings;
 
 /// The file that a local run reads, in the folder where it runs.
 pub const FILE: &str = ".env";

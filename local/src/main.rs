@@ -15,7 +15,7 @@ use local::{
     settings::LocalRun,
     watch,
 };
-use shared::{config::Settings, random::Random, seams::Seams};
+use shared::{crypto::random::Random, dependencies::Dependencies, settings::Settings};
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = env::args().skip(1).collect();
@@ -31,14 +31,14 @@ fn main() -> ExitCode {
 
 fn serve(environment: &Environment) -> ExitCode {
     gateway::run_with(environment.settings(), async |settings| {
-        let (run, config, seams) = read(settings)?;
+        let (run, config, dependencies) = read(settings)?;
         if !settings.is_set(watch::TOLD) {
             eprintln!("{run}");
         }
         if let Some(provider) = run.provider {
             tokio::spawn(provider.bind(settings).await?.serve());
         }
-        Some(Bundle::new(config, &seams))
+        Some(Bundle::new(config, &dependencies))
     })
 }
 
@@ -66,9 +66,9 @@ fn check(mut settings: Settings, environment: &Environment) -> Result<Command, S
     Ok(watch::command(&run, environment))
 }
 
-fn read(settings: &mut Settings) -> Option<(LocalRun, BundleConfig, Seams)> {
+fn read(settings: &mut Settings) -> Option<(LocalRun, BundleConfig, Dependencies)> {
     let run = LocalRun::from_settings(settings, &Random::system());
     let config = BundleConfig::from_settings(settings);
-    let seams = network(settings).and_then(|network| Seams::over(settings, network));
-    Some((run?, config?, seams?))
+    let dependencies = network(settings).and_then(|network| Dependencies::over(settings, network));
+    Some((run?, config?, dependencies?))
 }

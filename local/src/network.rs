@@ -7,7 +7,7 @@ use std::{env, path::Path};
 use reqwest::{NoProxy, Proxy};
 use rustls::RootCertStore;
 use rustls_native_certs::load_certs_from_paths;
-use shared::{config::Settings, tls::Network};
+use shared::{crypto::tls::Network, settings::Settings};
 use url::Url;
 
 /// Reads `SSL_CERT_FILE`, `SSL_CERT_DIR`, `HTTPS_PROXY` and `NO_PROXY`, as other programs do: the

@@ -7,10 +7,10 @@ use std::{cmp::Reverse, sync::Arc};
 
 use shared::{
     clock::Timestamp,
-    config::Settings,
+    crypto::random::Random,
     issuer::Issuer,
-    random::Random,
     session::{Ending, Progress},
+    settings::Settings,
     store::{
         SessionRow, SessionStore, StoreError,
         dynamodb::{DynamoConfig, DynamoStore},
@@ -113,7 +113,7 @@ impl Operator {
 mod tests {
     use std::time::Duration;
 
-    use shared::secret::Digest;
+    use shared::crypto::secret::Digest;
     use shared::store::{Owner, PointerRow, memory::MemoryStore};
 
     use super::*;

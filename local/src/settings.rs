@@ -7,7 +7,7 @@ use std::{
 };
 
 use secrecy::SecretString;
-use shared::{clock::Clock, config::Settings, issuer::Issuer, random::Random};
+use shared::{clock::Clock, crypto::random::Random, issuer::Issuer, settings::Settings};
 
 use crate::identity_provider::{
     IdentityProvider, Options, StartError, Surroundings, is_plain_loopback,
@@ -223,7 +223,7 @@ pub(crate) fn port(settings: &mut Settings, variable: &'static str, default: u16
 #[cfg(test)]
 mod tests {
     use secrecy::ExposeSecret;
-    use shared::seams::Seams;
+    use shared::dependencies::Dependencies;
 
     use super::*;
     use crate::bundle::BundleConfig;
@@ -232,7 +232,7 @@ mod tests {
         let mut settings = Settings::from_values(values.iter().copied());
         let run = LocalRun::from_settings(&mut settings, &Random::system());
         BundleConfig::from_settings(&mut settings);
-        Seams::from_settings(&mut settings);
+        Dependencies::from_settings(&mut settings);
         settings.finish().map_err(|error| error.to_string())?;
         Ok(run.unwrap())
     }

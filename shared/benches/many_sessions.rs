@@ -16,19 +16,18 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use dynoxide::Database;
 use serde_json::{Value, json};
 use shared::{
-    config::Settings,
-    random::Random,
-    secret::Digest,
+    crypto::{random::Random, secret::Digest},
     session::Ending,
+    settings::Settings,
     store::{
         Lease, RefreshRow, Renewal, SessionRow, SessionStore,
-        contract::{
-            NOW, after, owner, pointer,
-            renewal::{owner_of, renewable, renewal},
-            session,
-        },
         dynamodb::{DynamoConfig, DynamoStore, INDEX_LAG},
         table,
+    },
+    testing::contract::{
+        NOW, after, owner, pointer,
+        renewal::{owner_of, renewable, renewal},
+        session,
     },
 };
 use tokio::net::TcpListener;

@@ -18,12 +18,9 @@ use std::{
 
 use divan::{Bencher, black_box};
 use shared::{
-    secret::Digest,
-    store::{
-        SessionRow, SessionStore,
-        contract::{NOW, owner, pointer, session},
-        memory::MemoryStore,
-    },
+    crypto::secret::Digest,
+    store::{SessionRow, SessionStore, memory::MemoryStore},
+    testing::contract::{NOW, owner, pointer, session},
 };
 
 const SESSIONS: usize = 10_000;

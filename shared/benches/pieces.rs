@@ -10,27 +10,30 @@ use divan::{AllocProfiler, Bencher, black_box};
 use http::{HeaderMap, header};
 use serde_json::{Map, Value, json};
 use shared::{
-    base_url::BaseUrl,
     clock::Timestamp,
-    config::Settings,
-    cookie::{CookieJar, RequestCookies, SessionCookie},
+    crypto::{
+        random::Random,
+        seal::SealingKey,
+        secret::{Digest, SessionSecret},
+    },
+    dependencies::Dependencies,
+    discovery::{keys::Keys, login_methods::LoginMethodKind},
     guard::{Guard, GuardConfig, Rules},
     issuer::Issuer,
-    jwt::{
-        Expected, Kind,
-        testing::{TEST_KEY, TestKey, key_set_document},
-    },
-    keys::Keys,
-    login_methods::LoginMethodKind,
-    provider::testing::FakeProvider,
-    random::Random,
-    request::Request,
-    seal::SealingKey,
-    seams::Seams,
-    secret::{Digest, SessionSecret},
+    jwt::{Expected, Kind},
+    pages::{Key, KeyPage, LoginMethodLink, LoginPage, Nonce, User},
     session::{SessionContents, SessionLimits, Sessions},
+    settings::Settings,
     store::{Owner, SessionStore, memory::MemoryStore},
-    view::{Key, KeyPage, LoginMethodLink, LoginPage, Nonce, User},
+    testing::{
+        provider::FakeProvider,
+        tokens::{TEST_KEY, TestKey, key_set_document},
+    },
+    web::{
+        base_url::BaseUrl,
+        cookie::{CookieJar, RequestCookies, SessionCookie},
+        request::Request,
+    },
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -192,20 +195,20 @@ impl Site {
         let random = Random::system();
         let store: Arc<dyn SessionStore> = Arc::new(MemoryStore::default());
         let asked = Arc::<FakeProvider>::clone(&provider);
-        let seams = Seams {
+        let dependencies = Dependencies {
             keys: Arc::new(Keys::new(asked, Arc::clone(&store), ISSUER.clone())),
             store,
             provider,
             random: random.clone(),
         };
         let limits = SessionLimits::from_settings(&mut settings).expect("there are defaults");
-        let sessions = Sessions::new(Arc::clone(&seams.store), limits, random);
+        let sessions = Sessions::new(Arc::clone(&dependencies.store), limits, random);
         let token = TEST_KEY.sign(&claims("auth0|ada"));
         let owner = Owner { subject: Digest::of("ada"), provider_session: None, issued_at: NOW };
         let contents = contents(&token);
         let begun = RUNTIME.block_on(sessions.begin(owner, &contents, None, NOW));
         let (secret, _) = begun.expect("the store has room");
-        Self { guard: Guard::new(config, &seams), token, secret }
+        Self { guard: Guard::new(config, &dependencies), token, secret }
     }
 
     fn authenticate(&self, request: &Request) {

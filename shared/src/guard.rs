@@ -9,19 +9,16 @@ use std::{fmt, sync::Arc};
 use serde_json::{Map, Value};
 
 use crate::{
-    application::Application,
-    base_url::BaseUrl,
     clock::Timestamp,
-    config::Settings,
-    cookie::CookieJar,
+    crypto::secret::SessionSecret,
+    dependencies::Dependencies,
+    discovery::keys::Keys,
     jwt::{Claims, TokenError},
-    keys::Keys,
-    origin::AllowedOrigins,
-    request::Request,
-    respond,
-    seams::Seams,
-    secret::SessionSecret,
+    pages::respond,
+    provider::application::Application,
     session::{self, Session, SessionLimits, Sessions, TokenSession},
+    settings::Settings,
+    web::{base_url::BaseUrl, cookie::CookieJar, origin::AllowedOrigins, request::Request},
 };
 
 pub use self::{
@@ -105,11 +102,15 @@ impl GuardConfig {
 }
 
 impl Guard {
-    /// A guard that finds sessions and keys behind `seams`.
-    pub fn new(config: GuardConfig, seams: &Seams) -> Self {
+    /// A guard that finds sessions and keys in `dependencies`.
+    pub fn new(config: GuardConfig, dependencies: &Dependencies) -> Self {
         let cookies = CookieJar::new(&config.base_url);
-        let sessions = Sessions::new(Arc::clone(&seams.store), config.limits, seams.random.clone());
-        let (keys, polled) = (Arc::clone(&seams.keys), sessions.unused());
+        let sessions = Sessions::new(
+            Arc::clone(&dependencies.store),
+            config.limits,
+            dependencies.random.clone(),
+        );
+        let (keys, polled) = (Arc::clone(&dependencies.keys), sessions.unused());
         Self { config, cookies, keys, sessions, polled }
     }
 

@@ -29,10 +29,9 @@
 mod claims;
 mod error;
 mod json;
+mod key_set;
 mod login;
 mod logout_token;
-#[cfg(any(test, feature = "testing"))]
-pub mod testing;
 #[cfg(test)]
 mod tests;
 
@@ -41,11 +40,12 @@ use std::time::Duration;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
-use crate::{clock::Timestamp, issuer::Issuer, keys::Key};
+use crate::{clock::Timestamp, issuer::Issuer};
 
 pub use self::{
     claims::{Claims, is_scope},
     error::TokenError,
+    key_set::{Key, KeySet, MalformedKeySet},
     login::LoginClaims,
     logout_token::{EndedAtProvider, LogoutToken},
 };
@@ -202,8 +202,8 @@ impl<'a> UnverifiedToken<'a> {
     }
 
     /// Steps 4 to 8 of the [module's](self) list. `keys` are the candidates, see
-    /// [`KeySet::candidates`](crate::keys::KeySet::candidates); whether the provider uses the
-    /// token's algorithm at all is for [`Keys::verify`](crate::keys::Keys::verify) to know.
+    /// [`KeySet::candidates`](crate::jwt::KeySet::candidates); whether the provider uses the
+    /// token's algorithm at all is for [`Keys::verify`](crate::discovery::keys::Keys::verify) to know.
     ///
     /// # Errors
     ///

@@ -1,37 +1,35 @@
 //! What two functions need, or what is a seam: the session store and the identity provider.
+//!
+//! Imports point down. A module uses modules of lower floors, and those of its own floor where no
+//! circle arises.
+//!
+//! | floor | modules | what |
+//! |---|---|---|
+//! | 7 | [`guard`] | who sent a request, and what they may do |
+//! | 6 | [`dependencies`] | the store, the provider, the clock and randomness of a function |
+//! | 5 | [`pages`], [`discovery`], `testing` | answers; what the provider publishes; support for tests |
+//! | 4 | [`session`], [`login`], [`provider`] | sessions; a login under way; requests to the provider |
+//! | 3 | [`store`], [`secrets`] | where sessions are kept; the two secrets |
+//! | 2 | `aws`, [`web`], [`jwt`], `cache` | AWS clients; HTTP; tokens and keys; a cache |
+//! | 1 | [`crypto`], [`settings`], [`clock`], [`issuer`] | cryptography; the environment; time; the issuer's name |
 
-pub mod application;
 #[cfg(feature = "aws")]
 mod aws;
-pub mod base_url;
 mod cache;
-#[cfg(any(test, feature = "testing"))]
-pub mod captured_log;
 pub mod clock;
-pub mod config;
-pub mod cookie;
-pub mod error;
+pub mod crypto;
+pub mod dependencies;
+pub mod discovery;
 pub mod guard;
 pub mod issuer;
 pub mod jwt;
-pub mod keys;
-pub mod login_attempt;
-pub mod login_methods;
-pub mod login_request;
-pub mod origin;
+pub mod login;
+pub mod pages;
 pub mod provider;
-pub mod query;
-pub mod random;
-pub mod request;
-pub mod respond;
-pub mod return_to;
-pub mod seal;
-pub mod seams;
-pub mod secret;
-#[cfg(feature = "secrets-manager")]
-pub mod secrets_manager;
+pub mod secrets;
 pub mod session;
+pub mod settings;
 pub mod store;
-pub mod stored_secret;
-pub mod tls;
-pub mod view;
+#[cfg(any(test, feature = "testing", feature = "contract"))]
+pub mod testing;
+pub mod web;

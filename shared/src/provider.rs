@@ -5,13 +5,11 @@
 //! seconds. What a document says is checked by whoever reads it, in the same way wherever it comes
 //! from: see `document`.
 
-pub(crate) mod document;
+pub mod application;
 pub(crate) mod error_response;
 mod http;
 mod metadata;
 mod revocation;
-#[cfg(any(test, feature = "testing"))]
-pub mod testing;
 mod token_response;
 
 use std::{fmt, time::Duration};
@@ -22,10 +20,10 @@ use tokio::time::error::Elapsed;
 use url::Url;
 
 use crate::{
-    application::Application,
-    config::Settings,
-    keys::MalformedKeySet,
-    stored_secret::{CLIENT_SECRET, SecretSource, StoredSecret},
+    jwt::MalformedKeySet,
+    provider::application::Application,
+    secrets::stored_secret::{CLIENT_SECRET, SecretSource, StoredSecret},
+    settings::Settings,
 };
 
 pub use self::{
@@ -42,7 +40,7 @@ pub trait IdentityProvider: fmt::Debug + Send + Sync {
     /// The text of the discovery document (OpenID Connect Discovery §4), for [`Metadata::parse`].
     async fn metadata(&self) -> Result<Vec<u8>, ProviderError>;
 
-    /// The text at `jwks_uri`, for [`KeySet::parse`](crate::keys::KeySet::parse).
+    /// The text at `jwks_uri`, for [`KeySet::parse`](crate::jwt::KeySet::parse).
     async fn key_set(&self, jwks_uri: &Url) -> Result<Vec<u8>, ProviderError>;
 
     /// Redeems an authorization code (RFC 6749 §4.1.3). Never asks twice: a provider that sees a
@@ -69,7 +67,7 @@ pub trait IdentityProvider: fmt::Debug + Send + Sync {
     ) -> Result<(), ProviderError>;
 
     /// The script with the login methods of an application, as the provider publishes it for its own
-    /// widget, for [`parse_script`](crate::login_methods::parse_script).
+    /// widget, for [`parse_script`](crate::discovery::login_methods::parse_script).
     async fn login_methods(&self, client_id: &str) -> Result<Vec<u8>, ProviderError>;
 }
 

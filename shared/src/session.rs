@@ -17,11 +17,13 @@ use serde_json::{Map, Value};
 
 use crate::{
     clock::Timestamp,
-    config::Settings,
+    crypto::{
+        random::Random,
+        seal::SealingKey,
+        secret::{Digest, SecretText, SessionSecret},
+    },
     jwt,
-    random::Random,
-    seal::SealingKey,
-    secret::{Digest, SecretText, SessionSecret},
+    settings::Settings,
     store::{CreateError, Owner, PointerRow, SessionRow, SessionStore, StoreError},
 };
 

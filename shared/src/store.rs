@@ -39,10 +39,8 @@ use std::{error::Error, fmt, time::Duration};
 
 use async_trait::async_trait;
 
-use crate::{clock::Timestamp, secret::Digest};
+use crate::{clock::Timestamp, crypto::secret::Digest};
 
-#[cfg(any(test, feature = "contract"))]
-pub mod contract;
 mod document;
 #[cfg(feature = "dynamodb")]
 pub mod dynamodb;

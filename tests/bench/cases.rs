@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{Method, Request};
 use serde_json::Value;
-use shared::secret::SessionSecret;
+use shared::crypto::secret::SessionSecret;
 use tests::{
     artifacts::Artifacts,
     browser::Browser,

@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use serde_json::Value;
-use shared::random::Random;
+use shared::crypto::random::Random;
 use tests::lambda::{Function, Instance};
 
 use crate::{

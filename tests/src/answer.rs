@@ -6,7 +6,7 @@ use cookie::Cookie;
 use http::header;
 use scraper::{Html, Selector};
 use serde_json::Value;
-use shared::request::Response;
+use shared::web::request::Response;
 
 /// An answer of the bundle.
 ///

@@ -28,7 +28,7 @@ use axum::{Router, body::Body, extract::State};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
-use shared::random::Random;
+use shared::crypto::random::Random;
 use tokio::task::JoinHandle;
 
 use self::{

@@ -37,9 +37,8 @@ use http::{StatusCode, header};
 use serde_json::{Value, json};
 use shared::{
     clock::Clock,
-    jwt::testing::{TEST_KEY, TestKey, key_set_document},
-    random::Random,
-    secret::Digest,
+    crypto::{random::Random, secret::Digest},
+    testing::tokens::{TEST_KEY, TestKey, key_set_document},
 };
 use tokio::{net::TcpListener, time::sleep};
 use url::Url;

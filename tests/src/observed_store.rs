@@ -12,7 +12,7 @@ use std::{
 use async_trait::async_trait;
 use shared::{
     clock::Timestamp,
-    secret::Digest,
+    crypto::secret::Digest,
     store::{
         CreateError, DocumentRow, Found, Lease, PointerRow, RenewError, Renewal, Selection,
         SessionRow, SessionStore, StoreError, Tombstone, memory::MemoryStore,

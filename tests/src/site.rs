@@ -24,14 +24,14 @@ use secrecy::SecretString;
 use serde_json::Value;
 use shared::{
     clock::{Clock, Timestamp},
-    config::Settings,
+    crypto::random::Random,
+    dependencies::Dependencies,
+    discovery::keys::Keys,
     guard::{Guard, GuardConfig},
-    keys::Keys,
     provider::{HttpProvider, IdentityProvider},
-    random::Random,
-    request::{Function, Request, RequestContext, Response},
-    seams::Seams,
+    settings::Settings,
     store::SessionStore,
+    web::request::{Function, Request, RequestContext, Response},
 };
 use url::Url;
 
@@ -450,10 +450,10 @@ impl Process {
         let store = Arc::<ObservedStore>::clone(store) as Arc<dyn SessionStore>;
         let provider: Arc<dyn IdentityProvider> = Arc::new(HttpProvider::new(issuer.clone()));
         let keys = Arc::new(Keys::new(Arc::clone(&provider), Arc::clone(&store), issuer));
-        let seams = Seams { store, keys, provider, random: Random::system() };
-        let bundle = Bundle::new(config.unwrap(), &seams);
-        let authorizer = SessionAuthorizer::new(authorizer.unwrap(), &seams);
-        Self { authorizer, bundle, guard: Guard::new(guard, &seams) }
+        let dependencies = Dependencies { store, keys, provider, random: Random::system() };
+        let bundle = Bundle::new(config.unwrap(), &dependencies);
+        let authorizer = SessionAuthorizer::new(authorizer.unwrap(), &dependencies);
+        Self { authorizer, bundle, guard: Guard::new(guard, &dependencies) }
     }
 }
 

@@ -5,8 +5,8 @@ use std::{net::SocketAddr, sync::Arc};
 
 use dynoxide::{Database, server};
 use shared::{
-    config::Settings,
-    random::Random,
+    crypto::random::Random,
+    settings::Settings,
     store::{
         SessionStore,
         dynamodb::{DynamoConfig, DynamoStore},

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use http::Method;
-use shared::{clock::Timestamp, request::Request};
+use shared::{clock::Timestamp, web::request::Request};
 use url::Url;
 
 use crate::{

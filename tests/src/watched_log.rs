@@ -6,8 +6,8 @@ use std::sync::{LazyLock, Mutex, MutexGuard, Once, PoisonError};
 use http::header::{self, HeaderName};
 use serde_json::Value;
 use shared::{
-    captured_log::CapturedLog,
-    request::{Request, Response},
+    testing::captured_log::CapturedLog,
+    web::request::{Request, Response},
 };
 use tracing::{Dispatch, instrument::WithSubscriber};
 use url::Url;

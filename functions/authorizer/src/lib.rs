@@ -12,11 +12,13 @@ use gateway::authorizer::{Authorizer, Route};
 use http::StatusCode;
 use shared::{
     clock::Timestamp,
-    config::Settings,
-    error::{Failure, Public},
+    dependencies::Dependencies,
     guard::{self, Guard, GuardConfig, Principal, Rules},
-    request::Request,
-    seams::Seams,
+    settings::Settings,
+    web::{
+        error::{Failure, Public},
+        request::Request,
+    },
 };
 
 pub use route_scopes::RouteScopes;
@@ -61,9 +63,9 @@ impl AuthorizerConfig {
 }
 
 impl SessionAuthorizer {
-    /// The function with `config`, plugged into `seams`.
-    pub fn new(config: AuthorizerConfig, seams: &Seams) -> Self {
-        Self { guard: Guard::new(config.guard, seams), scopes: config.scopes }
+    /// The function with `config`, over `dependencies`.
+    pub fn new(config: AuthorizerConfig, dependencies: &Dependencies) -> Self {
+        Self { guard: Guard::new(config.guard, dependencies), scopes: config.scopes }
     }
 
     /// What `route` asks.

@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 
 use authorizer::{AuthorizerConfig, SessionAuthorizer};
-use shared::seams::Seams;
+use shared::dependencies::Dependencies;
 
 fn main() -> ExitCode {
     gateway::run_authorizer(async |settings| {
-        let (config, seams) =
-            (AuthorizerConfig::from_settings(settings), Seams::from_settings(settings));
-        Some(SessionAuthorizer::new(config?, &seams?))
+        let (config, dependencies) =
+            (AuthorizerConfig::from_settings(settings), Dependencies::from_settings(settings));
+        Some(SessionAuthorizer::new(config?, &dependencies?))
     })
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use http::Method;
-use shared::{config::Settings, jwt};
+use shared::{jwt, settings::Settings};
 
 /// The routes that may be taken, with the scopes that each asks.
 ///

@@ -1,6 +1,6 @@
 //! The provider's answer, as it stands in the callback's query (RFC 6749 §4.1.2).
 
-use shared::{provider::ErrorResponse, query::Query};
+use shared::{provider::ErrorResponse, web::query::Query};
 
 use crate::CallbackError;
 

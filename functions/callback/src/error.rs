@@ -2,12 +2,14 @@
 
 use http::StatusCode;
 use shared::{
-    base_url::UnknownBaseUrl,
-    error::{Failure, ProviderWords, Public},
-    keys::{KeysError, VerifyError},
+    discovery::keys::{KeysError, VerifyError},
     provider::{ErrorMeaning, ErrorResponse, RedeemError},
+    secrets::stored_secret::SecretUnavailable,
     store::{CreateError, StoreError},
-    stored_secret::SecretUnavailable,
+    web::{
+        base_url::UnknownBaseUrl,
+        error::{Failure, ProviderWords, Public},
+    },
 };
 
 /// Why a login did not end in a session.

@@ -13,28 +13,31 @@ use http::{Method, StatusCode, header};
 use secrecy::ExposeSecret;
 use serde_json::Value;
 use shared::{
-    application::Application,
-    base_url::BaseUrl,
     clock::Timestamp,
-    config::Settings,
-    cookie::{CookieJar, RequestCookies, SessionCookie},
-    error::{Failure, Public},
+    crypto::random::Random,
+    dependencies::Dependencies,
+    discovery::keys::Keys,
     jwt::{Claims, Expected, Kind, LoginClaims},
-    keys::Keys,
-    login_attempt::{LIFETIME, LoginAttempt, LoginCookies},
-    login_request::LoginRequest,
+    login::{
+        attempt::{LIFETIME, LoginAttempt, LoginCookies},
+        request::LoginRequest,
+    },
+    pages::respond::{Responder, is_not_navigation},
     provider::{
         self, AuthorizationCodeGrant, ClientCredentials, ErrorMeaning, IdentityProvider,
-        RefreshTokenGrant, TokenResponse,
+        RefreshTokenGrant, TokenResponse, application::Application,
     },
-    query::Query,
-    random::Random,
-    request::{Function, Request, Response},
-    respond::{Responder, is_not_navigation},
-    seams::Seams,
+    secrets::stored_secret::{SecretSource, StoredSecret},
     session::{RefreshGrant, SAME_TOKEN, SessionContents, SessionLimits, Sessions},
+    settings::Settings,
     store::{CreateError, Owner, SessionStore},
-    stored_secret::{SecretSource, StoredSecret},
+    web::{
+        base_url::BaseUrl,
+        cookie::{CookieJar, RequestCookies, SessionCookie},
+        error::{Failure, Public},
+        query::Query,
+        request::{Function, Request, Response},
+    },
 };
 use tokio::time::sleep;
 
@@ -92,16 +95,24 @@ impl CallbackConfig {
 }
 
 impl Callback {
-    /// The function with `config`, plugged into `seams`.
-    pub fn new(config: CallbackConfig, seams: &Seams) -> Self {
+    /// The function with `config`, over `dependencies`.
+    pub fn new(config: CallbackConfig, dependencies: &Dependencies) -> Self {
         Self {
             cookies: CookieJar::new(&config.base_url),
-            keys: Arc::clone(&seams.keys),
-            provider: Arc::clone(&seams.provider),
-            random: seams.random.clone(),
-            responder: Responder::new(&config.application.issuer, &config.base_url, &seams.random),
-            sessions: Sessions::new(Arc::clone(&seams.store), config.limits, seams.random.clone()),
-            store: Arc::clone(&seams.store),
+            keys: Arc::clone(&dependencies.keys),
+            provider: Arc::clone(&dependencies.provider),
+            random: dependencies.random.clone(),
+            responder: Responder::new(
+                &config.application.issuer,
+                &config.base_url,
+                &dependencies.random,
+            ),
+            sessions: Sessions::new(
+                Arc::clone(&dependencies.store),
+                config.limits,
+                dependencies.random.clone(),
+            ),
+            store: Arc::clone(&dependencies.store),
             config,
         }
     }

@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 
 use callback::{Callback, CallbackConfig};
-use shared::seams::Seams;
+use shared::dependencies::Dependencies;
 
 fn main() -> ExitCode {
     gateway::run(async |settings| {
-        let (config, seams) =
-            (CallbackConfig::from_settings(settings), Seams::from_settings(settings));
-        Some(Callback::new(config?, &seams?))
+        let (config, dependencies) =
+            (CallbackConfig::from_settings(settings), Dependencies::from_settings(settings));
+        Some(Callback::new(config?, &dependencies?))
     })
 }

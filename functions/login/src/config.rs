@@ -1,9 +1,9 @@
 //! The settings of the login function.
 
 use shared::{
-    application::Application, base_url::BaseUrl, config::Settings, jwt,
-    login_attempt::LoginCookies, login_methods::LoginMethod, session::SessionLimits,
-    stored_secret::SecretSource,
+    discovery::login_methods::LoginMethod, jwt, login::attempt::LoginCookies,
+    provider::application::Application, secrets::stored_secret::SecretSource,
+    session::SessionLimits, settings::Settings, web::base_url::BaseUrl,
 };
 
 /// What the login function uses.

@@ -4,17 +4,19 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::{StatusCode, header};
 use serde_json::Value;
 use shared::{
-    base_url::UnknownBaseUrl,
     clock::Timestamp,
-    cookie::{RequestCookies, SessionCookie},
-    error::{Failure, Public},
-    login_methods::LoginMethod,
-    query::Query,
-    request::{Request, Response},
-    return_to::ReturnTo,
+    discovery::login_methods::LoginMethod,
+    pages::{Key, KeyPage, LoginMethodLink, LoginPage, Picture, User},
     session::Session,
     store::StoreError,
-    view::{Key, KeyPage, LoginMethodLink, LoginPage, Picture, User},
+    web::{
+        base_url::UnknownBaseUrl,
+        cookie::{RequestCookies, SessionCookie},
+        error::{Failure, Public},
+        query::Query,
+        request::{Request, Response},
+        return_to::ReturnTo,
+    },
 };
 
 use crate::{Connections, Login};

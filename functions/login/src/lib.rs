@@ -11,14 +11,15 @@ use async_trait::async_trait;
 use http::Method;
 use shared::{
     clock::Timestamp,
-    cookie::CookieJar,
-    keys::Keys,
-    login_methods::LoginMethods,
-    random::Random,
-    request::{Function, Request, Response},
-    respond::Responder,
-    seams::Seams,
+    crypto::random::Random,
+    dependencies::Dependencies,
+    discovery::{keys::Keys, login_methods::LoginMethods},
+    pages::respond::Responder,
     session::Sessions,
+    web::{
+        cookie::CookieJar,
+        request::{Function, Request, Response},
+    },
 };
 
 pub use config::{Connections, LoginConfig};
@@ -36,20 +37,24 @@ pub struct Login {
 }
 
 impl Login {
-    /// The function with `config`, plugged into `seams`.
-    pub fn new(config: LoginConfig, seams: &Seams) -> Self {
+    /// The function with `config`, over `dependencies`.
+    pub fn new(config: LoginConfig, dependencies: &Dependencies) -> Self {
         let application = &config.application;
         Self {
             cookies: CookieJar::new(&config.base_url),
-            keys: Arc::clone(&seams.keys),
+            keys: Arc::clone(&dependencies.keys),
             methods: LoginMethods::new(
-                Arc::clone(&seams.provider),
-                Arc::clone(&seams.store),
+                Arc::clone(&dependencies.provider),
+                Arc::clone(&dependencies.store),
                 application,
             ),
-            random: seams.random.clone(),
-            responder: Responder::new(&application.issuer, &config.base_url, &seams.random),
-            sessions: Sessions::new(Arc::clone(&seams.store), config.limits, seams.random.clone()),
+            random: dependencies.random.clone(),
+            responder: Responder::new(&application.issuer, &config.base_url, &dependencies.random),
+            sessions: Sessions::new(
+                Arc::clone(&dependencies.store),
+                config.limits,
+                dependencies.random.clone(),
+            ),
             config,
         }
     }

@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 
 use login::{Login, LoginConfig};
-use shared::seams::Seams;
+use shared::dependencies::Dependencies;
 
 fn main() -> ExitCode {
     gateway::run(async |settings| {
-        let (config, seams) =
-            (LoginConfig::from_settings(settings), Seams::made_when_used(settings));
-        Some(Login::new(config?, &seams?))
+        let (config, dependencies) =
+            (LoginConfig::from_settings(settings), Dependencies::made_when_used(settings));
+        Some(Login::new(config?, &dependencies?))
     })
 }

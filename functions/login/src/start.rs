@@ -2,21 +2,21 @@
 
 use http::{StatusCode, header};
 use shared::{
-    base_url::UnknownBaseUrl,
     clock::Timestamp,
-    cookie::{RequestCookies, SessionCookie},
-    error::{Failure, Public},
-    keys::KeysError,
-    login_attempt::LoginAttempt,
-    login_request::LoginRequest,
-    origin,
-    query::Query,
-    request::{Request, Response},
-    respond::is_not_navigation,
-    return_to::ReturnTo,
+    discovery::keys::KeysError,
+    login::{attempt::LoginAttempt, request::LoginRequest},
+    pages::{LoginAgainPage, respond::is_not_navigation},
+    secrets::stored_secret::SecretUnavailable,
     store::StoreError,
-    stored_secret::SecretUnavailable,
-    view::LoginAgainPage,
+    web::{
+        base_url::UnknownBaseUrl,
+        cookie::{RequestCookies, SessionCookie},
+        error::{Failure, Public},
+        origin,
+        query::Query,
+        request::{Request, Response},
+        return_to::ReturnTo,
+    },
 };
 
 use crate::Login;

@@ -9,16 +9,18 @@ use std::sync::Arc;
 use http::{HeaderMap, Method, StatusCode, header};
 use serde_json::json;
 use shared::{
-    application::Application,
     clock::Timestamp,
-    error,
+    dependencies::Dependencies,
+    discovery::keys::{Keys, KeysError, VerifyError},
     jwt::TokenError,
-    keys::{Keys, KeysError, VerifyError},
-    request::{Request, Response},
-    respond::Responder,
-    seams::Seams,
+    pages::respond::Responder,
+    provider::application::Application,
     session::{Ending, Sessions},
     store::{SessionStore, StoreError},
+    web::{
+        error,
+        request::{Request, Response},
+    },
 };
 
 /// Where the provider sends logout tokens.
@@ -59,14 +61,14 @@ impl BackchannelLogout {
         application: Application,
         sessions: Sessions,
         responder: Responder,
-        seams: &Seams,
+        dependencies: &Dependencies,
     ) -> Self {
         Self {
             application,
-            keys: Arc::clone(&seams.keys),
+            keys: Arc::clone(&dependencies.keys),
             responder: responder.json_only(),
             sessions,
-            store: Arc::clone(&seams.store),
+            store: Arc::clone(&dependencies.store),
         }
     }
 

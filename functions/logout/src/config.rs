@@ -1,10 +1,10 @@
 //! The settings of the logout function.
 
 use shared::{
-    config::Settings,
     guard::GuardConfig,
     provider::ClientCredentials,
-    stored_secret::{SecretSource, StoredSecret},
+    secrets::stored_secret::{SecretSource, StoredSecret},
+    settings::Settings,
 };
 
 /// What the logout function uses.

@@ -2,9 +2,9 @@
 
 use http::StatusCode;
 use shared::{
-    error::{Failure, Public},
     guard::Refusal,
     store::StoreError,
+    web::error::{Failure, Public},
 };
 
 /// Why nobody was logged out.

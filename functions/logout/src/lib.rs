@@ -16,19 +16,23 @@ use http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use serde_json::json;
 use shared::{
     clock::Timestamp,
-    cookie::{CookieJar, RequestCookies, SessionCookie},
+    crypto::random::Random,
+    dependencies::Dependencies,
+    discovery::keys::Keys,
     guard::{Credential, Guard, GuardConfig, Refusal},
-    keys::Keys,
+    pages::{
+        SignOutPage,
+        respond::{self, Responder},
+    },
     provider::{ClientCredentials, IdentityProvider},
-    query::Query,
-    random::Random,
-    request::{Function, Request, Response},
-    respond::{self, Responder},
-    seams::Seams,
+    secrets::stored_secret::StoredSecret,
     session::{Ending, Renewability, Session, Sessions, TokenSession},
     store::StoreError,
-    stored_secret::StoredSecret,
-    view::SignOutPage,
+    web::{
+        cookie::{CookieJar, RequestCookies, SessionCookie},
+        query::Query,
+        request::{Function, Request, Response},
+    },
 };
 
 use backchannel::BackchannelLogout;
@@ -53,24 +57,29 @@ pub struct Logout {
 }
 
 impl Logout {
-    /// The function with `config`, plugged into `seams`.
-    pub fn new(config: LogoutConfig, seams: &Seams) -> Self {
+    /// The function with `config`, over `dependencies`.
+    pub fn new(config: LogoutConfig, dependencies: &Dependencies) -> Self {
         let LogoutConfig { guard: config, credentials } = config;
-        let sessions = Sessions::new(Arc::clone(&seams.store), config.limits, seams.random.clone());
-        let responder = Responder::new(&config.application.issuer, &config.base_url, &seams.random);
+        let sessions = Sessions::new(
+            Arc::clone(&dependencies.store),
+            config.limits,
+            dependencies.random.clone(),
+        );
+        let responder =
+            Responder::new(&config.application.issuer, &config.base_url, &dependencies.random);
         Self {
             backchannel: BackchannelLogout::new(
                 config.application.clone(),
                 sessions.clone(),
                 responder.clone(),
-                seams,
+                dependencies,
             ),
             cookies: CookieJar::new(&config.base_url),
             credentials,
-            guard: Guard::new(config.clone(), seams),
-            keys: Arc::clone(&seams.keys),
-            provider: Arc::clone(&seams.provider),
-            random: seams.random.clone(),
+            guard: Guard::new(config.clone(), dependencies),
+            keys: Arc::clone(&dependencies.keys),
+            provider: Arc::clone(&dependencies.provider),
+            random: dependencies.random.clone(),
             responder,
             sessions,
             config,
@@ -295,9 +304,9 @@ impl Function for Logout {
     async fn handle(&self, request: Request, now: Timestamp) -> Response {
         let mut response = match (request.uri().path(), request.method()) {
             ("/logout", &Method::OPTIONS) => {
-                return self.config.origins.preflight(
+                return self.responder.preflight(
                     &request,
-                    &self.responder,
+                    &self.config.origins,
                     "GET, HEAD, POST, OPTIONS",
                 );
             }

@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 
 use logout::{Logout, LogoutConfig};
-use shared::seams::Seams;
+use shared::dependencies::Dependencies;
 
 fn main() -> ExitCode {
     gateway::run(async |settings| {
-        let (config, seams) =
-            (LogoutConfig::from_settings(settings), Seams::from_settings(settings));
-        Some(Logout::new(config?, &seams?))
+        let (config, dependencies) =
+            (LogoutConfig::from_settings(settings), Dependencies::from_settings(settings));
+        Some(Logout::new(config?, &dependencies?))
     })
 }

@@ -4,11 +4,13 @@ use http::{StatusCode, header};
 use serde_json::json;
 use shared::{
     clock::Timestamp,
-    cookie::RequestCookies,
-    query::Query,
-    request::{Request, Response},
-    respond, secret,
-    view::{Action, MessageKind, MessagePage},
+    crypto::secret,
+    pages::{Action, MessageKind, MessagePage, respond},
+    web::{
+        cookie::RequestCookies,
+        query::Query,
+        request::{Request, Response},
+    },
 };
 
 use crate::{Logout, LogoutError};

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use http::StatusCode;
 use shared::{
     guard::{Principal, ProtectedFunction, Rules},
-    request::{Request, Response},
-    respond::Responder,
+    pages::respond::Responder,
+    web::request::{Request, Response},
 };
 
 /// The function. What its answers need, a client of a table say, is a field of it.

@@ -2,13 +2,13 @@
 
 use http::StatusCode;
 use shared::{
-    error::{Failure, ProviderWords, Public},
+    discovery::keys::{KeysError, VerifyError},
     guard::Refusal,
     jwt::TokenError,
-    keys::{KeysError, VerifyError},
     provider::{ErrorResponse, RedeemError},
+    secrets::stored_secret::SecretUnavailable,
     store::StoreError,
-    stored_secret::SecretUnavailable,
+    web::error::{Failure, ProviderWords, Public},
 };
 
 /// Why a session has no new tokens.

@@ -3,10 +3,10 @@
 use secrecy::ExposeSecret;
 use shared::{
     clock::Timestamp,
+    crypto::secret::{SecretText, SessionSecret},
     guard::Refusal,
     jwt::{Expected, Kind},
     provider::{self, ErrorMeaning, RefreshResponse, RefreshTokenGrant},
-    secret::{SecretText, SessionSecret},
     session::{HeldLease, Renewable, SAME_TOKEN, Session, SessionContents},
     store::{RenewError, StoreError},
 };

@@ -15,20 +15,21 @@ use async_trait::async_trait;
 use http::{Method, StatusCode, header};
 use serde_json::json;
 use shared::{
-    application::Application,
-    base_url::BaseUrl,
     clock::Timestamp,
-    config::Settings,
-    cookie::{CookieJar, RequestCookies, SessionCookie},
+    dependencies::Dependencies,
+    discovery::keys::Keys,
     guard::Refusal,
-    keys::Keys,
-    origin::AllowedOrigins,
-    provider::{ClientCredentials, IdentityProvider},
-    request::{Function, Request, Response},
-    respond::Responder,
-    seams::Seams,
+    pages::respond::Responder,
+    provider::{ClientCredentials, IdentityProvider, application::Application},
+    secrets::stored_secret::{SecretSource, StoredSecret},
     session::{Session, SessionLimits, Sessions},
-    stored_secret::{SecretSource, StoredSecret},
+    settings::Settings,
+    web::{
+        base_url::BaseUrl,
+        cookie::{CookieJar, RequestCookies, SessionCookie},
+        origin::AllowedOrigins,
+        request::{Function, Request, Response},
+    },
 };
 
 use turn::{Time, Turn};
@@ -83,15 +84,23 @@ impl RefreshConfig {
 }
 
 impl Refresh {
-    /// The function with `config`, plugged into `seams`.
-    pub fn new(config: RefreshConfig, seams: &Seams) -> Self {
+    /// The function with `config`, over `dependencies`.
+    pub fn new(config: RefreshConfig, dependencies: &Dependencies) -> Self {
         Self {
             cookies: CookieJar::new(&config.base_url),
-            keys: Arc::clone(&seams.keys),
-            provider: Arc::clone(&seams.provider),
-            responder: Responder::new(&config.application.issuer, &config.base_url, &seams.random)
-                .json_only(),
-            sessions: Sessions::new(Arc::clone(&seams.store), config.limits, seams.random.clone()),
+            keys: Arc::clone(&dependencies.keys),
+            provider: Arc::clone(&dependencies.provider),
+            responder: Responder::new(
+                &config.application.issuer,
+                &config.base_url,
+                &dependencies.random,
+            )
+            .json_only(),
+            sessions: Sessions::new(
+                Arc::clone(&dependencies.store),
+                config.limits,
+                dependencies.random.clone(),
+            ),
             config,
         }
     }

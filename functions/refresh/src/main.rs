@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 
 use refresh::{Refresh, RefreshConfig};
-use shared::seams::Seams;
+use shared::dependencies::Dependencies;
 
 fn main() -> ExitCode {
     gateway::run(async |settings| {
-        let (config, seams) =
-            (RefreshConfig::from_settings(settings), Seams::from_settings(settings));
-        Some(Refresh::new(config?, &seams?))
+        let (config, dependencies) =
+            (RefreshConfig::from_settings(settings), Dependencies::from_settings(settings));
+        Some(Refresh::new(config?, &dependencies?))
     })
 }

@@ -4,9 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use shared::{
     clock::Timestamp,
+    crypto::secret::SessionSecret,
     guard::Refusal,
     provider::{ClientCredentials, Metadata},
-    secret::SessionSecret,
     session::{HeldLease, Renewability, Renewable, Session},
     store::Lease,
 };

@@ -17,30 +17,32 @@ use refresh::{LEASE, PATIENCE, POLL, Refresh, RefreshConfig};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use shared::{
-    base_url::BaseUrl,
     clock::Timestamp,
-    config::Settings,
+    crypto::{
+        random::Random,
+        secret::{Digest, SessionSecret},
+    },
+    dependencies::Dependencies,
+    discovery::keys::Keys,
     guard::{Guard, GuardConfig, Rules},
     issuer::Issuer,
-    jwt::{
-        Claims, Expected, Kind, LoginClaims,
-        testing::{TEST_KEY, key_set_document},
-    },
-    keys::Keys,
+    jwt::{Claims, Expected, Kind, LoginClaims},
     provider::{
         AuthorizationCodeGrant, ErrorResponse, IdentityProvider, ProviderError, RedeemError,
         RefreshResponse, RefreshTokenGrant, TokenResponse,
     },
-    random::Random,
-    request::{Function, Request, Response},
-    seams::Seams,
-    secret::{Digest, SessionSecret},
     session::{RefreshGrant, SessionContents, SessionLimits, Sessions},
+    settings::Settings,
     store::{
         Lease, Owner, SessionStore,
         dynamodb::{DynamoConfig, DynamoStore},
         memory::MemoryStore,
         table,
+    },
+    testing::tokens::{TEST_KEY, key_set_document},
+    web::{
+        base_url::BaseUrl,
+        request::{Function, Request, Response},
     },
 };
 use tokio::{
@@ -219,7 +221,7 @@ impl Story {
         ];
         let mut settings = Settings::from_values(settings);
         let config = RefreshConfig::from_settings(&mut settings).unwrap();
-        Refresh::new(config, &seams(store, &self.provider))
+        Refresh::new(config, &dependencies(store, &self.provider))
     }
 
     /// A request to an instance of its own.
@@ -273,11 +275,11 @@ impl Answer {
     }
 }
 
-fn seams(store: Arc<dyn SessionStore>, provider: &Arc<Provider>) -> Seams {
+fn dependencies(store: Arc<dyn SessionStore>, provider: &Arc<Provider>) -> Dependencies {
     let asked = Arc::<Provider>::clone(provider) as Arc<dyn IdentityProvider>;
     let keys = Keys::new(Arc::clone(&asked), Arc::clone(&store), provider.issuer.clone());
     let keys = Arc::new(keys);
-    Seams { store, provider: asked, keys, random: Random::system() }
+    Dependencies { store, provider: asked, keys, random: Random::system() }
 }
 
 const LIMITS: SessionLimits =
@@ -509,7 +511,7 @@ async fn r138_what_is_gone_is_gone_and_what_is_new_is_not_granted() {
         ]);
         let config = GuardConfig::from_settings(&mut settings).unwrap();
         assert_eq!(config.base_url, BaseUrl::Fixed(ORIGIN.to_owned()));
-        let guard = Guard::new(config, &seams(Arc::clone(&story.store), &story.provider));
+        let guard = Guard::new(config, &dependencies(Arc::clone(&story.store), &story.provider));
         let scopes: &'static [&'static str] = match scope {
             "read" => &["read"],
             "write" => &["write"],

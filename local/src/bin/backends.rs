@@ -16,7 +16,7 @@ use local::{
     watch,
 };
 use rustix::process::{Pid, Signal, kill_process};
-use shared::random::Random;
+use shared::crypto::random::Random;
 use tokio::{
     process::{Child, Command},
     signal::unix::{SignalKind, signal},

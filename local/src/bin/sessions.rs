@@ -12,11 +12,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use local::operator::{Operator, Whose};
 use shared::{
     clock::{Clock, Timestamp},
-    config::Settings,
-    error::chain,
     issuer::Issuer,
     session::Progress,
+    settings::Settings,
     store::{SessionRow, StoreError},
+    web::error::chain,
 };
 
 /// Lists and ends the sessions of a user in a deployed table.

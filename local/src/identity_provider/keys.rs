@@ -11,7 +11,7 @@ use jsonwebtoken::{
     jwk::{Jwk, JwkSet, PublicKeyUse},
 };
 use serde::{Serialize, de::DeserializeOwned};
-use shared::random::Random;
+use shared::crypto::random::Random;
 
 /// How many keys are kept at most: the current one and those before it.
 const MOST_KEYS: usize = 8;

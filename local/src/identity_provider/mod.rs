@@ -55,7 +55,7 @@ use axum::{
 };
 use shared::{
     clock::{Clock, Timestamp},
-    random::Random,
+    crypto::random::Random,
 };
 use tokio::net::TcpListener;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use secrecy::SecretString;
-use shared::{config::Settings, issuer::is_loopback};
+use shared::{issuer::is_loopback, settings::Settings};
 use url::Url;
 
 /// The application's settings, and some of the tenant's.

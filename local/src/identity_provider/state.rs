@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use shared::{clock::Timestamp, random::Random};
+use shared::{clock::Timestamp, crypto::random::Random};
 
 use super::{connections::Connection, expiring::Expiring, scope::Scope, users::User};
 

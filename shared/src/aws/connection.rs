@@ -11,7 +11,7 @@ use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
 use aws_types::{SdkConfig, region::Region};
 use url::Url;
 
-use crate::{config::Settings, tls::Network};
+use crate::{crypto::tls::Network, settings::Settings};
 
 use super::{
     call::{ATTEMPT_TIMEOUT, ATTEMPTS, BACKOFF},

@@ -15,7 +15,7 @@ use aws_smithy_runtime_api::client::{
 };
 use reqwest::Client;
 
-use crate::tls::Network;
+use crate::crypto::tls::Network;
 
 /// How long the connection itself may take, name look-up and TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(900);

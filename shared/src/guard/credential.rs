@@ -4,10 +4,12 @@ use http::{HeaderMap, header};
 
 use super::Refusal;
 use crate::{
-    cookie::{CookieJar, RequestCookies, SessionCookie},
-    query::Query,
-    request::Request,
-    secret::SessionSecret,
+    crypto::secret::SessionSecret,
+    web::{
+        cookie::{CookieJar, RequestCookies, SessionCookie},
+        query::Query,
+        request::Request,
+    },
 };
 
 /// A credential, as it stands in a request.

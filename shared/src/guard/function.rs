@@ -2,7 +2,7 @@
 //!
 //! People copy such a function for code of their own, so it gets the least rights of all: a defect in it
 //! must not be able to publish a signing key. Its policy lets it read the provider's documents in the
-//! store and write none, and so does [`Keys::reader`](crate::keys::Keys::reader) (R205).
+//! store and write none, and so does [`Keys::reader`](crate::discovery::keys::Keys::reader) (R205).
 
 use std::{fmt, sync::Arc};
 
@@ -12,11 +12,13 @@ use http::Method;
 use super::{Guard, GuardConfig, Principal, Rules};
 use crate::{
     clock::Timestamp,
-    config::Settings,
-    origin::AllowedOrigins,
-    request::{Function, Request, Response},
-    respond::Responder,
-    seams::Seams,
+    dependencies::Dependencies,
+    pages::respond::Responder,
+    settings::Settings,
+    web::{
+        origin::AllowedOrigins,
+        request::{Function, Request, Response},
+    },
 };
 
 /// What a protected function says of itself. All else is done by [`Guarded`].
@@ -52,20 +54,25 @@ pub struct Guarded<P> {
 impl<P: ProtectedFunction> Guarded<P> {
     /// `protected` with what the settings say.
     pub fn from_settings(protected: P, settings: &mut Settings) -> Option<Self> {
-        let (config, seams) =
-            (GuardConfig::from_settings(settings), Seams::from_settings(settings));
-        Some(Self::new(protected, config?, &seams?))
+        let (config, dependencies) =
+            (GuardConfig::from_settings(settings), Dependencies::from_settings(settings));
+        Some(Self::new(protected, config?, &dependencies?))
     }
 
-    /// `protected` with `config`, plugged into `seams`.
-    pub fn new(protected: P, config: GuardConfig, seams: &Seams) -> Self {
-        let seams = Seams { keys: Arc::new(seams.keys.reader()), ..seams.clone() };
+    /// `protected` with `config`, over `dependencies`.
+    pub fn new(protected: P, config: GuardConfig, dependencies: &Dependencies) -> Self {
+        let dependencies =
+            Dependencies { keys: Arc::new(dependencies.keys.reader()), ..dependencies.clone() };
         Self {
             protected,
             origins: config.origins.clone(),
-            responder: Responder::new(&config.application.issuer, &config.base_url, &seams.random)
-                .json_only(),
-            guard: Guard::new(config, &seams),
+            responder: Responder::new(
+                &config.application.issuer,
+                &config.base_url,
+                &dependencies.random,
+            )
+            .json_only(),
+            guard: Guard::new(config, &dependencies),
         }
     }
 }
@@ -82,7 +89,7 @@ impl<P: ProtectedFunction> Function for Guarded<P> {
         let mut response = if request.uri().path() != P::PATH {
             responder.not_found(&request)
         } else if request.method() == Method::OPTIONS {
-            return self.origins.preflight(&request, responder, P::METHODS);
+            return responder.preflight(&request, &self.origins, P::METHODS);
         } else if !is_allowed {
             responder.method_not_allowed(&request, P::METHODS)
         } else {

@@ -3,11 +3,13 @@
 use http::{HeaderValue, StatusCode, header};
 
 use crate::{
-    base_url::UnknownBaseUrl,
-    error::{Failure, Public},
+    discovery::keys::{KeysError, VerifyError},
     jwt::TokenError,
-    keys::{KeysError, VerifyError},
     store::StoreError,
+    web::{
+        base_url::UnknownBaseUrl,
+        error::{Failure, Public},
+    },
 };
 
 /// Why nobody is believed.

@@ -8,7 +8,7 @@ use super::{
     LEEWAY, TokenError, UnverifiedToken,
     claims::{audience, check_times, moment, required, subject, text},
 };
-use crate::{clock::Timestamp, issuer::Issuer, keys::Key, secret::Digest};
+use crate::{clock::Timestamp, crypto::secret::Digest, issuer::Issuer, jwt::Key};
 
 /// How old a logout token may be, whatever its `exp` says. Auth0's live for two minutes.
 const MAX_AGE: Duration = Duration::from_secs(10 * 60);
@@ -85,7 +85,7 @@ impl<'a> UnverifiedToken<'a> {
     }
 
     /// The signature, and the claims as [`LogoutToken`] lists them. `keys` are the candidates, see
-    /// [`KeySet::candidates`](crate::keys::KeySet::candidates).
+    /// [`KeySet::candidates`](crate::jwt::KeySet::candidates).
     ///
     /// # Errors
     ///
@@ -166,11 +166,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        jwt::{
-            Algorithm,
-            testing::{TEST_KEY, TestKey, key_set},
-        },
-        keys::KeySet,
+        jwt::{Algorithm, KeySet},
+        testing::tokens::{TEST_KEY, TestKey, key_set},
     };
 
     const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);

@@ -9,12 +9,9 @@ use jsonwebtoken::crypto;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{
-    claims::half_hash,
-    testing::{TEST_KEY, TestKey, key_set},
-    *,
-};
-use crate::keys::KeySet;
+use super::{claims::half_hash, *};
+use crate::jwt::KeySet;
+use crate::testing::tokens::{TEST_KEY, TestKey, key_set};
 
 const NOW: u64 = 1_800_000_000;
 const CLIENT: &str = "the-client";

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde_json::Value;
 
-use crate::error::ProviderWords;
+use crate::web::error::ProviderWords;
 
 /// What an error of the provider means for the session or the login that it answers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -8,7 +8,7 @@ use reqwest::{Client, RequestBuilder, Response};
 use secrecy::ExposeSecret;
 use url::{Host, Url};
 
-use crate::{issuer::Issuer, tls::Network};
+use crate::{crypto::tls::Network, issuer::Issuer};
 
 use super::{
     AuthorizationCodeGrant, ErrorMeaning, ErrorResponse, IdentityProvider, ProviderError,

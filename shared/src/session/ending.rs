@@ -6,8 +6,8 @@ use tokio::time;
 
 use crate::{
     clock::Timestamp,
+    crypto::secret::Digest,
     jwt::{EndedAtProvider, LogoutToken, MAX_LOGIN_AGE},
-    secret::Digest,
     store::{
         Selection, SessionStore, StoreError, Tombstone,
         owner::{provider_session_digest, subject_digest},
@@ -148,10 +148,12 @@ mod tests {
     use async_trait::async_trait;
 
     use super::*;
-    use crate::store::{
-        CreateError, DocumentRow, Found, Lease, Owner, PointerRow, RenewError, Renewal, SessionRow,
-        contract::{NOW, after, owner, pointer, session},
-        memory::MemoryStore,
+    use crate::{
+        store::{
+            CreateError, DocumentRow, Found, Lease, Owner, PointerRow, RenewError, Renewal,
+            SessionRow, memory::MemoryStore,
+        },
+        testing::contract::{NOW, after, owner, pointer, session},
     };
 
     const SID: &str = "sid";

@@ -8,7 +8,7 @@ use std::{fmt, sync::Arc};
 
 use quick_cache::{OptionsBuilder, UnitWeighter, sync::Cache};
 
-use crate::{clock::Timestamp, secret::Digest, store::PointerRow};
+use crate::{clock::Timestamp, crypto::secret::Digest, store::PointerRow};
 
 /// How many pointers are remembered at most, of some 300 bytes each. Those used lately stay, however
 /// many come that are used once.

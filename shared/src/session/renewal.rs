@@ -12,9 +12,11 @@ use serde::{Deserialize, Serialize};
 use super::{Session, SessionContents, Sessions, cookie_key, token_digest};
 use crate::{
     clock::Timestamp,
+    crypto::{
+        seal::SealingKey,
+        secret::{Digest, SecretText, SessionSecret},
+    },
     jwt::{self, LoginClaims},
-    seal::SealingKey,
-    secret::{Digest, SecretText, SessionSecret},
     store::{
         CreateError, Lease, Owner, PointerRow, PreviousToken, RefreshRow, RenewError, Renewal,
         SessionRow, StoreError,

@@ -1,7 +1,7 @@
 //! The provider's documents, as the store shares them between processes.
 
 use super::PointerRow;
-use crate::{clock::Timestamp, secret::Digest};
+use crate::{clock::Timestamp, crypto::secret::Digest};
 
 /// The longest text of a document that every store takes, in bytes: a DynamoDB item ends at 400 KB.
 pub const MAX_DOCUMENT: usize = 300_000;

@@ -57,7 +57,11 @@ use super::{
     CreateError, DocumentRow, Found, Lease, PointerRow, RenewError, Renewal, Selection, SessionRow,
     SessionStore, StoreError, Tombstone, table::PARTITION_KEY,
 };
-use crate::{aws::CallError, clock::Timestamp, random::Random, secret::Digest};
+use crate::{
+    aws::CallError,
+    clock::Timestamp,
+    crypto::{random::Random, secret::Digest},
+};
 
 mod call;
 mod config;

@@ -13,7 +13,7 @@ use super::{
     CLOCK_TOLERANCE, CreateError, DocumentRow, Found, Lease, Owner, PointerRow, RenewError,
     Renewal, Selection, SessionRow, SessionStore, StoreError, Tombstone,
 };
-use crate::{clock::Timestamp, secret::Digest};
+use crate::{clock::Timestamp, crypto::secret::Digest};
 
 /// A store that forgets everything when its process ends.
 ///
@@ -394,7 +394,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(60);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::contract::{NOW, pointer, session};
+    use crate::testing::contract::{NOW, pointer, session};
 
     fn after(seconds: u64) -> Timestamp {
         NOW + Duration::from_secs(seconds)

@@ -1,7 +1,7 @@
 //! Whose sessions they are, in digests: how the sessions of a user are found by a store that knows no
 //! user.
 
-use crate::{clock::Timestamp, jwt::Claims, secret::Digest};
+use crate::{clock::Timestamp, crypto::secret::Digest, jwt::Claims};
 
 /// Whose session a row is, as the store sees it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -1,7 +1,7 @@
 //! What the store keeps of a session that can be refreshed, and what a refresh writes.
 
 use super::{PointerRow, StoreError};
-use crate::{clock::Timestamp, secret::Digest};
+use crate::{clock::Timestamp, crypto::secret::Digest};
 
 /// The part of a session's row that only a login with a refresh token has.
 #[derive(Clone, Debug, Eq, PartialEq)]

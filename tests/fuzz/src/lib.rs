@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use shared::{
     clock::Timestamp,
     issuer::Issuer,
-    jwt::{Claims, Expected, Kind, LoginClaims, TokenError, UnverifiedToken, testing::TestKey},
-    keys::KeySet,
+    jwt::{Claims, Expected, KeySet, Kind, LoginClaims, TokenError, UnverifiedToken},
+    testing::tokens::TestKey,
 };
 
 /// When everything happens.
@@ -25,7 +25,7 @@ pub static ISSUER: LazyLock<Issuer> =
 /// Its key. The fastest there is, so that time goes into parsing.
 pub static KEY: LazyLock<TestKey> = LazyLock::new(|| TestKey::ed25519("test"));
 
-static KEYS: LazyLock<KeySet> = LazyLock::new(|| shared::jwt::testing::key_set(&[&KEY]));
+static KEYS: LazyLock<KeySet> = LazyLock::new(|| shared::testing::tokens::key_set(&[&KEY]));
 
 /// Runs `read` on an input. Its own time is counted and not that of whatever else the machine does.
 ///

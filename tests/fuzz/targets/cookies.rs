@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, header};
 use libfuzzer_sys::fuzz_target;
-use shared::{
+use shared::web::{
     base_url::BaseUrl,
     cookie::{CookieJar, RequestCookies, SessionCookie},
 };

@@ -4,7 +4,7 @@
 use fuzz::ISSUER;
 use libfuzzer_sys::fuzz_target;
 use shared::{
-    login_methods::parse_script,
+    discovery::login_methods::parse_script,
     provider::{Metadata, TokenResponse},
 };
 

@@ -7,8 +7,8 @@ use std::sync::LazyLock;
 use fuzz::{ISSUER, NOW};
 use libfuzzer_sys::fuzz_target;
 use shared::{
-    jwt::{Algorithm, Expected, Kind, UnverifiedToken, testing::TestKey},
-    keys::KeySet,
+    jwt::{Algorithm, Expected, KeySet, Kind, UnverifiedToken},
+    testing::tokens::TestKey,
 };
 
 const ALGORITHMS: [Algorithm; 4] =

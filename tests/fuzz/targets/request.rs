@@ -16,16 +16,20 @@ use libfuzzer_sys::{
 use local::bundle::{Bundle, BundleConfig};
 use serde_json::json;
 use shared::{
-    config::Settings,
-    jwt::testing::{TEST_KEY, key_set_document},
-    keys::Keys,
-    provider::testing::FakeProvider,
-    random::Random,
-    request::Function,
-    seams::Seams,
-    secret::{Digest, SecretText},
+    crypto::{
+        random::Random,
+        secret::{Digest, SecretText},
+    },
+    dependencies::Dependencies,
+    discovery::keys::Keys,
     session::{SessionContents, SessionLimits, Sessions},
+    settings::Settings,
     store::{Owner, memory::MemoryStore},
+    testing::{
+        provider::FakeProvider,
+        tokens::{TEST_KEY, key_set_document},
+    },
+    web::request::Function,
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -109,7 +113,7 @@ async fn bundle() -> (Bundle, String) {
     ]);
     let config = BundleConfig::from_settings(&mut settings).expect("these settings are right");
     let (provider, keys) = &*PROVIDER;
-    let seams = Seams {
+    let dependencies = Dependencies {
         store: Arc::new(MemoryStore::default()),
         provider: Arc::<FakeProvider>::clone(provider),
         keys: Arc::clone(keys),
@@ -117,7 +121,7 @@ async fn bundle() -> (Bundle, String) {
     };
     let day = Duration::from_secs(86_400);
     let limits = SessionLimits { idle: day, lifetime: day };
-    let sessions = Sessions::new(Arc::clone(&seams.store), limits, Random::system());
+    let sessions = Sessions::new(Arc::clone(&dependencies.store), limits, Random::system());
     let contents = SessionContents {
         user: json!({ "sub": "auth0|ada", "email": EMAIL }).as_object().expect("claims").clone(),
         id_token: SecretText::from(TOKEN.clone()),
@@ -128,7 +132,7 @@ async fn bundle() -> (Bundle, String) {
     };
     let owner = Owner { subject: Digest::of("auth0|ada"), provider_session: None, issued_at: NOW };
     let (secret, _) = sessions.begin(owner, &contents, None, NOW).await.expect("there is room");
-    (Bundle::new(config, &seams), secret.expose())
+    (Bundle::new(config, &dependencies), secret.expose())
 }
 
 fuzz_target!(|sent: Sent<'_>| {

@@ -3,7 +3,7 @@
 
 use http::Uri;
 use libfuzzer_sys::fuzz_target;
-use shared::{query::Query, return_to::ReturnTo};
+use shared::web::{query::Query, return_to::ReturnTo};
 use url::Url;
 
 fn is_own(target: &ReturnTo) {

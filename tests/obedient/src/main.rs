@@ -5,7 +5,7 @@ use std::{future::pending, process::ExitCode};
 use async_trait::async_trait;
 use shared::{
     clock::Timestamp,
-    request::{Function, Request, RequestContext, Response},
+    web::request::{Function, Request, RequestContext, Response},
 };
 use tokio::sync::Barrier;
 

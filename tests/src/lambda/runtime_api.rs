@@ -24,7 +24,7 @@ use axum::{
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode, header::CONTENT_TYPE};
 use serde_json::{Value, json};
-use shared::random::Random;
+use shared::crypto::random::Random;
 use tokio::{
     net::TcpListener,
     sync::{Mutex as AsyncMutex, mpsc, oneshot, watch},

@@ -9,7 +9,7 @@ use axum::{
 };
 use http::StatusCode;
 use serde_json::{Value, json};
-use shared::{jwt::testing::TEST_KEY, random::Random};
+use shared::{crypto::random::Random, testing::tokens::TEST_KEY};
 use tokio::time::sleep;
 
 use super::{CLIENT_ID, CLIENT_SECRET, Grant, MisbehavingProvider, TOO_LONG, at_hash, change};

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use http::Method;
 use local::bundle::{Bundle, BundleConfig};
 use serde_json::{Value, json};
-use shared::{clock::Clock, config::Settings, random::Random, request::Function, seams::Seams};
+use shared::{
+    clock::Clock, crypto::random::Random, dependencies::Dependencies, settings::Settings,
+    web::request::Function,
+};
 use tests::{
     browser::Browser,
     certified_provider::{CertifiedProvider, Client, Spoilt},
@@ -43,10 +46,10 @@ pub(crate) async fn registered_for(scope: &str, clock: Clock) -> (CertifiedProvi
         ("SECRET_KEY", secret_key),
         ("SESSION_STORE", "memory".to_owned()),
     ]);
-    let (config, seams) =
-        (BundleConfig::from_settings(&mut settings), Seams::from_settings(&mut settings));
+    let (config, dependencies) =
+        (BundleConfig::from_settings(&mut settings), Dependencies::from_settings(&mut settings));
     settings.finish().expect("the settings are good");
-    let bundle = Arc::new((Bundle::new(config.expect("read"), &seams.expect("read")), log));
+    let bundle = Arc::new((Bundle::new(config.expect("read"), &dependencies.expect("read")), log));
     let answer = move |request| {
         let (parts, now) = (Arc::clone(&bundle), clock.now());
         async move {

@@ -7,7 +7,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::{Method, Request, header::SET_COOKIE};
 use serde_json::{Value, json};
-use shared::{clock::Clock, jwt::testing::TEST_KEY};
+use shared::{clock::Clock, testing::tokens::TEST_KEY};
 use tests::{
     browser::Browser,
     deployment::Deployment,

@@ -2,7 +2,7 @@
 
 use http::Method;
 use serde_json::{Value, json};
-use shared::jwt::testing::{TEST_KEY, TestKey};
+use shared::testing::tokens::{TEST_KEY, TestKey};
 use tests::{
     misbehaving_provider::{ADA, GRACE, MisbehavingProvider},
     site::{CLIENT_ID, ORIGIN, START, Site},

@@ -3,7 +3,7 @@
 use gateway::authorizer::NoDecision;
 use http::Method;
 use serde_json::{Value, json};
-use shared::request::Request;
+use shared::web::request::Request;
 use tests::{
     http_api::{
         authorizer::Authorizer,

@@ -3,7 +3,7 @@
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http::Method;
 use serde_json::{Value, json};
-use shared::jwt::testing::{TEST_KEY, TestKey};
+use shared::testing::tokens::{TEST_KEY, TestKey};
 use tests::{
     answer::Answer,
     listener::Listener,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::Method;
-use shared::login_attempt::LIFETIME;
+use shared::login::attempt::LIFETIME;
 use tests::{
     answer::Answer,
     misbehaving_provider::{ADA, Endpoint, GRACE},

@@ -1,7 +1,7 @@
 //! The functions' clock is wrong by five minutes, and is set right.
 
 use serde_json::json;
-use shared::{jwt::testing::TestKey, login_attempt::LIFETIME};
+use shared::{login::attempt::LIFETIME, testing::tokens::TestKey};
 use tests::{
     answer::Answer,
     misbehaving_provider::{ADA, GRACE},

@@ -2,7 +2,7 @@
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::Method;
-use shared::jwt::testing::{TEST_KEY, TestKey};
+use shared::testing::tokens::{TEST_KEY, TestKey};
 use tests::{
     misbehaving_provider::ADA,
     site::{ORIGIN, Site},

@@ -9,7 +9,7 @@ use login::LoginConfig;
 use logout::LogoutConfig;
 use refresh::RefreshConfig;
 use serde_json::json;
-use shared::{config::Settings, guard::GuardConfig, store::table};
+use shared::{guard::GuardConfig, settings::Settings, store::table};
 use tests::{
     misbehaving_provider::{ADA, GRACE},
     permissions::{Permissions, REQUIRED, is_of_table, rights_in},

@@ -1,7 +1,7 @@
 //! The provider's signing keys: rotated, flooded, withheld, spoilt.
 
 use serde_json::{Value, json};
-use shared::jwt::testing::{TEST_KEY, TestKey};
+use shared::testing::tokens::{TEST_KEY, TestKey};
 use tests::{
     answer::Answer,
     misbehaving_provider::{ADA, Endpoint},

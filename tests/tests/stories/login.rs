@@ -90,7 +90,7 @@ async fn r001_every_login_has_secrets_of_its_own() {
     let verifier = site.provider().last_token_request()["code_verifier"].clone();
     assert_eq!(BASE64_URL_SAFE_NO_PAD.decode(&verifier).unwrap().len(), 32);
     assert_eq!(
-        shared::secret::Digest::of(&verifier).to_string(),
+        shared::crypto::secret::Digest::of(&verifier).to_string(),
         parameter(&requests[0], "code_challenge")
     );
 }

@@ -6,7 +6,7 @@ use http::{HeaderValue, Method, uri::PathAndQuery};
 use local::{bundle::BundleConfig, settings::LocalRun};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use shared::{config::Settings, random::Random, seams::Seams};
+use shared::{crypto::random::Random, dependencies::Dependencies, settings::Settings};
 use tests::{
     misbehaving_provider::{ADA, Endpoint, Signature},
     process::processor_time,
@@ -338,8 +338,8 @@ fn faults(settings: &[(&str, &str)]) -> String {
     let kept = good.iter().filter(|(name, _)| !is_changed(name));
     let mut settings = Settings::from_values(kept.chain(settings).copied());
     let config = BundleConfig::from_settings(&mut settings);
-    let seams = Seams::from_settings(&mut settings);
-    let is_whole = config.is_some() && seams.is_some();
+    let dependencies = Dependencies::from_settings(&mut settings);
+    let is_whole = config.is_some() && dependencies.is_some();
     match settings.finish() {
         Ok(()) => {
             assert!(is_whole);

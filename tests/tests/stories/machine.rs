@@ -16,10 +16,10 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use local::network::network;
 use serde_json::json;
 use shared::{
-    config::Settings,
+    dependencies::Dependencies,
     issuer::Issuer,
     provider::{HttpProvider, IdentityProvider, ProviderError},
-    seams::Seams,
+    settings::Settings,
 };
 use tempfile::TempDir;
 use tests::{
@@ -135,8 +135,8 @@ async fn r214_a_function_inside_lambda_looks_at_neither() {
         ("SSL_CERT_FILE", &file),
         ("HTTPS_PROXY", &proxy),
     ]);
-    let seams = Seams::made_when_used(&mut settings).unwrap();
-    let answer = seams.provider.metadata().await;
+    let dependencies = Dependencies::made_when_used(&mut settings).unwrap();
+    let answer = dependencies.provider.metadata().await;
     assert!(matches!(answer, Err(ProviderError::Unreachable(_))), "{answer:?}");
     assert_eq!(company.asked(), 0);
 }

@@ -4,15 +4,15 @@ use std::{collections::BTreeSet, error::Error, sync::Arc};
 
 use serde_json::{Value, json};
 use shared::{
-    secret::Digest,
+    crypto::secret::Digest,
     store::{
         DocumentRow, Lease, Selection, SessionStore, Tombstone,
-        contract::{
-            NOW, after, pointer,
-            renewal::{owner_of, renewable, renewal},
-            session,
-        },
         table::{self, RIGHTS},
+    },
+    testing::contract::{
+        NOW, after, pointer,
+        renewal::{owner_of, renewable, renewal},
+        session,
     },
 };
 use tests::{

@@ -2,7 +2,7 @@
 
 use http::Method;
 use serde_json::{Value, json};
-use shared::{error::Failure, guard::Rules};
+use shared::{guard::Rules, web::error::Failure};
 use tests::{
     misbehaving_provider::ADA,
     site::{CLIENT_ID, ORIGIN, Site},

@@ -1,7 +1,7 @@
 //! Secrets that Secrets Manager keeps: when they are read, rotated, and not to be had.
 
 use local::bundle::BundleConfig;
-use shared::config::Settings;
+use shared::settings::Settings;
 use tests::{
     answer::Answer,
     misbehaving_provider::{ADA, Endpoint},

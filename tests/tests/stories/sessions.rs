@@ -2,7 +2,7 @@
 
 use http::Method;
 use serde_json::json;
-use shared::secret::SessionSecret;
+use shared::crypto::secret::SessionSecret;
 use tests::{
     misbehaving_provider::{ADA, GRACE, User},
     secrets::assert_absent,

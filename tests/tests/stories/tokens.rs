@@ -1,7 +1,7 @@
 //! What the token endpoint answers, and what the ID token says.
 
 use serde_json::{Value, json};
-use shared::jwt::{TokenError, testing::TestKey};
+use shared::{jwt::TokenError, testing::tokens::TestKey};
 use tests::{
     answer::Answer,
     misbehaving_provider::{ADA, Endpoint, GRACE, PublicKeyForm, Rewrite, Rewriting, Signature},
@@ -284,7 +284,7 @@ async fn r046_the_public_key_is_no_secret_in_whatever_form() {
     // Not even where the provider says that it signs like this, and the secret is in its key set.
     let site = Site::start().await;
     let secret = json!({ "kty": "oct", "kid": "test", "alg": "HS256", "k": "c2VjcmV0" });
-    site.provider().publish(json!({ "keys": [secret, shared::jwt::testing::TEST_KEY.jwk()] }));
+    site.provider().publish(json!({ "keys": [secret, shared::testing::tokens::TEST_KEY.jwk()] }));
     site.provider().change_metadata(json!({ "id_token_signing_alg_values_supported": ["HS256"] }));
     site.provider().sign(Signature::HmacWithClientSecret);
     is_no_id_token(&site, TokenError::AlgorithmNotAllowed).await;
@@ -333,7 +333,7 @@ async fn r050_r051_a_token_without_a_key_id_is_tried_with_the_keys_there_are() {
     site.provider().change_header(json!({ "kid": null }));
     Visitor::logged_in(&site, ADA).await;
 
-    let good = shared::jwt::testing::TEST_KEY.jwk();
+    let good = shared::testing::tokens::TEST_KEY.jwk();
     let keys = json!({ "keys": [TestKey::rsa("a").jwk(), good, TestKey::p256("b").jwk()] });
     let site = Site::start().await;
     site.provider().publish(keys);

@@ -18,7 +18,7 @@ use secrecy::SecretString;
 use serde_json::Value;
 use shared::{
     clock::{Clock, Timestamp},
-    random::Random,
+    crypto::random::Random,
 };
 use url::Url;
 

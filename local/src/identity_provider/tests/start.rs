@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 
 use serde_json::{Value, json};
-use shared::{clock::Clock, random::Random};
+use shared::{clock::Clock, crypto::random::Random};
 
-use shared::config::Settings;
+use shared::settings::Settings;
 
 use super::{
     super::{IdentityProvider, Options, StartError, Surroundings},

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::{
-    random::Random,
-    secret::SecretText,
+    crypto::{random::Random, secret::SecretText},
     session::{SessionContents, SessionLimits, Sessions, TokenSession},
     store::{Owner, memory::MemoryStore},
 };

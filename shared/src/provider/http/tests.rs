@@ -25,9 +25,9 @@ use tokio::{
 };
 
 use crate::{
-    jwt::testing::{TEST_KEY, key_set_document},
-    keys::KeySet,
+    jwt::KeySet,
     provider::{ClientCredentials, Metadata},
+    testing::tokens::{TEST_KEY, key_set_document},
 };
 
 use super::*;

@@ -9,9 +9,11 @@ use tokio::runtime::Builder;
 
 use crate::{
     clock::Timestamp,
+    crypto::{
+        random::Random,
+        secret::{Digest, SessionSecret},
+    },
     jwt::LoginClaims,
-    random::Random,
-    secret::{Digest, SessionSecret},
     session::{RefreshGrant, Renewability, SessionContents, SessionLimits, Sessions, TokenSession},
     store::{Owner, SessionStore, memory::MemoryStore},
 };

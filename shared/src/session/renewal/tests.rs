@@ -4,10 +4,11 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    jwt::{Expected, Kind, UnverifiedToken, testing},
-    random::Random,
+    crypto::random::Random,
+    jwt::{Expected, Kind, UnverifiedToken},
     session::{SessionLimits, TokenSession, contents_key, pointer_identity, token_key},
     store::{SessionStore, memory::MemoryStore},
+    testing::tokens,
 };
 
 const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
@@ -105,9 +106,9 @@ fn login_claims() -> LoginClaims {
         "exp": NOW.as_unix() + 400,
     });
     let expected = Expected { issuer: &issuer, kind: Kind::ApiKey { client_id: "client" } };
-    let token = testing::TEST_KEY.sign(&claims);
+    let token = tokens::TEST_KEY.sign(&claims);
     let token = UnverifiedToken::parse(&token, &expected).unwrap();
-    let keys = testing::key_set(&[&testing::TEST_KEY]);
+    let keys = tokens::key_set(&[&tokens::TEST_KEY]);
     let candidates = keys.candidates(token.key_id(), token.algorithm());
     LoginClaims::of(&token.verify(&candidates, &expected, NOW).unwrap())
 }

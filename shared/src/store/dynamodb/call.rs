@@ -15,7 +15,7 @@ use tokio::time;
 
 use crate::{
     aws::{CALL_TIMEOUT, CallError},
-    random::Random,
+    crypto::random::Random,
     store::StoreError,
 };
 

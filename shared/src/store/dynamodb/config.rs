@@ -2,8 +2,8 @@
 
 use crate::{
     aws::{Connection, Service},
-    config::Settings,
-    tls::Network,
+    crypto::tls::Network,
+    settings::Settings,
 };
 
 const SERVICE: Service = Service { endpoint_variable: "AWS_ENDPOINT_URL_DYNAMODB" };

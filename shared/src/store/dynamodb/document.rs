@@ -20,7 +20,7 @@ use super::{
 use crate::{
     aws::{CALL_TIMEOUT, CallError},
     clock::Timestamp,
-    secret::Digest,
+    crypto::secret::Digest,
     store::{CLOCK_TOLERANCE, DocumentRow, Found, StoreError, table::PARTITION_KEY},
 };
 

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 
 use crate::{
     clock::Timestamp,
-    secret::Digest,
+    crypto::secret::Digest,
     store::{
         DocumentRow, Lease, Owner, PointerRow, PreviousToken, RefreshRow, SessionRow, Tombstone,
         table::{EXPIRES_AT, ISSUED_AT, PARTITION_KEY, PROVIDER_SESSION, SUBJECT},

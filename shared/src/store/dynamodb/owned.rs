@@ -9,7 +9,7 @@ use super::{
     unexpected,
 };
 use crate::{
-    secret::Digest,
+    crypto::secret::Digest,
     store::{
         Selection, StoreError,
         table::{

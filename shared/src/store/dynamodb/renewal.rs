@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    secret::Digest,
+    crypto::secret::Digest,
     store::{Lease, RenewError, Renewal, StoreError, table::PARTITION_KEY},
 };
 

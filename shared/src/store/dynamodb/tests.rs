@@ -7,13 +7,10 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::{
-    config::Settings,
-    error::chain,
-    store::{
-        RefreshRow,
-        contract::{NOW, after, pointer, session},
-        table,
-    },
+    settings::Settings,
+    store::{RefreshRow, table},
+    testing::contract::{NOW, after, pointer, session},
+    web::error::chain,
 };
 
 mod document;

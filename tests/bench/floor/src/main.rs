@@ -26,8 +26,10 @@ mod connector;
     unreachable_pub,
     reason = "it is a module of `shared`, and a function's network is the default one"
 )]
-#[path = "../../../../shared/src/tls.rs"]
-mod tls;
+#[path = "../../../../shared/src/crypto"]
+mod crypto {
+    pub(crate) mod tls;
+}
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -77,7 +79,7 @@ fn client() -> Result<Client, Box<dyn error::Error + Send + Sync>> {
         .region(Region::new(env::var("AWS_REGION")?))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .endpoint_url(env::var("AWS_ENDPOINT_URL_DYNAMODB")?)
-        .http_client(connector::Connector::new(false, &tls::Network::default())?)
+        .http_client(connector::Connector::new(false, &crypto::tls::Network::default())?)
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .build();

@@ -13,17 +13,21 @@ use protected::Protected;
 use serde_json::json;
 use shared::{
     clock::Timestamp,
-    config::Settings,
+    crypto::{
+        random::Random,
+        secret::{Digest, SessionSecret},
+    },
+    dependencies::Dependencies,
+    discovery::keys::Keys,
     guard::{GuardConfig, Guarded},
-    jwt::testing::{TEST_KEY, key_set_document},
-    keys::Keys,
-    provider::testing::FakeProvider,
-    random::Random,
-    request::{Function, Request},
-    seams::Seams,
-    secret::{Digest, SessionSecret},
     session::{SessionContents, Sessions},
+    settings::Settings,
     store::{Owner, SessionStore, memory::MemoryStore},
+    testing::{
+        provider::FakeProvider,
+        tokens::{TEST_KEY, key_set_document},
+    },
+    web::request::{Function, Request},
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -87,7 +91,7 @@ impl Site {
         provider.set_key_set(Some(key_set_document(&[&TEST_KEY])));
         let store: Arc<dyn SessionStore> = Arc::new(MemoryStore::default());
         let asked = Arc::<FakeProvider>::clone(&provider);
-        let seams = Seams {
+        let dependencies = Dependencies {
             keys: Arc::new(Keys::new(asked, Arc::clone(&store), issuer.clone())),
             store,
             provider,
@@ -120,10 +124,14 @@ impl Site {
         let owner = Owner { subject: Digest::of("ada"), provider_session: None, issued_at: NOW };
         let runtime =
             Builder::new_current_thread().enable_time().build().expect("a runtime can be had");
-        let sessions = Sessions::new(Arc::clone(&seams.store), config.limits, seams.random.clone());
+        let sessions = Sessions::new(
+            Arc::clone(&dependencies.store),
+            config.limits,
+            dependencies.random.clone(),
+        );
         let begun = runtime.block_on(sessions.begin(owner, &contents, None, NOW));
         let (secret, _) = begun.expect("the store has room");
-        Self { runtime, function: Guarded::new(Protected, config, &seams), token, secret }
+        Self { runtime, function: Guarded::new(Protected, config, &dependencies), token, secret }
     }
 
     fn ask(&self, request: Request, status: u16) {

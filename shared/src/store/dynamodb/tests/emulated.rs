@@ -11,12 +11,12 @@ use tokio::task::JoinSet;
 
 use super::*;
 use crate::{
-    captured_log::{CapturedLog, hear},
     session::{Ending, SessionContents, SessionLimits, Sessions},
     store::{
         Owner,
         owner::{provider_session_digest, subject_digest},
     },
+    testing::captured_log::{CapturedLog, hear},
 };
 
 /// R92: the emulator, like DynamoDB, leaves such a row where it lies.

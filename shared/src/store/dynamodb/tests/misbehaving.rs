@@ -109,7 +109,7 @@ impl Server {
     }
 
     async fn forward(&self, headers: HeaderMap, body: Bytes) -> (u16, String) {
-        let client = crate::tls::Network::default().client().unwrap().build().unwrap();
+        let client = crate::crypto::tls::Network::default().client().unwrap().build().unwrap();
         let request = client.post(&self.emulator).headers(headers).body(body);
         let answer = request.send().await.unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())

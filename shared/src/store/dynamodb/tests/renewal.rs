@@ -8,7 +8,7 @@ use super::{
     misbehaving::{BROKEN, CANCELLED_BY_CONFLICT, CANCELLED_BY_MISTAKE, DONE, Deed, Server},
     *,
 };
-use crate::store::contract::renewal::{renewable, renewal};
+use crate::testing::contract::renewal::{renewable, renewal};
 
 const FIRST: Lease = Lease { owner: [1; 16], expires_at: after_70() };
 

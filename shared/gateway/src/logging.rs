@@ -1,0 +1,137 @@
+//! One JSON object per line on stdout, or one line of text for a person who runs it.
+//!
+//! A line break typed by a client is escaped in both: nobody writes a line but us (R174).
+
+use std::fmt::Debug;
+
+use shared::settings::Settings;
+use tracing::{Level, Subscriber, field::Field};
+use tracing_subscriber::{
+    field::MakeExt as _,
+    filter::{LevelFilter, Targets},
+    fmt::{
+        self, MakeWriter,
+        format::{self, Writer},
+    },
+    layer::SubscriberExt,
+};
+
+/// The bundle's crates. Others are heard from `warn` up only: what a library prints of a request at
+/// a lower level is not ours to know.
+const OWN_CRATES: [&str; 9] = [
+    "authorizer",
+    "callback",
+    "gateway",
+    "local",
+    "login",
+    "logout",
+    "protected",
+    "refresh",
+    "shared",
+];
+
+/// What a line looks like.
+#[derive(Clone, Copy, Debug)]
+enum Format {
+    /// A JSON object, for programs.
+    Json,
+    /// Text, for people.
+    Text,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Logging {
+    format: Format,
+    debug: bool,
+    inside_lambda: bool,
+}
+
+impl Logging {
+    /// JSON, as inside Lambda.
+    pub const fn json(debug: bool) -> Self {
+        Self { format: Format::Json, debug, inside_lambda: true }
+    }
+
+    /// Reads `DEBUG` and `LOG_FORMAT`. Where the latter is not set, a person in front of a terminal
+    /// gets text. What cannot be read is noted as a fault, and counts as not set.
+    ///
+    /// Inside Lambda a line is always JSON: alarms count by its fields.
+    pub fn from_settings(settings: &mut Settings, is_terminal: bool) -> Self {
+        let inside_lambda = settings.inside_lambda();
+        let debug = settings.flag("DEBUG", !inside_lambda).unwrap_or(!inside_lambda);
+        let format = settings.optional("LOG_FORMAT", |text| match text {
+            "json" => Ok(Format::Json),
+            "text" if inside_lambda => {
+                Err("must not be `text` inside Lambda: alarms read the lines as JSON")
+            }
+            "text" => Ok(Format::Text),
+            _ => Err("must be `json` or `text`"),
+        });
+        let default = if is_terminal && !inside_lambda { Format::Text } else { Format::Json };
+        Self { format: format.flatten().unwrap_or(default), debug, inside_lambda }
+    }
+}
+
+/// A subscriber that writes to `writer`: `debug` and up if asked for, else `info` and up.
+///
+/// `program` is any path inside the running program's crate, so that a function added later is
+/// heard without being listed here.
+pub fn subscriber<W>(logging: Logging, program: &str, writer: W) -> impl Subscriber + Send + Sync
+where
+    W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
+{
+    let level = if logging.debug { Level::DEBUG } else { Level::INFO };
+    let program = program.split("::").next().unwrap_or_default();
+    let own = OWN_CRATES.into_iter().chain((!program.is_empty()).then_some(program));
+    let mut targets =
+        Targets::new().with_default(LevelFilter::WARN).with_targets(own.map(|name| (name, level)));
+    if !logging.inside_lambda {
+        // It warns of AWS_LAMBDA_MAX_CONCURRENCY, which the emulator of `cargo lambda watch` sets.
+        targets = targets.with_target("lambda_runtime::runtime", LevelFilter::ERROR);
+    }
+    let (json, text) = match logging.format {
+        Format::Json => (Some(writer), None),
+        Format::Text => (None, Some(writer)),
+    };
+    let json = json.map(|writer| {
+        fmt::layer()
+            .json()
+            .flatten_event(true)
+            .with_current_span(true)
+            .with_span_list(false)
+            .with_writer(writer)
+    });
+    let text = text.map(|writer| {
+        fmt::layer()
+            .compact()
+            .with_ansi(false)
+            .with_target(false)
+            .fmt_fields(format::debug_fn(field).delimited(" "))
+            .with_writer(writer)
+    });
+    tracing_subscriber::registry().with(targets).with(json).with(text)
+}
+
+/// A control character typed by a client is written as its escape: it begins no line of its own, and
+/// commands no terminal (R174).
+fn field(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> std::fmt::Result {
+    if field.name() != "message" {
+        write!(writer, "{}=", field.name())?;
+    }
+    for character in format!("{value:?}").chars() {
+        if character.is_control() {
+            write!(writer, "{}", character.escape_debug())?;
+        } else {
+            writer.write_char(character)?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes `subscriber` the one of this process. Only the first call counts.
+pub fn start(subscriber: impl Subscriber + Send + Sync) {
+    if tracing::subscriber::set_global_default(subscriber).is_err() {
+        tracing::debug!("logging had been started before");
+    }
+}

@@ -1,0 +1,230 @@
+//! Authenticated encryption (AES-256-GCM), for what lies where others can read it.
+//!
+//! Each message has a key and a nonce of its own, both derived by HKDF-SHA-256 (RFC 5869) from the
+//! key material and a random salt that travels in front. So no count of messages is too many for
+//! one key, as it would be with a random 96-bit nonce under a fixed one (NIST SP 800-38D §8.3).
+
+use std::fmt;
+
+use aws_lc_rs::{
+    aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey},
+    hkdf::{HKDF_SHA256, KeyType, Salt},
+};
+
+use crate::crypto::random::Random;
+
+/// Key material together with the one purpose that it serves.
+///
+/// What was sealed for one purpose does not open for another, though the material be the same.
+#[derive(Clone)]
+pub struct SealingKey {
+    material: Vec<u8>,
+    purpose: &'static str,
+}
+
+impl SealingKey {
+    /// A key from `material` of at least 256 bits of entropy, for `purpose` alone.
+    pub fn new(material: impl Into<Vec<u8>>, purpose: &'static str) -> Self {
+        Self { material: material.into(), purpose }
+    }
+
+    /// Seals `plaintext`. `associated` is not part of the result and must be the same at opening:
+    /// it says where the sealed text belongs, so that it opens nowhere else.
+    #[expect(clippy::expect_used, reason = "AES-256-GCM takes any message that fits in memory")]
+    pub fn seal(&self, plaintext: &[u8], associated: &[u8], random: &Random) -> Vec<u8> {
+        let salt: [u8; SALT_LENGTH] = random.bytes();
+        let (key, nonce) = self.message_key(&salt);
+        let mut sealed = Vec::with_capacity(OVERHEAD + plaintext.len());
+        sealed.push(VERSION);
+        sealed.extend_from_slice(&salt);
+        sealed.extend_from_slice(plaintext);
+        let tag = key
+            .seal_in_place_separate_tag(nonce, Aad::from(associated), &mut sealed[HEADER_LENGTH..])
+            .expect("AES-256-GCM seals");
+        sealed.extend_from_slice(tag.as_ref());
+        sealed
+    }
+
+    /// Opens what [`seal`](Self::seal) made of the same material, purpose and `associated`; `None`
+    /// for anything else.
+    pub fn open(&self, sealed: &[u8], associated: &[u8]) -> Option<Vec<u8>> {
+        let (header, ciphertext) = sealed.split_at_checked(HEADER_LENGTH)?;
+        let (&VERSION, salt) = header.split_first()? else { return None };
+        let (key, nonce) = self.message_key(salt);
+        let mut opened = ciphertext.to_vec();
+        let length = key.open_in_place(nonce, Aad::from(associated), &mut opened).ok()?.len();
+        opened.truncate(length);
+        Some(opened)
+    }
+
+    #[expect(clippy::expect_used, reason = "the lengths are constants that HKDF and AES accept")]
+    fn message_key(&self, salt: &[u8]) -> (LessSafeKey, Nonce) {
+        let mut derived = [0; 32 + 12];
+        Salt::new(HKDF_SHA256, salt)
+            .extract(&self.material)
+            .expand(&[self.purpose.as_bytes()], KeyAndNonce)
+            .and_then(|key| key.fill(&mut derived))
+            .expect("HKDF-SHA-256 yields 44 bytes");
+        let (key, nonce) = derived.split_at(32);
+        let key = UnboundKey::new(&AES_256_GCM, key).expect("32 bytes are an AES-256 key");
+        let nonce = Nonce::try_assume_unique_for_key(nonce).expect("12 bytes are a nonce");
+        (LessSafeKey::new(key), nonce)
+    }
+}
+
+impl fmt::Debug for SealingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SealingKey({})", self.purpose)
+    }
+}
+
+/// The keys from `SECRET_KEY`: the first seals, all of them open, so that it can be rotated
+/// without ending the logins that are under way.
+#[derive(Clone, Debug)]
+pub struct SealingKeys(Vec<SealingKey>);
+
+impl SealingKeys {
+    /// Reads a comma-separated list of texts of at least 32 bytes.
+    ///
+    /// # Errors
+    ///
+    /// What the text must be and is not.
+    pub fn parse(text: &str, purpose: &'static str) -> Result<Self, &'static str> {
+        let keys: Vec<_> = text.split(',').map(str::trim).collect();
+        if keys.iter().any(|key| key.len() < MINIMUM_LENGTH) {
+            return Err("must be at least 32 bytes long (each, if it is a list)");
+        }
+        if keys.iter().any(|key| is_guessable(key)) {
+            return Err("must be random, not an example or a repeated word");
+        }
+        Ok(Self(keys.into_iter().map(|key| SealingKey::new(key, purpose)).collect()))
+    }
+
+    /// As [`SealingKey::seal`], under the first key.
+    pub fn seal(&self, plaintext: &[u8], associated: &[u8], random: &Random) -> Vec<u8> {
+        self.0[0].seal(plaintext, associated, random)
+    }
+
+    /// As [`SealingKey::open`], under whichever key fits.
+    pub fn open(&self, sealed: &[u8], associated: &[u8]) -> Option<Vec<u8>> {
+        self.0.iter().find_map(|key| key.open(sealed, associated))
+    }
+}
+
+/// The length of an AES-256 key and a GCM nonce together.
+struct KeyAndNonce;
+
+impl KeyType for KeyAndNonce {
+    fn len(&self) -> usize {
+        32 + 12
+    }
+}
+
+const VERSION: u8 = 1;
+const SALT_LENGTH: usize = 16;
+const HEADER_LENGTH: usize = 1 + SALT_LENGTH;
+const OVERHEAD: usize = HEADER_LENGTH + 16;
+const MINIMUM_LENGTH: usize = 32;
+
+/// Whether a key is one that an attacker would try first: few distinct characters, or words that
+/// examples are made of.
+fn is_guessable(key: &str) -> bool {
+    let mut characters: Vec<_> = key.chars().collect();
+    characters.sort_unstable();
+    characters.dedup();
+    let lower = key.to_ascii_lowercase();
+    let example =
+        ["changeme", "change-me", "change_me", "example", "secret_key", "your-secret", "password"];
+    characters.len() < 8 || example.iter().any(|word| lower.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// R20, R180.
+        #[test]
+        fn r020_whatever_is_sealed_opens_whole_and_no_other_bytes_do(
+            plaintext: Vec<u8>,
+            associated: Vec<u8>,
+            (place, change) in (any::<prop::sample::Index>(), 1_u8..),
+            forged: Vec<u8>,
+        ) {
+            let key = SealingKey::new([7; 32], "one");
+            let mut sealed = key.seal(&plaintext, &associated, &Random::system());
+            prop_assert_eq!(sealed.len(), plaintext.len() + OVERHEAD);
+            prop_assert_eq!(key.open(&sealed, &associated), Some(plaintext));
+            prop_assert_eq!(key.open(&forged, &associated), None);
+            let elsewhere = [&associated[..], b"x"].concat();
+            prop_assert_eq!(key.open(&sealed, &elsewhere), None);
+            let place = place.index(sealed.len());
+            sealed[place] ^= change;
+            prop_assert_eq!(key.open(&sealed, &associated), None);
+        }
+    }
+
+    fn keys(text: &str) -> Option<SealingKeys> {
+        SealingKeys::parse(text, "test").ok()
+    }
+
+    #[test]
+    fn what_is_sealed_opens_in_its_place_alone() {
+        let random = Random::system();
+        let key = SealingKey::new([7; 32], "one");
+        let sealed = key.seal(b"hello", b"here", &random);
+        assert_eq!(key.open(&sealed, b"here").unwrap(), b"hello");
+        assert_eq!(key.open(&sealed, b"there"), None);
+        assert_eq!(SealingKey::new([7; 32], "two").open(&sealed, b"here"), None);
+        assert_eq!(SealingKey::new([8; 32], "one").open(&sealed, b"here"), None);
+    }
+
+    #[test]
+    fn r020_a_flipped_bit_anywhere_and_every_truncation_are_refused() {
+        let random = Random::system();
+        let key = SealingKey::new([7; 32], "one");
+        let sealed = key.seal(b"hello", b"", &random);
+        for index in 0..sealed.len() {
+            for bit in 0..8 {
+                let mut flipped = sealed.clone();
+                flipped[index] ^= 1 << bit;
+                assert_eq!(key.open(&flipped, b""), None, "byte {index} bit {bit}");
+            }
+            assert_eq!(key.open(&sealed[..index], b""), None, "cut at {index}");
+        }
+    }
+
+    #[test]
+    fn r098_the_first_key_seals_and_all_of_them_open() {
+        let random = Random::system();
+        let (old, new) = (random.token(), random.token());
+        let sealed_before = keys(&old).unwrap().seal(b"login", b"", &random);
+        let rotated = keys(&format!("{new}, {old}")).unwrap();
+        assert_eq!(rotated.open(&sealed_before, b"").unwrap(), b"login");
+        let sealed_after = rotated.seal(b"login", b"", &random);
+        assert_eq!(keys(&old).unwrap().open(&sealed_after, b""), None);
+        assert_eq!(keys(&new).unwrap().open(&sealed_before, b""), None);
+    }
+
+    #[test]
+    fn r177_a_short_or_guessable_key_is_a_fault() {
+        let long_enough = Random::system().token();
+        assert!(keys(&long_enough).is_some());
+        for bad in [
+            "",
+            "short",
+            &"a".repeat(64),
+            "changeme-changeme-changeme-changeme",
+            &format!("{long_enough},short"),
+        ] {
+            assert!(keys(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn r179_debug_output_hides_the_key() {
+        assert_eq!(format!("{:?}", SealingKey::new([7; 32], "one")), "SealingKey(one)");
+    }
+}

@@ -1,0 +1,197 @@
+//! What a function depends on: the session store, the identity provider and randomness.
+
+use std::sync::Arc;
+
+#[cfg(feature = "dynamodb")]
+use crate::store::dynamodb::{DynamoConfig, DynamoStore};
+use crate::{
+    crypto::{random::Random, tls::Network},
+    discovery::keys::Keys,
+    provider::{HttpProvider, IdentityProvider, application::Application},
+    settings::Settings,
+    store::{SessionStore, memory::MemoryStore},
+};
+
+/// The two seams, the session store and the identity provider, with randomness.
+#[derive(Clone, Debug)]
+pub struct Dependencies {
+    /// Where sessions are kept.
+    pub store: Arc<dyn SessionStore>,
+    /// The identity provider.
+    pub provider: Arc<dyn IdentityProvider>,
+    /// The provider's metadata and keys, cached.
+    pub keys: Arc<Keys>,
+    /// The source of random bytes.
+    pub random: Random,
+}
+
+impl Dependencies {
+    /// The dependencies that the settings name: `SESSION_STORE` and `AUTH_HOST`.
+    ///
+    /// The store is prepared, for a function that asks it for every request: Lambda lets a process start
+    /// with more of the processor than it has afterwards.
+    pub fn from_settings(settings: &mut Settings) -> Option<Self> {
+        Self::over(settings, Network::default())
+    }
+
+    /// The same with the provider reached by another network than a function's, for local runs.
+    pub fn over(settings: &mut Settings, network: Network) -> Option<Self> {
+        let dependencies = Self::build(settings, network)?;
+        dependencies.store.prepare();
+        Some(dependencies)
+    }
+
+    /// The same, with nothing done ahead: for a function that answers most requests without the store.
+    pub fn made_when_used(settings: &mut Settings) -> Option<Self> {
+        Self::build(settings, Network::default())
+    }
+
+    fn build(settings: &mut Settings, network: Network) -> Option<Self> {
+        let application = Application::from_settings(settings);
+        let random = Random::system();
+        let store = store(settings, &random);
+        let issuer = application?.issuer;
+        let provider: Arc<dyn IdentityProvider> =
+            Arc::new(HttpProvider::over(issuer.clone(), network));
+        let store = store?;
+        let keys = Arc::new(Keys::new(Arc::clone(&provider), Arc::clone(&store), issuer));
+        Some(Self { store, provider, keys, random })
+    }
+}
+
+/// The kinds of session stores.
+#[derive(Clone, Copy)]
+enum StoreChoice {
+    DynamoDb,
+    Memory,
+}
+
+/// `SESSION_STORE`. Where a table is named, and inside Lambda, it need not be said.
+///
+/// Memory is refused inside Lambda: each instance would have sessions of its own, and a logout
+/// would end them in one instance alone (R178).
+fn store(settings: &mut Settings, random: &Random) -> Option<Arc<dyn SessionStore>> {
+    let inside_lambda = settings.inside_lambda();
+    if inside_lambda || settings.is_set("SESSION_TABLE") {
+        settings.assume("SESSION_STORE", "dynamodb");
+    }
+    let what = "must be `dynamodb`, or `memory`, which is for local runs";
+    let choice = settings.required("SESSION_STORE", what, |text| match text {
+        "dynamodb" => Ok(StoreChoice::DynamoDb),
+        "memory" if inside_lambda => {
+            Err("must not be `memory` inside Lambda: instances share no memory")
+        }
+        "memory" => Ok(StoreChoice::Memory),
+        _ => Err("must be `dynamodb` or `memory`"),
+    })?;
+    match choice {
+        StoreChoice::DynamoDb => dynamodb(settings, random),
+        StoreChoice::Memory => Some(Arc::new(MemoryStore::default())),
+    }
+}
+
+#[cfg(feature = "dynamodb")]
+fn dynamodb(settings: &mut Settings, random: &Random) -> Option<Arc<dyn SessionStore>> {
+    let config = DynamoConfig::from_settings(settings)?;
+    match DynamoStore::new(config, random.clone()) {
+        Ok(store) => Some(Arc::new(store)),
+        Err(error) => {
+            settings.fault("SESSION_STORE", format_args!("cannot be `dynamodb`: {error}"));
+            None
+        }
+    }
+}
+
+#[cfg(not(feature = "dynamodb"))]
+fn dynamodb(settings: &mut Settings, _: &Random) -> Option<Arc<dyn SessionStore>> {
+    settings.fault("SESSION_STORE", "cannot be `dynamodb`: this program was built without it");
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INSIDE_LAMBDA: (&str, &str) = ("LAMBDA_TASK_ROOT", "/var/task");
+    #[cfg(feature = "dynamodb")]
+    const TABLE: [(&str, &str); 4] = [
+        ("SESSION_TABLE", "sessions"),
+        ("AWS_REGION", "eu-central-1"),
+        ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
+        ("AWS_SECRET_ACCESS_KEY", "hunter2"),
+    ];
+
+    fn choose(values: &[(&str, &str)]) -> Result<String, String> {
+        let mut settings = Settings::from_values(values.iter().copied());
+        let store = store(&mut settings, &Random::system());
+        match settings.finish() {
+            Ok(()) => Ok(format!("{:?}", store.unwrap())),
+            Err(error) => {
+                assert!(store.is_none());
+                Err(error.to_string())
+            }
+        }
+    }
+
+    fn fault(variable: &str, expected: &str) -> Result<String, String> {
+        Err(format!("the configuration cannot be used:\n  {variable} {expected}"))
+    }
+
+    #[test]
+    fn memory_must_be_asked_for() {
+        assert!(choose(&[("SESSION_STORE", "memory")]).unwrap().starts_with("MemoryStore"));
+        assert_eq!(
+            choose(&[]),
+            fault(
+                "SESSION_STORE",
+                "is not set: must be `dynamodb`, or `memory`, which is for local runs"
+            )
+        );
+        assert_eq!(
+            choose(&[("SESSION_STORE", "redis")]),
+            fault("SESSION_STORE", "must be `dynamodb` or `memory`")
+        );
+    }
+
+    #[test]
+    fn r178_memory_is_refused_inside_lambda() {
+        assert_eq!(
+            choose(&[INSIDE_LAMBDA, ("SESSION_STORE", "memory")]),
+            fault("SESSION_STORE", "must not be `memory` inside Lambda: instances share no memory")
+        );
+    }
+
+    #[cfg(feature = "dynamodb")]
+    #[test]
+    fn a_table_or_lambda_itself_means_dynamodb() {
+        assert!(choose(&TABLE).unwrap().starts_with("DynamoStore"));
+        assert!(choose(&[&TABLE[..], &[INSIDE_LAMBDA]].concat()).is_ok());
+        assert_eq!(
+            choose(&[&TABLE[1..], &[INSIDE_LAMBDA]].concat()),
+            fault("SESSION_TABLE", "is not set: the table that keeps sessions")
+        );
+        let memory = choose(&[&TABLE[..], &[("SESSION_STORE", "memory")]].concat());
+        assert!(memory.unwrap().starts_with("MemoryStore"));
+    }
+
+    /// So that an operator mends them in one go.
+    #[cfg(feature = "dynamodb")]
+    #[test]
+    fn faults_of_the_store_and_of_the_provider_are_told_together() {
+        let mut settings = Settings::from_values([INSIDE_LAMBDA]);
+        assert!(Dependencies::from_settings(&mut settings).is_none());
+        let message = settings.finish().unwrap_err().to_string();
+        for variable in ["AUTH_HOST", "CLIENT_ID", "SESSION_TABLE", "AWS_REGION"] {
+            assert!(message.contains(&format!("\n  {variable} is not set")), "{message}");
+        }
+    }
+
+    #[cfg(not(feature = "dynamodb"))]
+    #[test]
+    fn a_build_without_dynamodb_says_so() {
+        assert_eq!(
+            choose(&[INSIDE_LAMBDA]),
+            fault("SESSION_STORE", "cannot be `dynamodb`: this program was built without it")
+        );
+    }
+}

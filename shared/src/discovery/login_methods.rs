@@ -1,0 +1,253 @@
+//! The ways to log in that the login page offers.
+//!
+//! Auth0 publishes them for its own widget, in a script that calls `Auth0.setClient({…})`. It is
+//! read as data, never run. The list is a convenience: the page works without it, so nothing here
+//! can fail.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::time::timeout;
+
+use crate::{
+    cache::Terms,
+    clock::Timestamp,
+    discovery::document::{Document, Kind, ReadAhead, Sharing},
+    provider::{
+        IdentityProvider, ProviderError, application::Application, error_response::one_line,
+    },
+    store::SessionStore,
+};
+
+/// The age from which a newer list is asked for.
+pub const LIST_AGE: Duration = Duration::from_secs(5 * 60);
+
+/// The age at which a list is used no more.
+pub const LAST_LIST_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long after a failure the provider is left alone.
+pub const FAILURE_PAUSE: Duration = Duration::from_secs(30);
+
+/// How long a page waits for the list.
+pub const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How many methods a page can show.
+const MAX_METHODS: usize = 20;
+
+/// Auth0's own limit for a connection's name.
+const MAX_CONNECTION_LENGTH: usize = 128;
+
+/// The longest label, in characters.
+const MAX_LABEL_LENGTH: usize = 64;
+
+/// One way to log in.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LoginMethod {
+    /// What `/authorize?connection=` takes: letters, digits, `-`, `_` and `.`.
+    pub connection: String,
+    /// Auth0's name of the technique, such as `google-oauth2` or `samlp`.
+    pub strategy: String,
+    /// What sort of technique that is.
+    pub kind: LoginMethodKind,
+    /// What a button says. From the provider: text, never markup.
+    pub label: String,
+}
+
+/// The sorts of login methods.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LoginMethodKind {
+    /// A password that Auth0 keeps.
+    Database,
+    /// The directory of an organization.
+    Enterprise,
+    /// A code by e-mail or text message.
+    Passwordless,
+    /// An account elsewhere.
+    Social,
+}
+
+/// The login methods of one application, remembered for a while, by all processes together.
+#[derive(Debug)]
+pub struct LoginMethods {
+    provider: Arc<dyn IdentityProvider>,
+    client_id: String,
+    list: Document<Vec<LoginMethod>>,
+}
+
+impl LoginMethod {
+    /// The method behind a connection of which only the name is known. `None` if it cannot be a
+    /// connection's name.
+    pub fn named(connection: &str) -> Option<Self> {
+        let strategy = match connection {
+            "Username-Password-Authentication" => "auth0",
+            other => other,
+        };
+        Self::new(strategy, connection, None)
+    }
+
+    fn new(strategy: &str, connection: &str, display_name: Option<&str>) -> Option<Self> {
+        if !is_connection_name(connection) || !is_connection_name(strategy) {
+            return None;
+        }
+        let (kind, usual) = match strategy {
+            "auth0" => (LoginMethodKind::Database, Some("Email and password")),
+            "email" => (LoginMethodKind::Passwordless, Some("Code by email")),
+            "sms" => (LoginMethodKind::Passwordless, Some("Code by text message")),
+            other => match social_name(other) {
+                Some(name) => (LoginMethodKind::Social, Some(name)),
+                None => (LoginMethodKind::Enterprise, None),
+            },
+        };
+        let display_name = display_name
+            .map(|name| one_line(name, MAX_LABEL_LENGTH))
+            .filter(|name| !name.is_empty());
+        let label = display_name
+            .or_else(|| usual.map(str::to_owned))
+            .unwrap_or_else(|| one_line(connection, MAX_LABEL_LENGTH));
+        Some(Self { connection: connection.to_owned(), strategy: strategy.to_owned(), kind, label })
+    }
+}
+
+impl LoginMethods {
+    /// The methods of `application`, as `provider` tells them and `store` shares them. Nothing is
+    /// asked yet.
+    pub fn new(
+        provider: Arc<dyn IdentityProvider>,
+        store: Arc<dyn SessionStore>,
+        application: &Application,
+    ) -> Self {
+        let kind = Kind { name: "login_methods", terms: TERMS, report };
+        let client_id = application.client_id.clone();
+        let list = Document::new(
+            kind,
+            Sharing::Writes,
+            store,
+            &application.issuer,
+            &client_id,
+            |script| {
+                parse_script(script)
+                    .ok_or_else(|| ProviderError::Malformed("no list of login methods".to_owned()))
+            },
+        );
+        Self { provider, client_id, list }
+    }
+
+    /// The list, within [`PATIENCE`]. When the provider does not answer: the last list there was
+    /// within a day, or an empty one, and it is left alone for [`FAILURE_PAUSE`].
+    pub async fn list(&self, now: Timestamp) -> Arc<Vec<LoginMethod>> {
+        let mut ahead = ReadAhead::default();
+        let list = self.list.get(&mut ahead, now, || self.provider.login_methods(&self.client_id));
+        // Whoever comes while another asks waits for that answer, hardly longer than for an own
+        // one: the one who asks must be the first to give up, to note that it failed.
+        match timeout(PATIENCE * 11 / 10, list).await {
+            Ok(Ok(list)) => list,
+            Ok(Err(_)) | Err(_) => Arc::default(),
+        }
+    }
+}
+
+const TERMS: Terms = Terms {
+    soft_age: LIST_AGE,
+    hard_age: LAST_LIST_AGE,
+    failure_pause: FAILURE_PAUSE,
+    patience: PATIENCE,
+    first_patience: PATIENCE,
+    // A list is not looked into for anything.
+    miss_cool_down: LIST_AGE,
+};
+
+fn report(_: &'static str, error: &ProviderError) {
+    let error: &dyn std::error::Error = error;
+    tracing::warn!(
+        event = "login_methods.unavailable",
+        error,
+        "the list of login methods cannot be had"
+    );
+}
+
+/// Whether `text` can be a connection's name.
+pub fn is_connection_name(text: &str) -> bool {
+    (1..=MAX_CONNECTION_LENGTH).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+}
+
+/// The methods in the script that calls `Auth0.setClient({…})`, in its order, each connection
+/// once. `None` if there is no such call in it. What cannot be a method is left out.
+pub fn parse_script(script: &[u8]) -> Option<Vec<LoginMethod>> {
+    const CALL: &str = "Auth0.setClient(";
+
+    #[derive(Deserialize)]
+    struct Client {
+        strategies: Vec<Value>,
+    }
+    #[derive(Deserialize)]
+    struct Strategy {
+        name: String,
+        #[serde(default)]
+        connections: Vec<Value>,
+    }
+    #[derive(Deserialize)]
+    struct Connection {
+        name: String,
+        #[serde(alias = "displayName")]
+        display_name: Option<Value>,
+    }
+
+    let script = str::from_utf8(script).ok()?;
+    let argument = &script[script.find(CALL)? + CALL.len()..];
+    let mut values = serde_json::Deserializer::from_str(argument).into_iter::<Client>();
+    let client = values.next()?.ok()?;
+    let mut seen = HashSet::new();
+    let mut methods = Vec::new();
+    for strategy in client.strategies {
+        let Ok(strategy) = Strategy::deserialize(strategy) else { continue };
+        for connection in strategy.connections {
+            let Ok(connection) = Connection::deserialize(connection) else { continue };
+            let display_name = connection.display_name.as_ref().and_then(Value::as_str);
+            let method = LoginMethod::new(&strategy.name, &connection.name, display_name);
+            methods.extend(method.filter(|method| seen.insert(method.connection.clone())));
+        }
+    }
+    methods.truncate(MAX_METHODS);
+    Some(methods)
+}
+
+/// What people call a social strategy.
+fn social_name(strategy: &str) -> Option<&'static str> {
+    Some(match strategy {
+        "amazon" => "Amazon",
+        "apple" => "Apple",
+        "bitbucket" => "Bitbucket",
+        "box" => "Box",
+        "discord" => "Discord",
+        "dropbox" => "Dropbox",
+        "evernote" => "Evernote",
+        "facebook" => "Facebook",
+        "figma" => "Figma",
+        "fitbit" => "Fitbit",
+        "github" => "GitHub",
+        "gitlab" => "GitLab",
+        "google-oauth2" => "Google",
+        "instagram" => "Instagram",
+        "line" => "LINE",
+        "linkedin" => "LinkedIn",
+        "paypal" => "PayPal",
+        "salesforce" => "Salesforce",
+        "shopify" => "Shopify",
+        "slack" | "slack-oauth-2" => "Slack",
+        "soundcloud" => "SoundCloud",
+        "spotify" => "Spotify",
+        "twitch" => "Twitch",
+        "twitter" => "X",
+        "vkontakte" => "VK",
+        "windowslive" => "Microsoft",
+        "wordpress" => "WordPress",
+        "yahoo" => "Yahoo",
+        "yandex" => "Yandex",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests;

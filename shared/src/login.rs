@@ -1,0 +1,4 @@
+//! A login under way.
+
+pub mod attempt;
+pub mod request;

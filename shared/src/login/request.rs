@@ -1,0 +1,46 @@
+//! The authentication request, by which a browser is sent to the provider.
+
+use url::Url;
+
+use crate::login::attempt::LoginAttempt;
+
+/// What an authentication request says beside what is secret to its attempt (OpenID Connect Core
+/// §3.1.2.1, RFC 7636 §4.3).
+#[derive(Clone, Copy, Debug)]
+pub struct LoginRequest<'a> {
+    /// The provider's authorization endpoint.
+    pub endpoint: &'a Url,
+    /// The application's public name.
+    pub client_id: &'a str,
+    /// Where the provider answers.
+    pub redirect_uri: &'a str,
+    /// What is asked for (RFC 6749 §3.3).
+    pub scope: &'a str,
+    /// The API whose access token is asked for.
+    pub audience: Option<&'a str>,
+    /// Further parameters. None of them may be one of the above.
+    pub passed_on: &'a [(&'a str, &'a str)],
+}
+
+impl LoginRequest<'_> {
+    /// Where the browser is sent for `attempt`.
+    pub fn url(&self, attempt: &LoginAttempt) -> Url {
+        let mut url = self.endpoint.clone();
+        let mut query = url.query_pairs_mut();
+        query
+            .append_pair("response_type", "code")
+            .append_pair("client_id", self.client_id)
+            .append_pair("redirect_uri", self.redirect_uri)
+            .append_pair("scope", self.scope)
+            .append_pair("state", attempt.state.expose())
+            .append_pair("nonce", attempt.nonce.expose())
+            .append_pair("code_challenge", &attempt.code_challenge())
+            .append_pair("code_challenge_method", "S256");
+        if let Some(audience) = self.audience {
+            query.append_pair("audience", audience);
+        }
+        query.extend_pairs(self.passed_on);
+        drop(query);
+        url
+    }
+}

@@ -1,0 +1,305 @@
+//! Answers: pages, JSON and redirects, all with the headers that every answer needs.
+
+use bytes::Bytes;
+use http::{
+    HeaderName, HeaderValue, Method, StatusCode,
+    header::{self, HeaderMap},
+};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::{
+    crypto::random::Random,
+    issuer::Issuer,
+    pages::{Action, MessageKind, MessagePage, Nonce, Picture},
+    web::{
+        base_url::BaseUrl,
+        error::{self, Failure, Public},
+        origin::AllowedOrigins,
+        request::{Request, RequestContext, Response},
+    },
+};
+
+/// Makes answers.
+#[derive(Clone, Debug)]
+pub struct Responder {
+    issuer: Issuer,
+    base_url: BaseUrl,
+    random: Random,
+    json_only: bool,
+}
+
+impl Responder {
+    /// Answers of the bundle at `base_url`, whose logins happen at `issuer`.
+    pub fn new(issuer: &Issuer, base_url: &BaseUrl, random: &Random) -> Self {
+        Self {
+            issuer: issuer.clone(),
+            base_url: base_url.clone(),
+            random: random.clone(),
+            json_only: false,
+        }
+    }
+
+    /// The same, for an address that answers even a navigation by JSON.
+    pub fn json_only(self) -> Self {
+        Self { json_only: true, ..self }
+    }
+
+    /// A page, and the Content-Security-Policy that ties it to its nonce.
+    pub fn page(&self, status: StatusCode, render: impl FnOnce(&Nonce) -> String) -> Response {
+        self.page_with_picture(status, None, render)
+    }
+
+    /// As [`page`](Self::page), which may load this picture besides.
+    pub fn page_with_picture(
+        &self,
+        status: StatusCode,
+        picture: Option<&Picture>,
+        render: impl FnOnce(&Nonce) -> String,
+    ) -> Response {
+        let nonce = Nonce::new(&self.random);
+        let mut response = self.answer(status, render(&nonce));
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+        let policy = self.content_security_policy(&nonce, picture);
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+        headers.insert(PERMISSIONS_POLICY, HeaderValue::from_static(PERMISSIONS));
+        headers.insert(CROSS_ORIGIN_OPENER_POLICY, HeaderValue::from_static("same-origin"));
+        headers.insert(CROSS_ORIGIN_RESOURCE_POLICY, HeaderValue::from_static("same-origin"));
+        response
+    }
+
+    /// JSON.
+    #[expect(
+        clippy::expect_used,
+        reason = "bodies are maps of texts, numbers and JSON, which are JSON"
+    )]
+    pub fn json(&self, status: StatusCode, body: &impl Serialize) -> Response {
+        let mut response = self.answer(status, serde_json::to_vec(body).expect("a body is JSON"));
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response
+    }
+
+    /// An answer without a body.
+    pub fn empty(&self, status: StatusCode) -> Response {
+        self.answer(status, Bytes::new())
+    }
+
+    /// 303 to `location`, which must be ours or the provider's: never a text from a request.
+    pub fn see_other(&self, location: &str) -> Response {
+        let mut response = self.empty(StatusCode::SEE_OTHER);
+        match HeaderValue::from_str(location) {
+            Ok(location) => {
+                response.headers_mut().insert(header::LOCATION, location);
+                response
+            }
+            Err(_) => self.empty(StatusCode::INTERNAL_SERVER_ERROR),
+        }
+    }
+
+    /// The answer to `OPTIONS`, which needs no credential (R154): what the pages of `origins` may send.
+    pub fn preflight(
+        &self,
+        request: &Request,
+        origins: &AllowedOrigins,
+        allow: &'static str,
+    ) -> Response {
+        let mut response = self.empty(StatusCode::NO_CONTENT);
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
+        origins.share(request, &mut response);
+        let headers = response.headers_mut();
+        if headers.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN) {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(allow));
+            headers.insert(
+                header::ACCESS_CONTROL_ALLOW_HEADERS,
+                HeaderValue::from_static("Authorization, Content-Type"),
+            );
+            headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+        }
+        response
+    }
+
+    /// Logs `failure`, once, and answers with what of it is public.
+    pub fn failure(&self, request: &Request, failure: &dyn Failure) -> Response {
+        self.refuse(request, failure, &failure.public())
+    }
+
+    /// As [`failure`](Self::failure), where the caller knows more of what may be said.
+    pub fn refuse(&self, request: &Request, failure: &dyn Failure, public: &Public) -> Response {
+        let (event, code, status) = (failure.event(), public.code, public.status.as_u16());
+        let (error, hint) = (error::chain(failure), failure.hint());
+        let words = failure.provider_words();
+        let provider_error = words.as_ref().map(|words| words.error.as_str());
+        let provider_description = words.as_ref().and_then(|words| words.description.as_deref());
+        if public.status.is_server_error() {
+            tracing::error!(
+                event,
+                code,
+                status,
+                error,
+                hint,
+                provider_error,
+                provider_description,
+                "the request failed"
+            );
+        } else {
+            tracing::warn!(
+                event,
+                code,
+                status,
+                error,
+                hint,
+                provider_error,
+                provider_description,
+                "the request was refused"
+            );
+        }
+        self.public(request, public)
+    }
+
+    /// 404, as a page or as JSON.
+    pub fn not_found(&self, request: &Request) -> Response {
+        let title = "There is nothing here";
+        let description = "The address leads nowhere on this site.";
+        let mut public = Public::new(StatusCode::NOT_FOUND, "not_found", title, description);
+        public.action = Some(("Go to the start page", "/".to_owned()));
+        self.public(request, &public)
+    }
+
+    /// 405 with the methods that are allowed (RFC 9110 §15.5.6).
+    pub fn method_not_allowed(&self, request: &Request, allow: &'static str) -> Response {
+        let title = "That is not how this address is used";
+        let description = "The address exists, but not for this method.";
+        let mut public =
+            Public::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", title, description);
+        public.headers.push((header::ALLOW, HeaderValue::from_static(allow)));
+        self.public(request, &public)
+    }
+
+    fn public(&self, request: &Request, public: &Public) -> Response {
+        let request_id = RequestContext::of(request).request_id;
+        let request_id = Some(request_id.as_str()).filter(|request_id| !request_id.is_empty());
+        let mut response = if wants_page(request) && !self.json_only {
+            let action = public.action.as_ref().map(|(label, href)| Action { label, href });
+            self.page(public.status, |nonce| {
+                MessagePage {
+                    nonce,
+                    kind: MessageKind::Problem,
+                    title: public.title,
+                    text: &[public.description],
+                    quote: public.quote.as_deref(),
+                    action,
+                    request_id,
+                }
+                .render()
+            })
+        } else {
+            let mut body = json!({ "code": public.code, "description": public.description });
+            if let Some(message) = public.message {
+                body["message"] = message.into();
+            }
+            if let (true, Some(request_id)) = (public.status.is_server_error(), request_id) {
+                body["request_id"] = request_id.into();
+            }
+            self.json(public.status, &body)
+        };
+        if let Some(retry_after) = public.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, retry_after.as_secs().into());
+        }
+        for (name, value) in &public.headers {
+            response.headers_mut().append(name, value.clone());
+        }
+        response
+    }
+
+    /// Nothing here is for a cache to keep: each answer depends on a session, or sets a cookie, or
+    /// may do so for the next visitor (R170).
+    fn answer(&self, status: StatusCode, body: impl Into<Bytes>) -> Response {
+        let mut response = Response::new(body.into());
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        // Not `no-referrer`: under it a browser calls the origin of our own forms `null`.
+        headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(NOTHING_ALLOWED));
+        if self.base_url.is_https() {
+            headers.insert(
+                header::STRICT_TRANSPORT_SECURITY,
+                HeaderValue::from_static("max-age=63072000; includeSubDomains"),
+            );
+        }
+        response
+    }
+
+    /// `form-action` names the provider too: browsers apply it to the redirects that a form's
+    /// answer leads to, and logging out leads there. `img-src` has `data:` for the icon. No script
+    /// of a page turns text into markup, which Trusted Types hold it to.
+    #[expect(clippy::expect_used, reason = "origins and a base64url nonce fit a header")]
+    fn content_security_policy(&self, nonce: &Nonce, picture: Option<&Picture>) -> HeaderValue {
+        let provider = self.issuer.origin();
+        let picture = picture.map(|picture| format!(" {}", picture.origin())).unwrap_or_default();
+        let policy = format!(
+            "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; img-src data:{picture}; \
+             connect-src 'self'; form-action 'self' {provider}; frame-ancestors 'none'; base-uri 'none'; \
+             require-trusted-types-for 'script'; trusted-types 'none'"
+        );
+        HeaderValue::from_str(&policy).expect("a policy is a header value")
+    }
+}
+
+/// Whether `request` is a person's navigation, which gets pages and redirects. Anything else gets
+/// JSON and a 401, never a redirect to a login page.
+pub fn wants_page(request: &Request) -> bool {
+    match text(request.headers(), &SEC_FETCH_MODE) {
+        Some(mode) => mode == "navigate",
+        None => text(request.headers(), &header::ACCEPT)
+            .is_some_and(|accept| accept.contains("text/html")),
+    }
+}
+
+/// Whether `request` fetches a page ahead of the person, or is for something other than a page. One
+/// without these headers passes for a navigation: only a browser sends them.
+pub fn is_not_navigation(request: &Request) -> bool {
+    let is_ahead = PURPOSES.iter().any(|name| {
+        text(request.headers(), name).is_some_and(|purpose| {
+            let purpose = purpose.to_ascii_lowercase();
+            purpose.contains("prefetch") || purpose.contains("prerender")
+        })
+    });
+    is_ahead
+        || text(request.headers(), &SEC_FETCH_DEST)
+            .is_some_and(|destination| destination != "document")
+}
+
+/// Whether `method` reads only, so that no link or script elsewhere can do harm by it.
+pub fn is_safe(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+const NOTHING_ALLOWED: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'";
+const PURPOSES: [HeaderName; 3] = [
+    HeaderName::from_static("purpose"),
+    HeaderName::from_static("sec-purpose"),
+    HeaderName::from_static("x-moz"),
+];
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+/// Of what a browser offers to scripts, a page writes to the clipboard, and uses nothing else.
+const PERMISSIONS: &str = "accelerometer=(), autoplay=(), browsing-topics=(), camera=(), \
+    clipboard-read=(), clipboard-write=(self), display-capture=(), encrypted-media=(), fullscreen=(), \
+    gamepad=(), geolocation=(), gyroscope=(), hid=(), idle-detection=(), local-fonts=(), magnetometer=(), \
+    microphone=(), midi=(), payment=(), picture-in-picture=(), publickey-credentials-create=(), \
+    publickey-credentials-get=(), screen-wake-lock=(), serial=(), storage-access=(), usb=(), \
+    window-management=(), xr-spatial-tracking=()";
+const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const CROSS_ORIGIN_OPENER_POLICY: HeaderName =
+    HeaderName::from_static("cross-origin-opener-policy");
+const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
+    HeaderName::from_static("cross-origin-resource-policy");
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}

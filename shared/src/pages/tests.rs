@@ -1,0 +1,619 @@
+//! Every page, with data as it should be and as an attacker would like it to be.
+
+use std::{collections::HashSet, sync::LazyLock};
+
+use proptest::prelude::*;
+use scraper::{ElementRef, Html, Selector, node::Element};
+
+use super::*;
+use crate::{clock::Timestamp, discovery::login_methods::LoginMethodKind, issuer::Issuer};
+
+const TOKEN: &str = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhdXRoMHwxIn0.c2lnbmF0dXJl";
+const NOW: Timestamp = Timestamp::from_unix(1_790_000_000);
+const HOSTILE: &[&str] = &[
+    "<img src=x onerror=alert(1)>",
+    "\"><script>alert(1)</script>",
+    "'><style>*{display:none}</style>",
+    "\" onmouseover=\"alert(1)\" style=\"position:fixed",
+    "</script><script>alert(1)</script>",
+    "</pre></code></title></textarea><!--",
+    "javascript:alert(1)",
+    "\u{202e}gpj.exe\u{202d}",
+    "{{ 7 * 7 }} {% raw %} ${7*7}",
+    "\0\u{7}\r\nSet-Cookie: session=1",
+    "",
+];
+
+#[test]
+fn every_page_is_sound_with_ordinary_data() {
+    for (name, page) in ordinary_pages() {
+        assert_sound(name, &page);
+    }
+}
+
+#[test]
+fn r171_every_page_is_sound_with_hostile_data() {
+    for value in HOSTILE {
+        for (name, page) in pages_made_of(value) {
+            assert_sound(name, &page);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn r171_every_page_is_sound_with_any_data(value in "[<>\"'&=/ a-z\u{0}-\u{1f}\u{202a}-\u{202e}]{0,40}|\\PC*") {
+        for (name, page) in pages_made_of(&value) {
+            assert_sound(name, &page);
+        }
+    }
+}
+
+#[test]
+fn r171_hostile_claims_are_shown_as_the_text_they_are() {
+    let hostile = "<img src=x onerror=alert(1)> & \"x\"";
+    let page = Page::parse(&key_page_made_of(hostile));
+    assert_eq!(page.text(".name bdi"), hostile);
+    assert_eq!(page.text(".email bdi"), hostile);
+    assert_eq!(page.text("#token-header"), hostile);
+    assert_eq!(page.text("#token-claims"), hostile);
+    assert_eq!(page.text("#token"), hostile);
+}
+
+/// R171: an override in a name must not turn around the text beside it.
+#[test]
+fn r171_what_users_call_themselves_is_isolated_from_the_direction_of_the_page() {
+    let page = Page::parse(&key_page_made_of("\u{202e}nimda"));
+    assert_eq!(page.all(".who bdi").len(), 2);
+}
+
+#[test]
+fn r032_no_script_reads_the_fragment() {
+    for (name, page) in ordinary_pages() {
+        for trace in ["location.hash", "location.href", "document.URL", "innerHTML", "eval("] {
+            assert!(!page.contains(trace), "{name} contains {trace}");
+        }
+    }
+}
+
+#[test]
+fn r172_nothing_is_loaded_from_elsewhere_but_the_users_picture() {
+    for (name, page) in ordinary_pages() {
+        let page = Page::parse(&page);
+        for element in page.all("[src], link[href], [srcset], [data], [poster], [background]") {
+            let source = ["src", "href"].into_iter().find_map(|name| element.attr(name));
+            let source = source.unwrap_or_else(|| panic!("{name}: {}", element.html()));
+            let own_picture = element.attr("id") == Some("picture");
+            assert!(own_picture || source.starts_with("data:image/svg+xml,"), "{name}: {source}");
+        }
+        assert!(page.all("iframe, object, embed, base, meta[http-equiv]").is_empty(), "{name}");
+        let style = page.text("style");
+        assert!(!style.contains("url(") && !style.contains("@import"), "{name}");
+    }
+}
+
+#[test]
+fn pages_are_small() {
+    for (name, page) in ordinary_pages() {
+        assert!(page.len() < 30_000, "{name} has {} bytes", page.len());
+    }
+}
+
+#[test]
+fn nonces_are_fresh_and_fit_a_header() {
+    let random = Random::system();
+    let (one, other) = (Nonce::new(&random), Nonce::new(&random));
+    assert_ne!(one.as_str(), other.as_str());
+    assert_eq!(one.as_str().len(), 43);
+    assert!(one.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)));
+}
+
+#[test]
+fn the_login_page_lists_each_method_as_a_link_in_order_and_needs_no_script() {
+    let page = Page::parse(&login_page(&methods()));
+    let links: Vec<_> = page
+        .all(".methods a")
+        .into_iter()
+        .map(|link| (link.attr("href").unwrap_or_default(), words(link)))
+        .collect();
+    assert_eq!(links[0], ("/login?connection=google-oauth2", "Continue with Google".into()));
+    assert_eq!(links[1], ("/login?connection=github", "Continue with GitHub".into()));
+    assert_eq!(links[5].0, "/login?connection=db&return_to=%2F");
+    assert_eq!(links[8], ("/login?connection=linkedin", "L Continue with LinkedIn".into()));
+    assert_eq!(
+        page.all(".methods a svg").len(),
+        links.len() - 1,
+        "one has a letter, the rest a mark"
+    );
+    assert!(page.all("script").is_empty());
+}
+
+#[test]
+fn the_login_page_without_methods_has_one_plain_button() {
+    let page = Page::parse(&login_page(&[]));
+    assert_eq!(page.all("main a").len(), 1);
+    assert_eq!(page.attribute("main a", "href"), "/login");
+}
+
+#[test]
+fn the_login_page_names_the_development_provider_only_where_it_is_used() {
+    let nonce = nonce();
+    let page = |development| {
+        LoginPage {
+            nonce: &nonce,
+            methods: &[],
+            plain_href: "/login",
+            tenant: "localhost:9001",
+            development,
+            notice: None,
+        }
+        .render()
+    };
+    assert!(page(true).contains("development identity provider"));
+    assert!(!page(false).contains("development identity provider"));
+    assert_eq!(Page::parse(&page(false)).text(".fine bdi"), "localhost:9001");
+}
+
+#[test]
+fn the_key_page_shows_the_token_whole_and_in_three_parts() {
+    let page = Page::parse(&key_page(Some(key())));
+    assert_eq!(page.text("#token"), TOKEN);
+    assert_eq!(page.all("#token span").len(), 3);
+    assert_eq!(page.text("h1"), "Your API key");
+}
+
+#[test]
+fn the_key_page_gives_a_line_that_a_shell_runs() {
+    let page = Page::parse(&key_page(Some(key())));
+    assert_eq!(
+        page.text("#curl"),
+        format!("curl -H 'Authorization: Bearer {TOKEN}' https://api.example/protected")
+    );
+}
+
+#[test]
+fn a_pasted_line_runs_nothing_but_curl() {
+    let page = Page::parse(&key_page_made_of("';reboot;'"));
+    assert_eq!(
+        page.text("#curl"),
+        r"curl -H 'Authorization: Bearer '\'';reboot;'\''' ''\'';reboot;'\'''"
+    );
+}
+
+/// R101: with keys hidden there is none in the page, nor a line that would need one.
+#[test]
+fn r101_a_key_page_without_a_key_asks_by_cookie() {
+    let html = key_page(None);
+    let page = Page::parse(&html);
+    assert_eq!(page.text("h1"), "Your session");
+    assert!(page.all("#token, #curl, #token-claims, #time-left").is_empty());
+    assert_eq!(page.all("#live").len(), 1);
+    assert!(!html.contains("eyJ"));
+}
+
+#[test]
+fn the_key_page_logs_out_without_a_script() {
+    let page = Page::parse(&key_page(Some(key())));
+    assert_eq!(page.attribute("form", "method"), "post");
+    assert_eq!(page.attribute("form", "action"), "/logout");
+    assert_eq!(page.text("form button"), "Log out");
+}
+
+/// Without JavaScript a button that copies and a region that never changes would be lies.
+#[test]
+fn what_only_a_script_can_do_is_hidden_until_it_runs() {
+    let page = Page::parse(&key_page(Some(key())));
+    let quiet =
+        "[data-copy], [data-fold], #verdict, #explanation, #again, #answer, #pace, #renewal";
+    for element in page.all(quiet) {
+        assert!(element.attr("hidden").is_some(), "{}", element.html());
+    }
+    assert_eq!(page.all("noscript").len(), 1);
+}
+
+#[test]
+fn buttons_copy_and_unfold_elements_that_are_there() {
+    let page = Page::parse(&key_page(Some(key())));
+    for attribute in ["data-copy", "aria-controls"] {
+        let buttons = page.all(&format!("button[{attribute}]"));
+        let targets: Vec<_> = buttons.iter().filter_map(|button| button.attr(attribute)).collect();
+        assert_eq!(targets, ["token", "curl"]);
+    }
+}
+
+/// What names the user or opens the API is marked for removal when the session has ended.
+#[test]
+fn all_that_is_of_the_session_is_marked() {
+    let html = key_page_of(User { email_verified: false, ..user() });
+    let mut page = Page::parse(&html);
+    let marked: Vec<_> = page.all("[data-of-session]").iter().map(|element| element.id()).collect();
+    for id in marked {
+        page.0.tree.get_mut(id).expect("it is in the tree").detach();
+    }
+    let left = page.0.html();
+    for trace in ["eyJ", "c2lnbmF0dXJl", "auth0|1", "Ada", "example.com", "pictures.example", "AL<"]
+    {
+        assert!(html.contains(trace) && !left.contains(trace), "{trace}");
+    }
+    assert_eq!(page.all("#again, #verdict, #explanation, #pace, #http-status, h1").len(), 6);
+}
+
+/// R171: a host with `;` or `,` in it would write into the Content-Security-Policy that names it.
+#[test]
+fn r171_a_picture_has_a_host_that_a_policy_can_name() {
+    let origin = |claim: &str| Picture::parse(claim, &issuer()).map(|picture| picture.origin());
+    assert_eq!(
+        origin("https://Pics.Example:443/a.png?s=1").as_deref(),
+        Some("https://pics.example")
+    );
+    assert_eq!(origin("https://127.0.0.1:9443/").as_deref(), Some("https://127.0.0.1:9443"));
+    assert_eq!(origin("http://localhost:9100/a.svg").as_deref(), Some("http://localhost:9100"));
+    for claim in [
+        "http://pics.example/a.png",
+        "http://localhost:9200/a.svg",
+        "https://a;form-action/",
+        "https://a,sandbox/",
+        "https://*.example/",
+        "https://'self'/",
+        "data:image/png,",
+        "/a.png",
+    ] {
+        assert_eq!(origin(claim), None, "{claim}");
+    }
+}
+
+#[test]
+fn the_time_left_is_counted_from_the_servers_clock() {
+    let left = |seconds: u64| {
+        let expires_at = Timestamp::from_unix(NOW.as_unix() + seconds);
+        let page = Page::parse(&key_page(Some(Key { expires_at, ..key() })));
+        (page.text("#time-left"), page.attribute("#time-left", "data-seconds"))
+    };
+    assert_eq!(left(0), ("Expired".into(), "0".into()));
+    assert_eq!(left(1), ("1 s left".into(), "1".into()));
+    assert_eq!(left(59).0, "59 s left");
+    assert_eq!(left(60).0, "1 min 0 s left");
+    assert_eq!(left(3_599).0, "59 min 59 s left");
+    assert_eq!(left(3_600).0, "1 h 0 min 0 s left");
+    assert_eq!(left(86_399).0, "23 h 59 min 59 s left");
+    assert_eq!(left(86_400).0, "1 d 0 h 0 min left");
+}
+
+#[test]
+fn a_session_that_can_be_refreshed_says_when() {
+    let page = Page::parse(&key_page(Some(key())));
+    assert_eq!(page.attribute("#live", "data-renew-in"), "3540");
+    assert_eq!(Page::parse(&key_page(None)).attribute("#live", "data-renew-in"), "3540");
+    assert!(Page::parse(&key_page_of(user())).all("[data-renew-in]").is_empty());
+}
+
+#[test]
+fn a_token_that_is_over_is_called_expired() {
+    let expires_at = Timestamp::from_unix(1);
+    let page = Page::parse(&key_page(Some(Key { expires_at, ..key() })));
+    assert_eq!(page.text("#time-left"), "Expired");
+    assert_eq!(page.all(".over #time-left").len(), 1);
+}
+
+/// A provider may name any number as `exp`; beyond the year 9999 RFC 3339 has no words for it.
+#[test]
+fn an_expiry_beyond_all_calendars_is_shown_as_the_last_second_of_the_calendar() {
+    let expires_at = Timestamp::from_unix(u64::MAX);
+    let page = Page::parse(&key_page(Some(Key { expires_at, ..key() })));
+    assert_eq!(page.attribute("#key time", "datetime"), "9999-12-31T23:59:59Z");
+    assert_eq!(page.text("#key time"), "9999-12-31 23:59:59 UTC");
+}
+
+#[test]
+fn a_user_is_called_by_the_best_name_there_is() {
+    let who = |name, email| {
+        let page = Page::parse(&key_page_of(User { name, email, ..user() }));
+        (page.text(".name"), page.text("#initials"))
+    };
+    assert_eq!(who(Some("Ada King Lovelace"), None), ("Ada King Lovelace".into(), "AL".into()));
+    assert_eq!(who(Some("ada"), None), ("ada".into(), "A".into()));
+    assert_eq!(who(Some("  "), Some("bob@example.com")), ("bob@example.com".into(), "B".into()));
+    assert_eq!(who(None, None), ("auth0|1".into(), "A".into()));
+    assert_eq!(who(Some("ßeta 山田"), None).1, "SS山");
+    assert_eq!(who(Some("!!!"), None).1, "?");
+}
+
+#[test]
+fn an_address_that_stands_in_for_a_name_is_not_shown_twice() {
+    let lines = |name| Page::parse(&key_page_of(User { name, ..user() })).all(".who bdi").len();
+    assert_eq!(lines(Some("Ada Lovelace")), 2);
+    assert_eq!(lines(None), 1);
+}
+
+#[test]
+fn an_address_that_is_not_verified_says_so() {
+    let badges = |email, email_verified| {
+        Page::parse(&key_page_of(User { email, email_verified, ..user() })).all(".badge").len()
+    };
+    assert_eq!(badges(Some("ada@example.com"), true), 0);
+    assert_eq!(badges(Some("ada@example.com"), false), 1);
+    assert_eq!(badges(None, false), 0);
+}
+
+#[test]
+fn a_user_without_a_picture_has_initials_and_no_image() {
+    let page = Page::parse(&key_page_of(User { picture: None, ..user() }));
+    assert!(page.all("img").is_empty());
+    assert_eq!(page.text("#initials"), "AL");
+}
+
+/// R104: the question is asked with a form; the answer is a POST.
+#[test]
+fn r104_the_logout_page_offers_a_post_and_a_way_back() {
+    let page = Page::parse(&SignOutPage { nonce: &nonce(), signed_in: true }.render());
+    assert_eq!(page.attribute("form", "method"), "post");
+    assert_eq!(page.attribute("form", "action"), "/logout");
+    assert_eq!(page.attribute("form a", "href"), "/");
+}
+
+#[test]
+fn the_logout_page_of_somebody_logged_out_has_nothing_to_post() {
+    let page = Page::parse(&SignOutPage { nonce: &nonce(), signed_in: false }.render());
+    assert!(page.all("form").is_empty());
+    assert_eq!(page.attribute("main a", "href"), "/");
+}
+
+#[test]
+fn a_message_shows_its_text_its_action_and_its_request() {
+    let page = Page::parse(&message_page());
+    assert_eq!(page.text("h1"), "That login did not work");
+    assert_eq!(page.text("title"), "That login did not work");
+    assert_eq!(page.text("main p"), "It took too long.");
+    assert_eq!(page.attribute("main a", "href"), "/login?return_to=%2Fdocs");
+    assert_eq!(page.text("#request-id"), "Root=1-abc");
+}
+
+/// What holds for every page, whatever is put into it.
+fn assert_sound(name: &str, html: &str) {
+    let page = Page::parse(html);
+    assert!(page.0.errors.is_empty(), "{name}: {:?}", page.0.errors);
+    assert_eq!(page.attribute("html", "lang"), "en", "{name}");
+    assert_eq!(page.all("h1").len(), 1, "{name}");
+    assert_eq!(page.all("main").len(), 1, "{name}");
+    assert_eq!(page.all("title").len(), 1, "{name}");
+    assert_eq!(page.all("style").len(), 1, "{name}");
+    assert!(page.all("script").len() <= 1, "{name}");
+    for element in page.all("script, style") {
+        assert_eq!(element.attr("nonce"), Some(nonce().as_str()), "{name}: {}", element.html());
+    }
+
+    let mut ids = HashSet::new();
+    for element in page.all("*") {
+        assert_plain_attributes(name, element.value());
+        if let Some(id) = element.attr("id") {
+            assert!(ids.insert(id), "{name}: two elements are called {id}");
+        }
+    }
+    for element in page.all("[aria-labelledby]") {
+        let label = element.attr("aria-labelledby").unwrap_or_default();
+        assert!(ids.contains(label), "{name}: nothing is called {label}");
+    }
+    for element in page.all("a, button, h1, h2, h3") {
+        let named = element.attr("aria-label").is_some() || !words(element).is_empty();
+        let empty_by_data = element.attr("href").is_some() || element.value().name() == "h1";
+        assert!(named || empty_by_data, "{name}: nameless {}", element.html());
+    }
+    for element in page.all("img") {
+        assert!(element.attr("alt").is_some(), "{name}: {}", element.html());
+    }
+    for element in page.all("svg") {
+        assert_eq!(element.attr("aria-hidden"), Some("true"), "{name}");
+    }
+}
+
+fn assert_plain_attributes(name: &str, element: &Element) {
+    for (attribute, _) in element.attrs() {
+        let inline = attribute.starts_with("on") || attribute == "style";
+        assert!(!inline, "{name}: <{}> has {attribute}", element.name());
+    }
+}
+
+fn ordinary_pages() -> Vec<(&'static str, String)> {
+    let nonce = nonce();
+    vec![
+        ("login", login_page(&methods())),
+        ("login without methods", login_page(&[])),
+        ("key", key_page(Some(key()))),
+        ("key without key", key_page(None)),
+        ("logout", SignOutPage { nonce: &nonce, signed_in: true }.render()),
+        ("logged out", SignOutPage { nonce: &nonce, signed_in: false }.render()),
+        ("message", message_page()),
+    ]
+}
+
+fn pages_made_of(value: &str) -> Vec<(&'static str, String)> {
+    let nonce = nonce();
+    let kinds = [
+        LoginMethodKind::Database,
+        LoginMethodKind::Passwordless,
+        LoginMethodKind::Social,
+        LoginMethodKind::Enterprise,
+    ];
+    let methods =
+        kinds.map(|kind| LoginMethodLink { href: value, label: value, kind, strategy: value });
+    let login = |methods| {
+        LoginPage {
+            nonce: &nonce,
+            methods,
+            plain_href: value,
+            tenant: value,
+            development: true,
+            notice: Some(value),
+        }
+        .render()
+    };
+    let message = MessagePage {
+        nonce: &nonce,
+        kind: MessageKind::Ok,
+        title: value,
+        text: &[value, value],
+        quote: Some(value),
+        action: Some(Action { label: value, href: value }),
+        request_id: Some(value),
+    };
+    vec![
+        ("login", login(&methods)),
+        ("login without methods", login(&[])),
+        ("key", key_page_made_of(value)),
+        ("message", message.render()),
+    ]
+}
+
+fn key_page_made_of(value: &str) -> String {
+    KeyPage {
+        nonce: &nonce(),
+        key: Some(Key { token: value, header: value, claims: value, expires_at: NOW }),
+        key_is_too_long: false,
+        user: User {
+            subject: value,
+            name: Some(value),
+            email: Some(value),
+            email_verified: false,
+            picture: picture(value).as_ref(),
+        },
+        protected_url: value,
+        session_ends_at: NOW,
+        renews_at: None,
+        now: NOW,
+    }
+    .render()
+}
+
+fn key_page(key: Option<Key<'_>>) -> String {
+    KeyPage {
+        nonce: &nonce(),
+        key,
+        key_is_too_long: false,
+        user: user(),
+        protected_url: "https://api.example/protected",
+        session_ends_at: Timestamp::from_unix(NOW.as_unix() + 604_800),
+        renews_at: Some(Timestamp::from_unix(NOW.as_unix() + 3_540)),
+        now: NOW,
+    }
+    .render()
+}
+
+fn key_page_of(user: User<'_>) -> String {
+    KeyPage {
+        nonce: &nonce(),
+        key: Some(key()),
+        key_is_too_long: false,
+        user,
+        protected_url: "https://api.example/protected",
+        session_ends_at: NOW,
+        renews_at: None,
+        now: NOW,
+    }
+    .render()
+}
+
+fn login_page(methods: &[LoginMethodLink<'_>]) -> String {
+    LoginPage {
+        nonce: &nonce(),
+        methods,
+        plain_href: "/login",
+        tenant: "tenant.eu.auth0.com",
+        development: false,
+        notice: None,
+    }
+    .render()
+}
+
+fn message_page() -> String {
+    MessagePage {
+        nonce: &nonce(),
+        kind: MessageKind::Problem,
+        title: "That login did not work",
+        text: &["It took too long."],
+        quote: Some("Verify your e-mail first."),
+        action: Some(Action { label: "Try again", href: "/login?return_to=%2Fdocs" }),
+        request_id: Some("Root=1-abc"),
+    }
+    .render()
+}
+
+fn methods() -> [LoginMethodLink<'static>; 9] {
+    use LoginMethodKind::{Database, Enterprise, Passwordless, Social};
+    [
+        ("/login?connection=google-oauth2", "Google", Social, "google-oauth2"),
+        ("/login?connection=github", "GitHub", Social, "github"),
+        ("/login?connection=apple", "Apple", Social, "apple"),
+        ("/login?connection=windowslive", "Microsoft", Social, "windowslive"),
+        ("/login?connection=email", "e-mail", Passwordless, "email"),
+        ("/login?connection=db&return_to=%2F", "e-mail and password", Database, "auth0"),
+        ("/login?connection=sms", "a text message", Passwordless, "sms"),
+        ("/login?connection=acme", "Acme Corp", Enterprise, "samlp"),
+        ("/login?connection=linkedin", "LinkedIn", Social, "linkedin"),
+    ]
+    .map(|(href, label, kind, strategy)| LoginMethodLink { href, label, kind, strategy })
+}
+
+fn key() -> Key<'static> {
+    Key {
+        token: TOKEN,
+        header: "{\n  \"alg\": \"RS256\"\n}",
+        claims: "{\n  \"sub\": \"auth0|1\"\n}",
+        expires_at: Timestamp::from_unix(NOW.as_unix() + 3_600),
+    }
+}
+
+fn user() -> User<'static> {
+    User {
+        subject: "auth0|1",
+        name: Some("Ada Lovelace"),
+        email: Some("ada@example.com"),
+        email_verified: true,
+        picture: PICTURE.as_ref(),
+    }
+}
+
+static PICTURE: LazyLock<Option<Picture>> = LazyLock::new(|| picture("ada.png"));
+
+fn picture(path: &str) -> Option<Picture> {
+    Picture::parse(&format!("https://pictures.example/{path}"), &issuer())
+}
+
+fn issuer() -> Issuer {
+    Issuer::parse("http://localhost:9100").expect("an issuer")
+}
+
+fn nonce() -> Nonce {
+    Nonce::new(&Random::from_fn(|bytes| bytes.fill(0x42)))
+}
+
+/// A page as a browser reads it.
+struct Page(Html);
+
+impl Page {
+    fn parse(html: &str) -> Self {
+        Self(Html::parse_document(html))
+    }
+
+    fn all(&self, selector: &str) -> Vec<ElementRef<'_>> {
+        let selector = Selector::parse(selector).expect("the selector is one");
+        self.0.select(&selector).collect()
+    }
+
+    fn first(&self, selector: &str) -> ElementRef<'_> {
+        *self.all(selector).first().unwrap_or_else(|| panic!("the page has {selector}"))
+    }
+
+    fn text(&self, selector: &str) -> String {
+        self.first(selector).text().collect()
+    }
+
+    fn attribute(&self, selector: &str, name: &str) -> String {
+        self.first(selector).attr(name).expect("the element has the attribute").to_owned()
+    }
+}
+
+/// What an element says, with white space as a browser shows it.
+fn words(element: ElementRef<'_>) -> String {
+    element.text().flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,133 @@
+//! This application, as the identity provider knows it.
+
+use url::Url;
+
+use crate::{
+    issuer::{InvalidIssuer, Issuer},
+    jwt::{Expected, Kind},
+    settings::Settings,
+};
+
+/// The application's registration with its identity provider.
+#[derive(Clone, Debug)]
+pub struct Application {
+    /// Who signs its tokens.
+    pub issuer: Issuer,
+    /// Its public name there, `client_id`.
+    pub client_id: String,
+    /// The API that its access tokens are for. Without one the ID token is the API key.
+    pub audience: Option<String>,
+}
+
+impl Application {
+    /// Reads `AUTH_HOST`, `CLIENT_ID` and `AUDIENCE`.
+    pub fn from_settings(settings: &mut Settings) -> Option<Self> {
+        let inside_lambda = settings.inside_lambda();
+        let issuer = settings.required(
+            "AUTH_HOST",
+            "the provider's host, such as `tenant.eu.auth0.com`",
+            |text| match Issuer::parse(text) {
+                // The development provider lets everybody in as anybody (R178).
+                Ok(issuer) if inside_lambda && issuer.is_loopback() => Err(InvalidIssuer::NotHttps),
+                outcome => outcome,
+            },
+        );
+        let client_id = settings.required("CLIENT_ID", "the application's client id", |text| {
+            if text.bytes().all(|byte| byte.is_ascii_graphic()) {
+                Ok(text.to_owned())
+            } else {
+                Err("must be a client id: printable, without spaces")
+            }
+        });
+        let audience = settings.optional("AUDIENCE", |text| {
+            if text.chars().any(char::is_whitespace) {
+                Err("must be an API identifier, without spaces")
+            } else {
+                Ok(text.to_owned())
+            }
+        });
+        let application = Self { issuer: issuer?, client_id: client_id?, audience: audience? };
+        if let Some(why) = application.shared_audience() {
+            settings.fault("AUDIENCE", why);
+            return None;
+        }
+        Some(application)
+    }
+
+    /// Why `AUDIENCE` cannot tell the tokens of one API from all the others of the provider: tokens
+    /// that were issued for something else entirely would be API keys here (R190).
+    fn shared_audience(&self) -> Option<&'static str> {
+        let audience = self.audience.as_deref()?;
+        if audience == self.client_id {
+            return Some(
+                "must not be CLIENT_ID, which is the audience of every ID token: leave it out to have ID tokens as API keys",
+            );
+        }
+        let url = Url::parse(audience).ok()?;
+        // Under a custom domain the Management API keeps the tenant's own.
+        let is_providers = self.issuer.url().host() == url.host()
+            || url.domain().is_some_and(|domain| domain.ends_with(".auth0.com"));
+        match url.path().trim_end_matches('/') {
+            "/userinfo" if is_providers => Some(
+                "must not be the provider's `/userinfo`, which every login's access token is good for: name an API of this tenant",
+            ),
+            "/api/v2" if is_providers => Some(
+                "must not be the provider's Management API, whose tokens administer the tenant: name an API of this tenant",
+            ),
+            _ => None,
+        }
+    }
+
+    /// What a token must be to serve as API key here (R143): never both kinds.
+    pub fn expected_api_key(&self) -> Expected<'_> {
+        let kind = match &self.audience {
+            Some(audience) => Kind::AccessToken { audience },
+            None => Kind::ApiKey { client_id: &self.client_id },
+        };
+        Expected { issuer: &self.issuer, kind }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(host: &str, audience: &str) -> Result<Option<String>, String> {
+        let values = [("AUTH_HOST", host), ("CLIENT_ID", "client"), ("AUDIENCE", audience)];
+        let mut settings = Settings::from_values(values);
+        let application = Application::from_settings(&mut settings);
+        settings.finish().map_err(|error| error.to_string())?;
+        Ok(application.unwrap().audience)
+    }
+
+    #[test]
+    fn r190_an_audience_of_every_login_is_refused_by_name() {
+        for (host, audience, why) in [
+            ("tenant.eu.auth0.com", "client", "CLIENT_ID"),
+            ("tenant.eu.auth0.com", "https://tenant.eu.auth0.com/userinfo", "`/userinfo`"),
+            ("login.example.com", "https://login.example.com/userinfo", "`/userinfo`"),
+            ("login.example.com", "https://tenant.eu.auth0.com/userinfo", "`/userinfo`"),
+            ("tenant.eu.auth0.com", "https://tenant.eu.auth0.com/api/v2/", "Management API"),
+            ("tenant.eu.auth0.com", "https://tenant.eu.auth0.com/api/v2", "Management API"),
+            ("login.example.com", "https://tenant.eu.auth0.com/api/v2/", "Management API"),
+            ("http://localhost:9100", "http://localhost:9100/api/v2/", "Management API"),
+        ] {
+            let said = read(host, audience).unwrap_err();
+            assert!(said.contains("\n  AUDIENCE must not be ") && said.contains(why), "{said}");
+            assert!(!said.contains("tenant.eu") && !said.contains("login.example"), "{said}");
+        }
+    }
+
+    #[test]
+    fn r190_an_api_of_ones_own_is_an_audience() {
+        for audience in [
+            "https://api.example.com/api/v2/",
+            "https://api.example.com/userinfo",
+            "https://tenant.eu.auth0.com/api/v2/reports",
+            "urn:reports",
+            "client-api",
+        ] {
+            assert_eq!(read("tenant.eu.auth0.com", audience), Ok(Some(audience.to_owned())));
+        }
+    }
+}

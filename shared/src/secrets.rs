@@ -1,0 +1,5 @@
+//! The application's two secrets, and AWS Secrets Manager.
+
+#[cfg(feature = "secrets-manager")]
+pub mod secrets_manager;
+pub mod stored_secret;

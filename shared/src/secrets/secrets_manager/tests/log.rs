@@ -1,0 +1,39 @@
+//! What an operator hears.
+
+use super::*;
+use crate::testing::captured_log::{CapturedLog, hear};
+
+#[tokio::test]
+async fn r173_each_read_is_one_line_with_the_variable_and_without_the_value() {
+    let log = CapturedLog::default();
+    let subscriber = tracing_subscriber::fmt().json().flatten_event(true);
+    let subscriber = subscriber.with_max_level(tracing::Level::DEBUG).with_writer(log.writer());
+    let _guard = hear(subscriber.finish());
+
+    let server = Server::start("battery staple").await;
+    let credentials = server.credentials();
+    credentials.at(0).await.unwrap();
+    credentials.at(1).await.unwrap();
+    server.rotate(r#"{"key":"battery staple"}"#);
+    credentials.at(SOFT_AGE.as_secs()).await.unwrap();
+
+    let ours = log.lines().into_iter();
+    let ours = ours.filter(|line| line["target"].as_str().unwrap().starts_with("shared::"));
+    let told: Vec<_> = ours
+        .map(|line| ["level", "event", "variable", "error"].map(|name| line[name].clone()))
+        .collect();
+    let error = "the secret's text must be the secret itself, not a JSON object";
+    let variable = "CLIENT_SECRET_ARN";
+    assert_eq!(
+        json!(told),
+        json!([
+            ["INFO", "secret.refreshed", variable, null],
+            ["ERROR", "secret.unavailable", variable, error],
+        ])
+    );
+    // Nor do the libraries at this level. (At `TRACE` the SDK prints answers, body and all; a function
+    // hears nothing of libraries below `WARN`.)
+    let text = log.text();
+    let shown: Vec<_> = text.lines().filter(|line| line.contains("battery")).collect();
+    assert!(shown.is_empty(), "{shown:#?}");
+}

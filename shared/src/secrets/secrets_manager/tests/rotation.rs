@@ -1,0 +1,212 @@
+//! The login cookies of several instances while their key is rotated.
+
+use http::{HeaderValue, header};
+
+use super::*;
+use crate::{
+    crypto::{random::Random, secret::Digest},
+    login::attempt::{LoginAttempt, LoginCookies},
+    web::{cookie::RequestCookies, return_to::ReturnTo},
+};
+
+const OLD: &str = "GJ5cWzkR8xHc1vXq9tYb3nMf7sLd2pQa";
+const NEW: &str = "tR7kPz2mVb9Lq4XwYc6Nj8Hs3Fd5GaEe";
+
+/// One instance of a function, with a cache of its own.
+struct Instance(LoginCookies);
+
+impl Instance {
+    fn of(server: &Server) -> Self {
+        let mut settings = server.settings();
+        let secrets = SecretSource::from_settings(&mut settings);
+        let cookies = LoginCookies::from_settings(&mut settings, &secrets, None);
+        settings.finish().unwrap();
+        Self(cookies.unwrap())
+    }
+
+    /// Starts a login at so many seconds; `browser` keeps the cookies.
+    async fn start(&self, browser: &mut Browser, seconds: u64) -> LoginAttempt {
+        let random = Random::system();
+        let attempt = LoginAttempt::start(ReturnTo::default(), &random, after(seconds));
+        let kept = self.0.keep(&attempt, &browser.cookies(), &random, after(seconds)).await;
+        for cookie in kept.unwrap() {
+            browser.take(&cookie);
+        }
+        attempt
+    }
+
+    async fn finds(
+        &self,
+        attempt: &LoginAttempt,
+        browser: &Browser,
+        seconds: u64,
+    ) -> Result<bool, SecretUnavailable> {
+        let found = self.0.find(attempt.state.expose(), &browser.cookies(), after(seconds)).await;
+        found.map(|found| found.is_some())
+    }
+}
+
+/// Names and values of its cookies.
+#[derive(Default)]
+struct Browser(Vec<(String, String)>);
+
+impl Browser {
+    /// With a cookie for `attempt` that was never ours.
+    fn with_junk_for(attempt: &LoginAttempt) -> Self {
+        let mut flow = Digest::of(attempt.state.expose()).to_string();
+        flow.truncate(8);
+        Self(vec![(format!("__Host-login.{flow}"), "A".repeat(400))])
+    }
+
+    fn take(&mut self, set_cookie: &HeaderValue) {
+        let pair = set_cookie.to_str().unwrap().split(';').next().unwrap();
+        let (name, value) = pair.split_once('=').unwrap();
+        self.0.retain(|(known, _)| known != name);
+        if !value.is_empty() {
+            self.0.push((name.to_owned(), value.to_owned()));
+        }
+    }
+
+    fn cookies(&self) -> RequestCookies {
+        let pairs = self.0.iter().map(|(name, value)| format!("{name}={value}"));
+        RequestCookies::of(&pairs.map(|pair| (header::COOKIE, pair.parse().unwrap())).collect())
+    }
+}
+
+fn unknown() -> LoginAttempt {
+    LoginAttempt::start(ReturnTo::default(), &Random::system(), NOW)
+}
+
+#[tokio::test]
+async fn an_instance_with_the_old_key_opens_what_another_sealed_with_the_new_one() {
+    let server = Server::start(OLD).await;
+    let (late, early) = (Instance::of(&server), Instance::of(&server));
+    let mut browser = Browser::default();
+    let before = late.start(&mut browser, 0).await;
+
+    server.rotate(&format!("{NEW},{OLD}"));
+    let after_rotation = early.start(&mut browser, 60).await;
+    assert_eq!(server.count(), 2);
+    for (instance, attempt) in [(&late, &after_rotation), (&early, &before), (&late, &before)] {
+        assert!(instance.finds(attempt, &browser, 61).await.unwrap());
+        assert_eq!(server.count(), 3);
+    }
+    // By now it seals with the new key too.
+    let third = late.start(&mut browser, 62).await;
+    server.rotate(NEW);
+    assert!(Instance::of(&server).finds(&third, &browser, 63).await.unwrap());
+}
+
+/// A login under way in another tab is not taken for rubbish.
+#[tokio::test]
+async fn an_instance_with_the_old_key_keeps_what_another_sealed_with_the_new_one() {
+    let server = Server::start(OLD).await;
+    let (late, early) = (Instance::of(&server), Instance::of(&server));
+    late.start(&mut Browser::default(), 0).await;
+    server.rotate(&format!("{NEW},{OLD}"));
+    let mut browser = Browser::default();
+    let first = early.start(&mut browser, 60).await;
+    let second = late.start(&mut browser, 61).await;
+    for attempt in [&first, &second] {
+        assert!(early.finds(attempt, &browser, 62).await.unwrap());
+    }
+    // And once it has read the new key it seals with it.
+    server.rotate(NEW);
+    assert!(Instance::of(&server).finds(&second, &browser, 63).await.unwrap());
+}
+
+/// A pair of moments one second apart.
+#[tokio::test]
+async fn r182_a_flood_of_cookies_that_open_under_no_key_costs_one_read_per_cool_down() {
+    let server = Server::start(OLD).await;
+    let instance = Instance::of(&server);
+    let mut browser = Browser::default();
+    let attempt = instance.start(&mut browser, 0).await;
+    for number in 0..1_000 {
+        let unknown = unknown();
+        let mut junk = Browser::with_junk_for(&unknown);
+        assert!(!instance.finds(&unknown, &junk, 1).await.unwrap());
+        if number % 100 == 0 {
+            instance.start(&mut junk, 1).await;
+            assert!(instance.finds(&attempt, &browser, 1).await.unwrap());
+        }
+    }
+    assert_eq!(server.count(), 2);
+
+    let unknown = unknown();
+    let junk = Browser::with_junk_for(&unknown);
+    let cool_down = COOL_DOWN.as_secs();
+    assert!(!instance.finds(&unknown, &junk, cool_down).await.unwrap());
+    assert_eq!(server.count(), 2);
+    assert!(!instance.finds(&unknown, &junk, cool_down + 1).await.unwrap());
+    assert_eq!(server.count(), 3);
+}
+
+/// What README says of the cost: an instance that is left alone reads the key twelve times an hour, one
+/// that is sent garbage all the time once in ten seconds.
+#[tokio::test]
+async fn r206_an_hour_of_garbage_costs_no_more_reads_than_documented() {
+    let server = Server::start(OLD).await;
+    let (alone, flooded) = (Instance::of(&server), Instance::of(&server));
+    let hour = 0..60 * 60;
+    for seconds in hour.clone() {
+        alone.start(&mut Browser::default(), seconds).await;
+    }
+    assert_eq!(server.count(), 12);
+    for seconds in hour {
+        let unknown = unknown();
+        let mut junk = Browser::with_junk_for(&unknown);
+        assert!(!flooded.finds(&unknown, &junk, seconds).await.unwrap());
+        flooded.start(&mut junk, seconds).await;
+    }
+    // The first read is none for garbage.
+    assert_eq!(server.count() - 12, 1 + 360);
+}
+
+/// Whoever asks without a cookie has nothing that a key could open.
+#[tokio::test]
+async fn r182_without_a_cookie_no_key_is_read() {
+    let server = Server::start(OLD).await;
+    let found = Instance::of(&server).finds(&unknown(), &Browser::default(), 0).await.unwrap();
+    assert_eq!((found, server.count()), (false, 0));
+}
+
+/// Nobody can tell whether another instance sealed it; but that is no reason to let nobody in.
+#[tokio::test]
+async fn while_no_key_can_be_read_logins_go_on_under_the_last_good_ones() {
+    let server = Server::start(OLD).await;
+    let instance = Instance::of(&server);
+    let mut browser = Browser::default();
+    let attempt = instance.start(&mut browser, 0).await;
+    server.set(DENIED);
+    assert!(instance.finds(&attempt, &browser, 599).await.unwrap());
+
+    let unknown = unknown();
+    let mut junk = Browser::with_junk_for(&unknown);
+    let cool_down = COOL_DOWN.as_secs();
+    for seconds in [600, 600 + FAILURE_PAUSE.as_secs(), 600 + cool_down - 1, 600 + cool_down] {
+        let error = instance.finds(&unknown, &junk, seconds).await.unwrap_err();
+        assert!(chain(&error).contains("AccessDeniedException"), "{error}");
+    }
+    let started = instance.start(&mut junk, 611).await;
+    assert!(instance.finds(&started, &junk, 611).await.unwrap());
+}
+
+#[tokio::test]
+async fn r177_a_short_or_guessable_key_seals_nothing() {
+    let short = "must be at least 32 bytes long (each, if it is a list)";
+    for (text, reason) in [
+        ("hunter2", short),
+        (&format!("{NEW},hunter2"), short),
+        (
+            "changeme-changeme-changeme-changeme",
+            "must be random, not an example or a repeated word",
+        ),
+    ] {
+        let instance = Instance::of(&Server::start(text).await);
+        let (none, random) = (RequestCookies::default(), Random::system());
+        let error = instance.0.keep(&unknown(), &none, &random, NOW).await.unwrap_err();
+        let expected = format!("SECRET_KEY_ARN cannot be had: the secret's text {reason}");
+        assert_eq!(chain(&error), expected);
+    }
+}

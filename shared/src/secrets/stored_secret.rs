@@ -1,0 +1,280 @@
+//! The secrets of the configuration: from the environment in a local run, from AWS Secrets Manager
+//! inside Lambda.
+//!
+//! An environment variable is shown to whoever may look at a function's configuration, and stands
+//! in the template that made it; so inside Lambda a variable may only name the secret (R179).
+
+use std::{error::Error, fmt, sync::Arc};
+
+use async_trait::async_trait;
+
+#[cfg(feature = "secrets-manager")]
+use crate::secrets::secrets_manager::{ManagedSecret, SecretArn, SecretsManager};
+use crate::{clock::Timestamp, settings::Settings};
+
+/// The two variables of one secret.
+#[derive(Clone, Copy, Debug)]
+pub struct SecretVariables {
+    /// Holds the secret itself.
+    pub plain: &'static str,
+    /// Names the secret in Secrets Manager.
+    pub arn: &'static str,
+}
+
+/// What proves the application to the identity provider.
+pub const CLIENT_SECRET: SecretVariables =
+    SecretVariables { plain: "CLIENT_SECRET", arn: "CLIENT_SECRET_ARN" };
+
+/// What seals the login cookies.
+pub const SECRET_KEY: SecretVariables =
+    SecretVariables { plain: "SECRET_KEY", arn: "SECRET_KEY_ARN" };
+
+/// Where a function's secrets come from. Those in Secrets Manager share one connection to it.
+#[derive(Debug)]
+pub struct SecretSource {
+    #[cfg(feature = "secrets-manager")]
+    manager: Option<SecretsManager>,
+}
+
+/// A secret as the function uses it, say as a key: what `T` is made of its text.
+#[derive(Debug)]
+pub struct StoredSecret<T>(Box<dyn Place<T>>);
+
+/// Where one secret is; see [`StoredSecret`] for what is asked of it.
+#[async_trait]
+pub(crate) trait Place<T>: fmt::Debug + Send + Sync {
+    async fn current(&self, now: Timestamp) -> Result<Arc<T>, SecretUnavailable>;
+
+    async fn newer_than(
+        &self,
+        seen: &Arc<T>,
+        now: Timestamp,
+    ) -> Result<Option<Arc<T>>, SecretUnavailable>;
+
+    fn refuse(&self, seen: &Arc<T>);
+}
+
+/// What was in the environment when the function started, and never changes.
+struct Environment<T>(Arc<T>);
+
+/// A secret cannot be had, or not be used. That says nothing about who asks: answer 503.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{variable} cannot be had")]
+pub struct SecretUnavailable {
+    /// The variable that names the secret.
+    pub variable: &'static str,
+    /// Why. It shows nothing of the secret.
+    #[source]
+    pub reason: Arc<dyn Error + Send + Sync>,
+}
+
+impl SecretSource {
+    /// Reads how Secrets Manager is reached, if one of its secrets is named: `AWS_REGION`, the
+    /// credentials, and `AWS_ENDPOINT_URL_SECRETS_MANAGER` or else `AWS_ENDPOINT_URL`.
+    pub fn from_settings(settings: &mut Settings) -> Self {
+        #[cfg(not(feature = "secrets-manager"))]
+        let _ = settings;
+        Self {
+            #[cfg(feature = "secrets-manager")]
+            manager: [CLIENT_SECRET, SECRET_KEY]
+                .iter()
+                .any(|secret| settings.is_set(secret.arn))
+                .then(|| SecretsManager::from_settings(settings))
+                .flatten(),
+        }
+    }
+
+    /// The secret that one of `variables` holds or names; both are a fault, and so is the secret
+    /// itself inside Lambda. `what` says what it looks like, `parse` reads it.
+    ///
+    /// Nothing is asked of Secrets Manager yet.
+    pub fn secret<T: Send + Sync + 'static>(
+        &self,
+        settings: &mut Settings,
+        variables: SecretVariables,
+        what: &str,
+        parse: impl Fn(&str) -> Result<T, &'static str> + Send + Sync + 'static,
+    ) -> Option<StoredSecret<T>> {
+        let SecretVariables { plain, arn } = variables;
+        let place = match (settings.is_set(plain), settings.is_set(arn)) {
+            (false, true) => return self.managed(settings, variables, parse),
+            (true, true) => Err((arn, format!("must not be set beside {plain}"))),
+            (true, false) if settings.inside_lambda() => Err((
+                plain,
+                format!("must not be set inside Lambda: let {arn} name it in Secrets Manager"),
+            )),
+            (false, false) if settings.inside_lambda() => {
+                Err((arn, format!("is not set: the secret in Secrets Manager that is {plain}")))
+            }
+            (_, false) => Ok(()),
+        };
+        match place {
+            Ok(()) => {
+                let secret = settings.required(plain, what, parse)?;
+                Some(StoredSecret(Box::new(Environment(Arc::new(secret)))))
+            }
+            Err((variable, expected)) => {
+                settings.fault(variable, expected);
+                None
+            }
+        }
+    }
+
+    #[cfg(feature = "secrets-manager")]
+    fn managed<T: Send + Sync + 'static>(
+        &self,
+        settings: &mut Settings,
+        variables: SecretVariables,
+        parse: impl Fn(&str) -> Result<T, &'static str> + Send + Sync + 'static,
+    ) -> Option<StoredSecret<T>> {
+        let arn = settings.required(variables.arn, "a secret's ARN", SecretArn::parse)?;
+        let manager = self.manager.clone()?;
+        if arn.region() != manager.region() {
+            settings.fault(variables.arn, "must be a secret in AWS_REGION");
+            return None;
+        }
+        Some(StoredSecret(Box::new(ManagedSecret::new(variables.arn, manager, arn, parse))))
+    }
+
+    #[cfg(not(feature = "secrets-manager"))]
+    fn managed<T: Send + Sync + 'static>(
+        &self,
+        settings: &mut Settings,
+        variables: SecretVariables,
+        _: impl Fn(&str) -> Result<T, &'static str> + Send + Sync + 'static,
+    ) -> Option<StoredSecret<T>> {
+        let expected = "cannot be used: this program was built without Secrets Manager";
+        settings.fault(variables.arn, format_args!("{expected}, set {}", variables.plain));
+        None
+    }
+}
+
+impl<T> StoredSecret<T> {
+    /// The secret, fetched if none was fetched yet or that was a while ago.
+    ///
+    /// # Errors
+    ///
+    /// When there is none young enough and none can be fetched.
+    pub async fn current(&self, now: Timestamp) -> Result<Arc<T>, SecretUnavailable> {
+        self.0.current(now).await
+    }
+
+    /// A newer secret than `seen`, which did not do. `None` if there can be none now: what stands in
+    /// the environment never changes, and Secrets Manager is not asked for each who says so.
+    ///
+    /// # Errors
+    ///
+    /// When nobody can tell whether there is a newer one.
+    pub async fn newer_than(
+        &self,
+        seen: &Arc<T>,
+        now: Timestamp,
+    ) -> Result<Option<Arc<T>>, SecretUnavailable> {
+        self.0.newer_than(seen, now).await
+    }
+
+    /// Notes that `seen` was refused by whom it was shown to, so that the next
+    /// [`current`](Self::current) asks for a newer one.
+    pub fn refuse(&self, seen: &Arc<T>) {
+        self.0.refuse(seen);
+    }
+}
+
+#[async_trait]
+impl<T: Send + Sync> Place<T> for Environment<T> {
+    async fn current(&self, _: Timestamp) -> Result<Arc<T>, SecretUnavailable> {
+        Ok(Arc::clone(&self.0))
+    }
+
+    async fn newer_than(
+        &self,
+        _: &Arc<T>,
+        _: Timestamp,
+    ) -> Result<Option<Arc<T>>, SecretUnavailable> {
+        Ok(None)
+    }
+
+    fn refuse(&self, _: &Arc<T>) {}
+}
+
+/// Nothing of it.
+impl<T> fmt::Debug for Environment<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Environment")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INSIDE_LAMBDA: (&str, &str) = ("LAMBDA_TASK_ROOT", "/var/task");
+
+    fn read(values: &[(&str, &str)]) -> Result<StoredSecret<String>, String> {
+        let mut settings = Settings::from_values(values.iter().copied());
+        let secrets = SecretSource::from_settings(&mut settings);
+        let secret = secrets.secret(&mut settings, SECRET_KEY, "a word", |text| {
+            if text == "hunter2" { Err("must be another word") } else { Ok(text.to_owned()) }
+        });
+        settings.finish().map_err(|error| error.to_string())?;
+        Ok(secret.unwrap())
+    }
+
+    fn fault(variable: &str, expected: &str) -> String {
+        format!("the configuration cannot be used:\n  {variable} {expected}")
+    }
+
+    #[tokio::test]
+    async fn what_stands_in_the_environment_never_changes() {
+        let secret = read(&[("SECRET_KEY", "word")]).unwrap();
+        let now = Timestamp::from_unix(1_800_000_000);
+        let word = secret.current(now).await.unwrap();
+        secret.refuse(&word);
+        assert_eq!(secret.current(now).await.unwrap(), word);
+        assert_eq!(secret.newer_than(&word, now).await.unwrap(), None);
+    }
+
+    #[test]
+    fn outside_lambda_the_variable_is_asked_for() {
+        assert_eq!(read(&[]).unwrap_err(), fault("SECRET_KEY", "is not set: a word"));
+        let message = read(&[("SECRET_KEY", "hunter2")]).unwrap_err();
+        assert_eq!(message, fault("SECRET_KEY", "must be another word"));
+    }
+
+    /// Whoever may look at a function's configuration would see it.
+    #[test]
+    fn r179_inside_lambda_no_variable_holds_a_secret() {
+        assert_eq!(
+            read(&[INSIDE_LAMBDA, ("SECRET_KEY", "word")]).unwrap_err(),
+            fault(
+                "SECRET_KEY",
+                "must not be set inside Lambda: let SECRET_KEY_ARN name it in Secrets Manager"
+            )
+        );
+        assert_eq!(
+            read(&[INSIDE_LAMBDA]).unwrap_err(),
+            fault("SECRET_KEY_ARN", "is not set: the secret in Secrets Manager that is SECRET_KEY")
+        );
+        let both = read(&[INSIDE_LAMBDA, ("SECRET_KEY", "word"), ("SECRET_KEY_ARN", "arn")]);
+        let expected = "\n  SECRET_KEY_ARN must not be set beside SECRET_KEY";
+        assert!(both.unwrap_err().contains(expected));
+    }
+
+    #[cfg(not(feature = "secrets-manager"))]
+    #[test]
+    fn a_build_without_secrets_manager_says_so() {
+        assert_eq!(
+            read(&[("SECRET_KEY_ARN", "arn")]).unwrap_err(),
+            fault(
+                "SECRET_KEY_ARN",
+                "cannot be used: this program was built without Secrets Manager, set SECRET_KEY"
+            )
+        );
+    }
+
+    #[test]
+    fn r179_debug_output_hides_the_secret() {
+        let shown = format!("{:?}", read(&[("SECRET_KEY", "swordfish")]).unwrap());
+        assert_eq!(shown, "StoredSecret(Environment)");
+    }
+}

@@ -1,0 +1,10 @@
+//! Support for tests: keys, tokens, a provider, a log, and the suite that every store passes.
+
+#[cfg(any(test, feature = "testing"))]
+pub mod captured_log;
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
+#[cfg(any(test, feature = "testing"))]
+pub mod provider;
+#[cfg(any(test, feature = "testing"))]
+pub mod tokens;

@@ -1,0 +1,255 @@
+//! The laws of a refresh.
+
+use std::sync::Arc;
+
+use super::{NOW, after, create, end, live_pointer, live_session, pointer, session};
+use crate::{
+    clock::Timestamp,
+    crypto::secret::Digest,
+    store::{Lease, PreviousToken, RefreshRow, RenewError, Renewal, SessionRow, SessionStore},
+};
+
+/// Law 9.
+pub async fn r131_a_lease_is_held_by_one_owner_until_it_runs_out(store: Arc<dyn SessionStore>) {
+    create_renewable(&*store, "token", "one").await;
+    assert!(lease(&*store, "one", 0, ("first", 20), 0).await);
+    assert!(!lease(&*store, "one", 0, ("second", 90), 0).await);
+    assert!(!lease(&*store, "one", 0, ("second", 90), 19).await);
+    let held = Lease { owner: owner_of("first"), expires_at: after(20) };
+    assert_eq!(live_refresh(&*store, "one", after(19)).await.lease, Some(held));
+    assert!(lease(&*store, "one", 0, ("second", 90), 20).await);
+    assert!(!lease(&*store, "one", 0, ("first", 90), 20).await);
+}
+
+/// Law 9, under contention.
+pub async fn r131_of_many_leases_at_once_one_is_taken(store: Arc<dyn SessionStore>) {
+    create_renewable(&*store, "token", "one").await;
+    let leases: Vec<_> = (0..20)
+        .map(|index| {
+            let store = Arc::clone(&store);
+            let owner = format!("owner {index}");
+            tokio::spawn(async move { lease(&*store, "one", 0, (&owner, 20), 0).await })
+        })
+        .collect();
+    let mut winners = 0;
+    for lease in leases {
+        winners += usize::from(lease.await.expect("the lease ends"));
+    }
+    assert_eq!(winners, 1);
+}
+
+/// Law 9: who read the row before somebody else's refresh holds a refresh token that was used.
+pub async fn r131_a_lease_on_an_older_version_is_refused(store: Arc<dyn SessionStore>) {
+    create_renewable(&*store, "token", "one").await;
+    assert!(lease(&*store, "one", 0, ("first", 70), 50).await);
+    store.renew(renewal("one", "first", "token", "second token"), after(50)).await.expect("it is");
+    assert!(!lease(&*store, "one", 0, ("second", 90), 51).await);
+    assert!(lease(&*store, "one", 1, ("second", 90), 51).await);
+}
+
+/// Law 9.
+pub async fn r132_an_owner_may_hold_a_lease_for_longer_or_give_it_up(store: Arc<dyn SessionStore>) {
+    create_renewable(&*store, "token", "one").await;
+    assert!(lease(&*store, "one", 0, ("first", 20), 0).await);
+    assert!(lease(&*store, "one", 0, ("first", 40), 10).await);
+    assert!(!lease(&*store, "one", 0, ("second", 90), 30).await);
+    assert!(lease(&*store, "one", 0, ("first", 30), 30).await);
+    assert!(lease(&*store, "one", 0, ("second", 90), 30).await);
+}
+
+/// Laws 1 and 9, and no lease for a session that has no refresh token.
+pub async fn r094_a_lease_makes_no_session(store: Arc<dyn SessionStore>) {
+    create_renewable(&*store, "token", "one").await;
+    create(&*store, "other token", "two").await;
+    create_renewable(&*store, "third token", "three").await;
+    assert!(!lease(&*store, "two", 0, ("first", 20), 0).await);
+    assert!(!lease(&*store, "never was", 0, ("first", 20), 0).await);
+    assert!(end(&*store, "one", 10).await);
+    assert!(!lease(&*store, "one", 0, ("first", 20), 10).await);
+    for name in ["one", "never was"] {
+        assert_eq!(live_session(&*store, name, after(10)).await, None);
+    }
+    assert_eq!(live_session(&*store, "two", after(10)).await, Some(session("two")));
+    assert!(!lease(&*store, "three", 0, ("first", 120), 100).await);
+    assert_eq!(live_session(&*store, "three", after(100)).await, None);
+}
+
+/// Law 10. What is not renewed stays as it was; the old pointer stays too.
+pub async fn r133_renew_writes_session_and_pointer(store: Arc<dyn SessionStore>) {
+    create_renewable(&*store, "token", "one").await;
+    assert!(lease(&*store, "one", 0, ("first", 70), 50).await);
+    let renewal = renewal("one", "first", "token", "second token");
+    store.renew(renewal.clone(), after(50)).await.expect("the lease is held");
+    let expected = SessionRow {
+        used_at: after(50),
+        ends_at: renewal.ends_at,
+        expires_at: renewal.expires_at,
+        cookie_key: renewal.cookie_key,
+        sealed: renewal.sealed,
+        refresh: Some(renewal.refresh.clone()),
+        ..session("one")
+    };
+    assert_eq!(live_session(&*store, "one", after(249)).await, Some(expected));
+    assert_eq!(live_session(&*store, "one", after(250)).await, None);
+    for token in ["token", "second token"] {
+        assert_eq!(live_pointer(&*store, token, after(50)).await, Some(pointer(token, "one")));
+    }
+
+    // A refresh may bring no new token, and what it no longer says is gone.
+    assert!(lease(&*store, "one", 1, ("second", 90), 60).await);
+    let refresh = RefreshRow { version: 2, previous: None, ..renewal.refresh };
+    let owner = owner_of("second");
+    let without = Renewal { owner, refresh, pointer: None, ..self::renewal("one", "", "", "") };
+    store.renew(without.clone(), after(60)).await.expect("the lease is held");
+    assert_eq!(live_refresh(&*store, "one", after(60)).await, without.refresh);
+}
+
+/// Law 10: a pointer that is taken leaves the session as it was, and the lease held.
+pub async fn r133_renew_writes_session_and_pointer_or_neither(store: Arc<dyn SessionStore>) {
+    create_renewable(&*store, "token", "one").await;
+    create(&*store, "token of another", "two").await;
+    assert!(lease(&*store, "one", 0, ("first", 70), 50).await);
+    let before = live_session(&*store, "one", after(50)).await;
+    let refused =
+        store.renew(renewal("one", "first", "token", "token of another"), after(50)).await;
+    assert!(matches!(refused, Err(RenewError::PointerExists)), "{refused:?}");
+    assert_eq!(live_session(&*store, "one", after(50)).await, before);
+    let of_another = live_pointer(&*store, "token of another", after(50)).await;
+    assert_eq!(of_another, Some(pointer("token of another", "two")));
+    let mut renewal = renewal("one", "first", "token", "second token");
+    renewal.refresh.lease = Some(Lease { owner: renewal.owner, expires_at: after(80) });
+    store.renew(renewal.clone(), after(50)).await.expect("the lease is still held");
+    assert_eq!(live_refresh(&*store, "one", after(50)).await, renewal.refresh);
+}
+
+/// Law 10: without a lease, with one that another has taken over, and after that one's renewal.
+pub async fn r132_renew_is_refused_to_whoever_lost_the_lease(store: Arc<dyn SessionStore>) {
+    create_renewable(&*store, "token", "one").await;
+    let refused = async |token: &str| {
+        let refused = store.renew(renewal("one", "first", "token", token), after(50)).await;
+        assert!(matches!(refused, Err(RenewError::Lost)), "{refused:?}");
+        assert_eq!(live_pointer(&*store, token, after(50)).await, None);
+    };
+    refused("without a lease").await;
+    assert!(lease(&*store, "one", 0, ("first", 20), 0).await);
+    assert!(lease(&*store, "one", 0, ("second", 70), 50).await);
+    let before = live_session(&*store, "one", after(50)).await;
+    refused("taken over").await;
+    assert_eq!(live_session(&*store, "one", after(50)).await, before);
+    store.renew(renewal("one", "second", "token", "second token"), after(50)).await.expect("held");
+    let before = live_session(&*store, "one", after(50)).await;
+    refused("too late").await;
+    assert_eq!(live_session(&*store, "one", after(50)).await, before);
+}
+
+/// What came of the lease is worth keeping if nobody took it since.
+pub async fn r132_a_lease_that_ran_out_unnoticed_is_good_enough(store: Arc<dyn SessionStore>) {
+    create_renewable(&*store, "token", "one").await;
+    assert!(lease(&*store, "one", 0, ("first", 20), 0).await);
+    store.renew(renewal("one", "first", "token", "second token"), after(50)).await.expect("held");
+    assert_eq!(live_refresh(&*store, "one", after(50)).await.version, 1);
+}
+
+/// Laws 1 and 10.
+pub async fn r137_renew_never_brings_an_ended_session_back(store: Arc<dyn SessionStore>) {
+    for (name, is_ended, now) in [("ended", true, 50), ("expired", false, 100)] {
+        create_renewable(&*store, name, name).await;
+        assert!(lease(&*store, name, 0, ("first", 70), 50).await);
+        if is_ended {
+            assert!(end(&*store, name, 50).await);
+        }
+        let token = format!("second token of {name}");
+        let refused = store.renew(renewal(name, "first", name, &token), after(now)).await;
+        assert!(matches!(refused, Err(RenewError::Lost)), "{name}: {refused:?}");
+        assert_eq!(live_session(&*store, name, after(now)).await, None);
+        assert_eq!(live_pointer(&*store, &token, after(now)).await, None);
+    }
+}
+
+/// Laws 4 and 10, under contention.
+pub async fn r137_end_wins_over_a_renewal_in_flight(store: Arc<dyn SessionStore>) {
+    for round in 0..10 {
+        let name = format!("session {round}");
+        create_renewable(&*store, &format!("token {round}"), &name).await;
+        assert!(lease(&*store, &name, 0, ("first", 70), 50).await);
+        let renewal =
+            renewal(&name, "first", &format!("token {round}"), &format!("second token {round}"));
+        let renewing = tokio::spawn({
+            let store = Arc::clone(&store);
+            async move { store.renew(renewal, after(50)).await }
+        });
+        assert!(end(&*store, &name, 50).await);
+        let renewed = renewing.await.expect("the renewal ends");
+        assert!(matches!(renewed, Ok(()) | Err(RenewError::Lost)), "{renewed:?}");
+        assert_eq!(live_session(&*store, &name, after(50)).await, None);
+    }
+}
+
+/// A session as [`session`] makes it, with a refresh token that was never exchanged.
+pub fn renewable(name: &str, token: &str) -> SessionRow {
+    let refresh = RefreshRow {
+        sealed: b"the first refresh token, sealed".to_vec(),
+        version: 0,
+        refreshed_at: NOW,
+        current: Digest::of(token),
+        previous: None,
+        lease: None,
+    };
+    SessionRow { refresh: Some(refresh), ..session(name) }
+}
+
+/// What the first refresh of that session brings, by whoever is called `owner`: a token that
+/// replaces `old`.
+pub fn renewal(name: &str, owner: &str, old: &str, token: &str) -> Renewal {
+    Renewal {
+        key: Digest::of(name),
+        owner: owner_of(owner),
+        ends_at: after(900),
+        expires_at: after(250),
+        cookie_key: b"wrapped anew for the cookie".to_vec(),
+        sealed: b"renewed".to_vec(),
+        refresh: RefreshRow {
+            sealed: b"the second refresh token, sealed".to_vec(),
+            version: 1,
+            refreshed_at: after(50),
+            current: Digest::of(token),
+            previous: Some(PreviousToken {
+                pointer: Digest::of(old),
+                until: after(110),
+                token_key: b"wrapped anew for the old token".to_vec(),
+            }),
+            lease: None,
+        },
+        pointer: Some(pointer(token, name)),
+    }
+}
+
+async fn create_renewable(store: &dyn SessionStore, token: &str, name: &str) {
+    store
+        .create(renewable(name, token), pointer(token, name), NOW)
+        .await
+        .expect("the keys are free");
+}
+
+/// Whoever holds a lease and is called `name`.
+pub fn owner_of(name: &str) -> [u8; 16] {
+    let mut owner = [0; 16];
+    owner.copy_from_slice(&Digest::of(name).as_bytes()[..16]);
+    owner
+}
+
+async fn lease(
+    store: &dyn SessionStore,
+    name: &str,
+    version: u64,
+    (owner, expires_at): (&str, u64),
+    now: u64,
+) -> bool {
+    let lease = Lease { owner: owner_of(owner), expires_at: after(expires_at) };
+    store.lease(Digest::of(name), version, lease, after(now)).await.expect("the store answers")
+}
+
+async fn live_refresh(store: &dyn SessionStore, name: &str, now: Timestamp) -> RefreshRow {
+    let session = live_session(store, name, now).await.expect("the session lives");
+    session.refresh.expect("it can be refreshed")
+}

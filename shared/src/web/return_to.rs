@@ -1,0 +1,298 @@
+//! Where a browser goes after signing in.
+
+use std::fmt;
+
+use percent_encoding::percent_decode_str;
+use serde::{Deserialize, Deserializer, Serialize};
+use url::Url;
+
+/// A path on our own origin, with its query.
+///
+/// No other value can be held, so a redirect to it cannot leave the site (R155). Anything doubtful
+/// becomes [`ReturnTo::default`], the key page: a return target is a courtesy, not a right.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct ReturnTo(String);
+
+impl ReturnTo {
+    /// Reads a return target; the default if it is not plainly a path of ours.
+    pub fn parse(text: &str) -> Self {
+        if is_own_path(text) { Self(text.to_owned()) } else { Self::default() }
+    }
+
+    /// The target as a `Location` or a link.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it is just the key page.
+    pub fn is_default(&self) -> bool {
+        self.0 == "/"
+    }
+
+    /// The link to the login page whose logins end here.
+    pub fn home_link(&self) -> String {
+        self.link("/", &[])
+    }
+
+    /// The link that starts a login which ends here, with `parameters` beside.
+    pub fn login_link(&self, parameters: &[(&str, &str)]) -> String {
+        self.link("/login", parameters)
+    }
+
+    fn link(&self, path: &str, parameters: &[(&str, &str)]) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(parameters);
+        if !self.is_default() {
+            query.append_pair("return_to", &self.0);
+        }
+        let query = query.finish();
+        if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
+    }
+}
+
+impl Default for ReturnTo {
+    fn default() -> Self {
+        Self("/".to_owned())
+    }
+}
+
+impl fmt::Display for ReturnTo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Parses again: what was sealed by an older release must still hold what this one promises (R157).
+impl<'de> Deserialize<'de> for ReturnTo {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self::parse(&String::deserialize(deserializer)?))
+    }
+}
+
+const MAXIMUM_LENGTH: usize = 2_048;
+
+/// Paths that would start over, end or refuse what has just succeeded (R156).
+const LOOPS: [&str; 5] = ["/login", "/callback", "/logout", "/signed-out", "/backchannel-logout"];
+
+fn is_own_path(text: &str) -> bool {
+    // A quotation mark has no place in a URL, and would grow when the target is sealed as JSON (R102).
+    let is_url = text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"');
+    if text.len() > MAXIMUM_LENGTH || !is_url || !is_plain_path(text) {
+        return false;
+    }
+    // Decoding may uncover a second slash or a backslash; so may decoding twice, somewhere behind.
+    let path = text.split(['?', '#']).next().unwrap_or_default();
+    let mut decoded = path.to_owned();
+    for _ in 0..3 {
+        let Ok(next) = percent_decode_str(&decoded).decode_utf8() else { return false };
+        let next: String = next.chars().map(plain_twin).collect();
+        if !is_plain_path(&next) {
+            return false;
+        }
+        decoded = next;
+    }
+    // What a browser makes of it: dot segments may vanish and leave `//host` behind.
+    let Ok(base) = Url::parse("https://us.invalid/") else { return false };
+    let Ok(resolved) = base.join(text) else { return false };
+    let Ok(resolved_decoded) = base.join(&decoded) else { return false };
+    [&resolved, &resolved_decoded].iter().all(|url| {
+        url.origin() == base.origin()
+            && !url.path().starts_with("//")
+            && !LOOPS.contains(&url.path().trim_end_matches('/').to_ascii_lowercase().as_str())
+    })
+}
+
+/// One leading slash, and nothing that some browser reads as another one or drops.
+fn is_plain_path(text: &str) -> bool {
+    text.starts_with('/')
+        && !["//", "/.", "/ "].iter().any(|start| text.starts_with(start))
+        && !text.chars().any(|character| character.is_control() || character == '\\')
+}
+
+/// What a reader may take `character` for that normalizes text (Unicode's NFKC, UTS 46): some slashes,
+/// backslashes and full stops have twins. Any other character of a path stays as it is (R198).
+const fn plain_twin(character: char) -> char {
+    match character {
+        '\u{2044}' | '\u{2215}' | '\u{29f8}' | '\u{ff0f}' => '/',
+        '\u{2216}' | '\u{29f5}' | '\u{29f9}' | '\u{fe68}' | '\u{ff3c}' => '\\',
+        '\u{2024}' | '\u{3002}' | '\u{fe52}' | '\u{ff0e}' | '\u{ff61}' => '.',
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_path_of_ours_is_kept_with_its_query() {
+        for text in [
+            "/",
+            "/reports",
+            "/reports/7?page=2&sort=%2Fname",
+            "/a//b",
+            "/search?q=https://elsewhere.example/",
+            "/caf%C3%A9s%20",
+        ] {
+            assert_eq!(ReturnTo::parse(text).as_str(), text);
+        }
+    }
+
+    #[test]
+    fn r155_whatever_could_leave_the_site_becomes_the_default() {
+        for text in [
+            "",
+            "evil",
+            "//evil",
+            "///evil",
+            "/\\evil",
+            "/reports\\evil",
+            "//us.invalid/reports",
+            "\\\\evil",
+            "/\\/evil",
+            "/%2f/evil",
+            "/%2fevil",
+            "/%5cevil",
+            "/%09/evil",
+            "/\t/evil",
+            "/ /evil",
+            "/.//evil",
+            "/..//evil",
+            "/%2e//evil",
+            "/%252f/evil",
+            "/%25252fevil",
+            "/x/..//evil",
+            "https:evil",
+            "https:/evil",
+            "https://us@evil",
+            "https://us.evil",
+            "http://us",
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "/x%0d%0aSet-Cookie:x=1",
+            "/x\r\nSet-Cookie: x=1",
+            "/\0",
+            "/?\"",
+            "/%00",
+            "/\u{3002}evil",
+            "/\u{ff0f}evil",
+            "/%ef%bc%8fevil",
+            "/%e2%88%95evil",
+            "/%e3%80%82evil",
+            "/a%ef%bc%bcevil",
+            "/x/%ef%bc%8e%ef%bc%8e//evil",
+            "/%25ef%25bc%258fevil",
+            "/%c2%85evil",
+            "/a%ff",
+            &format!("/{}", "a".repeat(MAXIMUM_LENGTH)),
+        ] {
+            assert!(ReturnTo::parse(text).is_default(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn r198_a_path_in_any_script_is_kept_as_it_came() {
+        for text in [
+            "/a%E2%80%93",
+            "/%F0%9F%98%80",
+            "/na%C3%AFve",
+            "/nai%CC%88ve?q=%E2%80%9C",
+            "/%F0%9F%91%A9%E2%80%8D%F0%9F%92%BB",
+            "/%E6%9D%B1%E4%BA%AC%E3%80%82html",
+            "/%e2%82%ac%2F%e2%80%a6",
+        ] {
+            assert_eq!(ReturnTo::parse(text).as_str(), text);
+        }
+    }
+
+    #[test]
+    fn r156_a_target_that_would_loop_becomes_the_default() {
+        for text in [
+            "/login",
+            "/login?x=1",
+            "/LOGIN",
+            "/logout/",
+            "/callback#x",
+            "/%6cogin",
+            "/a/../login",
+            "/signed-out",
+        ] {
+            assert!(ReturnTo::parse(text).is_default(), "{text}");
+        }
+        assert_eq!(ReturnTo::parse("/login-history").as_str(), "/login-history");
+    }
+
+    #[test]
+    fn r157_a_sealed_target_is_parsed_again() {
+        let target: ReturnTo = serde_json::from_str(r#""//evil""#).unwrap();
+        assert!(target.is_default());
+    }
+
+    #[test]
+    fn r158_a_targets_query_stays_inside_the_target() {
+        let target = ReturnTo::parse("/x?scope=admin&audience=other");
+        assert_eq!(
+            target.login_link(&[("connection", "a b")]),
+            "/login?connection=a+b&return_to=%2Fx%3Fscope%3Dadmin%26audience%3Dother"
+        );
+        assert_eq!(ReturnTo::default().login_link(&[]), "/login");
+    }
+
+    proptest! {
+        #[test]
+        fn r155_no_text_at_all_leads_off_the_site(text in "[/\\\\.%a-z0-9:@?#\t\r\n ]{0,40}") {
+            let base = Url::parse("https://us.example/").unwrap();
+            let target = ReturnTo::parse(&text);
+            prop_assert_eq!(base.join(target.as_str()).unwrap().origin(), base.origin());
+        }
+
+        /// R155, R156: whatever is left of any text is a path of ours, to a browser and to whoever
+        /// decodes it once or twice more, and no text is needed to say so again.
+        #[test]
+        fn r155_what_is_kept_is_plainly_a_path_of_ours(
+            text in "/?([/\\\\.]|%2[ef5]|%5c|%25|%0[9ad]|%00|[a-c?#:@]|login|logout|\\PC){0,12}",
+        ) {
+            let target = ReturnTo::parse(&text);
+            prop_assert_eq!(&ReturnTo::parse(target.as_str()), &target);
+            prop_assert!(target.is_default() || target.as_str() == text);
+            let mut seen = target.as_str().to_owned();
+            for _ in 0..3 {
+                for base in ["https://us.example/", "http://us.example/callback?code=x"] {
+                    let base = Url::parse(base).unwrap();
+                    let resolved = base.join(&seen).unwrap();
+                    prop_assert_eq!(resolved.origin(), base.origin(), "{}", seen);
+                    prop_assert!(!resolved.path().starts_with("//"), "{}", seen);
+                    prop_assert!(!LOOPS.contains(&resolved.path()), "{}", seen);
+                }
+                let path = seen.split(['?', '#']).next().unwrap();
+                seen = percent_decode_str(path).decode_utf8().unwrap().into_owned();
+                prop_assert!(!seen.contains(|character: char| character.is_control()));
+            }
+        }
+
+        /// R198: a name is kept whatever it consists of, unless a reader may see a path in it.
+        #[test]
+        fn r198_any_name_in_a_path_is_kept_unless_it_is_more_than_a_name(name in "\\PC{1,20}") {
+            let encoded = percent_encoding::utf8_percent_encode(&name, percent_encoding::NON_ALPHANUMERIC);
+            let text = format!("/a{encoded}");
+            let is_more = name.chars().map(plain_twin).any(|letter| "/\\.%".contains(letter));
+            prop_assert!(is_more || ReturnTo::parse(&text).as_str() == text, "{}", text);
+        }
+
+        /// R157, R158: through a link and through a cookie it stays what it was.
+        #[test]
+        fn r158_a_target_survives_its_links_and_its_cookie(text in "/[!-~]{0,60}") {
+            let target = ReturnTo::parse(&text);
+            for link in [target.home_link(), target.login_link(&[("connection", "a&return_to=/x")])] {
+                let query = crate::web::query::Query::of(&link.parse().unwrap());
+                let found = query.once("return_to").unwrap().map_or_else(ReturnTo::default, ReturnTo::parse);
+                prop_assert_eq!(&found, &target);
+            }
+            let kept = serde_json::to_string(&target).unwrap();
+            prop_assert_eq!(&serde_json::from_str::<ReturnTo>(&kept).unwrap(), &target);
+        }
+    }
+}
