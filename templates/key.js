@@ -206,6 +206,8 @@ function adopt({ api_key: next, expires_at: expiresAt, expires_in: expiresIn, re
   renewAt = renewsIn === null ? Infinity : Date.now() + Math.max(renewsIn * 1000, pause);
   say("renewal", `Renewed at ${new Date().toLocaleTimeString()}.`);
   tellTime("#session-end time", endsAt);
+  // The page polls with a key that the answer no longer offers: it became too long for a header.
+  if (token && next === undefined) return location.reload();
   if (next === undefined || next === token) return;
   token = next;
   const parts = next.split(".");

@@ -57,19 +57,9 @@ impl Watch {
     /// Starts it on a free port with these settings and nothing else set, and waits until `/` is
     /// answered.
     pub async fn start(settings: &[(&str, &str)]) -> Self {
-        Self::start_on(free_port(), settings).await
-    }
-
-    /// The same on this port, for a story that had to name the address beforehand.
-    pub async fn start_on(port: u16, settings: &[(&str, &str)]) -> Self {
-        let started = Self::try_start_on(port, settings).await;
+        let port = free_port();
+        let started = Self::run(port, &mut watch_on(port, settings), None).await;
         started.unwrap_or_else(|output| panic!("the function has ended:\n{output}"))
-    }
-
-    /// The same, or all that was printed when the function ends instead of answering.
-    pub async fn try_start_on(port: u16, settings: &[(&str, &str)]) -> Result<Self, String> {
-        let mut command = watch_on(port, settings);
-        Self::run(port, &mut command, None).await
     }
 
     /// The deployed form with these settings: the functions, each in up to `concurrency`

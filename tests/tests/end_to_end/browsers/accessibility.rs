@@ -24,6 +24,10 @@ async fn axe_finds_no_violation_on_any_page() {
             .expect("the claims are JSON");
         browser.goto(claims["iss"].as_str().expect("an issuer")).await?;
         assert_accessible(browser, "home of the development provider").await?;
+        // Another site sends the visitor to the login, which asks first.
+        browser.execute("location = arguments[0]", vec![page("/login").into()]).await?;
+        wait_for(browser, ".actions .primary[href^='/login']").await?;
+        assert_accessible(browser, "log in again").await?;
         browser.goto(page("/logout")).await?;
         assert_accessible(browser, "logout").await?;
         browser.goto(page("/")).await?;

@@ -1,13 +1,28 @@
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{Method, Request};
 use serde_json::{Value, json};
 use tests::{
     browser::Browser,
     http_api::{DOMAIN, HttpApi, ORIGIN, authorizer::Authorizer, route::Route},
-    lambda::{Function, Lambda},
+    lambda::{Function, Lambda, Surroundings},
 };
 
-use super::lambda::echo;
+/// The function of the file beside this one.
+fn echo(environment: &[(&str, &str)]) -> Function {
+    let environment = environment.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+    Function {
+        name: "echo".to_owned(),
+        bootstrap: tests::project().join("tests/tests/end_to_end/machinery/echo"),
+        environment: environment.collect(),
+        timeout: Duration::from_secs(20),
+        memory: 128,
+        instances: 3,
+        concurrency: 1,
+        surroundings: Surroundings::Lambda,
+    }
+}
 
 async fn api(keys: &[&str]) -> HttpApi {
     api_of(keys, echo(&[])).await

@@ -1,11 +1,5 @@
-//! What the stories stand on, on its own.
+//! Counterparts of the stories, each tested alone.
 
 mod artifacts;
-mod browser;
-mod certified_provider;
-mod deployment;
 mod http_api;
-mod lambda;
-mod process;
 mod real_browser;
-mod watch;
