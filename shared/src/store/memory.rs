@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -15,89 +15,55 @@ use super::{
 };
 use crate::{clock::Timestamp, crypto::secret::Digest};
 
-/// A store that forgets everything when its process ends.
+/// A store that loses everything when its process ends.
 ///
-/// Its memory is bounded: expired rows are dropped as it goes, and past `capacity` rows it refuses
-/// new ones rather than grow.
-///
-/// Two kinds of lock. Whoever adds a row takes the one of `rows` first, so that nobody else adds one
-/// meanwhile: what was looked at beside the row, a tombstone or the room that is left, holds until
-/// the row is there. Sessions and pointers lie in shards, each behind a lock of its own: reading
-/// one, sliding one or ending one takes that lock alone. No two shards are locked at once.
+/// Its memory is bounded: it drops expired rows from time to time, and refuses new rows beyond
+/// `capacity`.
 pub struct MemoryStore {
-    rows: RwLock<Rows>,
-    shards: [RwLock<Shard>; SHARDS],
+    rows: Mutex<Rows>,
     capacity: usize,
 }
 
-/// What a request with a session never looks at.
 #[derive(Default)]
 struct Rows {
+    sessions: HashMap<Digest, SessionRow>,
+    pointers: HashMap<Digest, PointerRow>,
     marks: HashMap<Digest, Timestamp>,
     /// By their owner.
     tombstones: HashMap<Digest, Tombstone>,
-    /// A handful, whatever happens: they take up no capacity.
+    /// Three at most, so they do not count towards the capacity.
     documents: HashMap<Digest, DocumentRow>,
-    /// Until when a document is somebody's to fetch.
+    /// When each right to fetch a document expires.
     document_leases: HashMap<Digest, Timestamp>,
     next_sweep: Option<Timestamp>,
-}
-
-/// The sessions and pointers whose keys begin alike.
-#[derive(Default)]
-struct Shard {
-    sessions: HashMap<Digest, SessionRow>,
-    pointers: HashMap<Digest, PointerRow>,
 }
 
 impl MemoryStore {
     /// An empty store of at most `capacity` rows.
     pub fn new(capacity: usize) -> Self {
-        Self { rows: RwLock::default(), shards: Default::default(), capacity }
+        Self { rows: Mutex::default(), capacity }
     }
 
-    /// One in which what has expired lies on, as in DynamoDB: a clock that was ahead and is set back
-    /// finds it there.
+    /// A store that keeps expired rows, as DynamoDB does for days. A clock that is set back finds
+    /// them.
     #[cfg(test)]
     pub(crate) fn without_sweeps() -> Self {
         let rows = Rows { next_sweep: Some(Timestamp::MAX), ..Rows::default() };
-        Self { rows: RwLock::new(rows), ..Self::default() }
+        Self { rows: Mutex::new(rows), ..Self::default() }
     }
 
-    fn rows(&self) -> RwLockWriteGuard<'_, Rows> {
-        self.rows.write().unwrap_or_else(PoisonError::into_inner)
+    fn rows(&self) -> MutexGuard<'_, Rows> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The right to add a row that takes up room.
-    fn write(&self, now: Timestamp) -> RwLockWriteGuard<'_, Rows> {
+    /// The rows, for a caller that adds one: expired rows are dropped first if that is due.
+    fn rows_to_grow(&self, now: Timestamp) -> MutexGuard<'_, Rows> {
         let mut rows = self.rows();
         let is_due = rows.next_sweep.is_none_or(|next_sweep| next_sweep <= now);
-        if is_due || self.len(&rows) >= self.capacity {
+        if is_due || rows.len() >= self.capacity {
             rows.drop_expired(now);
-            for shard in &self.shards {
-                write(shard).drop_expired(now);
-            }
         }
         rows
-    }
-
-    /// Read locks in passing: what is added meanwhile is added by whoever holds `rows`, and what
-    /// vanishes makes room.
-    fn len(&self, rows: &Rows) -> usize {
-        rows.len() + self.shards.iter().map(|shard| read(shard).len()).sum::<usize>()
-    }
-
-    fn has_session(&self, key: Digest, now: Timestamp) -> bool {
-        read(self.shard(key)).session(key, now).is_some()
-    }
-
-    fn has_pointer(&self, key: Digest, now: Timestamp) -> bool {
-        read(self.shard(key)).pointer(key, now).is_some()
-    }
-
-    /// The part of the store where `key` lies if it is there.
-    fn shard(&self, key: Digest) -> &RwLock<Shard> {
-        &self.shards[usize::from(key.as_bytes()[0]) % SHARDS]
     }
 }
 
@@ -110,9 +76,8 @@ impl Default for MemoryStore {
 
 impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rows = self.rows.read().unwrap_or_else(PoisonError::into_inner);
         f.debug_struct("MemoryStore")
-            .field("rows", &self.len(&rows))
+            .field("rows", &self.rows().len())
             .field("capacity", &self.capacity)
             .finish()
     }
@@ -126,28 +91,27 @@ impl SessionStore for MemoryStore {
         pointer: PointerRow,
         now: Timestamp,
     ) -> Result<(), CreateError> {
-        let rows = self.write(now);
+        let mut rows = self.rows_to_grow(now);
         if rows.is_ended(&session.owner, now) {
             return Err(CreateError::Ended);
         }
-        if self.has_session(session.key, now) || self.has_pointer(pointer.key, now) {
+        if rows.session(session.key, now).is_some() || rows.pointer(pointer.key, now).is_some() {
             return Err(CreateError::Exists);
         }
-        if self.len(&rows) + 2 > self.capacity {
+        if rows.len() + 2 > self.capacity {
             return Err(StoreError::Full.into());
         }
-        // The session first: a pointer without one would say that it has ended.
-        write(self.shard(session.key)).sessions.insert(session.key, session);
-        write(self.shard(pointer.key)).pointers.insert(pointer.key, pointer);
+        rows.sessions.insert(session.key, session);
+        rows.pointers.insert(pointer.key, pointer);
         Ok(())
     }
 
     async fn session(&self, key: Digest, now: Timestamp) -> Result<Option<SessionRow>, StoreError> {
-        Ok(read(self.shard(key)).session(key, now).cloned())
+        Ok(self.rows().session(key, now).cloned())
     }
 
     async fn pointer(&self, key: Digest, now: Timestamp) -> Result<Option<PointerRow>, StoreError> {
-        Ok(read(self.shard(key)).pointer(key, now).cloned())
+        Ok(self.rows().pointer(key, now).cloned())
     }
 
     async fn slide(
@@ -156,15 +120,15 @@ impl SessionStore for MemoryStore {
         expires_at: Timestamp,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let mut shard = write(self.shard(key));
-        let Some(session) = shard.live_session(key, now) else { return Ok(false) };
+        let mut rows = self.rows();
+        let Some(session) = rows.live_session(key, now) else { return Ok(false) };
         session.used_at = now;
         session.expires_at = expires_at;
         Ok(true)
     }
 
     async fn end(&self, key: Digest, now: Timestamp) -> Result<bool, StoreError> {
-        let ended = write(self.shard(key)).sessions.remove(&key);
+        let ended = self.rows().sessions.remove(&key);
         Ok(ended.is_some_and(|session| now < session.expires_at))
     }
 
@@ -174,11 +138,11 @@ impl SessionStore for MemoryStore {
         expires_at: Timestamp,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let mut rows = self.write(now);
+        let mut rows = self.rows_to_grow(now);
         if rows.marks.get(&mark).is_some_and(|expires_at| now < *expires_at) {
             return Ok(false);
         }
-        if self.len(&rows) >= self.capacity {
+        if rows.len() >= self.capacity {
             return Err(StoreError::Full);
         }
         rows.marks.insert(mark, expires_at);
@@ -191,30 +155,27 @@ impl SessionStore for MemoryStore {
         selection: Selection,
         now: Timestamp,
     ) -> Result<Vec<Digest>, StoreError> {
-        let mut keys = Vec::new();
-        for shard in &self.shards {
-            let shard = read(shard);
-            let live = shard.sessions.values().filter(|session| now < session.expires_at);
-            let selected = live.filter(|session| selection.contains(&session.owner));
-            keys.extend(selected.map(|session| session.key));
-        }
-        Ok(keys)
+        let rows = self.rows();
+        let live = rows.sessions.values().filter(|session| now < session.expires_at);
+        let selected = live.filter(|session| selection.contains(&session.owner));
+        Ok(selected.map(|session| session.key).collect())
     }
 
     async fn end_all(&self, keys: &[Digest], _: Timestamp) -> Result<(), StoreError> {
+        let mut rows = self.rows();
         for key in keys {
-            write(self.shard(*key)).sessions.remove(key);
+            rows.sessions.remove(key);
         }
         Ok(())
     }
 
     async fn mark_ended(&self, tombstone: Tombstone, now: Timestamp) -> Result<(), StoreError> {
-        let mut rows = self.write(now);
+        let mut rows = self.rows_to_grow(now);
         let there = rows.tombstones.get(&tombstone.owner).filter(|there| now < there.expires_at);
         if there.is_some_and(|there| there.issued_before > tombstone.issued_before) {
             return Ok(());
         }
-        if there.is_none() && self.len(&rows) >= self.capacity {
+        if there.is_none() && rows.len() >= self.capacity {
             return Err(StoreError::Full);
         }
         rows.tombstones.insert(tombstone.owner, tombstone);
@@ -232,8 +193,8 @@ impl SessionStore for MemoryStore {
         lease: Lease,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let mut shard = write(self.shard(key));
-        let refresh = shard.live_session(key, now).and_then(|session| session.refresh.as_mut());
+        let mut rows = self.rows();
+        let refresh = rows.live_session(key, now).and_then(|session| session.refresh.as_mut());
         let Some(refresh) = refresh.filter(|refresh| refresh.version == version) else {
             return Ok(false);
         };
@@ -246,35 +207,32 @@ impl SessionStore for MemoryStore {
     }
 
     async fn renew(&self, renewal: Renewal, now: Timestamp) -> Result<(), RenewError> {
-        let rows = self.write(now);
+        let mut rows = self.rows_to_grow(now);
         let pointer = renewal.pointer;
         let pointer_exists =
-            pointer.as_ref().is_some_and(|pointer| self.has_pointer(pointer.key, now));
-        let is_full = pointer.is_some() && self.len(&rows) >= self.capacity;
-        {
-            let mut shard = write(self.shard(renewal.key));
-            let session = shard.live_session(renewal.key, now).filter(|session| {
-                session.refresh.as_ref().is_some_and(|refresh| {
-                    refresh.version + 1 == renewal.refresh.version
-                        && refresh.lease.is_some_and(|held| held.owner == renewal.owner)
-                })
-            });
-            let session = session.ok_or(RenewError::Lost)?;
-            if pointer_exists {
-                return Err(RenewError::PointerExists);
-            }
-            if is_full {
-                return Err(StoreError::Full.into());
-            }
-            session.used_at = now;
-            session.ends_at = renewal.ends_at;
-            session.expires_at = renewal.expires_at;
-            session.cookie_key = renewal.cookie_key;
-            session.sealed = renewal.sealed;
-            session.refresh = Some(renewal.refresh);
+            pointer.as_ref().is_some_and(|pointer| rows.pointer(pointer.key, now).is_some());
+        let is_full = pointer.is_some() && rows.len() >= self.capacity;
+        let session = rows.live_session(renewal.key, now).filter(|session| {
+            session.refresh.as_ref().is_some_and(|refresh| {
+                refresh.version + 1 == renewal.refresh.version
+                    && refresh.lease.is_some_and(|held| held.owner == renewal.owner)
+            })
+        });
+        let session = session.ok_or(RenewError::Lost)?;
+        if pointer_exists {
+            return Err(RenewError::PointerExists);
         }
+        if is_full {
+            return Err(StoreError::Full.into());
+        }
+        session.used_at = now;
+        session.ends_at = renewal.ends_at;
+        session.expires_at = renewal.expires_at;
+        session.cookie_key = renewal.cookie_key;
+        session.sealed = renewal.sealed;
+        session.refresh = Some(renewal.refresh);
         if let Some(pointer) = pointer {
-            write(self.shard(pointer.key)).pointers.insert(pointer.key, pointer);
+            rows.pointers.insert(pointer.key, pointer);
         }
         Ok(())
     }
@@ -285,14 +243,9 @@ impl SessionStore for MemoryStore {
         pointer: Option<Digest>,
         now: Timestamp,
     ) -> Result<Found, StoreError> {
-        let documents = {
-            let rows = self.rows.read().unwrap_or_else(PoisonError::into_inner);
-            keys.iter().filter_map(|key| rows.document(*key, now)).cloned().collect()
-        };
-        let pointer = match pointer {
-            Some(key) => self.pointer(key, now).await?,
-            None => None,
-        };
+        let rows = self.rows();
+        let documents = keys.iter().filter_map(|key| rows.document(*key, now)).cloned().collect();
+        let pointer = pointer.and_then(|key| rows.pointer(key, now)).cloned();
         Ok(Found { documents, pointer })
     }
 
@@ -341,20 +294,6 @@ impl Rows {
         self.documents.get(&key).filter(|document| now < document.expires_at)
     }
 
-    fn len(&self) -> usize {
-        self.marks.len() + self.tombstones.len()
-    }
-
-    fn drop_expired(&mut self, now: Timestamp) {
-        self.marks.retain(|_, expires_at| now < *expires_at);
-        self.tombstones.retain(|_, tombstone| now < tombstone.expires_at);
-        self.documents.retain(|_, document| now < document.expires_at);
-        self.document_leases.retain(|_, until| now < *until);
-        self.next_sweep = Some(now + SWEEP_EVERY);
-    }
-}
-
-impl Shard {
     fn live_session(&mut self, key: Digest, now: Timestamp) -> Option<&mut SessionRow> {
         self.sessions.get_mut(&key).filter(|session| now < session.expires_at)
     }
@@ -368,24 +307,18 @@ impl Shard {
     }
 
     fn len(&self) -> usize {
-        self.sessions.len() + self.pointers.len()
+        self.sessions.len() + self.pointers.len() + self.marks.len() + self.tombstones.len()
     }
 
     fn drop_expired(&mut self, now: Timestamp) {
         self.sessions.retain(|_, session| now < session.expires_at);
         self.pointers.retain(|_, pointer| now < pointer.expires_at);
+        self.marks.retain(|_, expires_at| now < *expires_at);
+        self.tombstones.retain(|_, tombstone| now < tombstone.expires_at);
+        self.documents.retain(|_, document| now < document.expires_at);
+        self.document_leases.retain(|_, until| now < *until);
+        self.next_sweep = Some(now + SWEEP_EVERY);
     }
-}
-
-/// Keys are digests, so the shards fill evenly.
-const SHARDS: usize = 16;
-
-fn read(shard: &RwLock<Shard>) -> RwLockReadGuard<'_, Shard> {
-    shard.read().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn write(shard: &RwLock<Shard>) -> RwLockWriteGuard<'_, Shard> {
-    shard.write().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Dropping expired rows walks over all of them, so it is done once in a while.
@@ -401,7 +334,7 @@ mod tests {
     }
 
     fn len(store: &MemoryStore) -> usize {
-        store.len(&store.rows.read().unwrap())
+        store.rows().len()
     }
 
     #[tokio::test]
