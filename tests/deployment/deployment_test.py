@@ -339,9 +339,14 @@ class Template(unittest.TestCase):
         others = {
             "DYNAMODB_PORT",
             "HOST",
+            "HTTPS_PROXY",
+            "LOG_FORMAT",
+            "NO_PROXY",
             "PORT",
             "PROVIDER_PORT",
             "SESSION_STORE",
+            "SSL_CERT_DIR",
+            "SSL_CERT_FILE",
             "TOKEN_LIFETIME",
         }
         variables = set(TEMPLATE["Globals"]["Function"]["Environment"]["Variables"])
@@ -494,6 +499,7 @@ class Deployment(unittest.TestCase):
                 (table, "ConditionCheckItem ended#"),
                 (table, "PutItem once# session# token#"),
                 (table, "DeleteItem session#"),
+                (table, "GetItem session#"),
                 (key, "GetSecretValue"),
                 (secret, "GetSecretValue"),
             },
