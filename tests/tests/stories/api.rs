@@ -413,7 +413,7 @@ async fn r154_a_preflight_of_a_logout_needs_no_credential_and_ends_nothing() {
 }
 
 #[tokio::test]
-async fn only_reading_is_allowed() {
+async fn only_reading_methods_are_allowed() {
     let site = Site::start().await;
     let token = Visitor::logged_in(&site, ADA).await.api_key().await;
     for method in [Method::POST, Method::PUT, Method::DELETE, Method::PATCH] {

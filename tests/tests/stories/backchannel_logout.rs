@@ -245,7 +245,7 @@ async fn r126_only_a_form_with_exactly_one_token_is_accepted() {
 
 /// The gateway sends the form in base64.
 #[tokio::test]
-async fn r126_the_event_of_the_gateway_is_read() {
+async fn r126_a_form_in_base64_from_the_gateway_is_accepted() {
     let site = Site::start().await;
     let _visitor = Visitor::logged_in(&site, ADA).await;
     let token = site.provider().logout_token(ADA, &json!({}));

@@ -117,7 +117,7 @@ async fn r171_claims_of_the_wrong_type_break_no_page() {
 }
 
 #[tokio::test]
-async fn r032_r172_no_page_is_framed_or_reads_the_fragment_or_loads_from_others() {
+async fn r032_r172_no_page_can_be_framed_or_reads_the_fragment_or_loads_foreign_content() {
     let site = Site::start().await;
     for page in every_answer(&site).await.into_iter().filter(Answer::is_page) {
         let policy = page.header("content-security-policy");

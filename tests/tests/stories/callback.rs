@@ -77,7 +77,7 @@ async fn r013_r021_a_response_without_state_or_code_is_rejected_and_the_login_st
 }
 
 #[tokio::test]
-async fn r014_an_unknown_state_is_refused() {
+async fn r014_an_unknown_state_is_rejected() {
     let site = Site::start().await;
     let (mut visitor, back) = about_to_return(&site).await;
     let state = Url::parse(&back).unwrap();
@@ -676,7 +676,7 @@ async fn r182_a_wrong_code_for_an_own_login_writes_one_mark_that_expires() {
 }
 
 #[tokio::test]
-async fn r096_a_store_that_is_down_finishes_no_login() {
+async fn r096_no_login_finishes_while_the_store_is_down() {
     let site = Site::start().await;
     let (mut visitor, back) = about_to_return(&site).await;
     site.store().set_down(true);

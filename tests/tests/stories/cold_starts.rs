@@ -121,7 +121,7 @@ async fn r205_a_guarded_function_reads_the_shared_documents_and_writes_none() {
 
 /// R77: all functions restart several times during the outage.
 #[tokio::test]
-async fn r077_while_the_provider_is_down_functions_start_and_serve() {
+async fn r077_cold_starts_work_while_the_provider_is_down() {
     let (site, mut visitor, key) = warm().await;
     site.provider().set_down(true);
     for _ in 0..4 {

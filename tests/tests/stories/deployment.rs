@@ -133,7 +133,7 @@ async fn r181_no_function_has_a_right_on_the_table_that_its_code_does_not_use() 
 /// A function can read a secret exactly if it has the secret's ARN. It has the ARN exactly if it does
 /// not start without the secret.
 #[test]
-fn r181_no_function_may_read_a_secret_that_its_code_does_not_need() {
+fn r181_each_function_can_read_exactly_the_secrets_that_it_needs() {
     let functions = stack().functions().into_iter();
     for function in functions.filter(|function| function.inline.is_none()) {
         let named: BTreeMap<_, _> = function

@@ -50,7 +50,7 @@ async fn assert_is_over(site: &Site, visitor: &mut Visitor, answer: &Answer, coo
 }
 
 #[tokio::test]
-async fn a_session_is_refreshed_and_goes_on_with_a_new_token() {
+async fn a_session_is_refreshed_and_continues_with_a_new_token() {
     let site = site().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     let first = visitor.api_key().await;
@@ -97,7 +97,7 @@ async fn a_session_is_refreshed_and_goes_on_with_a_new_token() {
 }
 
 #[tokio::test]
-async fn for_an_api_the_access_token_is_refreshed() {
+async fn with_an_audience_the_access_token_is_refreshed() {
     let site = Site::start_with(&[OFFLINE, API]).await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     site.pass(HOUR);
@@ -713,7 +713,7 @@ async fn only_the_session_cookie_allows_a_refresh() {
 }
 
 #[tokio::test]
-async fn r096_a_store_that_is_down_ends_no_session() {
+async fn r096_a_refresh_while_the_store_is_down_ends_no_session() {
     let site = site().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     site.pass(100);

@@ -456,7 +456,7 @@ async fn r059_a_subject_that_is_not_a_short_text_is_rejected() {
 
 /// The user has the same name in the login, in the API by key and by cookie, and in the logout token.
 #[tokio::test]
-async fn r200_a_subject_in_any_script_logs_in_and_is_logged_out_by_the_provider() {
+async fn r200_a_subject_in_any_script_works_for_login_and_back_channel_logout() {
     let audience = "https://reports.example/";
     for settings in [&[][..], &[("AUDIENCE", audience)]] {
         let site = Site::start_with(settings).await;
