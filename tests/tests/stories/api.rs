@@ -1,4 +1,4 @@
-//! `/protected`, for clients of the API.
+//! `/protected` for API clients.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ const API: &str = "https://api.example";
 const APP: &str = "https://app.example.com";
 const INVALID_TOKEN: &str = r#"Bearer realm="api", error="invalid_token""#;
 
-/// The token is refused with this code, before any session is looked for.
+/// The token is rejected with this code before the store is read.
 async fn is_refused(site: &Site, token: &str, code: &str) {
     let before = site.store().calls();
     let answer = site.call_api(token).await;
@@ -30,7 +30,7 @@ fn at(seconds: i64) -> Value {
 }
 
 #[tokio::test]
-async fn r139_without_credentials_there_is_a_challenge_and_no_error() {
+async fn r139_without_credentials_the_challenge_has_no_error_code() {
     let site = Site::start().await;
     let answer = site.get("/protected", &[]).await;
     answer.is_json(401, "authorization_header_missing");
@@ -42,7 +42,7 @@ async fn r139_without_credentials_there_is_a_challenge_and_no_error() {
             "description": "An Authorization header is expected.",
         })
     );
-    // Never a redirect to a login, not even for a navigation.
+    // It never redirects to a login, not even for a navigation.
     let answer = Visitor::new(&site).open("/protected").await;
     answer.is_json(401, "authorization_header_missing");
     assert!(!answer.has("location"));
@@ -50,7 +50,7 @@ async fn r139_without_credentials_there_is_a_challenge_and_no_error() {
 }
 
 #[tokio::test]
-async fn r140_r141_what_is_no_bearer_token_is_refused_before_anything_else() {
+async fn r140_r141_a_header_without_a_bearer_token_is_rejected_first() {
     let site = Site::start().await;
     let token = Visitor::logged_in(&site, ADA).await.api_key().await;
     for scheme in ["bearer", "BEARER", "BeArEr"] {
@@ -84,7 +84,7 @@ async fn r140_r141_what_is_no_bearer_token_is_refused_before_anything_else() {
 }
 
 #[tokio::test]
-async fn r142_a_token_anywhere_else_is_not_looked_at_and_beside_it_is_an_error() {
+async fn r142_a_token_outside_the_header_is_ignored_and_beside_one_in_the_header_an_error() {
     let site = Site::start().await;
     let token = Visitor::logged_in(&site, ADA).await.api_key().await;
     let path = format!("/protected?access_token={token}");
@@ -100,7 +100,7 @@ async fn r142_a_token_anywhere_else_is_not_looked_at_and_beside_it_is_an_error()
 }
 
 #[tokio::test]
-async fn r143_with_an_audience_the_access_token_is_the_key_and_the_id_token_is_none() {
+async fn r143_with_an_audience_only_the_access_token_is_an_api_key() {
     let site = Site::start_with(&[("AUDIENCE", API)]).await;
     let mut visitor = Visitor::new(&site);
     let request = visitor.start("/login").await;
@@ -110,13 +110,13 @@ async fn r143_with_an_audience_the_access_token_is_the_key_and_the_id_token_is_n
     assert_eq!(visitor.api_key().await, response["access_token"]);
     let user = site.call_api(response["access_token"].as_str().unwrap()).await;
     assert_eq!((user.status(), &user.json()["email"]), (200, &json!(ADA.email)));
-    // Its own ID token is for the application, and has a nonce.
+    // The ID token of the same login is for the application, and has a nonce.
     is_refused(&site, response["id_token"].as_str().unwrap(), "token_type_not_allowed").await;
     is_refused(&site, &site.provider().id_token(ADA, &json!({})), "invalid_audience").await;
 }
 
 #[tokio::test]
-async fn r143_without_an_audience_the_id_token_is_the_key_and_the_access_token_is_none() {
+async fn r143_without_an_audience_only_the_id_token_is_an_api_key() {
     let site = Site::start().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     let response = site.provider().last_token_response();
@@ -127,7 +127,7 @@ async fn r143_without_an_audience_the_id_token_is_the_key_and_the_access_token_i
 }
 
 #[tokio::test]
-async fn r144_a_token_that_only_the_provider_can_read_is_named_as_such() {
+async fn r144_an_opaque_or_encrypted_token_is_reported_as_such() {
     let site = Site::start_with(&[("AUDIENCE", API)]).await;
     is_refused(&site, "opaque-token", "token_opaque").await;
     is_refused(&site, "eyJhbGciOiJkaXIifQ..aXY.Y2lwaGVy.dGFn", "token_encrypted").await;
@@ -138,7 +138,7 @@ async fn r144_a_token_that_only_the_provider_can_read_is_named_as_such() {
 }
 
 #[tokio::test]
-async fn r145_the_type_in_the_header_is_that_of_an_access_token() {
+async fn r145_a_token_whose_header_type_is_not_an_access_tokens_is_rejected() {
     let site = Site::start_with(&[("AUDIENCE", API), ("REQUIRE_SESSION", "false")]).await;
     let claims = json!({
         "iss": site.provider().issuer, "sub": ADA.subject, "aud": API,
@@ -159,7 +159,7 @@ async fn r145_the_type_in_the_header_is_that_of_an_access_token() {
     }
 }
 
-/// Access tokens with something wrong, and the code that each is refused with.
+/// Access tokens with one defect each, and the expected error code.
 fn bad_access_tokens(provider: &MisbehavingProvider) -> Vec<(String, &'static str)> {
     let with = |changes: Value| provider.access_token(ADA, API, &changes);
     let good = with(json!({}));
@@ -254,19 +254,19 @@ fn bad_access_tokens(provider: &MisbehavingProvider) -> Vec<(String, &'static st
 }
 
 #[tokio::test]
-async fn r140_r146_every_flaw_of_a_token_has_its_code() {
+async fn r140_r146_each_defect_of_a_token_has_its_error_code() {
     let site = Site::start_with(&[("AUDIENCE", API), ("REQUIRE_SESSION", "false")]).await;
     for (token, code) in bad_access_tokens(site.provider()) {
         is_refused(&site, &token, code).await;
     }
     assert_eq!(site.provider().requests_elsewhere(), 0);
-    assert_eq!(site.provider().key_set_requests(), 2, "the first, and one for unknown names");
+    assert_eq!(site.provider().key_set_requests(), 2, "the first fetch, and one for unknown names");
     let two_audiences = site.provider().access_token(ADA, API, &json!({}));
     assert_eq!(site.call_api(&two_audiences).await.status(), 200);
 }
 
 #[tokio::test]
-async fn r149_a_token_that_is_bound_to_a_key_is_no_bearer_token() {
+async fn r149_a_token_bound_to_a_key_is_rejected() {
     let site = Site::start_with(&[("AUDIENCE", API), ("REQUIRE_SESSION", "false")]).await;
     for confirmation in [json!({ "jkt": "x" }), json!({ "x5t#S256": "x" })] {
         let token = site.provider().access_token(ADA, API, &json!({ "cnf": confirmation }));
@@ -275,7 +275,7 @@ async fn r149_a_token_that_is_bound_to_a_key_is_no_bearer_token() {
 }
 
 #[tokio::test]
-async fn r147_a_machines_token_has_no_user_and_needs_no_session_where_none_is_required() {
+async fn r147_a_machine_token_without_a_session_is_accepted_only_if_no_session_is_required() {
     let machine = json!({ "sub": format!("{CLIENT_ID}@clients"), "gty": "client-credentials" });
     let site = Site::start_with(&[("AUDIENCE", API)]).await;
     let token = site.provider().access_token(ADA, API, &machine);
@@ -287,7 +287,7 @@ async fn r147_a_machines_token_has_no_user_and_needs_no_session_where_none_is_re
 }
 
 #[tokio::test]
-async fn an_unknown_session_is_enough_where_none_is_required_but_never_an_ended_one() {
+async fn without_required_sessions_a_token_needs_no_session_but_an_ended_one_rejects_it() {
     let site = Site::start_with(&[("REQUIRE_SESSION", "false")]).await;
     let unknown = site.provider().id_token(GRACE, &json!({}));
     let answer = site.call_api(&unknown).await;
@@ -306,9 +306,9 @@ async fn an_unknown_session_is_enough_where_none_is_required_but_never_an_ended_
     assert_eq!(answer.json()["message"], "Good token, bad session");
 }
 
-/// Neither credential adds to the other, and a bad one is not made up for by a good one.
+/// The two credentials are not combined, and a good one does not make up for a bad one.
 #[tokio::test]
-async fn r151_of_two_credentials_the_token_decides_alone() {
+async fn r151_if_token_and_cookie_are_sent_only_the_token_counts() {
     let site = Site::start().await;
     let ada = Visitor::logged_in(&site, ADA).await;
     let mut grace = Visitor::logged_in(&site, GRACE).await;
@@ -342,7 +342,7 @@ async fn r154_r168_only_an_allowed_origin_may_read_an_answer() {
     ] {
         assert_eq!(answer.header(name), value, "{name}");
     }
-    // The preflight needs no credential; the request itself does.
+    // The preflight needs no credential, but the request does.
     let answer = site.get("/protected", &[("origin", APP)]).await;
     answer.is_json(401, "authorization_header_missing");
     assert_eq!(answer.header("access-control-allow-origin"), APP);
@@ -379,9 +379,9 @@ async fn r154_r168_only_an_allowed_origin_may_read_an_answer() {
     }
 }
 
-/// R167, by the one route that changes something.
+/// R167, tested with the only route that changes something.
 #[tokio::test]
-async fn r167_an_allowed_origin_may_log_its_visitor_out() {
+async fn r167_an_allowed_origin_can_log_its_visitor_out() {
     let site = Site::start_with(&[("ALLOWED_ORIGINS", APP)]).await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     let sibling = Sending { site: "same-site", ..Sending::SCRIPT };
@@ -413,7 +413,7 @@ async fn r154_a_preflight_of_a_logout_needs_no_credential_and_ends_nothing() {
 }
 
 #[tokio::test]
-async fn only_reading_is_allowed() {
+async fn only_reading_methods_are_allowed() {
     let site = Site::start().await;
     let token = Visitor::logged_in(&site, ADA).await.api_key().await;
     for method in [Method::POST, Method::PUT, Method::DELETE, Method::PATCH] {
@@ -424,7 +424,7 @@ async fn only_reading_is_allowed() {
     }
 }
 
-/// That no session showed it is asked each time: one may a moment later.
+/// A missing session is not cached, because the token may get one a moment later.
 #[tokio::test]
 async fn a_token_without_a_session_costs_one_read_each_time() {
     let site = Site::start_with(&[("AUDIENCE", API), ("REQUIRE_SESSION", "false")]).await;

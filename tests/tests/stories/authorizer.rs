@@ -1,4 +1,4 @@
-//! A function that is not of the bundle, guarded by its authorizer.
+//! A function outside the bundle, guarded by the bundle's authorizer.
 
 use gateway::authorizer::NoDecision;
 use http::Method;
@@ -19,7 +19,7 @@ const API: &str = "https://api.example";
 const HELLO: &str = "GET /api/hello";
 const ARN: &str = "arn:aws:execute-api:eu-central-1:123456789012:rest123/prod";
 
-/// What an HTTP API asks about a request that takes the route with this key.
+/// The event of an HTTP API for a request to the route with this key.
 pub(crate) fn question(key: &str, request: Request) -> Value {
     let route = Route { key: key.parse().unwrap(), function: "hello".to_owned() };
     let routes = Routes::new(vec![route]);
@@ -31,7 +31,7 @@ pub(crate) fn question(key: &str, request: Request) -> Value {
     authorizer.question(&head, &event).unwrap()
 }
 
-/// What a REST API asks about a request to this resource.
+/// The event of a REST API for a request to this resource.
 fn rest_question(resource: &str, request: Request) -> Value {
     let (head, _) = request.into_parts();
     let mut headers = serde_json::Map::new();
@@ -72,8 +72,8 @@ fn with_cookie(visitor: &Visitor) -> Request {
     visitor.request(&Method::GET, "/api/hello", Sending::SCRIPT, &[])
 }
 
-/// What the function behind is told of whoever sent `request`, or why they do not get there. The two
-/// kinds of API are answered alike.
+/// The context that the guarded function gets about the caller, or the code of the rejection. Both
+/// kinds of API must get the same decision.
 async fn ask(site: &Site, request: impl Fn() -> Request) -> Result<Value, String> {
     let decision = site.decide(&question(HELLO, request())).await.unwrap();
     let policy = site.decide(&rest_question("/api/hello", request())).await.unwrap();
@@ -93,7 +93,7 @@ async fn refused(site: &Site, request: impl Fn() -> Request) -> String {
 }
 
 #[tokio::test]
-async fn a_token_and_a_cookie_lead_to_the_function_behind_which_is_told_who_it_is() {
+async fn a_token_or_a_cookie_is_accepted_and_the_guarded_function_gets_the_user() {
     let site = Site::start().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     let token = visitor.api_key().await;
@@ -106,16 +106,16 @@ async fn a_token_and_a_cookie_lead_to_the_function_behind_which_is_told_who_it_i
     assert_eq!(context["person"], true);
     let row = site.store().last_session().unwrap();
     assert_eq!(context["session"], row.key.to_string());
-    // REST APIs take nothing else, and nothing in it opens anything.
+    // REST APIs accept only these types. No value is a credential.
     let fields = context.as_object().unwrap();
     assert!(fields.values().all(|value| value.is_string() || value.is_boolean()), "{context}");
     let told = context.to_string();
     assert!(!told.contains(&token) && !told.contains(visitor.session().unwrap()), "{told}");
 }
 
-/// As for `/protected`: the very same guard.
+/// The guard is the same as that of `/protected`.
 #[tokio::test]
-async fn r139_r151_without_a_good_credential_nobody_gets_there() {
+async fn r139_r151_a_request_without_a_valid_credential_is_rejected() {
     let site = Site::start().await;
     let visitor = Visitor::logged_in(&site, ADA).await;
     let cookie = visitor.cookie_header();
@@ -125,7 +125,7 @@ async fn r139_r151_without_a_good_credential_nobody_gets_there() {
         (&[("authorization", "Basic YTpi")], "invalid_header"),
         (&[("authorization", "Bearer a, Bearer b")], "invalid_header"),
         (&[("authorization", "Bearer opaque-token")], "token_opaque"),
-        // A bad token beside a good cookie.
+        // An invalid token beside a valid cookie.
         (&[("authorization", "Bearer opaque-token"), ("cookie", &cookie)], "token_opaque"),
         (&[("cookie", "__Host-session=short")], "session_ended"),
         (&[("cookie", &format!("{cookie}; {cookie}"))], "session_ended"),
@@ -143,7 +143,7 @@ async fn r139_r151_without_a_good_credential_nobody_gets_there() {
 }
 
 #[tokio::test]
-async fn r142_a_token_in_the_query_is_none_and_beside_one_in_the_header_an_error() {
+async fn r142_a_token_in_the_query_is_ignored_and_beside_one_in_the_header_an_error() {
     let site = Site::start().await;
     let token = Visitor::logged_in(&site, ADA).await.api_key().await;
     let path = format!("/api/hello?access_token={token}");
@@ -159,7 +159,7 @@ async fn r142_a_token_in_the_query_is_none_and_beside_one_in_the_header_an_error
 }
 
 #[tokio::test]
-async fn r061_r091_an_expired_token_and_an_idle_session_are_refused() {
+async fn r061_r091_an_expired_token_and_an_idle_session_are_rejected() {
     let site = Site::start().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     let token = visitor.api_key().await;
@@ -180,7 +180,7 @@ async fn r061_r091_an_expired_token_and_an_idle_session_are_refused() {
 }
 
 #[tokio::test]
-async fn r188_the_cookie_of_an_expired_key_is_refused_until_it_is_renewed() {
+async fn r188_the_cookie_of_an_expired_key_is_rejected_until_the_key_is_renewed() {
     let site = Site::start_with(&[("SCOPE", "openid email offline_access")]).await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     site.pass(36_000 - 1);
@@ -191,9 +191,9 @@ async fn r188_the_cookie_of_an_expired_key_is_refused_until_it_is_renewed() {
     assert!(ask(&site, || with_cookie(&visitor)).await.is_ok());
 }
 
-/// R191: the function behind reads a list with a space between two, in whatever language.
+/// R191: the guarded function, in any language, splits the list at white space.
 #[tokio::test]
-async fn r191_a_permission_with_white_space_is_not_two() {
+async fn r191_a_permission_with_white_space_is_dropped() {
     let settings = [("AUDIENCE", API), ("SCOPE", "openid read"), ("REQUIRE_SESSION", "false")];
     let site = Site::start_with(&settings).await;
     let claims = json!({
@@ -204,14 +204,14 @@ async fn r191_a_permission_with_white_space_is_not_two() {
     let visitor = Visitor::logged_in(&site, ADA).await;
     let context = ask(&site, || with_cookie(&visitor)).await.unwrap();
     assert_eq!(context["scope"], "openid read write");
-    // The same where no login here ever showed the token.
+    // The same for a token without a session here.
     let token = site.provider().access_token(ADA, API, &claims);
     assert_eq!(ask(&site, || with_token(&token)).await.unwrap()["scope"], "openid read write");
 }
 
-/// On the very next question, whoever ended it.
+/// The next decision rejects it, whichever function ended the session.
 #[tokio::test]
-async fn r106_an_ended_session_opens_nothing_although_its_token_is_good() {
+async fn r106_a_valid_token_of_an_ended_session_is_rejected() {
     let site = Site::start().await;
     let mut ada = Visitor::logged_in(&site, ADA).await;
     let mut grace = Visitor::logged_in(&site, GRACE).await;
@@ -229,10 +229,10 @@ async fn r106_an_ended_session_opens_nothing_although_its_token_is_good() {
     assert_eq!(refused(&site, || with_cookie(&grace)).await, "session_ended");
 }
 
-/// A route is named by the gateway, and asks what the list says of it. One that is not in the list is
-/// open to nobody.
+/// The gateway names the route, and the list defines its scopes. A route that is not in the list is
+/// closed to all callers.
 #[tokio::test]
-async fn r140_each_route_asks_its_own_scopes() {
+async fn r140_each_route_requires_the_scopes_listed_for_it() {
     let scopes = "GET /api/hello = read:hello; ANY /api/admin/{proxy+} = admin; GET /api/me =";
     let site = Site::start_with(&[
         ("AUDIENCE", API),
@@ -257,7 +257,7 @@ async fn r140_each_route_asks_its_own_scopes() {
         (&admin, "ANY /api/admin/{proxy+}", "/api/admin/users", "allowed"),
         (&reader, "GET /api/me", "/api/me", "allowed"),
         (&token("openid"), "ANY /api/me", "/api/me", "allowed"),
-        // What is asked is the route's, whatever the path looks like.
+        // The scopes depend on the route, not on the path.
         (&reader, "ANY /{proxy+}", "/api/hello", "route_not_listed"),
         (&admin, "$default", "/api/admin/users", "route_not_listed"),
         (&admin, "GET /api/admin/{id}", "/api/admin/users", "route_not_listed"),
@@ -272,7 +272,7 @@ async fn r140_each_route_asks_its_own_scopes() {
     assert_eq!(rest("/api/hello", &admin).await, "Deny");
     assert_eq!(rest("/{proxy+}", &reader).await, "Deny");
 
-    // An authorizer that is not told the route cannot know what it asks.
+    // If the event does not name the route, its scopes are unknown.
     let unnamed = json!({
         "type": "TOKEN",
         "authorizationToken": format!("Bearer {reader}"),
@@ -291,7 +291,7 @@ async fn r140_each_route_asks_its_own_scopes() {
 }
 
 #[tokio::test]
-async fn r153_r164_nobody_is_believed_for_what_a_header_or_the_event_says() {
+async fn r153_r164_a_user_named_in_a_header_or_in_the_event_is_ignored() {
     let site = Site::start().await;
     let forged = [
         ("x-amzn-oidc-identity", ADA.subject),
@@ -320,9 +320,9 @@ async fn r153_r164_nobody_is_believed_for_what_a_header_or_the_event_says() {
     }
 }
 
-/// A cookie goes along with a form from anywhere; a token does not.
+/// Browsers attach the cookie to forms of any site, but not a token.
 #[tokio::test]
-async fn r167_what_changes_something_needs_one_of_our_own_pages_beside_the_cookie() {
+async fn r167_a_writing_request_by_cookie_must_come_from_our_own_pages() {
     let site = Site::start().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     let token = visitor.api_key().await;
@@ -357,9 +357,9 @@ async fn r167_what_changes_something_needs_one_of_our_own_pages_beside_the_cooki
     assert_eq!(site.live_sessions().await, 1);
 }
 
-/// Not "no", for nobody was logged out; and by no means "yes".
+/// The authorizer neither denies, because the session still exists, nor allows.
 #[tokio::test]
-async fn r096_r077_without_the_store_or_the_keys_there_is_no_decision() {
+async fn r096_r077_without_the_store_or_the_keys_the_authorizer_makes_no_decision() {
     let site = Site::start().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     let token = visitor.api_key().await;
@@ -373,17 +373,17 @@ async fn r096_r077_without_the_store_or_the_keys_there_is_no_decision() {
         let event = rest_question("/api/hello", request(&token, &visitor));
         assert_eq!(site.decide(&event).await, Err(NoDecision));
     }
-    // Whoever has no credential needs no store to be told so.
+    // A request without credentials is rejected without the store.
     assert_eq!(refused(&site, || get("/api/hello", &[])).await, "authorization_header_missing");
     site.store().set_down(false);
     assert!(ask(&site, || with_token(&token)).await.is_ok());
     assert!(ask(&site, || with_cookie(&visitor)).await.is_ok());
 }
 
-/// The policy that the one route gets says nothing of any other, so a gateway that keeps it for the same
-/// token refuses what it has not asked about.
+/// The policy for one route covers no other route. If a gateway caches it for the same token, it denies
+/// all other routes.
 #[tokio::test]
-async fn r152_a_policy_for_one_route_opens_no_other() {
+async fn r152_a_policy_for_one_route_allows_no_other() {
     let site = Site::start_with(&[
         ("AUDIENCE", API),
         ("REQUIRE_SESSION", "false"),
@@ -405,6 +405,6 @@ async fn r152_a_policy_for_one_route_opens_no_other() {
     assert_eq!(statement("/api/hello", "/api/hello").await, allowed("/api/hello"));
     assert_eq!(statement("/api/admin", "/api/admin").await, denied("/api/admin"));
     assert_eq!(statement("/api/{name}", "/api/x").await, allowed("/api/x"));
-    // Allowed by the route's rules; kept, it would open `/api/admin`.
+    // The route's rules allow it, but a cached policy for this path would also allow `/api/admin`.
     assert_eq!(statement("/api/{name}", "/api/*").await, denied("/api/${*}"));
 }

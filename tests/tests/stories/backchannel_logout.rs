@@ -17,7 +17,7 @@ use crate::elsewhere::Elsewhere;
 const PATH: &str = "/backchannel-logout";
 const SID: &str = "the provider's session";
 
-/// Somebody whose ID token names the session `sid`.
+/// A user whose ID token has this `sid`.
 async fn logged_in(site: &Site, sid: &str) -> Visitor {
     site.provider().change_claims(json!({ "sid": sid }));
     let visitor = Visitor::logged_in(site, ADA).await;
@@ -42,7 +42,7 @@ fn refused(answer: &Answer, description: &str) {
 }
 
 #[tokio::test]
-async fn r114_the_session_that_ended_at_the_provider_is_dead_at_once_here() {
+async fn r114_a_session_that_ends_at_the_provider_ends_here_at_once() {
     let site = Site::start().await;
     let mut visitor = logged_in(&site, SID).await;
     let mut other = logged_in(&site, "another").await;
@@ -60,7 +60,7 @@ async fn r114_the_session_that_ended_at_the_provider_is_dead_at_once_here() {
 }
 
 #[tokio::test]
-async fn r115_of_a_user_all_sessions_end_and_nobody_elses() {
+async fn r115_a_logout_token_without_sid_ends_all_sessions_of_this_user_only() {
     let site = Site::start().await;
     let (_phone, _laptop) = (logged_in(&site, SID).await, logged_in(&site, "another").await);
     let mut grace = Visitor::logged_in(&site, GRACE).await;
@@ -70,7 +70,7 @@ async fn r115_of_a_user_all_sessions_end_and_nobody_elses() {
 }
 
 #[tokio::test]
-async fn r115_sid_and_sub_must_belong_together() {
+async fn r115_a_sid_with_the_sub_of_another_user_ends_no_session() {
     let site = Site::start().await;
     let _visitor = logged_in(&site, SID).await;
     let theirs = site.provider().logout_token(GRACE, &json!({ "sid": SID }));
@@ -136,7 +136,7 @@ async fn r117_to_r124_a_token_with_other_claims_ends_nothing() {
         refused(&site.post_logout_token(&token).await, &description);
         assert_eq!(site.live_sessions().await, 1, "{changes}");
     }
-    // R118: an ID token is none; R123: nor is an access token.
+    // R118, R123: neither an ID token nor an access token is accepted as a logout token.
     let id_token = site.provider().id_token(ADA, &json!({}));
     refused(&site.post_logout_token(&id_token).await, &missing("events"));
     let mut header = TEST_KEY.header();
@@ -148,7 +148,7 @@ async fn r117_to_r124_a_token_with_other_claims_ends_nothing() {
 }
 
 #[tokio::test]
-async fn r119_r123_r124_what_may_differ_between_providers_may_differ() {
+async fn r119_r123_r124_permitted_differences_between_providers_are_accepted() {
     let site = Site::start().await;
     for (header_type, changes) in [
         ("JWT", json!({ "aud": ["another", CLIENT_ID] })),
@@ -170,7 +170,7 @@ async fn r119_r123_r124_what_may_differ_between_providers_may_differ() {
 }
 
 #[tokio::test]
-async fn r122_a_token_that_comes_again_ends_no_session_that_began_later() {
+async fn r122_a_replayed_token_does_not_end_a_later_session() {
     let site = Site::start().await;
     let _visitor = Visitor::logged_in(&site, ADA).await;
     let token = site.provider().logout_token(ADA, &json!({}));
@@ -185,19 +185,19 @@ async fn r122_a_token_that_comes_again_ends_no_session_that_began_later() {
     }
     site.pass(1);
     refused(&site.post_logout_token(&token).await, "the token has expired");
-    // One mark of the two logins each, and one of the token.
+    // One mark for each of the two logins, and one for the token.
     assert_eq!(site.store().marks(), 3);
 }
 
 #[tokio::test]
-async fn r125_a_session_that_nobody_has_here_is_no_error() {
+async fn r125_a_logout_token_for_an_unknown_session_is_no_error() {
     let site = Site::start().await;
     let token = site.provider().logout_token(GRACE, &json!({ "sid": "never seen" }));
     accepted(&site.post_logout_token(&token).await);
 }
 
 #[tokio::test]
-async fn r126_the_body_is_a_form_with_one_token() {
+async fn r126_only_a_form_with_exactly_one_token_is_accepted() {
     let site = Site::start().await;
     let _visitor = Visitor::logged_in(&site, ADA).await;
     let token = site.provider().logout_token(ADA, &json!({}));
@@ -237,15 +237,15 @@ async fn r126_the_body_is_a_form_with_one_token() {
     }
     assert_eq!(site.live_sessions().await, 1);
 
-    // Parameters of the type, and fields that are not known, do no harm.
+    // Parameters of the content type and unknown fields are allowed.
     let content_type = [("content-type", "Application/X-WWW-Form-Urlencoded; charset=UTF-8")];
     accepted(&site.post(PATH, &content_type, format!("other=1&{form}&other=2")).await);
     assert_eq!(site.live_sessions().await, 0);
 }
 
-/// The gateway hands a form over in base64.
+/// The gateway sends the form in base64.
 #[tokio::test]
-async fn r126_the_event_of_the_gateway_is_read() {
+async fn r126_a_form_in_base64_from_the_gateway_is_accepted() {
     let site = Site::start().await;
     let _visitor = Visitor::logged_in(&site, ADA).await;
     let token = site.provider().logout_token(ADA, &json!({}));
@@ -265,7 +265,7 @@ async fn r126_the_event_of_the_gateway_is_read() {
         let request = gateway::event::parse(event(body).as_bytes(), "invocation").unwrap();
         site.handle(request).await
     };
-    // What the flag says is believed: read as it stands, this would be a token.
+    // The flag decides: without it, this body would contain a token.
     let plain = format!("logout_token={token}");
     assert!(gateway::event::parse(event(plain.clone()).as_bytes(), "invocation").is_err());
     accepted(&send(BASE64_STANDARD.encode(plain)).await);
@@ -273,7 +273,7 @@ async fn r126_the_event_of_the_gateway_is_read() {
 }
 
 #[tokio::test]
-async fn r127_neither_cookie_nor_origin_matters() {
+async fn r127_cookie_and_origin_are_ignored() {
     let site = Site::start().await;
     let mut grace = Visitor::logged_in(&site, GRACE).await;
     for (name, value) in [
@@ -301,7 +301,7 @@ async fn r127_neither_cookie_nor_origin_matters() {
 }
 
 #[tokio::test]
-async fn r128_a_logout_that_failed_is_told_and_is_no_replay_when_it_comes_again() {
+async fn r128_a_failed_logout_is_reported_and_its_retry_is_no_replay() {
     let site = Site::start().await;
     let _visitor = Visitor::logged_in(&site, ADA).await;
     let token = site.provider().logout_token(ADA, &json!({}));
@@ -325,26 +325,26 @@ async fn r128_a_logout_that_failed_is_told_and_is_no_replay_when_it_comes_again(
 }
 
 #[tokio::test]
-async fn r128_without_keys_nobody_knows_whether_a_token_is_good() {
+async fn r128_without_keys_a_logout_token_gets_a_503() {
     let site = Site::start().await;
     site.provider().set_metadata_down(true);
     let token = site.provider().logout_token(ADA, &json!({}));
     let answer = site.post_logout_token(&token).await;
     assert_eq!(answer.status(), 503, "{answer:?}");
     assert_eq!(answer.json()["error_description"], "the keys to verify the token cannot be had");
-    // R75: for what no key could make good, none is asked for.
+    // R75: for a token that no key can verify, no key is fetched.
     refused(&site.post_logout_token("a.b.c").await, "the token is malformed");
 }
 
 #[tokio::test]
-async fn r129_a_login_that_is_overtaken_by_its_logout_begins_no_session() {
+async fn r129_a_login_whose_logout_arrives_first_creates_no_session() {
     let site = Site::start().await;
     for changes in [json!({ "sid": SID, "sub": null }), json!({ "sid": SID }), json!({})] {
         site.provider().change_claims(json!({ "sid": SID }));
         let mut visitor = Visitor::new(&site);
         let request = visitor.start("/login").await;
         let back = site.provider().log_in(&request, ADA);
-        // The provider has ended the session before the browser brings the code.
+        // The provider has ended the session before the browser arrives with the code.
         let token = site.provider().logout_token(ADA, &changes);
         accepted(&site.post_logout_token(&token).await);
         let answer = visitor.arrive(&back).await;
@@ -352,7 +352,7 @@ async fn r129_a_login_that_is_overtaken_by_its_logout_begins_no_session() {
         assert_eq!(visitor.session(), None, "{changes}");
         assert_eq!(site.live_sessions().await, 0, "{changes}");
 
-        // Whoever logs in again has another session there, and is in.
+        // After another login the user has another session at the provider, and is logged in.
         site.pass(1);
         site.provider().change_claims(json!({}));
         visitor.log_in(ADA).await;
@@ -362,7 +362,7 @@ async fn r129_a_login_that_is_overtaken_by_its_logout_begins_no_session() {
     }
 }
 
-/// The development provider's own logout tokens, to its administrator's button.
+/// The development provider sends logout tokens when its administrator ends a user's sessions.
 #[tokio::test]
 async fn r114_the_development_provider_ends_a_users_sessions() {
     let listener = Listener::bind().await;
@@ -395,7 +395,7 @@ async fn r114_the_development_provider_ends_a_users_sessions() {
 }
 
 #[tokio::test]
-async fn r098_what_the_store_keeps_of_a_logout_names_nobody() {
+async fn r098_the_rows_of_a_logout_contain_no_personal_data() {
     let site = Site::start().await;
     let _visitor = logged_in(&site, SID).await;
     let claims: Value = site.provider().logout_claims(ADA, &json!({ "sid": SID }));

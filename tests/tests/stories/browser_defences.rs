@@ -1,7 +1,7 @@
-//! What stands between a page and whoever would misuse it.
+//! Defences of pages and cookies against attacks in the browser.
 //!
-//! The headers that every answer has, the cookies' attributes, and that nothing on a page is
-//! inline beyond its nonce, are asserted of every answer in every story: see `tests::site`.
+//! Three properties are asserted for every answer in every story (see `tests::site`): the headers that
+//! every answer must have, the attributes of cookies, and that inline code needs the page's nonce.
 
 use bytes::Bytes;
 use http::{Method, header};
@@ -14,7 +14,7 @@ use tests::{
     visitor::{Sending, Visitor},
 };
 
-/// One answer of every sort, pages and others, of somebody logged in and of a stranger.
+/// One answer of each kind, pages and others, both with and without a session.
 async fn every_answer(site: &Site) -> Vec<Answer> {
     let mut visitor = Visitor::new(site);
     let mut answers = vec![visitor.open("/login").await, visitor.log_in(ADA).await];
@@ -40,7 +40,7 @@ async fn every_answer(site: &Site) -> Vec<Answer> {
 }
 
 #[tokio::test]
-async fn r169_r170_every_answer_has_its_headers() {
+async fn r169_r170_every_answer_has_its_security_headers() {
     let site = Site::start().await;
     let answers = every_answer(&site).await;
     let pages: Vec<_> = answers.iter().filter(|answer| answer.is_page()).collect();
@@ -89,8 +89,8 @@ async fn r171_claims_are_text_and_a_picture_is_https() {
             "name": bait, "email": format!("{bait}@x"), "picture": picture, bait: bait,
         }));
         let mut visitor = Visitor::logged_in(&site, ADA).await;
-        // That no element has a handler, and no script stands there without the nonce, is asserted
-        // of every page.
+        // For every page it is asserted elsewhere that no element has a handler and every script has
+        // the nonce.
         let page = visitor.open("/").await;
         page.is_a_page(200, "Your API key");
         assert_eq!(page.texts(".name"), [bait]);
@@ -117,7 +117,7 @@ async fn r171_claims_of_the_wrong_type_break_no_page() {
 }
 
 #[tokio::test]
-async fn r032_r172_no_page_is_framed_or_reads_the_fragment_or_loads_from_others() {
+async fn r032_r172_no_page_can_be_framed_or_reads_the_fragment_or_loads_foreign_content() {
     let site = Site::start().await;
     for page in every_answer(&site).await.into_iter().filter(Answer::is_page) {
         let policy = page.header("content-security-policy");
@@ -132,9 +132,9 @@ async fn r032_r172_no_page_is_framed_or_reads_the_fragment_or_loads_from_others(
     }
 }
 
-/// R168: where a request came from decides whether our cookie counts for more than reading.
+/// R168: a request from another origin may at most read by our cookie.
 #[tokio::test]
-async fn r168_no_origin_but_ours_changes_anything() {
+async fn r168_only_requests_from_our_own_origin_can_change_something() {
     let site = Site::start().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     for origin in [
@@ -158,10 +158,11 @@ async fn r168_no_origin_but_ours_changes_anything() {
     assert_eq!(site.live_sessions().await, 0);
 }
 
-/// A bundle that is reached by plain http on this machine, where no cookie can be bound to its host.
+/// A bundle that is served by plain HTTP on this machine, where cookies cannot have the `__Host-`
+/// prefix.
 const LOCAL: &str = "http://localhost:9000";
 
-/// `session` is the cookie of Flask, and of this bundle's releases before.
+/// `session` is the name of Flask's cookie, and was this bundle's in earlier releases.
 #[tokio::test]
 async fn r216_cookies_of_other_programs_on_this_machine_are_neither_read_nor_deleted() {
     let site = Site::start_with(&[("BASE_URL", LOCAL)]).await;
@@ -188,9 +189,9 @@ async fn r216_cookies_of_other_programs_on_this_machine_are_neither_read_nor_del
     }
 }
 
-/// A twin of the session cookie that counts for the whole domain, as some browsers keep it beside ours.
+/// A second session cookie with a `Domain`. Some browsers keep it beside ours.
 #[tokio::test]
-async fn r204_a_login_works_though_the_browser_has_two_session_cookies() {
+async fn r204_a_login_works_even_if_the_browser_has_two_session_cookies() {
     let site = Site::start_with(&[("BASE_URL", LOCAL)]).await;
     let ask = async |path: &str, cookies: &[String]| {
         let request = http::Request::get(path)
@@ -211,7 +212,7 @@ async fn r204_a_login_works_though_the_browser_has_two_session_cookies() {
     let back = site.provider().log_in(&request, ADA);
     let answer = ask(back.strip_prefix(LOCAL).unwrap(), &cookies).await;
     assert_eq!(answer.location(), "/");
-    // In this order: most browsers take the two for one there, and keep the second.
+    // The order matters: most browsers treat the two as one here, and keep the second.
     let changed = answer.cookies();
     let told: Vec<_> = changed
         .iter()
@@ -223,7 +224,7 @@ async fn r204_a_login_works_though_the_browser_has_two_session_cookies() {
     let kept = [format!("{SESSION}={}", set.value())];
     ask("/", &kept).await.is_a_page(200, "Your API key");
 
-    // A visit of the login page drops both as well.
+    // Opening the login page deletes both as well.
     let dropped = ask("/", &twins).await.cookies_cleared().len();
     assert_eq!(dropped, 2);
 }

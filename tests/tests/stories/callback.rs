@@ -1,4 +1,4 @@
-//! `/callback`: who may finish a login, and with what.
+//! `/callback`: which responses of the provider finish a login.
 
 use std::time::Duration;
 
@@ -16,8 +16,8 @@ const EXPIRED: &str = "This login can't be finished";
 const FAILED: &str = "You were not logged in";
 const LOGGED_IN: &str = "You are logged in already";
 
-/// Nothing has come of it: no session, no token request.
-async fn is_nothing(site: &Site) -> bool {
+/// The callback had no effect: no session, no token request.
+async fn had_no_effect(site: &Site) -> bool {
     site.store().sessions_created() == 0
         && site.live_sessions().await == 0
         && site.provider().token_requests() == 0
@@ -40,7 +40,7 @@ fn changed(url: &str, name: &str, value: &str) -> String {
     with(&without(url, name), name, value)
 }
 
-/// Somebody who has logged in at the provider and is about to come back.
+/// A visitor who has logged in at the provider, and the callback URL that the provider sends them to.
 async fn about_to_return(site: &Site) -> (Visitor, String) {
     let mut visitor = Visitor::new(site);
     let request = visitor.start("/login").await;
@@ -48,13 +48,13 @@ async fn about_to_return(site: &Site) -> (Visitor, String) {
     (visitor, back)
 }
 
-/// The login that the provider answered is not used up: its own answer still ends it.
+/// The login is still open: the provider's genuine response finishes it.
 async fn still_works(visitor: &mut Visitor, back: &str) {
     assert_eq!(visitor.arrive(back).await.location(), "/");
 }
 
 #[tokio::test]
-async fn r013_r021_an_answer_that_lacks_something_is_refused_and_uses_nothing_up() {
+async fn r013_r021_a_response_without_state_or_code_is_rejected_and_the_login_stays_open() {
     let site = Site::start().await;
     let (mut visitor, back) = about_to_return(&site).await;
     for broken in [
@@ -71,13 +71,13 @@ async fn r013_r021_an_answer_that_lacks_something_is_refused_and_uses_nothing_up
         answer.is_a_refusal(400, FAILED).offers("Start again", "/");
         assert!(!answer.has("set-cookie"), "{broken}");
     }
-    assert!(is_nothing(&site).await);
+    assert!(had_no_effect(&site).await);
     assert_eq!(site.store().calls(), 0);
     still_works(&mut visitor, &back).await;
 }
 
 #[tokio::test]
-async fn r014_an_unknown_state_is_refused() {
+async fn r014_an_unknown_state_is_rejected() {
     let site = Site::start().await;
     let (mut visitor, back) = about_to_return(&site).await;
     let state = Url::parse(&back).unwrap();
@@ -94,22 +94,22 @@ async fn r014_an_unknown_state_is_refused() {
         answer.is_a_refusal(400, EXPIRED);
         assert!(!answer.has("set-cookie"), "{wrong}");
     }
-    assert!(is_nothing(&site).await);
+    assert!(had_no_effect(&site).await);
     assert_eq!(site.store().calls(), 0);
     still_works(&mut visitor, &back).await;
 }
 
 #[tokio::test]
-async fn r015_an_answer_that_another_browser_obtained_logs_nobody_in() {
+async fn r015_a_response_obtained_by_another_browser_is_rejected() {
     let site = Site::start().await;
     let (mut attacker, back) = about_to_return(&site).await;
     let mut victim = Visitor::new(&site);
     victim.arrive(&back).await.is_a_refusal(400, EXPIRED);
-    // Not even one who has a login of their own under way.
+    // Nor does it work in a browser that has started a login itself.
     victim.start("/login").await;
     victim.arrive(&back).await.is_a_refusal(400, EXPIRED);
     assert_eq!(victim.session(), None);
-    assert!(is_nothing(&site).await);
+    assert!(had_no_effect(&site).await);
     still_works(&mut attacker, &back).await;
 }
 
@@ -134,7 +134,7 @@ async fn r016_two_tabs_finish_in_any_order() {
 }
 
 #[tokio::test]
-async fn r016_one_tabs_cookie_does_not_open_for_the_other() {
+async fn r016_swapped_login_cookies_of_two_tabs_are_rejected() {
     let site = Site::start().await;
     let (mut visitor, back) = about_to_return(&site).await;
     visitor.start("/login").await;
@@ -143,16 +143,16 @@ async fn r016_one_tabs_cookie_does_not_open_for_the_other() {
     visitor.plant(&names[0], &values[1]);
     visitor.plant(&names[1], &values[0]);
     visitor.arrive(&back).await.is_a_refusal(400, EXPIRED);
-    assert!(is_nothing(&site).await);
+    assert!(had_no_effect(&site).await);
 }
 
 #[tokio::test]
-async fn r017_a_replayed_answer_is_refused_without_a_token_request() {
+async fn r017_a_replayed_response_is_rejected_without_a_token_request() {
     let site = Site::start().await;
     let (mut visitor, back) = about_to_return(&site).await;
     let mut hoarder = visitor.clone();
     still_works(&mut visitor, &back).await;
-    // The same browser has lost its cookie; who kept a copy meets the mark in the store.
+    // This browser no longer has the login cookie. A copy of the cookie fails at the mark in the store.
     visitor.arrive(&back).await.is_a_refusal(400, LOGGED_IN);
     for _ in 0..2 {
         let answer = hoarder.arrive(&back).await;
@@ -166,7 +166,7 @@ async fn r017_a_replayed_answer_is_refused_without_a_token_request() {
 }
 
 #[tokio::test]
-async fn r017_a_login_that_failed_cannot_be_tried_again() {
+async fn r017_a_failed_login_cannot_be_retried_with_the_same_state() {
     let site = Site::start().await;
     let (mut visitor, back) = about_to_return(&site).await;
     let mut hoarder = visitor.clone();
@@ -177,7 +177,7 @@ async fn r017_a_login_that_failed_cannot_be_tried_again() {
 }
 
 #[tokio::test]
-async fn r018_of_twenty_answers_at_once_one_is_redeemed() {
+async fn r018_of_twenty_concurrent_callbacks_one_redeems_the_code() {
     let site = Site::start().await;
     let (visitor, back) = about_to_return(&site).await;
     let path = back.strip_prefix(ORIGIN).unwrap().to_owned();
@@ -198,7 +198,7 @@ async fn r018_of_twenty_answers_at_once_one_is_redeemed() {
 }
 
 #[tokio::test]
-async fn r019_a_login_that_took_too_long_is_over_whatever_the_browser_keeps() {
+async fn r019_a_login_expires_after_ten_minutes_even_if_the_browser_keeps_the_cookie() {
     for (seconds, is_fresh) in [(599, true), (600, false), (86_400, false)] {
         let site = Site::start().await;
         let (mut visitor, back) = about_to_return(&site).await;
@@ -211,13 +211,13 @@ async fn r019_a_login_that_took_too_long_is_over_whatever_the_browser_keeps() {
             assert_eq!(answer.location(), "/");
         } else {
             answer.is_a_refusal(400, EXPIRED);
-            assert!(is_nothing(&site).await);
+            assert!(had_no_effect(&site).await);
         }
     }
 }
 
 #[tokio::test]
-async fn r020_a_login_cookie_that_we_did_not_seal_opens_for_nobody() {
+async fn r020_a_forged_or_changed_login_cookie_is_rejected() {
     let site = Site::start().await;
     let other = Site::start_with(&[("SECRET_KEY", "Zk4vT9qLm2Xc7Rb1Wn8Ys5Hd3Jf6Gp0A")]).await;
     let (mut visitor, back) = about_to_return(&site).await;
@@ -256,7 +256,7 @@ async fn r020_a_login_cookie_that_we_did_not_seal_opens_for_nobody() {
 }
 
 #[tokio::test]
-async fn r022_a_parameter_that_comes_twice_is_refused_and_uses_nothing_up() {
+async fn r022_a_duplicate_parameter_is_rejected_and_the_login_stays_open() {
     let site = Site::start().await;
     let (mut visitor, back) = about_to_return(&site).await;
     let state = Url::parse(&back).unwrap();
@@ -273,11 +273,11 @@ async fn r022_a_parameter_that_comes_twice_is_refused_and_uses_nothing_up() {
         answer.is_a_refusal(400, FAILED);
         assert!(!answer.has("set-cookie"), "{doubled}");
     }
-    assert!(is_nothing(&site).await);
+    assert!(had_no_effect(&site).await);
     still_works(&mut visitor, &back).await;
 }
 
-/// A login at whose end the provider says `error`.
+/// A login that the provider rejects with `error`.
 async fn ends_in(site: &Site, error: &str) -> (Visitor, Answer) {
     let mut visitor = Visitor::new(site);
     let request = visitor.start("/login?return_to=/reports%3Fpage%3D2").await;
@@ -286,7 +286,7 @@ async fn ends_in(site: &Site, error: &str) -> (Visitor, Answer) {
 }
 
 #[tokio::test]
-async fn r023_a_cancelled_login_can_be_started_again_and_keeps_its_target() {
+async fn r023_a_cancelled_login_can_be_restarted_and_keeps_its_return_target() {
     let site = Site::start().await;
     let (mut visitor, answer) = ends_in(&site, "access_denied").await;
     answer
@@ -294,7 +294,7 @@ async fn r023_a_cancelled_login_can_be_started_again_and_keeps_its_target() {
         .offers("Start again", "/?return_to=%2Freports%3Fpage%3D2");
     assert!(answer.cookies_cleared()[0].starts_with(LOGIN));
     assert_eq!(visitor.login_cookies().len(), 0);
-    assert!(is_nothing(&site).await);
+    assert!(had_no_effect(&site).await);
 
     let page = visitor.open(&answer.attributes("a.button", "href")[0]).await;
     let link = page.attributes(".methods a", "href").remove(0);
@@ -303,7 +303,7 @@ async fn r023_a_cancelled_login_can_be_started_again_and_keeps_its_target() {
 }
 
 #[tokio::test]
-async fn r023_every_error_of_the_provider_has_its_outcome() {
+async fn r023_each_error_of_the_provider_maps_to_its_status() {
     let site = Site::start().await;
     for (error, status, heading) in [
         ("unauthorized", 403, FAILED),
@@ -320,11 +320,11 @@ async fn r023_every_error_of_the_provider_has_its_outcome() {
         let is_quoted = answer.text().contains("The text of the provider");
         assert_eq!(is_quoted, error == "unauthorized", "{error}");
     }
-    assert!(is_nothing(&site).await);
+    assert!(had_no_effect(&site).await);
 }
 
 #[tokio::test]
-async fn r024_silence_means_not_logged_in_and_no_loop() {
+async fn r024_a_failed_silent_login_leads_to_the_login_page_without_a_loop() {
     for error in
         ["login_required", "consent_required", "interaction_required", "account_selection_required"]
     {
@@ -333,12 +333,12 @@ async fn r024_silence_means_not_logged_in_and_no_loop() {
         assert_eq!(answer.location(), "/?return_to=%2Freports%3Fpage%3D2", "{error}");
         assert_eq!(visitor.login_cookies().len(), 0);
         visitor.follow(&answer).await.is_a_page(200, "Log in");
-        assert!(is_nothing(&site).await);
+        assert!(had_no_effect(&site).await);
     }
 }
 
 #[tokio::test]
-async fn r025_an_error_without_a_login_of_ours_is_believed_in_nothing() {
+async fn r025_an_error_for_an_unknown_login_is_ignored() {
     let site = Site::start().await;
     let (mut visitor, back) = about_to_return(&site).await;
     for query in ["error=access_denied&state=unknown", "error=login_required&state=unknown"] {
@@ -353,7 +353,7 @@ async fn r025_an_error_without_a_login_of_ours_is_believed_in_nothing() {
 }
 
 #[tokio::test]
-async fn r026_r194_a_denied_person_reads_the_providers_words_as_text() {
+async fn r026_r194_the_providers_reason_for_a_denial_is_shown_as_plain_text() {
     let site = Site::start().await;
     let long = "d".repeat(10_000);
     for (description, shown) in [
@@ -379,7 +379,7 @@ async fn r026_r194_a_denied_person_reads_the_providers_words_as_text() {
 }
 
 #[tokio::test]
-async fn r027_an_error_uri_is_no_link_and_no_text() {
+async fn r027_an_error_uri_is_not_shown() {
     let site = Site::start().await;
     for uri in ["javascript:alert(1)", "https://evil.example/help"] {
         let mut visitor = Visitor::new(&site);
@@ -392,9 +392,9 @@ async fn r027_an_error_uri_is_no_link_and_no_text() {
     }
 }
 
-/// R194: anyone can write such an address.
+/// R194: anyone can craft such a URL.
 #[tokio::test]
-async fn r194_without_a_login_of_this_browser_no_word_of_an_address_is_shown_or_logged() {
+async fn r194_an_error_description_for_an_unknown_login_is_neither_shown_nor_logged() {
     let site = Site::start().await;
     let (mut visitor, back) = about_to_return(&site).await;
     let words = "error=access_denied&error_description=Call%20the%20bank%20at%20555";
@@ -413,22 +413,22 @@ async fn r194_without_a_login_of_this_browser_no_word_of_an_address_is_shown_or_
 }
 
 #[tokio::test]
-async fn r028_a_code_beside_an_error_is_refused() {
+async fn r028_a_response_with_both_code_and_error_is_rejected() {
     let site = Site::start().await;
     let (mut visitor, back) = about_to_return(&site).await;
     let answer = visitor.arrive(&with(&back, "error", "access_denied")).await;
     answer.is_a_refusal(400, FAILED);
-    assert!(is_nothing(&site).await);
+    assert!(had_no_effect(&site).await);
     still_works(&mut visitor, &back).await;
 }
 
 #[tokio::test]
-async fn r029_an_answer_of_another_issuer_gets_no_token_request() {
+async fn r029_a_response_of_another_issuer_causes_no_token_request() {
     for wrong in ["https://evil.example/", "", "http://127.0.0.1:1/"] {
         let site = Site::start().await;
         let (mut visitor, back) = about_to_return(&site).await;
         visitor.arrive(&with(&back, "iss", wrong)).await.is_a_refusal(400, FAILED);
-        assert!(is_nothing(&site).await, "{wrong}");
+        assert!(had_no_effect(&site).await, "{wrong}");
         assert_eq!(visitor.login_cookies().len(), 0);
     }
     let site = Site::start().await;
@@ -441,7 +441,7 @@ async fn r029_an_answer_of_another_issuer_gets_no_token_request() {
 }
 
 #[tokio::test]
-async fn r029_an_error_of_another_issuer_is_not_believed_either() {
+async fn r029_an_error_of_another_issuer_is_rejected() {
     let site = Site::start().await;
     let mut visitor = Visitor::new(&site);
     let request = visitor.start("/login").await;
@@ -450,13 +450,13 @@ async fn r029_an_error_of_another_issuer_is_not_believed_either() {
 }
 
 #[tokio::test]
-async fn r030_an_issuer_that_is_promised_must_be_named() {
+async fn r030_if_the_metadata_promises_iss_the_response_must_contain_it() {
     let promise = serde_json::json!({ "authorization_response_iss_parameter_supported": true });
     let site = Site::start().await;
     site.provider().change_metadata(promise);
     let (mut visitor, back) = about_to_return(&site).await;
     visitor.arrive(&back).await.is_a_refusal(400, FAILED);
-    assert!(is_nothing(&site).await);
+    assert!(had_no_effect(&site).await);
     let (mut visitor, back) = about_to_return(&site).await;
     still_works(&mut visitor, &with(&back, "iss", &site.provider().issuer)).await;
 
@@ -466,7 +466,7 @@ async fn r030_an_issuer_that_is_promised_must_be_named() {
 }
 
 #[tokio::test]
-async fn r031_tokens_in_the_query_are_never_looked_at() {
+async fn r031_tokens_in_the_query_are_ignored() {
     let site = Site::start().await;
     let (mut visitor, back) = about_to_return(&site).await;
     let forged = site.provider().id_token(GRACE, &serde_json::json!({}));
@@ -491,13 +491,13 @@ async fn r033_r034_only_get_finishes_a_login() {
         assert_eq!(answer.header("allow"), "GET", "{method}");
         assert!(!answer.has("set-cookie"), "{method}");
     }
-    assert!(is_nothing(&site).await);
+    assert!(had_no_effect(&site).await);
     assert_eq!(site.store().calls(), 0);
     still_works(&mut visitor, &back).await;
 }
 
 #[tokio::test]
-async fn r035_nothing_of_the_answer_is_left_in_the_address() {
+async fn r035_the_redirect_after_a_login_has_no_parameters_of_the_response() {
     let site = Site::start().await;
     let mut visitor = Visitor::new(&site);
     let answer = visitor.log_in_from("/login?return_to=/reports?page=2", ADA).await;
@@ -509,7 +509,7 @@ async fn r035_nothing_of_the_answer_is_left_in_the_address() {
 }
 
 #[tokio::test]
-async fn r182_a_flood_of_strangers_without_a_login_writes_no_row() {
+async fn r182_a_flood_of_callbacks_without_a_login_writes_no_row() {
     let site = Site::start().await;
     let mut document_calls = 0;
     for index in 0..200 {
@@ -524,14 +524,15 @@ async fn r182_a_flood_of_strangers_without_a_login_writes_no_row() {
             document_calls = site.store().document_calls();
         }
     }
-    // What the provider published is there once, for all of them.
+    // The provider's documents are read once for all visitors.
     assert_eq!((site.store().calls(), site.store().document_calls()), (0, document_calls));
     assert_eq!(site.provider().token_requests(), 0);
 }
 
-/// Nor does one who starts logins and answers them in the provider's place: the answers redeem nothing.
+/// A caller who starts logins and forges the provider's responses writes no row either: no response
+/// redeems a code.
 #[tokio::test]
-async fn r206_an_answer_without_a_code_to_redeem_writes_no_row() {
+async fn r206_a_response_without_a_code_to_redeem_writes_no_row() {
     let site = Site::start().await;
     for error in ["access_denied", "login_required", "server_error", "x"] {
         let (mut visitor, _) = ends_in(&site, error).await;
@@ -542,12 +543,12 @@ async fn r206_an_answer_without_a_code_to_redeem_writes_no_row() {
     let (mut visitor, back) = about_to_return(&site).await;
     visitor.arrive(&with(&back, "iss", "https://evil.example/")).await.is_a_refusal(400, FAILED);
     assert_eq!((site.store().calls(), site.store().marks()), (0, 0));
-    assert!(is_nothing(&site).await);
+    assert!(had_no_effect(&site).await);
 }
 
-/// An error that comes again says the same again, and has no second effect.
+/// A repeated error gets the same response and has no further effect.
 #[tokio::test]
-async fn r206_an_error_that_comes_again_changes_nothing() {
+async fn r206_a_repeated_error_changes_nothing() {
     let site = Site::start().await;
     let mut visitor = Visitor::new(&site);
     let request = visitor.start("/login").await;
@@ -557,14 +558,14 @@ async fn r206_an_error_that_comes_again_changes_nothing() {
     for _ in 0..2 {
         hoarder.clone().arrive(&back).await.is_a_refusal(403, FAILED);
     }
-    assert!(is_nothing(&site).await);
+    assert!(had_no_effect(&site).await);
     assert_eq!(site.store().calls(), 0);
 }
 
-/// Each of these anybody can bring about, by writing into an address. None of them is answered by 5xx
-/// and none is a `login.failed`: both raise an alarm.
+/// Anyone can cause each of these by crafting a URL. None of them returns 5xx or logs `login.failed`,
+/// because both raise an alarm.
 #[tokio::test]
-async fn r208_no_stranger_sets_off_an_alarm() {
+async fn r208_no_crafted_url_raises_an_alarm() {
     let site = Site::start().await;
     let mut statuses = Vec::new();
     for query in ["", "code=x", "code=x&state=unknown", "error=server_error&state=unknown"] {
@@ -586,7 +587,7 @@ async fn r208_no_stranger_sets_off_an_alarm() {
     assert!(statuses.iter().all(|status| (400..500).contains(status)), "{statuses:?}");
     assert_eq!(site.log().errors_of("login.failed"), Vec::<String>::new());
 
-    // What only a setting or the provider can bring about does raise it.
+    // A cause that only the settings or the provider can create does raise the alarm.
     for error in ["invalid_client", "unauthorized_client"] {
         site.provider().set_token_endpoint(Endpoint::Refuses(401, error));
         let (mut visitor, back) = about_to_return(&site).await;
@@ -595,9 +596,9 @@ async fn r208_no_stranger_sets_off_an_alarm() {
     assert_eq!(site.log().errors_of("login.failed").len(), 2);
 }
 
-/// What a browser fetches ahead it throws away, and what is no page of a person's nobody sees.
+/// The browser discards a prefetched response. A response that is not a page is never seen by a person.
 #[tokio::test]
-async fn r202_a_callback_that_is_fetched_ahead_uses_nothing_up() {
+async fn r202_a_prefetched_callback_leaves_the_login_open() {
     let site = Site::start().await;
     let (mut visitor, back) = about_to_return(&site).await;
     let path = back.strip_prefix(ORIGIN).unwrap();
@@ -628,9 +629,9 @@ async fn r202_a_code_of_4_kb_is_redeemed() {
     assert_eq!(visitor.fetch("/protected").await.status(), 200);
 }
 
-/// Links that Auth0 and others send people back by, where `/callback` is the only address they know.
+/// Auth0 and others return people with such links if `/callback` is the only URL they know.
 #[tokio::test]
-async fn r203_a_stray_answer_tells_somebody_who_is_logged_in_that_they_still_are() {
+async fn r203_a_stray_callback_of_a_logged_in_user_reports_that_they_are_still_logged_in() {
     let site = Site::start().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     let created = site.store().sessions_created();
@@ -652,7 +653,7 @@ async fn r203_a_stray_answer_tells_somebody_who_is_logged_in_that_they_still_are
     assert_eq!(visitor.fetch("/protected").await.status(), 200);
     assert_eq!(site.store().sessions_created(), created);
 
-    // Not where the cookie opens nothing, or the store cannot tell.
+    // Not if the cookie belongs to no session, or if the store is down.
     let stray = format!("{ORIGIN}/callback?code=success");
     site.store().set_down(true);
     visitor.arrive(&stray).await.is_a_refusal(400, FAILED);
@@ -664,7 +665,7 @@ async fn r203_a_stray_answer_tells_somebody_who_is_logged_in_that_they_still_are
 }
 
 #[tokio::test]
-async fn r182_a_code_and_a_login_of_ones_own_write_one_mark_that_expires() {
+async fn r182_a_wrong_code_for_an_own_login_writes_one_mark_that_expires() {
     let site = Site::start().await;
     let (mut visitor, back) = about_to_return(&site).await;
     let began = site.now();
@@ -675,15 +676,15 @@ async fn r182_a_code_and_a_login_of_ones_own_write_one_mark_that_expires() {
 }
 
 #[tokio::test]
-async fn r096_a_store_that_is_down_finishes_no_login() {
+async fn r096_no_login_finishes_while_the_store_is_down() {
     let site = Site::start().await;
     let (mut visitor, back) = about_to_return(&site).await;
     site.store().set_down(true);
     let answer = visitor.arrive(&back).await;
     answer.is_a_refusal(503, "Please try again in a moment");
     assert_eq!(answer.header("retry-after"), "5");
-    assert!(is_nothing(&site).await);
-    // Nothing was used up: a reload finishes it.
+    assert!(had_no_effect(&site).await);
+    // The login is still open: a reload finishes it.
     site.store().set_down(false);
     still_works(&mut visitor, &back).await;
 }

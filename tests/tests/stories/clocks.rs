@@ -1,4 +1,4 @@
-//! The functions' clock is wrong by five minutes, and is set right.
+//! The clock of the functions is wrong by five minutes, and is corrected later.
 
 use serde_json::json;
 use shared::{login::attempt::LIFETIME, testing::tokens::TestKey};
@@ -15,7 +15,7 @@ const OFFLINE: (&str, &str) = ("SCOPE", "openid profile email offline_access");
 const AHEAD: i64 = 300;
 const BEHIND: i64 = -300;
 
-/// Somebody logs in and comes back at once.
+/// A visitor logs in and returns at once.
 async fn arrives(site: &Site) -> (Visitor, Answer) {
     let mut visitor = Visitor::new(site);
     let request = visitor.start("/login").await;
@@ -23,9 +23,9 @@ async fn arrives(site: &Site) -> (Visitor, Answer) {
     (visitor, answer)
 }
 
-/// To a clock that is behind, the provider's tokens come from the future.
+/// If our clock is behind, the provider's tokens seem to be from the future.
 #[tokio::test]
-async fn r060_behind_the_provider_nobody_logs_in_and_sessions_go_on() {
+async fn r060_with_a_clock_behind_logins_fail_and_sessions_stay_valid() {
     let site = Site::start_with(&[OFFLINE]).await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     let first = visitor.api_key().await;
@@ -41,7 +41,7 @@ async fn r060_behind_the_provider_nobody_logs_in_and_sessions_go_on() {
     let reason = "the ID token is not acceptable: the token was issued in the future";
     assert_eq!(site.log().errors_of("login.failed"), [reason]);
 
-    // Half a minute is forgiven, and a token that is older than the clock is wrong is not in question.
+    // Half a minute is tolerated. A token that is older than the clock's error is accepted.
     site.call_api(&new).await.is_json(401, "token_not_yet_valid");
     assert_eq!(site.call_api(&first).await.status(), 200);
     assert_eq!(visitor.fetch("/protected").await.status(), 200);
@@ -51,7 +51,7 @@ async fn r060_behind_the_provider_nobody_logs_in_and_sessions_go_on() {
     site.pass(1);
     assert_eq!(site.call_api(&new).await.status(), 200);
 
-    // Nobody is logged out from elsewhere, and the provider hears it.
+    // A back-channel logout is rejected, and the provider gets the error.
     let logout_token = site.provider().logout_token(GRACE, &json!({}));
     let answer = site.post_logout_token(&logout_token).await;
     assert_eq!(
@@ -60,7 +60,7 @@ async fn r060_behind_the_provider_nobody_logs_in_and_sessions_go_on() {
     );
     assert_eq!(grace.fetch("/protected").await.status(), 200);
 
-    // Whoever is in can leave.
+    // A user can still log out.
     visitor.submit("/logout").await.location();
     site.call_api(&new).await.is_json(401, "session_ended");
 
@@ -70,10 +70,10 @@ async fn r060_behind_the_provider_nobody_logs_in_and_sessions_go_on() {
     grace.fetch("/protected").await.is_json(401, "session_ended");
 }
 
-/// R134: a refresh brings tokens from the future too. They cannot be used, and the refresh token that
-/// came with them is kept.
+/// R134: refreshed tokens seem to be from the future too. They are rejected, and the new refresh token
+/// is stored.
 #[tokio::test]
-async fn r134_behind_the_provider_a_session_is_not_refreshed_and_goes_on() {
+async fn r134_with_a_clock_behind_a_refresh_fails_and_the_session_stays_valid() {
     for audience in ["", "https://api.example"] {
         let settings = [OFFLINE, ("AUDIENCE", audience)];
         let site = Site::start_with(&settings[..1 + usize::from(!audience.is_empty())]).await;
@@ -102,10 +102,10 @@ async fn r134_behind_the_provider_a_session_is_not_refreshed_and_goes_on() {
     }
 }
 
-/// To a clock that is ahead, the provider's tokens are old. Five minutes are not too old for a login,
-/// and too old for a logout token, which lives for two.
+/// If our clock is ahead, the provider's tokens seem to be old. A login tolerates five minutes; a
+/// logout token lives for two minutes and is rejected.
 #[tokio::test]
-async fn r060_r121_ahead_of_the_provider_people_log_in_and_no_logout_from_elsewhere_counts() {
+async fn r060_r121_with_a_clock_ahead_logins_work_and_back_channel_logouts_are_rejected() {
     let site = Site::start_with(&[OFFLINE]).await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     let token = visitor.api_key().await;
@@ -126,7 +126,7 @@ async fn r060_r121_ahead_of_the_provider_people_log_in_and_no_logout_from_elsewh
         (400, &json!("the token has expired"))
     );
     assert_eq!(site.live_sessions().await, 2);
-    // Ten minutes and a half are as much as a login may differ by.
+    // A login tolerates a clock that is up to ten and a half minutes ahead.
     site.set_clock_error(630);
     assert_eq!(arrives(&site).await.1.location(), "/");
     site.set_clock_error(631);
@@ -144,9 +144,9 @@ async fn r060_r121_ahead_of_the_provider_people_log_in_and_no_logout_from_elsewh
     assert_eq!(site.live_sessions().await, 0);
 }
 
-/// R99: what is over by the wrong clock is there again by the right one.
+/// R99: a session that has expired by the wrong clock is valid again by the corrected one.
 #[tokio::test]
-async fn r099_ahead_of_everybody_a_session_ends_early_and_not_for_good() {
+async fn r099_with_a_clock_ahead_a_session_ends_early_but_not_permanently() {
     let site = Site::start().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     let token = visitor.api_key().await;
@@ -164,10 +164,10 @@ async fn r099_ahead_of_everybody_a_session_ends_early_and_not_for_good() {
     visitor.fetch("/protected").await.is_json(401, "session_ended");
 }
 
-/// R19: a login that was started by a clock that was ahead lies in the future once that is set right.
-/// It is none until its time comes, and nothing of it is used up by then.
+/// R19: a login that started while the clock was ahead lies in the future after the correction. It is
+/// rejected until its start time, and stays open until then.
 #[tokio::test]
-async fn r019_a_login_from_the_future_is_none_until_its_time_comes() {
+async fn r019_a_login_from_the_future_is_rejected_until_its_start_time() {
     let site = Site::start().await;
     site.set_clock_error(AHEAD);
     let mut visitor = Visitor::new(&site);
@@ -178,7 +178,7 @@ async fn r019_a_login_from_the_future_is_none_until_its_time_comes() {
     answer.is_a_refusal(400, "This login can't be finished").offers("Start again", "/");
     assert!(!answer.has("set-cookie"), "{answer:?}");
     assert_eq!((site.store().marks(), site.provider().token_requests()), (0, 0));
-    // Another one can be started beside it, and is as good as any.
+    // Another login can be started beside it and works.
     let mut other_tab = visitor.clone();
     other_tab.log_in(GRACE).await;
     site.pass(299);
@@ -187,7 +187,7 @@ async fn r019_a_login_from_the_future_is_none_until_its_time_comes() {
     assert_eq!(visitor.arrive(&back).await.location(), "/");
 }
 
-/// R19: to one that was behind, a login has taken five minutes of its ten already.
+/// R19: a login that started while the clock was five minutes behind has lost five of its ten minutes.
 #[tokio::test]
 async fn r019_a_login_from_the_past_has_less_time() {
     let left = LIFETIME.as_secs() - 300;
@@ -208,10 +208,10 @@ async fn r019_a_login_from_the_past_has_less_time() {
     }
 }
 
-/// R17: nor is a used state forgotten by a clock that is ahead, to be fresh again when that is set
-/// right.
+/// R17: a clock that is ahead must not delete a used state, which would be valid again after the
+/// correction.
 #[tokio::test]
-async fn r017_a_used_state_is_remembered_past_any_clock_that_is_wrong() {
+async fn r017_a_used_state_is_remembered_even_if_the_clock_was_wrong() {
     let site = Site::start().await;
     let mut visitor = Visitor::new(&site);
     let request = visitor.start("/login").await;
@@ -219,7 +219,7 @@ async fn r017_a_used_state_is_remembered_past_any_clock_that_is_wrong() {
     let mut hoarder = visitor.clone();
     assert_eq!(visitor.arrive(&back).await.location(), "/");
     site.pass(LIFETIME.as_secs() - 300);
-    // By this clock the login is over, and its mark may be too: whatever is written drops what is.
+    // By this clock the login has expired. Its mark may have too, and each write deletes expired rows.
     site.set_clock_error(AHEAD);
     hoarder.arrive(&back).await.is_a_refusal(400, "This login can't be finished");
     Visitor::logged_in(&site, GRACE).await;
@@ -232,17 +232,17 @@ async fn r017_a_used_state_is_remembered_past_any_clock_that_is_wrong() {
     assert_eq!((site.provider().token_requests(), site.store().sessions_created()), (2, 2));
 }
 
-/// Somebody whose session's token lives for eight days.
+/// A user whose session's token lives for eight days.
 async fn with_a_lasting_token(site: &Site) -> Visitor {
     site.provider().change_claims(json!({ "exp": site.now().as_unix() + 8 * DAY }));
     Visitor::logged_in(site, ADA).await
 }
 
-/// R91: the idle time counts from the last use that was noted, by the clock that noted it. A clock that
-/// is set back notes an earlier one or none, and no session ends later for it; one that was noted by a
-/// clock that was ahead ends later by as much, and never later than its lifetime.
+/// R91: the idle time starts at the last recorded use, by the clock that recorded it. A clock that is
+/// set back records an earlier use or none, so no session ends later. A use recorded by a clock that
+/// was ahead extends the session by that error, but never beyond its lifetime.
 #[tokio::test]
-async fn r091_a_clock_that_is_set_back_lengthens_no_session() {
+async fn r091_a_clock_that_is_set_back_extends_no_session() {
     let used = HOUR * 11;
     for (errors, ends) in [
         (&[0][..], used + 12 * HOUR),
@@ -280,10 +280,9 @@ async fn r091_a_clock_that_is_set_back_lengthens_no_session() {
     visitor.fetch("/protected").await.is_json(401, "session_ended");
 }
 
-/// R80: a key that the provider withdrew is not kept alive by a clock that was ahead when it was
-/// fetched.
+/// R80: a clock that was ahead during the fetch must not keep a key that the provider has withdrawn.
 #[tokio::test]
-async fn r080_a_clock_that_is_set_back_keeps_no_withdrawn_key() {
+async fn r080_after_a_clock_is_set_back_a_withdrawn_key_is_not_accepted() {
     let site = Site::start_with(&[("REQUIRE_SESSION", "false")]).await;
     site.set_clock_error(i64::try_from(30 * DAY).unwrap());
     let lasting = json!({ "exp": site.now().as_unix() + 90 * DAY });

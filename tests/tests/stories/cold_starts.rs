@@ -1,4 +1,4 @@
-//! Functions that start: what they ask the store, and that they ask the provider nothing.
+//! Cold starts: what a new process reads from the store, and that it sends no request to the provider.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::Method;
@@ -11,7 +11,7 @@ use tests::{
 
 const HOUR: u64 = 3_600;
 
-/// Somebody is logged in, and each document of the provider was needed once.
+/// A user is logged in, and each document of the provider has been fetched once.
 async fn warm() -> (Site, Visitor, String) {
     let site = Site::start().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
@@ -20,9 +20,9 @@ async fn warm() -> (Site, Visitor, String) {
     (site, visitor, key)
 }
 
-/// The calls are those of the table's `RIGHTS`, each of which is one round trip.
+/// The calls have the names in `RIGHTS`; each is one round trip.
 #[tokio::test]
-async fn a_function_that_starts_asks_the_store_for_all_it_needs_at_once() {
+async fn a_cold_start_reads_all_that_it_needs_in_one_call() {
     let (site, mut visitor, key) = warm().await;
     let asked = site.provider().requests();
     site.restart();
@@ -32,7 +32,7 @@ async fn a_function_that_starts_asks_the_store_for_all_it_needs_at_once() {
     assert_eq!(site.call_api(&key).await.status(), 200);
     assert_eq!(site.store().take_calls(), ["session"]);
 
-    // No key is needed for a cookie.
+    // A cookie needs none of the provider's keys.
     site.restart();
     for _ in 0..2 {
         assert_eq!(visitor.fetch("/protected").await.status(), 200);
@@ -47,7 +47,7 @@ async fn a_function_that_starts_asks_the_store_for_all_it_needs_at_once() {
         assert!(location.as_str().starts_with(&site.provider().issuer));
         assert_eq!(site.store().take_calls(), calls);
     }
-    // The list of login methods.
+    // The list of login methods is read.
     for calls in [&["documents"][..], &[]] {
         Visitor::new(&site).open("/").await.is_a_page(200, "Log in");
         assert_eq!(site.store().take_calls(), calls);
@@ -60,7 +60,7 @@ async fn a_function_that_starts_asks_the_store_for_all_it_needs_at_once() {
 }
 
 #[tokio::test]
-async fn a_login_page_with_the_methods_in_the_settings_asks_nobody_for_anything() {
+async fn a_login_page_with_configured_methods_needs_neither_store_nor_provider() {
     for connections in ["none", "github,google-oauth2"] {
         let site = Site::start_with(&[("CONNECTIONS", connections)]).await;
         Visitor::new(&site).open("/").await.is_a_page(200, "Log in");
@@ -69,9 +69,9 @@ async fn a_login_page_with_the_methods_in_the_settings_asks_nobody_for_anything(
     }
 }
 
-/// R75: nor has the store anything read for it.
+/// R75: the store is not read either.
 #[tokio::test]
-async fn r075_a_token_that_no_key_could_make_good_costs_a_cold_function_no_read() {
+async fn r075_a_token_that_no_key_can_verify_costs_a_cold_start_no_read() {
     let (site, _, key) = warm().await;
     site.restart();
     site.store().take_calls();
@@ -83,7 +83,7 @@ async fn r075_a_token_that_no_key_could_make_good_costs_a_cold_function_no_read(
 }
 
 #[tokio::test]
-async fn fifty_functions_that_start_ask_the_provider_nothing() {
+async fn fifty_cold_starts_send_no_request_to_the_provider() {
     let (site, mut visitor, key) = warm().await;
     let asked = site.provider().requests();
     for number in 0..50 {
@@ -95,8 +95,8 @@ async fn fifty_functions_that_start_ask_the_provider_nothing() {
     assert_eq!(site.provider().requests(), asked);
 }
 
-/// A function made from `functions/protected` uses what the others share. What is too old there it
-/// fetches for its own process, and it asks for no right that it does not have.
+/// A function made from `functions/protected` uses the documents that the others share. It fetches
+/// expired ones for its own process only, and needs no further right.
 #[tokio::test]
 async fn r205_a_guarded_function_reads_the_shared_documents_and_writes_none() {
     let (site, _, key) = warm().await;
@@ -110,7 +110,7 @@ async fn r205_a_guarded_function_reads_the_shared_documents_and_writes_none() {
         assert_eq!(site.provider().requests(), by_the_login + 2 * processes);
         assert_eq!(site.store().take_calls(), ["documents with a pointer", "session", "session"]);
     }
-    // A login shares what it fetched.
+    // A login stores the documents that it fetches.
     Visitor::logged_in(&site, ADA).await;
     let by_the_login = site.provider().requests();
     site.restart();
@@ -119,9 +119,9 @@ async fn r205_a_guarded_function_reads_the_shared_documents_and_writes_none() {
     assert_eq!(site.log().errors_of("provider.not_shared"), [""; 0]);
 }
 
-/// R77: with every function started anew in the middle of it.
+/// R77: all functions restart several times during the outage.
 #[tokio::test]
-async fn r077_while_the_provider_is_down_functions_start_and_serve() {
+async fn r077_cold_starts_work_while_the_provider_is_down() {
     let (site, mut visitor, key) = warm().await;
     site.provider().set_down(true);
     for _ in 0..4 {
@@ -133,9 +133,9 @@ async fn r077_while_the_provider_is_down_functions_start_and_serve() {
         assert!(location.as_str().starts_with(&site.provider().issuer));
         let page = Visitor::new(&site).open("/").await;
         page.is_a_page(200, "Log in");
-        assert!(page.text().contains("connection=google-oauth2"), "the last list there was");
+        assert!(page.text().contains("connection=google-oauth2"), "the last known list");
     }
-    // A key that nobody knows: nobody can tell.
+    // Without the provider it is unknown whether this key exists.
     let unknown = TestKey::rsa("unknown").sign(&shared_claims(&key));
     site.call_api(&unknown).await.is_json(503, "identity_provider_unavailable");
 
@@ -148,9 +148,9 @@ async fn r077_while_the_provider_is_down_functions_start_and_serve() {
     site.call_api(&unknown).await.is_json(401, "token_unknown_key");
 }
 
-/// R77, R80: documents keep their age wherever they go.
+/// R77, R80: the age of documents counts across processes.
 #[tokio::test]
-async fn r077_a_function_that_starts_after_a_day_without_the_provider_lets_nobody_in() {
+async fn r077_after_a_day_without_the_provider_a_cold_start_accepts_no_token() {
     let site = Site::start_with(&[("SESSION_IDLE", "7d"), ("REQUIRE_SESSION", "false")]).await;
     let mut claims = shared_claims(&Visitor::logged_in(&site, ADA).await.api_key().await);
     claims["exp"] = (site.now().as_unix() + 48 * HOUR).into();
@@ -166,9 +166,9 @@ async fn r077_a_function_that_starts_after_a_day_without_the_provider_lets_nobod
     }
 }
 
-/// R96: without the table logins start as they do without functions that share it.
+/// R96: without the table a login fetches the provider's documents itself.
 #[tokio::test]
-async fn r096_a_store_that_is_down_keeps_no_login_from_starting() {
+async fn r096_a_login_starts_while_the_store_is_down() {
     let (site, ..) = warm().await;
     site.restart();
     site.store().set_down(true);
@@ -182,9 +182,9 @@ async fn r096_a_store_that_is_down_keeps_no_login_from_starting() {
     assert_eq!(site.log().errors_of("provider.not_shared").len(), 2);
 }
 
-/// Whoever has the token ends its session, in a function that starts for it.
+/// A caller with the token can end its session, even in a cold process while the provider is down.
 #[tokio::test]
-async fn a_logout_by_token_in_a_function_that_starts_needs_no_provider() {
+async fn a_logout_by_token_in_a_cold_start_needs_no_provider() {
     let (site, _, key) = warm().await;
     site.provider().set_down(true);
     site.restart();
@@ -196,7 +196,7 @@ async fn a_logout_by_token_in_a_function_that_starts_needs_no_provider() {
     assert_eq!(site.call_api(&key).await.json()["message"], "Good token, bad session");
 }
 
-/// What the token says.
+/// The claims of the token.
 fn shared_claims(token: &str) -> serde_json::Value {
     let payload = BASE64_URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
     serde_json::from_slice(&payload).unwrap()

@@ -1,4 +1,4 @@
-//! What `template.yaml` deploys is what the code is.
+//! `template.yaml` deploys what the code needs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,7 +23,7 @@ fn stack() -> Stack {
     Template::read().deploy(&REQUIRED, &[])
 }
 
-/// With `CargoLambda.toml` the bundle's routes are compared in `local`.
+/// `local` compares the routes with `CargoLambda.toml`.
 #[tokio::test]
 async fn the_template_routes_each_path_to_the_function_that_serves_it() {
     let functions = stack().functions();
@@ -37,16 +37,16 @@ async fn the_template_routes_each_path_to_the_function_that_serves_it() {
         .filter_map(|(route, binary)| Some((route.strip_prefix("ANY ")?, *binary)))
         .collect();
     assert_eq!(paths, Site::start().await.routes());
-    // A path that is nobody's gets a page that says so, by whoever is asked.
+    // An unknown path gets a page, whichever function serves it.
     assert!(routes.contains(&("$default", "login")), "{routes:?}");
-    // No path twice, and no route with a method: a function answers the others itself.
+    // Each path occurs once, and no route has a method: the function itself rejects other methods.
     assert_eq!(routes.len(), paths.len() + 1, "{routes:?}");
 }
 
-/// The authorizer stands before the example and before nothing else: whoever cannot log in without being
-/// logged in never will. It answers anew each time, and is asked whatever a request brings (R152).
+/// The authorizer guards the example and nothing else: if it guarded the login, no user could log in.
+/// It decides about each request, whatever the request contains, and no decision is cached (R152).
 #[test]
-fn r152_the_example_alone_is_guarded_and_no_decision_is_kept() {
+fn r152_only_the_example_is_guarded_and_no_decision_is_cached() {
     let stack = stack();
     let guarded: Vec<_> =
         stack.functions().into_iter().filter(|function| !function.guarded.is_empty()).collect();
@@ -59,7 +59,7 @@ fn r152_the_example_alone_is_guarded_and_no_decision_is_kept() {
     let authorizer =
         Authorizer { function: "Authorizer".to_owned(), identity_sources: vec![], result_ttl: 0 };
     assert_eq!(stack.authorizers(), BTreeMap::from([("SessionAuthorizer".to_owned(), authorizer)]));
-    // It has no rights, and nothing in it knows of tokens, sessions or cookies.
+    // It has no rights, and its code contains nothing about tokens, sessions or cookies.
     assert_eq!(hello.statements, []);
     let code = &hello.inline.as_ref().unwrap().code;
     assert!(code.lines().count() <= 11, "{code}");
@@ -70,29 +70,29 @@ fn r152_the_example_alone_is_guarded_and_no_decision_is_kept() {
 
 /// API Gateway waits ten seconds for an authorizer.
 #[test]
-fn r166_the_authorizer_ends_before_the_gateway_gives_up() {
+fn r166_the_authorizer_times_out_before_the_gateway() {
     for function in stack().functions() {
         let is_authorizer = function.binary == "authorizer";
         assert_eq!(function.timeout.as_secs(), if is_authorizer { 9 } else { 25 });
     }
 }
 
-/// Every story is told with the policies in force: a function that calls what it may not fails it.
-/// Here each function does all that it can do, and needs each right that it has.
+/// All stories run with the policies in force: a forbidden call fails its story. In this story each
+/// function does all that it can do, so each granted right must be needed.
 #[tokio::test]
-async fn r181_no_function_may_do_more_with_the_table_than_its_code_does() {
+async fn r181_no_function_has_a_right_on_the_table_that_its_code_does_not_use() {
     let site = Site::start_with(&[("SCOPE", "openid email offline_access")]).await;
     let mut visitor = Visitor::new(&site);
-    // A login from elsewhere, during which the visitor logs in.
+    // Another site starts a login, during which the visitor logs in.
     let elsewhere = visitor.send(Method::GET, "/login", Sending::FROM_ELSEWHERE, &[]).await;
     let elsewhere = Url::parse(elsewhere.location()).unwrap();
     visitor.log_in(ADA).await;
     visitor.arrive(&site.provider().log_in(&elsewhere, ADA)).await;
-    // Ends the session before.
+    // This ends the previous session.
     visitor.log_in(ADA).await;
     visitor.open("/callback").await.is_a_refusal(400, "You are logged in already");
     let key = visitor.api_key().await;
-    // One whose pointer is read by itself, since the provider's keys are known by then.
+    // The pointer of this key is read separately, because the provider's keys are already cached.
     let other_key = Visitor::logged_in(&site, GRACE).await.api_key().await;
     let slide_is_due = 12 * 3_600 / 10;
     site.pass(slide_is_due);
@@ -109,7 +109,7 @@ async fn r181_no_function_may_do_more_with_the_table_than_its_code_does() {
     visitor.open("/signed-out").await.is_a_page(200, "You are still logged in");
     site.pass(slide_is_due);
     visitor.refresh().await;
-    // By a process that starts for it.
+    // This uses a new process.
     site.restart();
     let key = visitor.api_key().await;
     for key in [&key, &other_key] {
@@ -119,7 +119,7 @@ async fn r181_no_function_may_do_more_with_the_table_than_its_code_does() {
     }
     visitor.log_in(ADA).await;
     visitor.submit("/logout?everywhere=true").await;
-    // A refresh token that works no more ends its session.
+    // A refresh token that is no longer valid ends its session.
     visitor.log_in(ADA).await;
     site.provider().revoke_all();
     site.pass(8 * slide_is_due);
@@ -130,10 +130,10 @@ async fn r181_no_function_may_do_more_with_the_table_than_its_code_does() {
     assert_eq!(site.store().permissions().needed(), Permissions::allowed());
 }
 
-/// A secret is readable by a function exactly if the function is told where it is, which is so exactly
-/// if it does not start without it.
+/// A function can read a secret exactly if it has the secret's ARN. It has the ARN exactly if it does
+/// not start without the secret.
 #[test]
-fn r181_no_function_may_read_a_secret_that_its_code_does_not_need() {
+fn r181_each_function_can_read_exactly_the_secrets_that_it_needs() {
     let functions = stack().functions().into_iter();
     for function in functions.filter(|function| function.inline.is_none()) {
         let named: BTreeMap<_, _> = function
@@ -159,7 +159,7 @@ fn r181_no_function_may_read_a_secret_that_its_code_does_not_need() {
 }
 
 #[test]
-fn r181_every_right_is_one_on_the_table_or_on_a_secret() {
+fn r181_every_right_is_on_the_table_or_on_a_secret() {
     for function in stack().functions() {
         for statement in &function.statements {
             let of_table = statement.resources.iter().all(|name| is_of_table(name))
@@ -174,7 +174,7 @@ fn r181_every_right_is_one_on_the_table_or_on_a_secret() {
     }
 }
 
-/// What bounds all functions is what they may do, taken together, and to write logs and traces.
+/// The boundary allows what all functions together may do, plus the writing of logs and traces.
 #[test]
 fn r181_r205_the_boundary_is_no_wider_than_the_functions() {
     let stack = stack();
@@ -195,8 +195,8 @@ fn r181_r205_the_boundary_is_no_wider_than_the_functions() {
     assert_eq!(self::rights(&boundary), rights);
 }
 
-/// Each with the limits of the parameters, by itself. The example's route has none: an API cannot be
-/// deployed with settings for a route that is gone.
+/// Each route has the limits of the parameters separately. The example's route has none: otherwise a
+/// stack without the example could not be deployed, because its settings would name a missing route.
 #[test]
 fn r207_each_route_of_the_bundle_has_a_separate_throttle() {
     let parameters = [&REQUIRED[..], &[("RateLimit", "7"), ("BurstLimit", "11")]].concat();
@@ -210,7 +210,7 @@ fn r207_each_route_of_the_bundle_has_a_separate_throttle() {
 }
 
 #[test]
-fn r178_what_is_for_local_runs_is_not_deployed() {
+fn r178_settings_of_local_runs_are_not_deployed() {
     for function in stack().functions() {
         for variable in
             ["DYNAMODB_PORT", "HOST", "PORT", "PROVIDER_PORT", "SESSION_STORE", "TOKEN_LIFETIME"]
@@ -223,7 +223,7 @@ fn r178_what_is_for_local_runs_is_not_deployed() {
 }
 
 #[test]
-fn r179_the_client_secret_is_stored_as_a_secret_and_stands_nowhere_else() {
+fn r179_the_client_secret_is_in_secrets_manager_and_nowhere_else() {
     let template = Template::read();
     let parameters = [REQUIRED[0], REQUIRED[1], ("ClientSecret", "7f3a91")];
     let stack = template.deploy(&parameters, &[]);
@@ -237,10 +237,10 @@ fn r179_the_client_secret_is_stored_as_a_secret_and_stands_nowhere_else() {
     assert!(!values.any(|value| value.contains("7f3a91")));
 }
 
-/// Without one of its own it comes from the request, so that the API and its functions can be made in
-/// one go.
+/// Without a custom domain the base URL comes from the request, so that one deployment can create both
+/// the API and its functions.
 #[test]
-fn the_base_url_is_that_of_the_custom_domain_if_there_is_one() {
+fn the_base_url_is_that_of_the_custom_domain_if_configured() {
     let base_url = |parameters: &[(&str, &str)]| {
         let all = [&REQUIRED[..], parameters].concat();
         let functions = Template::read().deploy(&all, &[]).functions();
@@ -261,7 +261,7 @@ fn the_base_url_is_that_of_the_custom_domain_if_there_is_one() {
 }
 
 #[test]
-fn the_table_is_the_one_that_the_store_keeps_its_rows_in() {
+fn the_deployed_table_matches_the_table_of_the_store() {
     let stack = stack();
     let (_, resource) = stack.resources().find(|(id, _)| *id == "SessionTable").unwrap();
     let properties = stack.resolve(&resource["Properties"]);
@@ -279,7 +279,7 @@ fn the_table_is_the_one_that_the_store_keeps_its_rows_in() {
     assert_eq!(properties.as_object().unwrap().len(), 8, "{properties}");
 }
 
-/// What the authorizer is asked about a request with this token.
+/// The authorizer's event for a request with this token.
 fn question(site: &Site, key: &str) -> serde_json::Value {
     let visitor = Visitor::new(site);
     let bearer = format!("Bearer {key}");
@@ -290,7 +290,7 @@ fn question(site: &Site, key: &str) -> serde_json::Value {
     )
 }
 
-/// Each action with each resource.
+/// All pairs of action and resource.
 fn rights<'a>(statements: impl IntoIterator<Item = &'a Statement>) -> BTreeSet<(String, String)> {
     let statements = statements.into_iter();
     statements
@@ -303,8 +303,8 @@ fn rights<'a>(statements: impl IntoIterator<Item = &'a Statement>) -> BTreeSet<(
         .collect()
 }
 
-/// What the function finds wrong with the variables that the template gives it, with these secrets in
-/// the place of their ARNs.
+/// The errors that the function reports for the variables of the template, with these secrets in place
+/// of their ARNs.
 fn faults(function: &Function, secrets: &BTreeSet<&str>) -> Option<String> {
     let given = function.environment.iter().map(|(name, value)| (&name[..], &value[..]));
     let given = given.filter(|(name, _)| !name.ends_with("_ARN"));

@@ -1,11 +1,11 @@
-//! What a browser does at the development provider.
+//! The browser at the development provider.
 
 use std::sync::Arc;
 
 use tests::site::ORIGIN;
 use url::Url;
 
-/// The browser's other half of the story: what happens at the provider.
+/// A browser that opens pages of the provider.
 pub(crate) struct Elsewhere {
     client: reqwest::Client,
     cookies: String,
@@ -28,7 +28,7 @@ impl Elsewhere {
         Self { client, cookies: String::new() }
     }
 
-    /// Follows redirects until a page or our own address comes; its address and its text.
+    /// Follows redirects up to a page or to our own origin. Returns its URL and its text.
     pub(crate) async fn open(&mut self, url: &str) -> (String, String) {
         let mut url = Url::parse(url).unwrap();
         loop {
@@ -51,7 +51,7 @@ impl Elsewhere {
         answer
     }
 
-    /// Fills in the login form; the address that it leads back to.
+    /// Submits the login form. Returns the URL to which it redirects.
     pub(crate) async fn sign_in(&mut self, form: &(String, String), email: &str) -> String {
         let (_, rest) = form.1.split_once("name=\"state\" value=\"").unwrap();
         let state = rest.split('"').next().unwrap();

@@ -1,5 +1,5 @@
-//! What fails around the functions: the table, the provider, room for sessions. Whoever asks meanwhile
-//! is told what happened, loses nothing, and gets what they asked for as soon as the fault is gone.
+//! Failures around the functions: the table, the provider, a full store. Each request during a failure
+//! gets an error that explains it, loses nothing, and succeeds as soon as the failure is over.
 
 use std::{
     sync::Arc,
@@ -22,24 +22,24 @@ use tests::{
 const LATER: &str = "Please try again in a moment";
 const OFFLINE: (&str, &str) = ("SCOPE", "openid profile email offline_access");
 
-/// People who each are about to ask for something else.
-struct Everybody {
+/// Visitors and callers, each about to send a different request.
+struct Callers {
     site: Site,
-    /// Has a session, whose token may be renewed.
+    /// Has a session whose token may be renewed.
     member: Visitor,
     /// The token of that session.
     key: String,
-    /// Has logged in at the provider and is about to bring this back.
+    /// Has logged in at the provider and is about to open this callback URL.
     returning: (Visitor, String),
     /// Is about to log out.
     leaving: Visitor,
-    /// The token of somebody who is about to log out by it.
+    /// The token of a user who is about to log out with it.
     leaving_key: String,
-    /// Has left the provider, which is about to say so by this token.
+    /// Has logged out at the provider, which is about to send this logout token.
     gone: (Visitor, String),
 }
 
-/// What each of them was answered.
+/// The response to each of them.
 struct Answers {
     home: Answer,
     login: Answer,
@@ -52,8 +52,8 @@ struct Answers {
     backchannel: Answer,
 }
 
-impl Everybody {
-    /// They all come while nothing fails.
+impl Callers {
+    /// Creates them all before the failure.
     async fn gather(site: &Site) -> Self {
         let mut member = Visitor::logged_in(site, ADA).await;
         let key = member.api_key().await;
@@ -76,7 +76,7 @@ impl Everybody {
         }
     }
 
-    /// Has `site` answer them from now on.
+    /// Sends their requests to `site` from now on.
     fn served_by(self, site: &Site) -> Self {
         let Self { member, returning: (returning, back), leaving, gone: (gone, token), .. } = self;
         Self {
@@ -89,7 +89,8 @@ impl Everybody {
         }
     }
 
-    /// All at once. What their browsers do with the answers is left out, so that they can ask again.
+    /// Sends all requests concurrently. The browsers do not store the responses, so they can repeat the
+    /// requests.
     async fn ask(&self) -> Answers {
         let copy = || self.member.clone();
         let (mut home, mut login, mut by_cookie, mut refresh) =
@@ -131,8 +132,8 @@ impl Everybody {
         }
     }
 
-    /// How many of the sessions that there were before still live: those of `member`, of the two who
-    /// want to leave and of who is gone.
+    /// Whether the original sessions still live: that of `member`, of the two who log out, and of
+    /// `gone`.
     async fn sessions(&self) -> [bool; 4] {
         let lives = async |visitor: &Visitor| {
             let mut visitor = visitor.clone();
@@ -146,7 +147,7 @@ impl Everybody {
         ]
     }
 
-    /// Everybody gets what they want.
+    /// All requests succeed.
     async fn are_served(&self) {
         let answers = self.ask().await;
         answers.home.is_a_page(200, "Your API key");
@@ -162,7 +163,7 @@ impl Everybody {
         assert_eq!(self.sessions().await, [true, false, false, false]);
     }
 
-    /// Whoever was about to come back starts once more, and is in.
+    /// The returning visitor starts the login again.
     async fn start_again(&mut self) {
         self.returning.0.forget(SESSION);
         let request = self.returning.0.start("/login?return_to=/reports").await;
@@ -188,7 +189,7 @@ fn is_later_json(answer: &Answer, code: &str) {
     assert!(!answer.has("set-cookie"), "{answer:?}");
 }
 
-/// The provider hears that its logout was not carried out.
+/// The provider gets the error that its logout has failed.
 fn is_not_carried_out(answer: &Answer, description: &str) {
     assert_eq!(answer.status(), 503, "{answer:?}");
     is_later(answer);
@@ -196,20 +197,20 @@ fn is_not_carried_out(answer: &Answer, description: &str) {
     assert_eq!(answer.json(), body);
 }
 
-/// R96, R128: whether the table cannot be reached or does not answer, nobody waits longer than three
-/// seconds for it, which is told here with a real client of DynamoDB.
+/// R96, R128: if the table is unreachable or does not answer, no request waits longer than three
+/// seconds. This test uses a real DynamoDB client.
 #[tokio::test]
-async fn r096_while_the_table_is_out_of_reach_or_silent_everybody_is_told_and_nothing_is_lost() {
+async fn r096_while_the_table_is_unavailable_each_request_gets_an_error_and_nothing_is_lost() {
     for (condition, waits) in [(Condition::Cut, 0), (Condition::Stalls, 2_600)] {
         let (store, line) = table::at_the_end_of_a_line().await;
         let site = Site::start_over(ObservedStore::over(store), &[OFFLINE]).await;
-        let everybody = Everybody::gather(&site).await;
+        let callers = Callers::gather(&site).await;
         let asked = site.provider().token_requests();
         line.set(condition);
         let started = Instant::now();
-        let answers = everybody.ask().await;
+        let answers = callers.ask().await;
         let waited = started.elapsed().as_millis();
-        // Three seconds, and what a busy machine takes besides.
+        // Three seconds, plus a margin for a busy machine.
         assert!((waits..6_000).contains(&waited), "{condition:?}: {waited} ms");
         assert_eq!(line.held_up() > 0, condition == Condition::Stalls);
 
@@ -234,49 +235,49 @@ async fn r096_while_the_table_is_out_of_reach_or_silent_everybody_is_told_and_no
         assert_eq!(site.store().sessions_created(), 4);
 
         line.set(Condition::Works);
-        assert_eq!(everybody.sessions().await, [true; 4]);
-        everybody.are_served().await;
+        assert_eq!(callers.sessions().await, [true; 4]);
+        callers.are_served().await;
         assert_eq!(site.store().sessions_created(), 5);
     }
 }
 
-/// In a process that knows nothing of the provider yet, and that nobody tells.
-async fn in_a_fresh_process() -> (Site, Everybody) {
+/// A new process that has no documents of the provider and cannot read them from the table.
+async fn in_a_fresh_process() -> (Site, Callers) {
     let site = Site::start_with(&[OFFLINE]).await;
-    let everybody = Everybody::gather(&site).await;
+    let callers = Callers::gather(&site).await;
     let fresh = site.another_process(&[OFFLINE]);
     fresh.store().set_documents_down(true);
-    let everybody = everybody.served_by(&fresh);
-    (fresh, everybody)
+    let callers = callers.served_by(&fresh);
+    (fresh, callers)
 }
 
-/// What an outage looks like, and how many milliseconds of waiting it costs.
+/// The kinds of outage, and the milliseconds of waiting that each costs.
 const OUTAGES: [(Endpoint, u128); 2] =
     [(Endpoint::Refuses(503, "down"), 0), (Endpoint::Slow, 4_500)];
 
-/// Asks while an outage is there. However many wait for the provider, they wait for it together.
-async fn ask_during(outage: Endpoint, waits: u128, everybody: &Everybody) -> Answers {
+/// Sends all requests during an outage. All of them share the same wait for the provider.
+async fn ask_during(outage: Endpoint, waits: u128, callers: &Callers) -> Answers {
     let started = Instant::now();
-    let answers = everybody.ask().await;
+    let answers = callers.ask().await;
     let waited = started.elapsed().as_millis();
     assert!((waits..waits + 4_000).contains(&waited), "{outage:?}: {waited} ms");
     answers
 }
 
 #[tokio::test]
-async fn r077_r111_without_the_providers_metadata_sessions_go_on_and_logins_come_later() {
+async fn r077_r111_without_the_providers_metadata_sessions_work_and_logins_must_wait() {
     for (outage, waits) in OUTAGES {
-        let (site, mut everybody) = in_a_fresh_process().await;
+        let (site, mut callers) = in_a_fresh_process().await;
         let asked = site.provider().token_requests();
         site.provider().set_metadata_endpoint(outage);
-        let answers = ask_during(outage, waits, &everybody).await;
+        let answers = ask_during(outage, waits, &callers).await;
 
         answers.home.is_a_page(200, "Your API key");
         assert_eq!(answers.by_cookie.json()["sub"], ADA.subject);
         is_later_page(&answers.login);
         answers.callback.is_a_refusal(503, LATER).offers("Start again", "/?return_to=%2Freports");
         is_later(&answers.callback);
-        assert!(answers.callback.cookies_cleared()[0].starts_with(LOGIN), "it is used up");
+        assert!(answers.callback.cookies_cleared()[0].starts_with(LOGIN), "the login is over");
         is_later_json(&answers.by_token, "identity_provider_unavailable");
         answers.logout.is_a_page(200, "You are logged out here");
         assert_eq!(answers.logout.cookies_cleared(), [SESSION]);
@@ -288,26 +289,26 @@ async fn r077_r111_without_the_providers_metadata_sessions_go_on_and_logins_come
 
         site.provider().set_metadata_endpoint(Endpoint::Works);
         site.pass(5);
-        assert_eq!(everybody.sessions().await, [true, false, true, true]);
-        everybody.start_again().await;
-        everybody.are_served().await;
+        assert_eq!(callers.sessions().await, [true, false, true, true]);
+        callers.start_again().await;
+        callers.are_served().await;
     }
 }
 
 #[tokio::test]
-async fn r077_without_the_providers_keys_sessions_go_on_and_logins_come_later() {
+async fn r077_without_the_providers_keys_sessions_work_and_logins_must_wait() {
     for (outage, waits) in OUTAGES {
-        let (site, mut everybody) = in_a_fresh_process().await;
+        let (site, mut callers) = in_a_fresh_process().await;
         let refreshes = site.provider().refreshes();
         site.provider().set_key_set_endpoint(outage);
-        let answers = ask_during(outage, waits, &everybody).await;
+        let answers = ask_during(outage, waits, &callers).await;
 
         answers.home.is_a_page(200, "Your API key");
         assert_eq!(answers.by_cookie.json()["sub"], ADA.subject);
         assert!(answers.login.location().starts_with(&site.provider().issuer));
         answers.callback.is_a_refusal(503, LATER).offers("Start again", "/?return_to=%2Freports");
         is_later(&answers.callback);
-        assert!(answers.callback.cookies_cleared()[0].starts_with(LOGIN), "it is used up");
+        assert!(answers.callback.cookies_cleared()[0].starts_with(LOGIN), "the login is over");
         is_later_json(&answers.by_token, "identity_provider_unavailable");
         assert!(answers.logout.location().starts_with(&site.provider().issuer));
         is_later_json(&answers.logout_by_token, "identity_provider_unavailable");
@@ -319,27 +320,27 @@ async fn r077_without_the_providers_keys_sessions_go_on_and_logins_come_later() 
 
         site.provider().set_key_set_endpoint(Endpoint::Works);
         site.pass(5);
-        assert_eq!(everybody.sessions().await, [true, false, true, true]);
-        everybody.start_again().await;
-        // The refresh token that came with what could not be verified was kept.
-        everybody.are_served().await;
+        assert_eq!(callers.sessions().await, [true, false, true, true]);
+        callers.start_again().await;
+        // The refresh token was stored, although its other tokens could not be verified.
+        callers.are_served().await;
         assert_eq!(site.provider().refreshes(), refreshes + 2);
     }
 }
 
 #[tokio::test]
-async fn r039_r134_without_the_token_endpoint_sessions_go_on_and_logins_come_later() {
+async fn r039_r134_without_the_token_endpoint_sessions_work_and_logins_must_wait() {
     for (outage, waits) in OUTAGES {
-        let (site, mut everybody) = in_a_fresh_process().await;
+        let (site, mut callers) = in_a_fresh_process().await;
         site.provider().set_token_endpoint(outage);
-        let answers = ask_during(outage, waits, &everybody).await;
+        let answers = ask_during(outage, waits, &callers).await;
 
         answers.home.is_a_page(200, "Your API key");
         assert_eq!(answers.by_cookie.json()["sub"], ADA.subject);
         assert_eq!(answers.by_token.json()["sub"], ADA.subject);
         assert!(answers.login.location().starts_with(&site.provider().issuer));
         if outage == Endpoint::Slow {
-            // Nobody knows whether the code was redeemed, so nobody is told to send it again.
+            // It is unknown whether the code was redeemed, so the response suggests no retry.
             answers.callback.is_a_refusal(502, "You were not logged in");
             assert!(!answers.callback.has("retry-after"));
         } else {
@@ -347,26 +348,26 @@ async fn r039_r134_without_the_token_endpoint_sessions_go_on_and_logins_come_lat
             is_later(&answers.callback);
         }
         answers.callback.offers("Start again", "/?return_to=%2Freports");
-        assert!(answers.callback.cookies_cleared()[0].starts_with(LOGIN), "it is used up");
+        assert!(answers.callback.cookies_cleared()[0].starts_with(LOGIN), "the login is over");
         is_later_json(&answers.refresh, "identity_provider_unavailable");
         assert!(answers.logout.location().starts_with(&site.provider().issuer));
         answers.logout_by_token.is_json(200, "signed_out");
         assert_eq!(answers.backchannel.status(), 200);
         assert_eq!(site.store().sessions_created(), 4);
-        assert_eq!(everybody.sessions().await, [true, false, false, false]);
+        assert_eq!(callers.sessions().await, [true, false, false, false]);
 
         site.provider().set_token_endpoint(Endpoint::Works);
         site.pass(5);
-        everybody.start_again().await;
-        everybody.are_served().await;
+        callers.start_again().await;
+        callers.are_served().await;
     }
 }
 
-/// R182: the store of a local run is bounded. Whoever is in stays in, and as rows expire others can
-/// come.
+/// R182: the store of a local run is bounded. Existing sessions stay, and expired rows make room for
+/// new ones.
 #[tokio::test]
-async fn r096_a_full_store_lets_nobody_else_in_and_nobody_out() {
-    // Two logins, each a session, a pointer and a mark, and two marks of logins that come to nothing.
+async fn r096_a_full_store_accepts_no_new_session_and_keeps_the_existing_ones() {
+    // Two logins, each with a session, a pointer and a mark, and two marks of failed logins.
     let store = Arc::new(MemoryStore::new(8));
     let site = Site::start_over(ObservedStore::over(store), &[OFFLINE]).await;
     let mut ada = Visitor::logged_in(&site, ADA).await;
@@ -382,34 +383,30 @@ async fn r096_a_full_store_lets_nobody_else_in_and_nobody_out() {
         assert_eq!(visitor.session(), None);
     }
     assert_eq!((site.store().sessions_created(), site.store().marks()), (2, 4));
-    assert_eq!(site.provider().token_requests(), 4, "no code is used up where no mark fits");
+    assert_eq!(site.provider().token_requests(), 4, "no code is redeemed if its mark does not fit");
     let full = "the session store is full";
     assert_eq!(site.log().errors_of("login.failed"), [full; 5]);
 
-    // Whoever is in goes on, with the token that there is.
+    // Logged-in users continue with their present token.
     site.pass(100);
     for _ in 0..2 {
         is_later_json(&ada.refresh().await, "session_store_unavailable");
         assert_eq!(ada.fetch("/protected").await.status(), 200);
         assert_eq!(site.call_api(&key).await.status(), 200);
     }
-    // A logout from elsewhere leaves a tombstone, for which there is no room either.
+    // A back-channel logout writes a tombstone, which does not fit either.
     let token = site.provider().logout_token(GRACE, &json!({}));
     let answer = site.post_logout_token(&token).await;
     is_not_carried_out(&answer, "the sessions may not all have ended");
     assert_eq!(grace.fetch("/protected").await.status(), 200);
 
-    // It is no news that somebody leaves, and it makes room: for the tombstone, say.
+    // A logout needs no new row, and makes room, for example for the tombstone.
     let mut leaving = grace.clone();
     leaving.submit("/logout").await.location();
     grace.fetch("/protected").await.is_json(401, "session_ended");
-    assert_eq!(
-        site.post_logout_token(&token).await.status(),
-        503,
-        "the token's mark finds no room"
-    );
+    assert_eq!(site.post_logout_token(&token).await.status(), 503, "the token's mark does not fit");
 
-    // The marks are gone after twenty minutes, and there is room for what has waited.
+    // The marks expire after twenty minutes and make room for the waiting requests.
     site.pass(1_200);
     let answer = ada.refresh().await;
     assert_eq!(answer.status(), 200, "{answer:?}");
@@ -424,18 +421,18 @@ async fn r096_a_full_store_lets_nobody_else_in_and_nobody_out() {
     assert_eq!(site.live_sessions().await, 1);
 }
 
-/// A store that is slow and answers in time is not noticed.
+/// A slow store that answers in time causes no error.
 #[tokio::test]
-async fn r096_a_table_that_stalls_for_a_moment_is_not_noticed() {
+async fn r096_a_short_stall_of_the_table_causes_no_error() {
     let (store, line) = table::at_the_end_of_a_line().await;
     let site = Site::start_over(ObservedStore::over(store), &[OFFLINE]).await;
-    let everybody = Everybody::gather(&site).await;
+    let callers = Callers::gather(&site).await;
     line.set(Condition::Stalls);
     let mended = line.clone();
     tokio::spawn(async move {
         tokio::time::sleep(Duration::from_millis(300)).await;
         mended.set(Condition::Works);
     });
-    everybody.are_served().await;
+    callers.are_served().await;
     assert!(line.held_up() > 0);
 }

@@ -1,4 +1,4 @@
-//! The whole bundle behind the gateway: events of API Gateway in, its answers out.
+//! The whole bundle behind the gateway: events of API Gateway as input, its responses as output.
 
 use gateway::Gateway;
 use lambda_runtime::Context;
@@ -78,14 +78,14 @@ async fn r159_a_login_by_events_keeps_its_cookies_apart() {
     assert_eq!(user["sub"], ADA.subject);
 }
 
-/// The cookies of somebody who has logged in.
+/// The cookies of a user who has logged in.
 async fn session(site: &Site) -> Vec<String> {
     let visitor = Visitor::logged_in(site, ADA).await;
     vec![format!("{SESSION}={}", visitor.session().unwrap())]
 }
 
 #[tokio::test]
-async fn r090_only_the_gateways_own_list_of_cookies_counts() {
+async fn r090_only_the_gateways_list_of_cookies_counts() {
     let site = Site::start().await;
     let ours = session(&site).await;
     let mut in_header = event("GET", "/protected", "", &[]);
@@ -99,7 +99,7 @@ async fn r090_only_the_gateways_own_list_of_cookies_counts() {
 }
 
 #[tokio::test]
-async fn r022_the_raw_query_counts_and_not_what_the_gateway_made_of_it() {
+async fn r022_the_raw_query_counts_and_not_the_parameters_parsed_by_the_gateway() {
     let site = Site::start().await;
     let started = ask(&site, &event("GET", "/login", "", &[])).await;
     let request = Url::parse(started["headers"]["location"].as_str().unwrap()).unwrap();
@@ -117,7 +117,7 @@ async fn r022_the_raw_query_counts_and_not_what_the_gateway_made_of_it() {
 }
 
 #[tokio::test]
-async fn r160_a_path_variant_is_another_path_and_opens_nothing() {
+async fn r160_a_variant_of_a_path_is_not_found() {
     let site = Site::start().await;
     let ours = session(&site).await;
     for path in [
@@ -180,7 +180,7 @@ async fn r161_no_header_and_no_parameter_overrides_the_method() {
 }
 
 #[tokio::test]
-async fn r162_a_broken_body_is_a_bad_request() {
+async fn r162_a_body_with_invalid_base64_is_a_bad_request() {
     let site = Site::start().await;
     let mut broken = event("POST", "/logout", "", &session(&site).await);
     broken["headers"]["origin"] = ORIGIN.into();
@@ -196,7 +196,7 @@ async fn r162_a_broken_body_is_a_bad_request() {
 }
 
 #[tokio::test]
-async fn r163_an_event_of_another_kind_reaches_no_function() {
+async fn r163_an_event_of_another_kind_is_rejected() {
     let site = Site::start().await;
     for event in [
         "{}",
@@ -216,7 +216,7 @@ async fn r163_an_event_of_another_kind_reaches_no_function() {
 }
 
 #[tokio::test]
-async fn r153_r164_nobody_is_whom_a_header_or_a_forged_context_names() {
+async fn r153_r164_a_user_named_in_a_header_or_a_forged_context_is_ignored() {
     let site = Site::start().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     for name in [
@@ -246,7 +246,7 @@ async fn r153_r164_nobody_is_whom_a_header_or_a_forged_context_names() {
 }
 
 #[tokio::test]
-async fn r165_no_client_and_no_query_is_let_through() {
+async fn r165_no_user_agent_and_no_query_bypasses_authentication() {
     let site = Site::start().await;
     for agent in
         ["ELB-HealthChecker/2.0", "kube-probe/1.30", "Googlebot", "Amazon CloudFront", "curl/8"]
@@ -265,10 +265,9 @@ async fn r165_no_client_and_no_query_is_let_through() {
     }
 }
 
-/// R175: through the gateway each line says which request it belongs to, and each thing that
-/// happened is one line.
+/// R175: each log line has the gateway's request id, and each event is one line.
 #[tokio::test]
-async fn r175_every_event_is_one_line_with_the_requests_id() {
+async fn r175_each_event_is_one_log_line_with_the_request_id() {
     let site = Site::start().await;
     let with_id = |mut event: Value, id: &str| {
         event["requestContext"]["requestId"] = id.into();

@@ -1,4 +1,4 @@
-//! The provider's signing keys: rotated, flooded, withheld, spoilt.
+//! The provider's signing keys: rotated, flooded with unknown names, unavailable, malformed.
 
 use serde_json::{Value, json};
 use shared::testing::tokens::{TEST_KEY, TestKey};
@@ -12,7 +12,7 @@ use tests::{
 const LATER: &str = "Please try again in a moment";
 const HOUR: u64 = 3_600;
 
-/// A site that accepts any good token, and has accepted one.
+/// A site that accepts any valid token without a session, and has accepted one.
 async fn warm() -> (Site, String) {
     let site = Site::start_with(&[("REQUIRE_SESSION", "false")]).await;
     let token = token(&site, &TEST_KEY);
@@ -36,7 +36,7 @@ fn key_set_requests(site: &Site) -> usize {
     site.provider().key_set_requests()
 }
 
-/// How often the log says that keys were fetched.
+/// The number of key fetches in the log.
 fn fetches_logged(site: &Site) -> usize {
     let is_fetch =
         |line: &&Value| line["event"] == "provider.fetched" && line["document"] == "keys";
@@ -44,7 +44,7 @@ fn fetches_logged(site: &Site) -> usize {
 }
 
 #[tokio::test]
-async fn r072_a_rotated_key_costs_one_fetch_and_the_old_one_is_worthless() {
+async fn r072_a_rotated_key_costs_one_fetch_and_the_old_key_is_rejected() {
     let (site, old) = warm().await;
     let rotated = TestKey::rsa("rotated");
     let new = token(&site, &rotated);
@@ -54,14 +54,14 @@ async fn r072_a_rotated_key_costs_one_fetch_and_the_old_one_is_worthless() {
     }
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     assert_eq!(visitor.fetch("/protected").await.status(), 200);
-    // The login fetched them as well: `/protected` shares nothing.
+    // The login fetched the keys separately: `/protected` does not write them to the table.
     assert_eq!((key_set_requests(&site), fetches_logged(&site)), (3, 3));
     site.call_api(&old).await.is_json(401, "token_unknown_key");
     assert_eq!(key_set_requests(&site), 3);
 }
 
 #[tokio::test]
-async fn r073_r074_made_up_names_cost_one_fetch_per_cool_down_and_keep_no_new_key_out_for_longer() {
+async fn r073_r074_unknown_key_ids_cost_one_fetch_per_cool_down_and_delay_new_keys_no_longer() {
     let (site, known) = warm().await;
     let invented = |number: u32| {
         let mut header = TEST_KEY.header();
@@ -85,7 +85,7 @@ async fn r073_r074_made_up_names_cost_one_fetch_per_cool_down_and_keep_no_new_ke
 }
 
 #[tokio::test]
-async fn r075_a_token_that_no_key_could_make_good_asks_the_provider_nothing() {
+async fn r075_a_token_that_no_key_can_verify_causes_no_provider_request() {
     let site = Site::start().await;
     let with = |name: &str, value: Value| {
         let mut claims = claims(&site);
@@ -112,12 +112,12 @@ async fn r075_a_token_that_no_key_could_make_good_asks_the_provider_nothing() {
 }
 
 #[tokio::test]
-async fn r076_tokens_that_come_at_once_share_one_fetch() {
+async fn r076_concurrent_tokens_with_a_new_key_share_one_fetch() {
     let (site, known) = warm().await;
     let new = TestKey::rsa("new");
     site.provider().publish(json!({ "keys": [TEST_KEY.jwk(), new.jwk()] }));
     let tokens = [token(&site, &new), known];
-    // A hundred with the new key, and a hundred with the known one.
+    // A hundred tokens have the new key, and a hundred the known one.
     let tasks: Vec<_> = (0..200)
         .map(|index: usize| {
             let (site, token) = (site.clone(), tokens[index % 2].clone());
@@ -130,8 +130,8 @@ async fn r076_tokens_that_come_at_once_share_one_fetch() {
     assert_eq!(key_set_requests(&site), 2);
 }
 
-/// What an endpoint may do instead of answering, and what the log says of it. The slow one is told
-/// of elsewhere, since it takes its time.
+/// Failures of an endpoint, and their reasons in the log. A timeout has a separate test, because it is
+/// slow.
 const OUTAGES: [(Endpoint, &str); 7] = [
     (Endpoint::Refuses(500, "broken"), "the answer has status 500"),
     (Endpoint::Refuses(429, "busy"), "the answer has status 429"),
@@ -149,7 +149,7 @@ fn is_unavailable(answer: &Answer) {
 }
 
 #[tokio::test]
-async fn r077_without_keys_nobody_can_tell_and_nobody_is_let_in() {
+async fn r077_without_keys_every_token_and_login_gets_a_503() {
     for (outage, reason) in OUTAGES {
         let site = Site::start_with(&[("REQUIRE_SESSION", "false")]).await;
         site.provider().set_key_set_endpoint(outage);
@@ -159,7 +159,7 @@ async fn r077_without_keys_nobody_can_tell_and_nobody_is_let_in() {
         let answer = visitor.arrive(&site.provider().log_in(&request, ADA)).await;
         answer.is_a_refusal(503, LATER);
         assert_eq!(site.store().sessions_created(), 0);
-        // Once by `/protected`, once by the login.
+        // One line from `/protected`, one from the login.
         assert_eq!(site.log().errors_of("provider.unavailable").len(), 2);
         let reason = format!("the identity provider's keys or metadata cannot be had: {reason}");
         assert_eq!(site.log().errors_of("request.failed"), [reason.as_str()]);
@@ -174,7 +174,7 @@ async fn r077_without_keys_nobody_can_tell_and_nobody_is_let_in() {
 }
 
 #[tokio::test]
-async fn r077_the_last_good_keys_bridge_an_outage_for_a_day() {
+async fn r077_the_last_good_keys_are_used_for_a_day_of_outage() {
     for (outage, _) in OUTAGES {
         let (site, known) = warm().await;
         site.provider().set_key_set_endpoint(outage);
@@ -195,7 +195,7 @@ async fn r077_the_last_good_keys_bridge_an_outage_for_a_day() {
 }
 
 #[tokio::test]
-async fn r077_a_silent_provider_costs_a_moment_once() {
+async fn r077_a_provider_that_does_not_answer_delays_only_one_request() {
     let (site, known) = warm().await;
     site.provider().set_key_set_endpoint(Endpoint::Slow);
     site.pass(600);
@@ -210,7 +210,7 @@ async fn r077_a_silent_provider_costs_a_moment_once() {
     assert_eq!(reasons.len(), 1, "{reasons:?}");
 }
 
-/// Keys that no signature can be verified with, each of them with the good one's name.
+/// Keys that cannot verify a signature, most of them with the key id of the good key.
 fn unusable_keys() -> Vec<Value> {
     let with = |name: &str, value: Value| {
         let mut key = TEST_KEY.jwk();
@@ -236,7 +236,7 @@ fn unusable_keys() -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn r078_unusable_keys_beside_the_good_one_do_no_harm() {
+async fn r078_unusable_keys_beside_a_good_one_are_ignored() {
     let site = Site::start().await;
     let mut keys = unusable_keys();
     keys.push(TEST_KEY.jwk());
@@ -246,7 +246,7 @@ async fn r078_unusable_keys_beside_the_good_one_do_no_harm() {
 }
 
 #[tokio::test]
-async fn r078_unusable_keys_alone_are_no_key_set() {
+async fn r078_a_key_set_with_only_unusable_keys_is_rejected() {
     let unusable = unusable_keys().into_iter().map(|key| vec![key]);
     for keys in unusable.chain([Vec::new(), unusable_keys()]) {
         let site = Site::start_with(&[("REQUIRE_SESSION", "false")]).await;
@@ -263,7 +263,7 @@ async fn r078_unusable_keys_alone_are_no_key_set() {
 }
 
 #[tokio::test]
-async fn r079_a_known_name_with_another_algorithm_is_refused_without_a_fetch() {
+async fn r079_a_known_key_id_with_another_algorithm_is_rejected_without_a_fetch() {
     let site = Site::start_with(&[("REQUIRE_SESSION", "false")]).await;
     let supported = json!({ "id_token_signing_alg_values_supported": ["RS256", "ES256"] });
     site.provider().change_metadata(supported);

@@ -21,12 +21,12 @@ fn parameters(url: &Url) -> Vec<(String, String)> {
 fn parameter(url: &Url, name: &str) -> String {
     let mut found = parameters(url).into_iter().filter(|(key, _)| key == name);
     let (_, value) = found.next().unwrap();
-    assert!(found.next().is_none(), "{name} stands there twice: {url}");
+    assert!(found.next().is_none(), "{name} occurs twice: {url}");
     value
 }
 
 #[tokio::test]
-async fn somebody_logs_in_and_sees_their_key() {
+async fn a_visitor_logs_in_and_sees_their_key() {
     let site = Site::start().await;
     let mut visitor = Visitor::new(&site);
     let page = visitor.open("/").await;
@@ -73,7 +73,7 @@ async fn somebody_logs_in_and_sees_their_key() {
 }
 
 #[tokio::test]
-async fn r001_every_login_has_secrets_of_its_own() {
+async fn r001_every_login_has_new_random_secrets() {
     let site = Site::start().await;
     let mut visitor = Visitor::new(&site);
     let requests = [visitor.start("/login").await, visitor.start("/login").await];
@@ -96,7 +96,7 @@ async fn r001_every_login_has_secrets_of_its_own() {
 }
 
 #[tokio::test]
-async fn r002_the_authentication_request_holds_what_it_needs_once_and_no_secret() {
+async fn r002_the_authentication_request_has_each_parameter_once_and_no_secret() {
     let site = Site::start().await;
     let mut visitor = Visitor::new(&site);
     let request = visitor.start("/login").await;
@@ -125,9 +125,9 @@ async fn r002_the_authentication_request_holds_what_it_needs_once_and_no_secret(
     assert!(!request.as_str().contains(CLIENT_SECRET));
 }
 
-/// R184: an invitation goes along with its organization.
+/// R184: an invitation is forwarded together with its organization.
 #[tokio::test]
-async fn r003_a_link_chooses_nothing_but_what_is_on_the_list() {
+async fn r003_a_login_link_can_set_only_the_listed_parameters() {
     let site = Site::start().await;
     for (name, value) in [
         ("redirect_uri", "https://evil.example/callback"),
@@ -168,7 +168,7 @@ async fn r003_a_link_chooses_nothing_but_what_is_on_the_list() {
 }
 
 #[tokio::test]
-async fn r004_an_unusable_parameter_starts_no_login() {
+async fn r004_an_invalid_parameter_starts_no_login() {
     let site = Site::start().await;
     let long = "a".repeat(257);
     for query in [
@@ -194,7 +194,7 @@ async fn r004_an_unusable_parameter_starts_no_login() {
 }
 
 #[tokio::test]
-async fn r005_no_header_of_the_client_changes_where_the_code_goes() {
+async fn r005_no_client_header_changes_the_redirect_uri() {
     let site = Site::start().await;
     for headers in [
         &[("host", "evil.example")][..],
@@ -212,7 +212,7 @@ async fn r005_no_header_of_the_client_changes_where_the_code_goes() {
 }
 
 #[tokio::test]
-async fn r006_a_browser_that_only_guesses_starts_no_login() {
+async fn r006_a_prefetch_or_subresource_request_starts_no_login() {
     let site = Site::start().await;
     for headers in [
         &[("sec-purpose", "prefetch")][..],
@@ -233,12 +233,12 @@ async fn r006_a_browser_that_only_guesses_starts_no_login() {
         assert!(!answer.has("set-cookie"), "{headers:?}");
     }
     assert_eq!((site.store().calls(), site.provider().metadata_requests()), (0, 0));
-    // Who says nothing about it is no such browser.
+    // A client that sends none of these headers can start a login.
     assert_eq!(site.get("/login", &[]).await.status(), 303);
 }
 
 #[tokio::test]
-async fn r007_however_many_logins_are_started_the_newest_five_are_kept() {
+async fn r007_only_the_newest_five_logins_are_kept() {
     let site = Site::start().await;
     let mut visitor = Visitor::new(&site);
     let mut requests = Vec::new();
@@ -258,13 +258,13 @@ async fn r007_however_many_logins_are_started_the_newest_five_are_kept() {
 }
 
 #[tokio::test]
-async fn r008_the_login_cookie_lives_ten_minutes_and_can_be_read_by_nobody() {
+async fn r008_the_login_cookie_lives_ten_minutes_and_is_encrypted() {
     let site = Site::start().await;
     let mut visitor = Visitor::new(&site);
     let answer = visitor.open("/login?return_to=/a-target-to-look-for").await;
     let cookies = answer.cookies();
-    let [cookie] = &cookies[..] else { unreachable!("not one cookie: {cookies:?}") };
-    // `Secure`, `HttpOnly`, `Path=/`, `SameSite=Lax` and no `Domain` are asserted of every cookie.
+    let [cookie] = &cookies[..] else { unreachable!("expected one cookie: {cookies:?}") };
+    // `Secure`, `HttpOnly`, `Path=/`, `SameSite=Lax` and no `Domain` are asserted for every cookie.
     assert!(cookie.name().starts_with(LOGIN), "{cookie}");
     assert_eq!(cookie.max_age().unwrap().whole_seconds(), 600);
     let request = Url::parse(answer.location()).unwrap();
@@ -284,7 +284,7 @@ async fn r008_the_login_cookie_lives_ten_minutes_and_can_be_read_by_nobody() {
 }
 
 #[tokio::test]
-async fn r010_a_login_that_is_only_started_leaves_the_session_alone() {
+async fn r010_starting_a_login_does_not_change_the_session() {
     let site = Site::start().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     let session = visitor.session().unwrap().to_owned();
@@ -316,9 +316,10 @@ async fn r011_only_get_starts_a_login() {
 
 const AGAIN: &str = "Log in again?";
 
-/// R189: a link, a script or an invitation elsewhere, and a third party (R9, R184).
+/// R189: the login starts from another site, by a link, a script, an invitation (R184) or a third party
+/// (R9).
 #[tokio::test]
-async fn r189_a_login_from_elsewhere_asks_a_visitor_who_is_logged_in() {
+async fn r189_a_login_from_another_site_needs_confirmation_if_the_visitor_is_logged_in() {
     let site = Site::start().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     let key = visitor.api_key().await;
@@ -340,7 +341,7 @@ async fn r189_a_login_from_elsewhere_asks_a_visitor_who_is_logged_in() {
         for (sending, headers) in [
             (Sending::FROM_ELSEWHERE, &[][..]),
             (same_site, &[]),
-            // A browser that does not say where it comes from.
+            // A browser that does not send where the request comes from.
             (Sending::NAVIGATION, &[("sec-fetch-site", "")]),
         ] {
             let asked = visitor.send(Method::GET, path, sending, headers).await;
@@ -351,7 +352,7 @@ async fn r189_a_login_from_elsewhere_asks_a_visitor_who_is_logged_in() {
     }
     assert_eq!(site.call_api(&key).await.status(), 200);
 
-    // What the page offers is a login of our own, in any browser.
+    // The offered link starts a login from our own site, in any browser.
     for headers in
         [&[][..], &[("sec-fetch-site", ""), ("referer", "https://api.example.com/login")]]
     {
@@ -364,9 +365,9 @@ async fn r189_a_login_from_elsewhere_asks_a_visitor_who_is_logged_in() {
     site.call_api(&key).await.is_json(401, "session_ended");
 }
 
-/// R189: the race. The visitor logs in while a login that another site has begun is under way.
+/// R189: the visitor logs in while a login that another site started is still in progress.
 #[tokio::test]
-async fn r189_a_login_that_began_elsewhere_ends_no_session() {
+async fn r189_a_login_started_by_another_site_ends_no_session() {
     let site = Site::start().await;
     let mut visitor = Visitor::new(&site);
     let path = "/login?prompt=none&return_to=/reports";
@@ -384,7 +385,7 @@ async fn r189_a_login_that_began_elsewhere_ends_no_session() {
     assert_eq!(visitor.api_key().await, key);
     assert_eq!((site.provider().token_requests(), site.store().sessions_created()), (requests, 1));
 
-    // A session that has ended blocks no login, whatever cookie the browser keeps.
+    // If the session has ended, its cookie does not block the login.
     let cookie = visitor.session().unwrap().to_owned();
     visitor.submit("/logout").await;
     visitor.plant(SESSION, &cookie);
@@ -393,9 +394,9 @@ async fn r189_a_login_that_began_elsewhere_ends_no_session() {
     assert_eq!(visitor.fetch("/protected").await.json()["sub"], GRACE.subject);
 }
 
-/// R189: by the address bar or a bookmark, and from our own page.
+/// R189: the login starts from the address bar, from a bookmark or from our own page.
 #[tokio::test]
-async fn r189_a_login_of_the_visitors_own_replaces_the_session() {
+async fn r189_a_login_that_the_visitor_starts_replaces_the_session() {
     let site = Site::start().await;
     for sending in [Sending::NAVIGATION, Sending::FROM_HERE] {
         let mut visitor = Visitor::logged_in(&site, ADA).await;
@@ -407,16 +408,17 @@ async fn r189_a_login_of_the_visitors_own_replaces_the_session() {
     assert_eq!(site.live_sessions().await, 2);
 }
 
-/// R189, R96: whether there is a session is unknown.
+/// R189, R96: while the store is down, it is unknown whether there is a session.
 #[tokio::test]
-async fn r189_a_login_from_elsewhere_waits_for_the_store() {
+async fn r189_a_login_from_another_site_is_unavailable_while_the_store_is_down() {
     let site = Site::start().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     site.store().set_down(true);
     let answer = visitor.send(Method::GET, "/login", Sending::FROM_ELSEWHERE, &[]).await;
     answer.is_a_refusal(503, LATER);
     assert!(!answer.has("set-cookie"));
-    // Logins that need no answer start: our own page's, and a stranger's.
+    // Logins that do not depend on the session still start: from our own page, and without a session
+    // cookie.
     let mut stranger = Visitor::new(&site);
     assert_eq!(visitor.open("/login").await.status(), 303);
     let answer = stranger.send(Method::GET, "/login", Sending::FROM_ELSEWHERE, &[]).await;
@@ -424,7 +426,7 @@ async fn r189_a_login_from_elsewhere_waits_for_the_store() {
 }
 
 #[tokio::test]
-async fn r036_whoever_logs_in_as_somebody_else_is_only_that_one() {
+async fn r036_a_login_as_another_user_replaces_the_first_user_completely() {
     let site = Site::start().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     let (session, token) = (visitor.session().unwrap().to_owned(), visitor.api_key().await);
@@ -440,9 +442,9 @@ async fn r036_whoever_logs_in_as_somebody_else_is_only_that_one() {
     old.fetch("/protected").await.is_json(401, "session_ended");
 }
 
-/// Nobody was given the new session, so it does not live; the old one does.
+/// The new session is deleted, because no browser received its cookie. The old one stays.
 #[tokio::test]
-async fn r036_whoever_cannot_be_logged_out_is_not_logged_in_as_somebody_else() {
+async fn r036_if_the_old_session_cannot_be_ended_the_login_as_another_user_fails() {
     let site = Site::start().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     let request = visitor.start("/login").await;
@@ -454,7 +456,7 @@ async fn r036_whoever_cannot_be_logged_out_is_not_logged_in_as_somebody_else() {
 }
 
 #[tokio::test]
-async fn prompt_none_without_a_login_leads_to_the_login_page() {
+async fn prompt_none_without_a_session_at_the_provider_leads_to_the_login_page() {
     let site = Site::start().await;
     let mut visitor = Visitor::new(&site);
     let request = visitor.start("/login?prompt=none&return_to=/reports").await;
@@ -468,7 +470,7 @@ async fn prompt_none_without_a_login_leads_to_the_login_page() {
 }
 
 #[tokio::test]
-async fn without_a_list_of_login_methods_there_is_one_plain_button() {
+async fn without_a_list_of_login_methods_the_page_has_one_plain_button() {
     for script in [
         MethodsScript::Fails(404),
         MethodsScript::Fails(500),
@@ -493,7 +495,7 @@ async fn without_a_list_of_login_methods_there_is_one_plain_button() {
 }
 
 #[tokio::test]
-async fn a_silent_provider_delays_the_login_page_by_a_second_once() {
+async fn a_provider_that_does_not_answer_delays_the_login_page_once_by_a_second() {
     let site = Site::start().await;
     site.provider().set_methods_script(MethodsScript::Silent);
     let started = tokio::time::Instant::now();
@@ -508,7 +510,7 @@ async fn a_silent_provider_delays_the_login_page_by_a_second_once() {
     Visitor::new(&site).open("/").await.offers("Log in", "/login");
     assert!(started.elapsed() < Duration::from_millis(500), "{:?}", started.elapsed());
 
-    // Half a minute later it is asked again.
+    // The list is requested again after half a minute.
     site.provider().set_methods_script(MethodsScript::Lists(vec![("github", "github")]));
     site.pass(30);
     let page = Visitor::new(&site).open("/").await;
@@ -516,7 +518,7 @@ async fn a_silent_provider_delays_the_login_page_by_a_second_once() {
 }
 
 #[tokio::test]
-async fn a_provider_that_is_down_starts_no_login_and_recovers() {
+async fn while_the_provider_is_down_no_login_starts_and_afterwards_logins_work() {
     let site = Site::start().await;
     site.provider().set_metadata_down(true);
     let mut visitor = Visitor::new(&site);
@@ -529,9 +531,9 @@ async fn a_provider_that_is_down_starts_no_login_and_recovers() {
     visitor.log_in(ADA).await;
 }
 
-/// R38, R70, R71: a discovery document of somebody else, or that points elsewhere, is not used.
+/// R38, R70, R71: metadata of another issuer, or with endpoints on another host, is rejected.
 #[tokio::test]
-async fn r038_r070_r071_r195_a_provider_that_points_elsewhere_gets_no_visitor() {
+async fn r038_r070_r071_r195_metadata_with_a_foreign_issuer_or_endpoint_starts_no_login() {
     let without_slash = "without its slash";
     let foreign = |name: &str| format!("the endpoint `{name}` is not on the issuer's host");
     let another = "the metadata belongs to another issuer: expected ".to_owned();
@@ -568,7 +570,7 @@ fn is_not_started(site: &Site, reason: &str) {
 }
 
 #[tokio::test]
-async fn r039_a_discovery_document_that_cannot_be_had_starts_no_login() {
+async fn r039_if_the_discovery_document_cannot_be_fetched_no_login_starts() {
     let malformed = "the answer is malformed: not JSON by its type";
     for (behaviour, reason) in [
         (Endpoint::Refuses(429, "busy"), "the answer has status 429"),
@@ -588,7 +590,7 @@ async fn r039_a_discovery_document_that_cannot_be_had_starts_no_login() {
         assert_eq!(answer.header("retry-after"), "5");
         assert!(!answer.has("set-cookie"), "{behaviour:?}");
         is_not_started(&site, reason);
-        // It is left alone for a moment, and asked again.
+        // It is not requested again at once, only after a pause.
         Visitor::new(&site).open("/login").await.is_a_refusal(503, LATER);
         assert_eq!(site.provider().metadata_requests(), 1);
         site.provider().set_metadata_endpoint(Endpoint::Works);
@@ -600,7 +602,7 @@ async fn r039_a_discovery_document_that_cannot_be_had_starts_no_login() {
 
 /// R9: OpenID Connect Core §4.
 #[tokio::test]
-async fn r009_a_third_party_starts_a_login_in_our_providers_name_and_to_our_own_pages() {
+async fn r009_a_third_party_can_start_a_login_at_our_issuer_that_returns_to_our_pages() {
     let site = Site::start().await;
     let issuer = site.provider().issuer.clone();
     let link = |parameters: &[(&str, &str)]| {
@@ -656,9 +658,9 @@ async fn r009_a_third_party_starts_a_login_in_our_providers_name_and_to_our_own_
     }
 }
 
-/// The clock stands still meanwhile, as it does for whoever opens six tabs at once.
+/// The clock does not advance, so all six logins have the same time, like six tabs opened at once.
 #[tokio::test]
-async fn r197_of_six_logins_within_a_second_the_first_alone_is_lost() {
+async fn r197_of_six_logins_within_a_second_only_the_first_is_lost() {
     let site = Site::start().await;
     let mut visitor = Visitor::new(&site);
     let mut requests = Vec::new();

@@ -12,10 +12,10 @@ use url::Url;
 
 use crate::elsewhere::Elsewhere;
 
-/// Where the button on the key page leads.
+/// The target of the "Log out everywhere" button on the key page.
 const EVERYWHERE: &str = "/logout?everywhere=true";
 
-/// The name of the cookie that is bound to the way through the provider's logout.
+/// The cookie that holds the `state` of the provider's logout.
 const LOGOUT: &str = "__Host-logout";
 
 fn query(url: &str) -> Vec<(String, String)> {
@@ -27,7 +27,7 @@ fn value<'a>(query: &'a [(String, String)], name: &str) -> &'a str {
 }
 
 #[tokio::test]
-async fn somebody_logs_out_and_both_credentials_are_dead_at_once() {
+async fn a_logout_invalidates_cookie_and_token_at_once() {
     let site = Site::start().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     let token = visitor.api_key().await;
@@ -63,11 +63,12 @@ async fn somebody_logs_out_and_both_credentials_are_dead_at_once() {
 }
 
 #[tokio::test]
-async fn r104_a_page_elsewhere_signs_nobody_out() {
+async fn r104_a_page_of_another_site_cannot_log_a_visitor_out() {
     let site = Site::start().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     let cookie = visitor.cookie_header();
-    // A browser would not even send the cookie along; the handler is told it all the same.
+    // A browser would not send the cookie in these cases. The test sends it to the handler all the
+    // same.
     for headers in [
         &[("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")][..],
         &[("origin", "https://evil.example"), ("sec-fetch-site", "same-origin")],
@@ -113,7 +114,7 @@ async fn r104_a_page_elsewhere_signs_nobody_out() {
 }
 
 #[tokio::test]
-async fn r105_r106_the_row_goes_and_the_cookie_is_cleared_as_it_was_set() {
+async fn r105_r106_a_logout_deletes_the_row_and_clears_the_cookie_with_its_attributes() {
     let site = Site::start().await;
     let mut visitor = Visitor::new(&site);
     let set = visitor.log_in(ADA).await.cookies();
@@ -122,7 +123,7 @@ async fn r105_r106_the_row_goes_and_the_cookie_is_cleared_as_it_was_set() {
     let answer = visitor.submit("/logout").await;
     let [_, mut cleared] = <[_; 2]>::try_from(answer.cookies()).unwrap();
     assert_eq!((cleared.name(), cleared.value()), (SESSION, ""));
-    // "cookies" would take those of logins under way as well.
+    // "cookies" would also delete the cookies of logins in progress.
     assert_eq!(answer.header("clear-site-data"), r#""cache", "storage""#);
     assert!(cleared.max_age().unwrap().is_zero());
     cleared.set_value(set.value().to_owned());
@@ -135,7 +136,7 @@ async fn r105_r106_the_row_goes_and_the_cookie_is_cleared_as_it_was_set() {
 }
 
 #[tokio::test]
-async fn r107_the_providers_session_is_named_by_the_id_token_and_by_no_access_token() {
+async fn r107_the_logout_url_has_the_id_token_as_hint_and_no_access_token() {
     let site = Site::start().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     let response = site.provider().last_token_response();
@@ -151,7 +152,7 @@ async fn r107_the_providers_session_is_named_by_the_id_token_and_by_no_access_to
 }
 
 #[tokio::test]
-async fn r107_an_older_tenant_is_left_by_auth0s_own_address() {
+async fn r107_a_tenant_without_end_session_endpoint_is_logged_out_by_auth0s_v2_logout() {
     let site = Site::start().await;
     site.provider().change_metadata(json!({ "end_session_endpoint": null }));
     let mut visitor = Visitor::logged_in(&site, ADA).await;
@@ -166,7 +167,7 @@ async fn r107_an_older_tenant_is_left_by_auth0s_own_address() {
 }
 
 #[tokio::test]
-async fn r108_no_request_chooses_where_a_logout_leads() {
+async fn r108_no_request_can_choose_the_target_of_a_logout() {
     let site = Site::start().await;
     for text in [
         "returnTo=https://evil.example",
@@ -198,7 +199,7 @@ async fn r108_no_request_chooses_where_a_logout_leads() {
 }
 
 #[tokio::test]
-async fn r109_the_way_back_from_a_logout_says_what_is_true_and_does_nothing() {
+async fn r109_the_page_after_a_logout_reports_the_real_state_and_changes_nothing() {
     let site = Site::start().await;
     for path in [
         "/signed-out",
@@ -222,7 +223,7 @@ async fn r109_the_way_back_from_a_logout_says_what_is_true_and_does_nothing() {
 }
 
 #[tokio::test]
-async fn r109_the_state_that_comes_back_says_that_the_provider_is_left_as_well() {
+async fn r109_a_returned_state_confirms_the_logout_at_the_provider() {
     let site = Site::start().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     let answer = visitor.submit("/logout").await;
@@ -234,7 +235,7 @@ async fn r109_the_state_that_comes_back_says_that_the_provider_is_left_as_well()
         "Your session has ended here and at the identity provider, and your API key with it.";
     let text = |answer: &Answer| answer.texts("main p").remove(0);
 
-    // Whatever comes back otherwise is no error, leads nowhere, and leaves the cookie alone.
+    // Any other return is no error, causes no redirect, and does not change the cookie.
     let mut elsewhere = Visitor::new(&site);
     for (visitor, path) in [
         (&mut visitor, "/signed-out".to_owned()),
@@ -257,19 +258,19 @@ async fn r109_the_state_that_comes_back_says_that_the_provider_is_left_as_well()
     answer.is_a_page(200, "You are logged out").offers("Log in again", "/");
     assert_eq!(text(&answer), both);
     assert_eq!(answer.cookies_cleared(), [LOGOUT]);
-    // Once.
+    // The state confirms only once.
     assert_eq!(text(&visitor.arrive(&back).await), here);
 }
 
 #[tokio::test]
-async fn r109_a_state_that_is_not_sent_or_took_too_long_is_not_waited_for() {
+async fn r109_the_logout_cookie_expires_and_is_not_set_where_no_state_is_sent() {
     let site = Site::start().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     visitor.submit("/logout").await;
     site.pass(600);
     assert_eq!(visitor.cookie(LOGOUT), None);
 
-    // R100: nobody who had no session is given a cookie.
+    // R100: a visitor without a session gets no cookie.
     let answer = Visitor::new(&site).submit("/logout").await;
     assert_eq!(value(&query(answer.location()), "state"), "");
     assert!(!answer.has("set-cookie"), "{answer:?}");
@@ -281,7 +282,7 @@ async fn r109_a_state_that_is_not_sent_or_took_too_long_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn r103_somebody_logs_out_everywhere_and_others_stay() {
+async fn r103_a_logout_everywhere_ends_all_sessions_of_this_user_only() {
     let site = Site::start().await;
     let mut phone = Visitor::logged_in(&site, ADA).await;
     let mut laptop = Visitor::logged_in(&site, ADA).await;
@@ -301,7 +302,7 @@ async fn r103_somebody_logs_out_everywhere_and_others_stay() {
     grace.open("/").await.is_a_page(200, "Your API key");
     assert_eq!(site.live_sessions().await, 1);
 
-    // Who logs in again is in.
+    // The user can log in again.
     laptop.log_in(ADA).await;
     laptop.open("/").await.is_a_page(200, "Your API key");
 }
@@ -320,7 +321,7 @@ async fn r103_an_api_client_logs_out_everywhere_with_its_token() {
     assert_eq!(site.live_sessions().await, 0);
     laptop.fetch("/protected").await.is_json(401, "session_ended");
 
-    // A token that was logged out ends no more sessions than its own.
+    // A token whose session has ended cannot end other sessions.
     laptop.log_in(ADA).await;
     let refused = site.send(Method::POST, EVERYWHERE, &headers).await;
     refused.is_json(401, "session_ended");
@@ -329,7 +330,7 @@ async fn r103_an_api_client_logs_out_everywhere_with_its_token() {
 }
 
 #[tokio::test]
-async fn r103_without_a_session_nobody_knows_whose_sessions_to_end() {
+async fn r103_a_logout_everywhere_without_a_session_is_rejected() {
     let site = Site::start().await;
     let _other = Visitor::logged_in(&site, ADA).await;
     let mut visitor = Visitor::new(&site);
@@ -342,7 +343,7 @@ async fn r103_without_a_session_nobody_knows_whose_sessions_to_end() {
 }
 
 #[tokio::test]
-async fn r104_a_page_elsewhere_logs_nobody_out_everywhere() {
+async fn r104_a_page_of_another_site_cannot_log_a_visitor_out_everywhere() {
     let site = Site::start().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     for site_of_request in ["cross-site", "same-site"] {
@@ -357,7 +358,7 @@ async fn r104_a_page_elsewhere_logs_nobody_out_everywhere() {
 }
 
 #[tokio::test]
-async fn r103_what_is_not_understood_ends_nothing() {
+async fn r103_an_invalid_everywhere_parameter_ends_no_session() {
     let site = Site::start().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     let cookie = visitor.cookie_header();
@@ -377,7 +378,7 @@ async fn r103_what_is_not_understood_ends_nothing() {
 }
 
 #[tokio::test]
-async fn r096_a_logout_everywhere_whose_store_fails_says_what_it_could_not_do() {
+async fn r096_a_logout_everywhere_reports_it_if_the_store_fails() {
     let site = Site::start().await;
     let mut phone = Visitor::logged_in(&site, ADA).await;
     let mut laptop = Visitor::logged_in(&site, ADA).await;
@@ -386,7 +387,7 @@ async fn r096_a_logout_everywhere_whose_store_fails_says_what_it_could_not_do() 
     answer.is_a_refusal(503, "You are logged out here, and perhaps not everywhere");
     assert!(!answer.header("retry-after").is_empty());
     assert_eq!(answer.cookies_cleared(), [SESSION]);
-    // R105: this one is gone whatever failed afterwards.
+    // R105: this session has ended, although the later step failed.
     assert_eq!(site.live_sessions().await, 1);
     phone.open("/").await.is_a_page(200, "Your API key");
 
@@ -398,7 +399,7 @@ async fn r096_a_logout_everywhere_whose_store_fails_says_what_it_could_not_do() 
 }
 
 #[tokio::test]
-async fn r110_logging_out_twice_is_no_error() {
+async fn r110_a_second_logout_is_no_error() {
     let site = Site::start().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     let mut other_tab = visitor.clone();
@@ -424,12 +425,12 @@ async fn r110_logging_out_twice_is_no_error() {
 }
 
 #[tokio::test]
-async fn r111_a_provider_that_is_down_keeps_nobody_logged_in_here() {
+async fn r111_a_logout_works_here_while_the_provider_is_down() {
     let site = Site::start().await;
     site.provider().change_claims(json!({ "exp": site.now().as_unix() + 3 * 86_400 }));
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     let token = visitor.api_key().await;
-    // The metadata that is known serves for a day.
+    // Cached metadata is used for up to a day.
     for _ in 0..3 {
         site.pass(8 * 3_600);
         assert_eq!(visitor.fetch("/protected").await.status(), 200);
@@ -443,7 +444,7 @@ async fn r111_a_provider_that_is_down_keeps_nobody_logged_in_here() {
 }
 
 #[tokio::test]
-async fn r096_a_logout_without_a_store_takes_the_cookie_and_says_what_it_could_not_do() {
+async fn r096_a_logout_while_the_store_is_down_clears_the_cookie_and_reports_the_failure() {
     let site = Site::start().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     site.store().set_down(true);
@@ -464,7 +465,7 @@ async fn an_api_client_logs_out_with_its_token() {
             site.send(method.clone(), "/logout", &[("authorization", &authorization)]).await;
         answer.is_json(200, "signed_out");
         let url = answer.json()["logout_url"].as_str().unwrap().to_owned();
-        // R101: in JSON the session is named by its id, not by a token.
+        // R101: in JSON the URL identifies the session by its id, not by a token.
         assert!(!url.contains(&token) && !url.contains("id_token_hint"), "{url}");
         assert!(!value(&query(&url), "logout_hint").is_empty());
         assert!(!answer.has("set-cookie"));
@@ -486,7 +487,7 @@ async fn an_api_client_logs_out_with_its_token() {
 }
 
 #[tokio::test]
-async fn a_script_on_our_page_logs_out_and_is_told_where_to_go() {
+async fn a_script_on_our_page_logs_out_and_receives_the_logout_url() {
     let site = Site::start().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     let answer =
@@ -496,10 +497,10 @@ async fn a_script_on_our_page_logs_out_and_is_told_where_to_go() {
     assert!(answer.json()["logout_url"].as_str().unwrap().starts_with(&site.provider().issuer));
 }
 
-/// The development provider, which is strict: login, silent login, logout of
-/// both sessions, and a login form again.
+/// With the strict development provider: login, silent login, logout of both sessions, and the login
+/// form again.
 #[tokio::test]
-async fn both_sessions_end_and_the_provider_asks_for_credentials_again() {
+async fn a_logout_ends_both_sessions_and_the_provider_requires_credentials_again() {
     let (site, _) = Site::at_development_provider(&[], |options| {
         options.logout_uris = vec![format!("{ORIGIN}/signed-out")];
     })
@@ -515,7 +516,7 @@ async fn both_sessions_end_and_the_provider_asks_for_credentials_again() {
     let token = visitor.api_key().await;
     assert_eq!(site.call_api(&token).await.json()["email"], "ada@example.com");
 
-    // As long as the provider's session lives, it asks for nothing.
+    // While the provider's session lives, it does not require credentials.
     let mut second = Visitor::new(&site);
     let (back, _) = elsewhere.open(second.start("/login").await.as_str()).await;
     assert_eq!(second.arrive(&back).await.location(), "/");

@@ -1,4 +1,4 @@
-//! What is logged, what is said, and what nothing that a client sends can do.
+//! The log, the texts for clients, and the robustness against any input.
 
 use std::time::Duration;
 
@@ -15,16 +15,15 @@ use tests::{
     visitor::{Sending, Visitor},
 };
 
-/// The log of every story is searched when the story ends (see `tests::watched_log`), for what its
-/// site and its provider know to be secret. Here the list is made by hand, so that nobody need
-/// believe them.
+/// At the end of each story its log is searched for all secrets that its site and its provider know
+/// (see `tests::watched_log`). This test lists the secrets by hand, so it does not rely on that.
 #[tokio::test]
 async fn r173_no_secret_is_logged_in_any_form() {
     let site = Site::start().await;
     let mut secrets = Vec::new();
     let mut visitor = Visitor::new(&site);
 
-    // A login with all that belongs to it, a replay, and refusals of every sort.
+    // A complete login, a replay, and rejections of each kind.
     let request = visitor.start("/login?login_hint=ada%40lovelace.example").await;
     for name in ["state", "nonce"] {
         let value = request.query_pairs().find(|(key, _)| key == name).unwrap().1.into_owned();
@@ -102,7 +101,7 @@ async fn r173_no_secret_is_logged_in_any_form() {
 }
 
 #[tokio::test]
-async fn r174_whatever_a_client_sends_it_writes_no_line_of_its_own() {
+async fn r174_no_input_of_a_client_can_forge_a_log_line() {
     let site = Site::start().await;
     let bait = "x%0a%7B%22event%22%3A%22login.succeeded%22%7D%0d%0a";
     let mut visitor = Visitor::new(&site);
@@ -137,8 +136,8 @@ async fn r174_whatever_a_client_sends_it_writes_no_line_of_its_own() {
     assert!(!site.log().text().contains(r#""event":"login.succeeded""#));
 }
 
-/// R194: what the provider says is in the line as fields, whichever way it came. R173: what may identify
-/// a person is not, and each site's log is searched for it.
+/// R194: the provider's error is in the line as fields, whichever way it came. R173: text that may
+/// identify a person is left out, and each site's log is searched for it.
 #[tokio::test]
 async fn r194_the_providers_error_and_its_description_are_fields_of_the_line() {
     let site = Site::start().await;
@@ -185,13 +184,13 @@ async fn r194_the_providers_error_and_its_description_are_fields_of_the_line() {
         .collect();
     let told = told.into_iter().map(|(error, description)| (error.to_owned(), description));
     assert_eq!(said, told.collect::<Vec<_>>());
-    // What the operator must mend is told to the operator.
+    // The line has a hint if the operator must fix the error.
     let hints: Vec<_> = failed.iter().map(|line| text(line, "hint")).collect();
     assert!(hints[4].starts_with("SCOPE asks for"), "{hints:?}");
 }
 
 #[tokio::test]
-async fn r175_what_happened_has_a_name_and_a_reason() {
+async fn r175_each_login_and_logout_event_has_a_name_and_a_reason() {
     let site = Site::start().await;
     let mut visitor = Visitor::new(&site);
     let request = visitor.start("/login").await;
@@ -239,14 +238,14 @@ async fn r175_what_happened_has_a_name_and_a_reason() {
             ("login.refused", "the provider answered access_denied"),
         ]
     );
-    // Login and logout are tied together by the digest, which opens nothing.
+    // The digest connects login and logout, and is no credential.
     let lines = log.lines();
     let ids: Vec<_> = lines.iter().filter_map(|line| line.get("session")).collect();
     assert_eq!(ids, [&json!(session), &json!(session)]);
 }
 
 #[tokio::test]
-async fn r175_the_end_of_many_sessions_has_a_name_and_a_reason() {
+async fn r175_the_end_of_several_sessions_has_a_name_and_a_reason() {
     let site = Site::start().await;
     let mut phone = Visitor::logged_in(&site, ADA).await;
     let mut laptop = Visitor::logged_in(&site, ADA).await;
@@ -282,13 +281,13 @@ async fn r175_the_end_of_many_sessions_has_a_name_and_a_reason() {
             ("logout.completed", ""),
         ]
     );
-    // R173.
+    // R173: none of these values is logged.
     let secrets = [("token", token.as_str()), ("subject", ADA.subject), ("state", &state)];
     assert_absent(log.text().as_bytes(), &secrets);
 }
 
 #[tokio::test]
-async fn r176_what_a_client_is_told_holds_nothing_of_the_provider_or_the_store() {
+async fn r176_no_response_contains_details_of_the_provider_or_the_store() {
     let site = Site::start().await;
     let mut answers = Vec::new();
     for behaviour in [
@@ -350,7 +349,7 @@ fn faults(settings: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn r177_r178_it_does_not_start_with_settings_that_protect_nobody() {
+fn r177_r178_the_bundle_does_not_start_with_insecure_settings() {
     assert_eq!(faults(&[]), "");
     for (variable, value) in [
         ("CLIENT_SECRET", ""),
@@ -400,7 +399,7 @@ fn r179_the_settings_show_no_secret() {
     assert_absent(shown.as_bytes(), &[("the secret", CLIENT_SECRET), ("the key", SECRET_KEY)]);
 }
 
-/// A path of ours or anything else.
+/// One of our paths or any other.
 fn any_path() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         Just(b"/".to_vec()),
@@ -442,12 +441,12 @@ fn any_authorization() -> impl Strategy<Value = Option<Vec<u8>>> {
     ])
 }
 
-/// The longest that one input may keep a processor busy, all that looks at its answer included. The
-/// fuzz targets hold each parser to it by itself.
+/// The maximum processor time for one input, including the assertions about its response. The fuzz
+/// targets enforce the same limit for each parser.
 const LONGEST: Duration = Duration::from_millis(50);
 
-/// No answer is a 500 and every answer has its headers: `Site::handle` asserts it. Nothing but a
-/// credential of ours opens anything. None takes long, by the time of this thread alone.
+/// `Site::handle` asserts that no response is a 500 and that each has its headers. Only our credentials
+/// give access. No input takes long, measured as processor time of this thread.
 #[test]
 fn r180_nothing_that_a_client_sends_breaks_a_function() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

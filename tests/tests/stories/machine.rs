@@ -1,4 +1,4 @@
-//! A machine of one's own: the network that it is in, and the tools that it has.
+//! The developer's machine: its network and its tools.
 
 use std::{
     fs,
@@ -31,10 +31,10 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-/// No resolver knows it: only the proxy leads there.
+/// No resolver knows this name, so only the proxy can reach it.
 const TENANT: &str = "tenant.invalid";
 
-/// A tenant whose certificate no public authority signed, and the proxy that leads to it.
+/// A tenant whose certificate has no public authority, and the proxy that leads to it.
 struct Company {
     folder: TempDir,
     proxy: String,
@@ -47,7 +47,7 @@ impl Company {
         let folder = tempfile::tempdir().unwrap();
         let body = BASE64_STANDARD.encode(identity.certificate());
         let pem = format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n");
-        // As `openssl rehash` names it.
+        // The name that `openssl rehash` gives it.
         fs::write(folder.path().join("0a1b2c3d.0"), pem).unwrap();
         let listener = Listener::bind(&identity).await;
         let tenant = listener.address();
@@ -80,7 +80,7 @@ impl Company {
         self.folder.path().join("0a1b2c3d.0").to_str().unwrap().to_owned()
     }
 
-    /// How often the proxy has been asked.
+    /// The number of requests that the proxy received.
     fn asked(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
     }
@@ -93,7 +93,7 @@ impl Company {
 }
 
 #[tokio::test]
-async fn r214_a_local_run_believes_a_companys_authority_and_goes_by_its_proxy() {
+async fn r214_a_local_run_trusts_a_companys_authority_and_uses_its_proxy() {
     let company = Company::start().await;
     let (file, proxy) = (company.file(), format!("http://{}", company.proxy));
     let folder = company.folder.path().to_str().unwrap();
@@ -111,7 +111,7 @@ async fn r214_a_local_run_believes_a_companys_authority_and_goes_by_its_proxy() 
     let before = company.asked();
     let unknown = company.metadata(&[proxy]).await;
     assert!(matches!(unknown, Err(ProviderError::Unreachable(_))), "{unknown:?}");
-    assert_eq!(company.asked(), before + 1, "by the bundled roots its certificate is not believed");
+    assert_eq!(company.asked(), before + 1, "the bundled roots reject its certificate");
     for exception in [("NO_PROXY", "other.example,invalid"), ("no_proxy", TENANT)] {
         let direct = company.metadata(&[("SSL_CERT_FILE", &file), proxy, exception]).await;
         assert!(matches!(direct, Err(ProviderError::Unreachable(_))), "{direct:?}");
@@ -119,9 +119,10 @@ async fn r214_a_local_run_believes_a_companys_authority_and_goes_by_its_proxy() 
     }
 }
 
-/// A function asks the provider itself, whatever its environment says, and believes the bundled roots.
+/// A function connects to the provider directly, whatever its environment contains, and trusts only the
+/// bundled roots.
 #[tokio::test]
-async fn r214_a_function_inside_lambda_looks_at_neither() {
+async fn r214_a_function_inside_lambda_ignores_proxy_and_certificate_settings() {
     let company = Company::start().await;
     let (file, proxy) = (company.file(), format!("http://{}", company.proxy));
     let mut settings = Settings::from_values([
@@ -141,7 +142,7 @@ async fn r214_a_function_inside_lambda_looks_at_neither() {
     assert_eq!(company.asked(), 0);
 }
 
-/// The two scripts that people run, in a folder with tools that know no option but BSD's.
+/// The two scripts that users run, in a folder with tools that have only the options of BSD.
 struct Tools(TempDir);
 
 impl Tools {
@@ -164,7 +165,7 @@ impl Tools {
             tools.put(tool, &refusing);
         }
         tools.put("cargo", "echo \"cargo $* by $PATH\"");
-        // `python3 -m venv FOLDER`; its pip installs a cargo-lambda.
+        // Handles `python3 -m venv FOLDER`; the pip that it creates installs a cargo-lambda.
         let pip =
             "echo '#!/bin/sh' > \"${0%pip}cargo-lambda\"; /bin/chmod +x \"${0%pip}cargo-lambda\"";
         tools.put(
@@ -195,7 +196,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn r212_another_cargo_lambda_is_used_if_its_version_works_and_else_the_pinned_one_is_installed() {
+fn r212_an_installed_cargo_lambda_is_used_if_suitable_else_the_pinned_one_is_installed() {
     for (version, is_used) in [
         ("cargo-lambda 1.9.0 (2026-01-01)", true),
         ("cargo-lambda 1.12.3 (2026-12-01)", true),
@@ -224,28 +225,28 @@ fn r212_another_cargo_lambda_is_used_if_its_version_works_and_else_the_pinned_on
 }
 
 #[test]
-fn r213_the_scripts_start_both_forms_with_tools_that_know_bsd_options_alone() {
+fn r213_the_scripts_start_both_forms_with_tools_that_have_only_bsd_options() {
     let tools = Tools::new();
     let whole = tools.run("local/start", &[]);
     let said = text(&whole.stdout);
     assert!(whole.status.success(), "{whole:?}");
     assert!(said.starts_with("cargo run --bin local -- start by "), "{said}");
-    assert!(said.contains("/.venv/cargo-lambda-"), "it is found by cargo: {said}");
+    assert!(said.contains("/.venv/cargo-lambda-"), "cargo finds it: {said}");
     assert!(text(&whole.stderr).contains("installing cargo-lambda"), "{whole:?}");
 
     let deployed = tools.run("local/start", &["--deployed"]);
     let said = text(&deployed.stdout);
     assert!(deployed.status.success(), "{deployed:?}");
     assert!(said.contains("--features backends --bin backends -- start by "), "{said}");
-    assert!(!text(&deployed.stderr).contains("installing"), "it is there by now: {deployed:?}");
+    assert!(!text(&deployed.stderr).contains("installing"), "installed already: {deployed:?}");
     assert_eq!(tools.run("local/start", &["--help"]).status.code(), Some(2));
     let left = fs::read_dir(tools.0.path().join(".venv")).unwrap().count();
-    assert_eq!(left, 1, "nothing half made is left");
+    assert_eq!(left, 1, "no partial installation is left");
 }
 
-/// What bash 3.2, which macOS has, does not know, and no tool here tells.
+/// Bash 3.2 on macOS does not have these features, and the tools here do not detect them.
 #[test]
-fn r213_the_scripts_are_written_for_an_old_bash() {
+fn r213_the_scripts_use_no_feature_newer_than_bash_3_2() {
     for script in ["start", "cargo-lambda"] {
         let code = fs::read_to_string(project().join("local").join(script)).unwrap();
         for new in [

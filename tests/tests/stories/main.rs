@@ -1,5 +1,6 @@
-//! The bundle's stories, told by a browser with a cookie jar to the real handlers, and its
-//! refusals. The number in a test's name is that of the requirement it covers.
+//! The end-to-end stories of the bundle: a browser with a cookie jar calls the real handlers, both
+//! with requests that must succeed and with requests that must be rejected. The number in a test's
+//! name is that of the requirement it covers.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -1,4 +1,4 @@
-//! What happens at once: a logout against requests under way, two logins in one browser.
+//! Concurrent requests: a logout during other requests, two logins in one browser.
 
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ use tokio::{sync::watch, task::JoinSet};
 
 const HOUR: u64 = 3_600;
 
-/// Ten requests with the cookie and ten with the token, under way.
+/// Starts ten requests with the cookie and ten with the token.
 fn twenty_requests(site: &Site, visitor: &Visitor, token: &str) -> JoinSet<Answer> {
     let mut requests = JoinSet::new();
     for _ in 0..10 {
@@ -26,17 +26,17 @@ fn twenty_requests(site: &Site, visitor: &Visitor, token: &str) -> JoinSet<Answe
     requests
 }
 
-/// Whoever asks now is told that the session has ended, whichever credential it shows.
+/// A new request reports that the session has ended, with either credential.
 async fn assert_is_over(site: &Site, visitor: &Visitor, token: &str) {
     visitor.clone().fetch("/protected").await.is_json(401, "session_ended");
     site.call_api(token).await.is_json(401, "session_ended");
     assert_eq!(site.live_sessions().await, 0);
 }
 
-/// R94, R106: the row was read before the logout, and the answer comes after it.
+/// R94, R106: the requests read the row before the logout, and answer after it.
 #[tokio::test]
-async fn r106_a_request_under_way_at_a_logout_is_answered_and_the_next_one_is_refused() {
-    // Two hours after the login each of them wants to note that the session is used.
+async fn r106_a_request_in_progress_during_a_logout_is_answered_and_the_next_is_rejected() {
+    // Two hours after the login, each request also updates the last use.
     for (unused, status) in [(0, 200), (2 * HOUR, 401)] {
         let site = Site::start().await;
         let mut leaving = Visitor::logged_in(&site, ADA).await;
@@ -63,9 +63,9 @@ async fn r106_a_request_under_way_at_a_logout_is_answered_and_the_next_one_is_re
     }
 }
 
-/// R94: the note that the session is used was written before the logout, and is told of after it.
+/// R94: the last use was written before the logout, and the response arrives after it.
 #[tokio::test]
-async fn r094_a_slide_under_way_at_a_logout_brings_nothing_back() {
+async fn r094_a_slide_in_progress_during_a_logout_does_not_restore_the_session() {
     let site = Site::start().await;
     let mut leaving = Visitor::logged_in(&site, ADA).await;
     let token = leaving.api_key().await;
@@ -88,14 +88,14 @@ async fn r094_a_slide_under_way_at_a_logout_brings_nothing_back() {
     assert_is_over(&site, &visitor, &token).await;
 }
 
-/// R106: nobody holds anybody up; many threads ask as fast as they can, and somebody logs out.
+/// R106: many threads send requests without any locks between them, and the user logs out meanwhile.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn r106_among_many_threads_no_request_that_begins_after_a_logout_is_let_in() {
+async fn r106_with_many_threads_no_request_that_starts_after_a_logout_is_accepted() {
     for _ in 0..5 {
         let site = Site::start().await;
         let mut leaving = Visitor::logged_in(&site, ADA).await;
         let token = leaving.api_key().await;
-        // Each slide that is due is one more that could bring the session back.
+        // Each due slide is another write that could restore the session.
         site.pass(2 * HOUR);
         let answered = watch::Sender::new(0_usize);
         let (end, ended) = watch::channel(false);
@@ -113,7 +113,7 @@ async fn r106_among_many_threads_no_request_that_begins_after_a_logout_is_let_in
                     };
                     answers.push((began, answer));
                     answered.send_modify(|count| *count += 1);
-                    // With a store in memory nothing else lets others have a turn.
+                    // With a store in memory no other await yields to the other tasks.
                     tokio::task::yield_now().await;
                 }
                 answers
@@ -142,11 +142,11 @@ async fn r106_among_many_threads_no_request_that_begins_after_a_logout_is_let_in
     }
 }
 
-/// R16: each with its own cookie, and neither takes the other's away. Neither knows of the other's
-/// session, so the browser keeps the one that it heard of last; the other one is nobody's, and ends
-/// unused or with the user's other sessions.
+/// R16: each tab has its login cookie, and neither clears the other's. Neither knows the other's
+/// session, so the browser keeps the cookie that arrives last. The other session expires unused, or
+/// ends with the user's other sessions.
 #[tokio::test]
-async fn r016_two_tabs_that_finish_at_once_both_finish_and_the_browser_has_one_session() {
+async fn r016_two_tabs_finish_concurrently_and_the_browser_has_one_session() {
     let site = Site::start().await;
     let mut visitor = Visitor::new(&site);
     let mut tabs = Vec::new();
@@ -167,7 +167,7 @@ async fn r016_two_tabs_that_finish_at_once_both_finish_and_the_browser_has_one_s
         arrivals.spawn(async move {
             let answer = visitor.arrive(&back).await;
             assert_eq!(answer.location(), tab);
-            assert_eq!(answer.cookies_cleared(), cookies, "it clears its own login cookie");
+            assert_eq!(answer.cookies_cleared(), cookies, "it clears only its login cookie");
             assert_eq!(answer.cookies_set(), [SESSION]);
             answer
         });
@@ -180,18 +180,18 @@ async fn r016_two_tabs_that_finish_at_once_both_finish_and_the_browser_has_one_s
     assert_eq!(site.provider().token_requests(), 2);
     assert_eq!(site.live_sessions().await, 2);
 
-    // The browser heard both, in this order.
+    // The browser receives both responses in this order.
     answers.iter().for_each(|answer| visitor.hear(answer));
     assert_eq!(visitor.session(), Some(sessions[1].as_str()));
-    assert_eq!(visitor.login_cookies(), [""; 0], "no login is under way any more");
+    assert_eq!(visitor.login_cookies(), [""; 0], "no login is in progress");
     assert_eq!(visitor.fetch("/protected").await.json()["sub"], ADA.subject);
     visitor.submit("/logout?everywhere=true").await.location();
     assert_eq!(site.live_sessions().await, 0);
 }
 
-/// R16, R36: a second person logs in in the same browser meanwhile; nobody becomes the other.
+/// R16, R36: two users log in in the same browser at the same time; the sessions are not mixed up.
 #[tokio::test]
-async fn r016_r036_two_people_in_two_tabs_are_not_mixed_up() {
+async fn r016_r036_two_users_in_two_tabs_are_not_mixed_up() {
     for order in [[0, 1], [1, 0]] {
         let site = Site::start().await;
         let mut visitor = Visitor::new(&site);
@@ -207,7 +207,7 @@ async fn r016_r036_two_people_in_two_tabs_are_not_mixed_up() {
             assert_eq!(visitor.fetch("/protected").await.json()["sub"], people[tab].subject);
             sessions.push(visitor.session().unwrap().to_owned());
         }
-        // The first one's session ended when the second one logged in.
+        // The first user's session ended when the second user logged in.
         let mut thief = Visitor::new(&site);
         thief.plant(SESSION, &sessions[0]);
         thief.fetch("/protected").await.is_json(401, "session_ended");
@@ -215,10 +215,10 @@ async fn r016_r036_two_people_in_two_tabs_are_not_mixed_up() {
     }
 }
 
-/// R17, R18: twenty at once, of which the first is held up after it has claimed the state: nobody else
-/// gets anywhere meanwhile, and it finishes.
+/// R17, R18: of twenty concurrent callbacks, the first is delayed after it has claimed the state. All
+/// others are rejected meanwhile, and the first finishes.
 #[tokio::test]
-async fn r018_whoever_claims_the_state_first_finishes_however_long_that_takes() {
+async fn r018_the_first_claim_of_the_state_finishes_even_if_delayed() {
     let site = Site::start().await;
     let mut visitor = Visitor::new(&site);
     let request = visitor.start("/login").await;
@@ -245,9 +245,9 @@ async fn r018_whoever_claims_the_state_first_finishes_however_long_that_takes() 
     assert_eq!(site.log().errors_of("login.replayed").len(), 19);
 }
 
-/// R105, R110: however many buttons are pressed at once.
+/// R105, R110: concurrent logouts are no error.
 #[tokio::test]
-async fn r110_twenty_logouts_at_once_all_succeed() {
+async fn r110_twenty_concurrent_logouts_all_succeed() {
     let site = Site::start().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     let token = visitor.api_key().await;
@@ -273,9 +273,9 @@ async fn r110_twenty_logouts_at_once_all_succeed() {
     assert_is_over(&site, &visitor, &token).await;
 }
 
-/// R94, R114: the provider ends the session while requests with it are under way.
+/// R94, R114: the provider ends the session while requests with it are in progress.
 #[tokio::test]
-async fn r114_a_request_under_way_at_a_backchannel_logout_does_not_keep_the_session() {
+async fn r114_a_request_in_progress_during_a_backchannel_logout_does_not_keep_the_session() {
     let site = Site::start().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     let token = visitor.api_key().await;

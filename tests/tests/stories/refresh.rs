@@ -24,7 +24,7 @@ async fn site() -> Site {
     Site::start_with(&[OFFLINE]).await
 }
 
-/// The session goes on, and can be refreshed.
+/// The session is still valid and can be refreshed.
 async fn assert_goes_on(site: &Site, visitor: &mut Visitor) {
     assert_eq!(visitor.fetch("/protected").await.status(), 200);
     site.provider().set_token_endpoint(Endpoint::Works);
@@ -39,7 +39,7 @@ async fn assert_goes_on(site: &Site, visitor: &mut Visitor) {
     assert_eq!(visitor.refresh().await.status(), 200);
 }
 
-/// The session has ended, here and for its refresh token, and the browser has forgotten it.
+/// The session has ended, cannot be refreshed, and the browser's cookie is cleared.
 async fn assert_is_over(site: &Site, visitor: &mut Visitor, answer: &Answer, cookie: &str) {
     answer.is_json(401, "session_ended").challenges(r#"Bearer realm="api", error="invalid_token""#);
     assert_eq!(answer.cookies_cleared(), [SESSION]);
@@ -50,7 +50,7 @@ async fn assert_is_over(site: &Site, visitor: &mut Visitor, answer: &Answer, coo
 }
 
 #[tokio::test]
-async fn a_session_is_refreshed_and_goes_on_with_a_new_token() {
+async fn a_session_is_refreshed_and_continues_with_a_new_token() {
     let site = site().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     let first = visitor.api_key().await;
@@ -76,14 +76,14 @@ async fn a_session_is_refreshed_and_goes_on_with_a_new_token() {
     assert_eq!(visitor.api_key().await, second);
     assert_eq!(visitor.fetch("/protected").await.json()["sub"], ADA.subject);
 
-    // A request under way with the old token does not fail; a minute later the token has ended.
+    // Requests in progress may still use the old token; a minute later it is rejected.
     site.pass(59);
     assert_eq!(site.call_api(&first).await.status(), 200);
     site.pass(1);
     site.call_api(&first).await.is_json(401, "session_ended");
     assert_eq!(site.call_api(&second).await.status(), 200);
 
-    // And again, with the refresh token that came with it.
+    // A second refresh works with the refresh token that came with the first.
     let rotated = site.provider().last_token_response()["refresh_token"].clone();
     let third = visitor.refresh().await.json()["api_key"].as_str().unwrap().to_owned();
     assert_eq!(json!(site.provider().last_token_request()["refresh_token"]), rotated);
@@ -97,7 +97,7 @@ async fn a_session_is_refreshed_and_goes_on_with_a_new_token() {
 }
 
 #[tokio::test]
-async fn for_an_api_the_access_token_is_refreshed() {
+async fn with_an_audience_the_access_token_is_refreshed() {
     let site = Site::start_with(&[OFFLINE, API]).await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     site.pass(HOUR);
@@ -106,9 +106,9 @@ async fn for_an_api_the_access_token_is_refreshed() {
     assert_eq!(site.call_api(&token).await.json()["name"], ADA.name);
 }
 
-/// R91: neither the token nor its refreshes move the session's own limits.
+/// R91: neither the token's expiry nor a refresh extends the session's own limits.
 #[tokio::test]
-async fn r091_a_session_that_is_refreshed_ends_with_its_lifetime_and_its_idle_time() {
+async fn r091_a_refreshed_session_ends_with_its_lifetime_and_its_idle_time() {
     let site = site().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     let (token, cookie) = (visitor.api_key().await, visitor.session().unwrap().to_owned());
@@ -135,9 +135,10 @@ async fn r091_a_session_that_is_refreshed_ends_with_its_lifetime_and_its_idle_ti
     }
 }
 
-/// R188: what the token granted ends with the token, for a block or a lost role would go unnoticed.
+/// R188: access ends when the token expires. Otherwise a blocked user or a lost role would stay
+/// unnoticed.
 #[tokio::test]
-async fn r188_the_cookie_of_an_expired_key_opens_the_refresh_alone() {
+async fn r188_the_cookie_of_an_expired_key_allows_the_refresh_only() {
     let site = site().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     let (key, cookie) = (visitor.api_key().await, visitor.session().unwrap().to_owned());
@@ -148,7 +149,7 @@ async fn r188_the_cookie_of_an_expired_key_opens_the_refresh_alone() {
     refused
         .is_json(401, "refresh_required")
         .challenges(r#"Bearer realm="api", error="invalid_token""#);
-    // The session lives: the browser keeps its cookie, and the key page is there to have it renewed.
+    // The session still lives: the browser keeps its cookie, and the key page can renew the key.
     assert!(!refused.has("set-cookie"));
     assert_eq!(visitor.api_key().await, key);
     let page = visitor.open("/").await;
@@ -157,23 +158,23 @@ async fn r188_the_cookie_of_an_expired_key_opens_the_refresh_alone() {
     assert_eq!(visitor.refresh().await.status(), 200);
     assert_eq!(visitor.fetch("/protected").await.json()["sub"], ADA.subject);
 
-    // A provider that does not let the user go on ends it.
+    // If the provider rejects the refresh, the session ends.
     site.pass(10 * HOUR);
     site.provider().revoke_all();
     visitor.fetch("/protected").await.is_json(401, "refresh_required");
     let answer = visitor.refresh().await;
     assert_is_over(&site, &mut visitor, &answer, &cookie).await;
 
-    // A logout needs no key.
+    // A logout works with an expired key.
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     site.pass(10 * HOUR);
     visitor.submit("/logout").await.location();
     assert_eq!((visitor.session(), site.live_sessions().await), (None, 0));
 }
 
-/// R187: the address of the authorization request is in the person's hands.
+/// R187: the user can edit the URL of the authorization request.
 #[tokio::test]
-async fn r187_a_refresh_token_that_was_not_asked_for_is_revoked_and_not_kept() {
+async fn r187_an_unrequested_refresh_token_is_revoked_and_not_stored() {
     let edited = async |site: &Site| {
         let mut visitor = Visitor::new(site);
         let request = asking_for(&visitor.start("/login").await, "openid email offline_access");
@@ -191,7 +192,7 @@ async fn r187_a_refresh_token_that_was_not_asked_for_is_revoked_and_not_kept() {
     visitor.fetch("/protected").await.is_json(401, "authorization_header_missing");
     assert_eq!((site.live_sessions().await, site.provider().refreshes()), (0, 0));
 
-    // Where it cannot be revoked the login goes on all the same, and it is not kept.
+    // If the revocation fails, the login still succeeds, and the refresh token is not stored.
     site.provider().set_revocation(Revocation::Fails(500));
     let mut visitor = edited(&site).await;
     site.pass(100);
@@ -200,9 +201,9 @@ async fn r187_a_refresh_token_that_was_not_asked_for_is_revoked_and_not_kept() {
     assert_eq!(said, ["the answer has status 500"]);
 }
 
-/// R187: at the login, and at each refresh.
+/// R187: this holds at the login and at each refresh.
 #[tokio::test]
-async fn r187_scopes_that_were_not_asked_for_are_dropped_and_permissions_are_not() {
+async fn r187_unrequested_scopes_are_dropped_and_permissions_are_kept() {
     let site = Site::start_with(&[
         ("SCOPE", "openid email offline_access read:reports"),
         API,
@@ -236,7 +237,7 @@ async fn r187_scopes_that_were_not_asked_for_are_dropped_and_permissions_are_not
     granted(&mut visitor, &key).await;
 }
 
-/// The authorization request, edited on its way.
+/// The authorization request with its scope edited by the user.
 fn asking_for(request: &Url, scope: &str) -> Url {
     let mut edited = request.clone();
     let pairs = request.query_pairs().map(|(name, value)| {
@@ -248,7 +249,7 @@ fn asking_for(request: &Url, scope: &str) -> Url {
 }
 
 #[tokio::test]
-async fn r099_a_session_ends_when_a_refreshed_token_says_so() {
+async fn r099_a_session_ends_at_the_session_expiry_of_a_refreshed_token() {
     let site = site().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     let ends_at = site.now().as_unix() + HOUR;
@@ -269,7 +270,7 @@ async fn r099_a_session_ends_when_a_refreshed_token_says_so() {
 }
 
 #[tokio::test]
-async fn r131_twenty_refreshes_at_once_are_one_token_request_and_all_succeed() {
+async fn r131_twenty_concurrent_refreshes_share_one_token_request_and_all_succeed() {
     let site = site().await;
     let visitor = Visitor::logged_in(&site, ADA).await;
     site.pass(10 * HOUR + 100);
@@ -287,7 +288,7 @@ async fn r131_twenty_refreshes_at_once_are_one_token_request_and_all_succeed() {
 }
 
 #[tokio::test]
-async fn r131_a_token_that_just_came_is_given_out_again() {
+async fn r131_a_token_younger_than_a_minute_is_returned_without_a_refresh() {
     let site = site().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     let token = visitor.api_key().await;
@@ -300,7 +301,7 @@ async fn r131_a_token_that_just_came_is_given_out_again() {
     assert_eq!(site.provider().refreshes(), 1);
 }
 
-/// R133: the refresh token that the row holds is used up. The session must not try it for ever.
+/// R133: the stored refresh token is already used. The session must not retry it forever.
 #[tokio::test]
 async fn r133_a_session_whose_new_tokens_cannot_be_stored_ends() {
     let site = site().await;
@@ -314,8 +315,8 @@ async fn r133_a_session_whose_new_tokens_cannot_be_stored_ends() {
     let lost = site.provider().last_token_response()["refresh_token"].clone();
     assert_eq!(json!(site.provider().revoked()), json!([lost]));
 
-    // The row survived, since nothing could be written. Whoever kept the cookie finds that its
-    // refresh token works no more, and it ends then.
+    // The row survived, because nothing could be written. A browser that kept the cookie uses its
+    // refresh token, which is no longer valid, and the session ends then.
     site.store().set_renewals_fail(false);
     site.store().set_down(false);
     visitor.plant(SESSION, &cookie);
@@ -326,7 +327,7 @@ async fn r133_a_session_whose_new_tokens_cannot_be_stored_ends() {
 }
 
 #[tokio::test]
-async fn r134_a_refresh_token_that_works_no_more_ends_the_session() {
+async fn r134_a_refresh_token_that_is_no_longer_valid_ends_the_session() {
     let site = site().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     let (token, cookie) = (visitor.api_key().await, visitor.session().unwrap().to_owned());
@@ -338,7 +339,7 @@ async fn r134_a_refresh_token_that_works_no_more_ends_the_session() {
 }
 
 #[tokio::test]
-async fn r134_trouble_that_may_pass_keeps_the_session() {
+async fn r134_a_temporary_failure_of_the_provider_keeps_the_session() {
     let site = site().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     for behaviour in [
@@ -364,9 +365,9 @@ async fn r134_trouble_that_may_pass_keeps_the_session() {
     assert_goes_on(&site, &mut visitor).await;
 }
 
-/// R192: whatever the status says. Auth0 has been seen to deny with 500.
+/// R192: the error decides, not the status. Auth0 sometimes denies with status 500.
 #[tokio::test]
-async fn r192_a_refusal_for_good_ends_the_session_and_the_log_says_why() {
+async fn r192_a_permanent_refusal_ends_the_session_and_the_reason_is_logged() {
     let site = site().await;
     let mut told = Vec::new();
     for error in [
@@ -398,10 +399,10 @@ async fn r192_a_refusal_for_good_ends_the_session_and_the_log_says_why() {
     assert_eq!(ended.map(said).collect::<Vec<_>>(), told);
 }
 
-/// R134, R192: what only the operator can mend, or no one understands, logs no one out. Where the
-/// provider says what is wrong, the line says what to mend.
+/// R134, R192: an error that only the operator can fix, or an unknown error, logs no user out. If the
+/// provider names the error, the log line has a hint how to fix it.
 #[tokio::test]
-async fn r134_an_answer_that_is_none_keeps_the_session() {
+async fn r134_an_unusable_answer_of_the_provider_keeps_the_session() {
     let site = site().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     for behaviour in [
@@ -486,7 +487,7 @@ async fn r135_an_access_token_of_another_user_or_api_ends_the_session() {
 }
 
 #[tokio::test]
-async fn r135_a_refresh_without_an_id_token_will_do_for_an_api() {
+async fn r135_with_an_audience_a_refresh_without_an_id_token_succeeds() {
     let site = Site::start_with(&[OFFLINE, API]).await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     site.pass(100);
@@ -497,9 +498,10 @@ async fn r135_a_refresh_without_an_id_token_will_do_for_an_api() {
     assert_goes_on(&site, &mut visitor).await;
 }
 
-/// Without an API the ID token is the key, and none came. The next refresh token is kept.
+/// Without an audience the ID token is the key, so this refresh has no new key. The new refresh token
+/// is stored all the same.
 #[tokio::test]
-async fn r135_a_refresh_without_an_id_token_brings_no_key_where_that_is_the_key() {
+async fn r135_without_an_audience_a_refresh_without_an_id_token_fails_and_keeps_the_session() {
     let site = site().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     let token = visitor.api_key().await;
@@ -513,7 +515,7 @@ async fn r135_a_refresh_without_an_id_token_brings_no_key_where_that_is_the_key(
 }
 
 #[tokio::test]
-async fn a_provider_that_does_not_rotate_is_refreshed_with_the_same_token() {
+async fn without_rotation_the_same_refresh_token_is_used_again() {
     let site = site().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     site.pass(100);
@@ -527,7 +529,7 @@ async fn a_provider_that_does_not_rotate_is_refreshed_with_the_same_token() {
 
 /// R130: Auth0's refreshed ID tokens have no `sid`.
 #[tokio::test]
-async fn r130_a_refreshed_session_is_ended_by_the_sid_of_its_login() {
+async fn r130_the_sid_of_the_login_still_ends_a_refreshed_session() {
     let site = site().await;
     site.provider().change_claims(json!({ "sid": "session-of-the-login" }));
     let mut visitor = Visitor::logged_in(&site, ADA).await;
@@ -540,7 +542,7 @@ async fn r130_a_refreshed_session_is_ended_by_the_sid_of_its_login() {
     assert_eq!(site.post_logout_token(&token).await.status(), 200);
     visitor.fetch("/protected").await.is_json(401, "session_ended");
 
-    // And so is the provider's session named, where the browser goes to end it.
+    // The browser's logout at the provider also uses the ID token of the login.
     site.provider().change_claims(json!({ "sid": "session-of-another-login" }));
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     let id_token = site.provider().last_token_response()["id_token"].clone();
@@ -550,9 +552,9 @@ async fn r130_a_refreshed_session_is_ended_by_the_sid_of_its_login() {
     assert!(answer.location().contains(id_token.as_str().unwrap()), "{answer:?}");
 }
 
-/// R137: whichever way it ends.
+/// R137: for each way in which a session can end.
 #[tokio::test]
-async fn r137_a_session_that_ends_while_it_is_refreshed_stays_ended() {
+async fn r137_a_session_that_ends_during_its_refresh_stays_ended() {
     let site = site().await;
     for way in ["logout", "back-channel logout", "logout everywhere"] {
         let mut visitor = Visitor::logged_in(&site, ADA).await;
@@ -583,16 +585,16 @@ async fn r137_a_session_that_ends_while_it_is_refreshed_stays_ended() {
         let token = response["id_token"].as_str().unwrap();
         site.call_api(token).await.is_json(401, "session_ended");
         site.provider().let_refreshes_pass();
-        // What a logout ended is what there was, and the next login comes later.
+        // A logout everywhere ends all sessions up to now, so the next login must come later.
         site.pass(100);
     }
 }
 
 #[tokio::test]
-async fn r138_a_refresh_is_granted_no_more_than_the_login() {
+async fn r138_a_refresh_grants_no_scope_that_the_login_did_not() {
     let site = Site::start_with(&[OFFLINE, API]).await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
-    // More than the login was granted, less, and again a part of it.
+    // More than the login was granted, then less, then a part of it again.
     for (scope, granted) in [
         ("openid profile email offline_access admin", "openid profile email"),
         ("openid", "openid"),
@@ -610,7 +612,7 @@ async fn r138_a_refresh_is_granted_no_more_than_the_login() {
 }
 
 #[tokio::test]
-async fn r112_a_logout_revokes_the_refresh_token_once_the_session_has_ended() {
+async fn r112_a_logout_by_cookie_revokes_the_refresh_token() {
     let site = site().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     let token = site.provider().last_token_response()["refresh_token"].clone();
@@ -618,7 +620,7 @@ async fn r112_a_logout_revokes_the_refresh_token_once_the_session_has_ended() {
     assert!(answer.location().starts_with(&site.provider().issuer));
     assert_eq!(json!(site.provider().revoked()), json!([token]));
 
-    // The refresh token is sealed for the cookie: a logout by the API key cannot read it.
+    // The refresh token is sealed with the cookie's secret, so a logout by API key cannot read it.
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     let bearer = format!("Bearer {}", visitor.api_key().await);
     site.send(Method::POST, "/logout", &[("authorization", &bearer)])
@@ -629,7 +631,7 @@ async fn r112_a_logout_revokes_the_refresh_token_once_the_session_has_ended() {
 }
 
 #[tokio::test]
-async fn r112_a_revocation_that_fails_blocks_no_logout() {
+async fn r112_a_failed_revocation_does_not_block_the_logout() {
     let site = site().await;
     for behaviour in [Revocation::Fails(500), Revocation::Fails(307), Revocation::Silent] {
         site.provider().set_revocation(behaviour);
@@ -661,7 +663,7 @@ async fn a_session_without_a_refresh_token_cannot_be_refreshed() {
 }
 
 #[tokio::test]
-async fn r167_only_a_page_of_ours_may_ask_for_new_tokens() {
+async fn r167_only_our_own_pages_can_refresh_a_session() {
     let site = Site::start_with(&[OFFLINE, ("ALLOWED_ORIGINS", "https://app.example")]).await;
     let visitor = Visitor::logged_in(&site, ADA).await;
     let cookie = visitor.cookie_header();
@@ -684,7 +686,7 @@ async fn r167_only_a_page_of_ours_may_ask_for_new_tokens() {
 }
 
 #[tokio::test]
-async fn the_cookie_alone_opens_a_refresh() {
+async fn only_the_session_cookie_allows_a_refresh() {
     let site = site().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     let bearer = format!("Bearer {}", visitor.api_key().await);
@@ -711,7 +713,7 @@ async fn the_cookie_alone_opens_a_refresh() {
 }
 
 #[tokio::test]
-async fn r096_a_store_that_is_down_ends_no_session() {
+async fn r096_a_refresh_while_the_store_is_down_ends_no_session() {
     let site = site().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     site.pass(100);
@@ -725,7 +727,7 @@ async fn r096_a_store_that_is_down_ends_no_session() {
 }
 
 #[tokio::test]
-async fn r101_a_key_that_is_not_to_be_shown_is_not_in_the_answer() {
+async fn r101_with_show_key_false_the_key_is_not_in_the_answer() {
     let site = Site::start_with(&[OFFLINE, ("SHOW_KEY", "false")]).await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     site.pass(100);
@@ -740,9 +742,9 @@ async fn r101_a_key_that_is_not_to_be_shown_is_not_in_the_answer() {
     }
 }
 
-/// R173, R175: what happened has a name, and no refresh token is in any line.
+/// R173, R175: each result has an event name, and no log line contains a refresh token.
 #[tokio::test]
-async fn r173_r175_what_became_of_a_refresh_is_logged_without_its_tokens() {
+async fn r173_r175_the_result_of_a_refresh_is_logged_without_its_tokens() {
     let site = site().await;
     let mut tokens = Vec::new();
     let mut log_in = async || {
@@ -802,9 +804,9 @@ async fn r173_r175_what_became_of_a_refresh_is_logged_without_its_tokens() {
     );
 }
 
-/// R98, R101: a refresh token is in nobody's hands but the provider's and ours.
+/// R98, R101: only the provider and this bundle can read the refresh token.
 #[tokio::test]
-async fn r098_r101_no_refresh_token_is_shown_or_can_be_read_in_the_store() {
+async fn r098_r101_no_refresh_token_is_shown_or_readable_in_the_store() {
     let site = site().await;
     let mut visitor = Visitor::new(&site);
     let mut answers = vec![visitor.log_in(ADA).await];
@@ -828,10 +830,10 @@ async fn r098_r101_no_refresh_token_is_shown_or_can_be_read_in_the_store() {
     }
 }
 
-/// The development provider, which is strict: it rotates refresh tokens, and revokes the family of
-/// one that it sees again.
+/// With the strict development provider: it rotates refresh tokens, and revokes the whole family when a
+/// used one comes again.
 #[tokio::test]
-async fn against_the_development_provider_from_login_to_logout() {
+async fn the_development_provider_refreshes_a_session_from_login_to_logout() {
     let (site, _) = Site::at_development_provider(&[OFFLINE], |options| {
         options.token_lifetime = Some(Duration::from_secs(600));
     })
@@ -842,7 +844,7 @@ async fn against_the_development_provider_from_login_to_logout() {
     visitor.arrive(&back).await;
     let first = visitor.api_key().await;
 
-    // Past the end of the token, and of those after it.
+    // Beyond the expiry of the first token and of its successors.
     for _ in 0..5 {
         site.pass(700);
         let mut refreshes = JoinSet::new();

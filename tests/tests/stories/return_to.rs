@@ -8,7 +8,7 @@ fn login_link(target: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_path_of_ours_is_kept_through_the_login() {
+async fn a_path_of_our_site_is_kept_through_the_login() {
     let site = Site::start().await;
     for target in ["/reports", "/reports/7?page=2&sort=%2Fname", "/caf%C3%A9s", "/a?b=https://x/"] {
         let mut visitor = Visitor::new(&site);
@@ -92,7 +92,7 @@ async fn r156_a_target_that_would_loop_leads_to_the_key_page() {
 }
 
 #[tokio::test]
-async fn r157_the_target_was_sealed_at_the_start_and_nothing_changes_it() {
+async fn r157_the_target_is_sealed_at_the_start_and_cannot_be_changed() {
     let site = Site::start().await;
     let mut visitor = Visitor::new(&site);
     let request = visitor.start("/login?return_to=/reports").await;
@@ -103,7 +103,7 @@ async fn r157_the_target_was_sealed_at_the_start_and_nothing_changes_it() {
 }
 
 #[tokio::test]
-async fn r158_a_targets_query_asks_the_provider_for_nothing() {
+async fn r158_the_query_of_a_target_adds_no_parameter_to_the_authentication_request() {
     let site = Site::start().await;
     let mut visitor = Visitor::new(&site);
     let target = "/x?scope=admin&audience=https://evil&connection=evil";

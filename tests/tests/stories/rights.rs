@@ -1,4 +1,4 @@
-//! What each function may do with the table: the template's policies, evaluated as IAM does.
+//! The rights of each function on the table: the template's policies, evaluated as IAM does.
 
 use std::{collections::BTreeSet, error::Error, sync::Arc};
 
@@ -35,7 +35,7 @@ fn policy_of(binary: &str) -> Vec<Statement> {
     functions().into_iter().find(|function| function.binary == binary).unwrap().statements
 }
 
-/// What a call asks of IAM, in the form of `rights_of`.
+/// The rights that these actions need, in the format of `rights_of`.
 fn asked(actions: &[Action]) -> BTreeSet<String> {
     let rights = actions.iter().flat_map(|action| {
         let values = |key| action.context.get(key).cloned().unwrap_or_default();
@@ -45,7 +45,7 @@ fn asked(actions: &[Action]) -> BTreeSet<String> {
         if rows.is_empty() {
             rows.push("");
         }
-        // Only the changes of a session are ones of single attributes.
+        // Rights on single attributes exist only for updates of sessions.
         let is_part = action.name == "dynamodb:UpdateItem" && rows == ["session#"];
         let attributes = if is_part { values("dynamodb:Attributes") } else { vec![String::new()] };
         let right = |row: &str, attribute: &str| {
@@ -57,7 +57,7 @@ fn asked(actions: &[Action]) -> BTreeSet<String> {
     rights.collect()
 }
 
-/// Has `store` do what `method` is, in a table with the rows that the calls concern.
+/// Calls `method` of `store`, in a table with the rows that the call needs.
 async fn call(store: &dyn SessionStore, method: &str) -> Result<(), Box<dyn Error>> {
     let (one, document) = (Digest::of("one"), Digest::of("keys"));
     let lease = Lease { owner: owner_of("first"), expires_at: after(70) };
@@ -92,7 +92,7 @@ async fn call(store: &dyn SessionStore, method: &str) -> Result<(), Box<dyn Erro
     Ok(())
 }
 
-/// A session that can be renewed, and for `renew` the lease on it.
+/// Creates a session that can be renewed, and its lease for `renew`.
 async fn prepare(store: &Arc<dyn SessionStore>, method: &str) {
     store.create(renewable("one", "token"), pointer("token", "one"), NOW).await.unwrap();
     if method == "renew" {
@@ -100,9 +100,10 @@ async fn prepare(store: &Arc<dyn SessionStore>, method: &str) {
     }
 }
 
-/// R181, R205: the policies are held against `RIGHTS`, which is held here against what is sent.
+/// R181, R205: the policies are compared with `RIGHTS`. This test compares `RIGHTS` with the requests
+/// that the store sends.
 #[tokio::test]
-async fn r205_each_method_of_the_store_needs_the_rights_of_the_one_table() {
+async fn r205_each_method_of_the_store_needs_exactly_the_rights_listed_for_it() {
     for (method, _) in RIGHTS {
         let (store, table, owner) = guarded(vec![]).await;
         prepare(&owner, method).await;
@@ -111,10 +112,10 @@ async fn r205_each_method_of_the_store_needs_the_rights_of_the_one_table() {
     }
 }
 
-/// Each call of each function goes through exactly if the function's code needs it: what is not
-/// needed is refused, and so is what is needed once any part of its right is taken away.
+/// A call of a function is allowed exactly if its code needs the call. It is denied if any part of the
+/// needed right is missing.
 #[tokio::test]
-async fn r205_each_function_may_call_what_it_needs_and_nothing_else() {
+async fn r205_each_function_may_call_exactly_what_it_needs() {
     for function in functions() {
         let rights = rights_in(&function.statements);
         for (method, _) in RIGHTS {
@@ -131,10 +132,10 @@ async fn r205_each_function_may_call_what_it_needs_and_nothing_else() {
     }
 }
 
-/// The one that people copy, without a right to create, change or end anything but when a session was
-/// last used.
+/// Users copy this function. It can create, change and end nothing, except for the time of a session's
+/// last use.
 #[test]
-fn r205_a_function_made_from_protected_only_notes_that_a_session_is_used() {
+fn r205_a_function_made_from_protected_can_only_update_a_sessions_last_use() {
     let rights = rights_in(&policy_of("protected"));
     let is_write = |right: &&String| !right.contains("GetItem");
     let writes: Vec<_> = rights.iter().filter(is_write).map(String::as_str).collect();
@@ -165,7 +166,7 @@ fn r205_a_function_made_from_protected_only_notes_that_a_session_is_used() {
     };
     assert!(may("BatchGetItem", &batch(&["provider", "token"])));
     for (operation, request) in [
-        // Contents, owner and end of a session, by their names and by others.
+        // Contents, owner and end of a session, named directly and by alias.
         ("UpdateItem", update("session", "SET sealed = :mine, cookie_key = :mine")),
         ("UpdateItem", update("session", "SET ends_at = :never")),
         ("UpdateItem", update("session", "REMOVE subject")),
@@ -181,13 +182,13 @@ fn r205_a_function_made_from_protected_only_notes_that_a_session_is_used() {
         ("PutItem", json!({ "Item": key("provider") })),
         ("PutItem", json!({ "Item": key("ended") })),
         ("PutItem", json!({ "Item": key("once") })),
-        // One good part makes no good transaction, and one good key no good batch.
+        // One allowed part does not allow a transaction, and one allowed key does not allow a batch.
         (
             "TransactWriteItems",
             json!({ "TransactItems": [{ "Update": slide }, { "Put": { "Item": key("ended") } }] }),
         ),
         ("BatchGetItem", batch(&["provider", "session"])),
-        // `ForAllValues` is true of nothing: a request without keys is no match.
+        // `ForAllValues` is true if there are no values, so a request without keys must not match.
         ("GetItem", json!({})),
         ("BatchGetItem", batch(&[])),
         ("UpdateItem", json!({})),
@@ -199,7 +200,7 @@ fn r205_a_function_made_from_protected_only_notes_that_a_session_is_used() {
     }
 }
 
-/// Each action of each role names its rows, or an index that holds nothing but keys of sessions.
+/// Each action of each role names its rows, or an index that contains only keys of sessions.
 #[test]
 fn r205_no_policy_matches_a_call_without_a_key() {
     let functions = functions();

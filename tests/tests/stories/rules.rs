@@ -1,4 +1,4 @@
-//! A function with rules of its own, as `functions/protected` is copied to make one.
+//! Functions with additional rules, made as a copy of `functions/protected`.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -11,13 +11,13 @@ use tests::{
 
 const API: &str = "https://api.example";
 
-/// A site whose API takes access tokens, those of machines too.
+/// A site whose API accepts access tokens, including those of machines.
 async fn api() -> Site {
     Site::start_with(&[("AUDIENCE", API), ("REQUIRE_SESSION", "false")]).await
 }
 
-/// Asks a function with these rules, by an access token with these claims. `None` is being let in;
-/// else the status, the code and the challenge.
+/// Calls a function with these rules, by an access token with these claims. Returns `None` if it is
+/// accepted, else the status, the code and the challenge.
 async fn ask(site: &Site, rules: &Rules<'_>, claims: Value) -> Option<(u16, &'static str, String)> {
     let token = site.provider().access_token(ADA, API, &claims);
     let request = http::Request::get("/reports")
@@ -34,7 +34,7 @@ async fn ask(site: &Site, rules: &Rules<'_>, claims: Value) -> Option<(u16, &'st
 }
 
 #[tokio::test]
-async fn r140_r148_a_scope_is_granted_by_the_whole_word_or_not_at_all() {
+async fn r140_r148_a_scope_must_match_as_a_whole_word() {
     let site = api().await;
     let rules = Rules { scopes: &["read", "write"], ..Rules::default() };
     for granted in [
@@ -65,9 +65,9 @@ async fn r140_r148_a_scope_is_granted_by_the_whole_word_or_not_at_all() {
     }
 }
 
-/// R191: neither is one that holds white space two, nor are two one.
+/// R191: a scope that contains white space is not split into two, and two scopes do not form one.
 #[tokio::test]
-async fn r191_a_scope_with_white_space_meets_no_rule() {
+async fn r191_a_scope_with_white_space_satisfies_no_rule() {
     let site = api().await;
     let claims = json!({ "scope": "read\twrite", "permissions": ["read write", "read", "write"] });
     let both = Rules { scopes: &["read write"], ..Rules::default() };
@@ -82,7 +82,7 @@ async fn r191_a_scope_with_white_space_meets_no_rule() {
 }
 
 #[tokio::test]
-async fn r147_a_machine_is_refused_where_a_person_is_needed() {
+async fn r147_a_machine_is_rejected_where_a_person_is_required() {
     let site = api().await;
     let rules = Rules { person: true, ..Rules::default() };
     assert_eq!(ask(&site, &rules, json!({})).await, None);
@@ -100,7 +100,7 @@ async fn r147_a_machine_is_refused_where_a_person_is_needed() {
 }
 
 #[tokio::test]
-async fn r150_a_claim_has_the_one_value_that_the_rule_names() {
+async fn r150_a_claim_must_have_exactly_the_required_value() {
     let site = api().await;
     let rules = Rules { claims: &[("org_id", "org_ours")], ..Rules::default() };
     assert_eq!(ask(&site, &rules, json!({ "org_id": "org_ours" })).await, None);
@@ -117,9 +117,9 @@ async fn r150_a_claim_has_the_one_value_that_the_rule_names() {
     }
 }
 
-/// A cookie goes along with a form from anywhere; a token does not.
+/// Browsers attach the cookie to forms of any site, but not a token.
 #[tokio::test]
-async fn r167_a_function_that_changes_something_believes_a_cookie_from_our_own_pages_alone() {
+async fn r167_a_writing_request_by_cookie_is_accepted_only_from_allowed_origins() {
     let site = Site::start_with(&[("ALLOWED_ORIGINS", "https://app.example.com")]).await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     let token = visitor.api_key().await;

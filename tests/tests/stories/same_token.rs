@@ -1,5 +1,5 @@
-//! R196: access tokens without `jti`, which are the same for all that a user is issued within one
-//! second. No two sessions share one.
+//! R196: access tokens without `jti`. All tokens that a user gets within one second are equal, but no
+//! two sessions may share one.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ async fn site(settings: &[(&str, &str)]) -> Site {
     site
 }
 
-/// What a login is answered whose token another session has.
+/// Finishes a login whose token already belongs to another session: the login restarts.
 async fn restarted(site: &Site, visitor: &mut Visitor, request: &Url) -> (Answer, Url) {
     let answer = visitor.arrive(&site.provider().log_in(request, ADA)).await;
     assert!(answer.location().starts_with(&format!("{}authorize?", site.provider().issuer)));
@@ -39,7 +39,7 @@ async fn restarted(site: &Site, visitor: &mut Visitor, request: &Url) -> (Answer
     (answer, next)
 }
 
-/// The provider answers by the session that it has, and the second is another one by now.
+/// Finishes the restarted login one second later: the provider's session answers it with a new token.
 async fn answered(site: &Site, visitor: &mut Visitor, request: &Url) -> Answer {
     site.pass(1);
     visitor.arrive(&site.provider().log_in(request, ADA)).await
@@ -50,7 +50,7 @@ fn parameter(url: &Url, name: &str) -> Option<String> {
 }
 
 #[tokio::test]
-async fn r196_two_browsers_that_log_in_within_one_second_have_a_key_each() {
+async fn r196_two_browsers_that_log_in_within_one_second_get_different_keys() {
     for ends_first in [0, 1] {
         let site = site(&[]).await;
         let mut phone = Visitor::logged_in(&site, ADA).await;
@@ -88,7 +88,7 @@ async fn r196_two_tabs_that_finish_within_one_second_leave_a_session_whose_key_w
     visitor.arrive(&site.provider().log_in(&first, ADA)).await;
     let key_of_first = visitor.api_key().await;
     let (_, next) = restarted(&site, &mut visitor, &second).await;
-    // Meanwhile the first tab works.
+    // The first tab works during the restart.
     assert_eq!(visitor.fetch("/protected").await.status(), 200);
     assert_eq!(answered(&site, &mut visitor, &next).await.location(), "/second");
     let key = visitor.api_key().await;
@@ -97,9 +97,9 @@ async fn r196_two_tabs_that_finish_within_one_second_leave_a_session_whose_key_w
     assert_eq!(site.live_sessions().await, 1);
 }
 
-/// A token whose session was ended has ended, even where a token needs no session.
+/// A token stays ended after its session was ended, even if tokens need no session.
 #[tokio::test]
-async fn r196_a_login_right_after_a_logout_brings_no_ended_token_back() {
+async fn r196_a_login_right_after_a_logout_does_not_revive_the_ended_token() {
     for require_session in ["true", "false"] {
         let site = site(&[("REQUIRE_SESSION", require_session)]).await;
         let mut visitor = Visitor::logged_in(&site, ADA).await;
@@ -121,7 +121,7 @@ async fn r196_a_login_right_after_a_logout_brings_no_ended_token_back() {
 }
 
 #[tokio::test]
-async fn r196_a_provider_that_always_issues_one_token_is_asked_three_times() {
+async fn r196_a_provider_that_always_issues_the_same_token_gets_three_requests() {
     let site = site(&[OFFLINE]).await;
     let now = site.now().as_unix();
     let same = json!({ "jti": null, "iat": now, "exp": now + 3_600 });
@@ -140,7 +140,7 @@ async fn r196_a_provider_that_always_issues_one_token_is_asked_three_times() {
     dropped.push(site.provider().last_token_response()["refresh_token"].clone());
     assert_eq!((visitor.session(), visitor.login_cookies().len()), (None, 0));
 
-    // No session keeps the refresh tokens of the logins that were dropped.
+    // The refresh tokens of the rejected logins are revoked, because no session keeps them.
     assert_eq!(json!(site.provider().revoked()), Value::from(dropped.clone()));
     assert!(!dropped.contains(&kept));
     site.pass(100);
@@ -148,9 +148,9 @@ async fn r196_a_provider_that_always_issues_one_token_is_asked_three_times() {
     assert_eq!(first.clone().refresh().await.status(), 200);
 }
 
-/// R65, R183: what the first request demanded is demanded of the next answer.
+/// R65, R183: the restarted login has the requirements of the first request.
 #[tokio::test]
-async fn r196_a_restart_keeps_the_demands_of_the_login() {
+async fn r196_a_restart_keeps_the_requirements_of_the_login() {
     let started = 1_800_000_000;
     for (organization, auth_time, is_good) in [
         ("org_ours", json!(started), true),
@@ -165,7 +165,7 @@ async fn r196_a_restart_keeps_the_demands_of_the_login() {
         let mut visitor = Visitor::new(&site);
         let request = visitor.start("/login?organization=org_ours&prompt=login").await;
         let (_, next) = restarted(&site, &mut visitor, &request).await;
-        // Auth0 tells when the person logged in if it is asked for `max_age`.
+        // Auth0 sends `auth_time` if the request has `max_age`.
         assert_eq!(parameter(&next, "max_age").as_deref(), Some("600"));
         site.provider().change_claims(json!({ "org_id": organization, "auth_time": auth_time }));
         let answer = answered(&site, &mut visitor, &next).await;
@@ -177,9 +177,9 @@ async fn r196_a_restart_keeps_the_demands_of_the_login() {
     }
 }
 
-/// The refresh waits for the next second, and the requests that wait for it get what it brings.
+/// The refresh waits for the next second. Concurrent requests wait for it and get the same result.
 #[tokio::test]
-async fn r196_two_refreshes_within_one_second_bring_a_key_each() {
+async fn r196_two_refreshes_within_one_second_get_different_keys() {
     for require_session in ["true", "false"] {
         let site = site(&[OFFLINE, ("REQUIRE_SESSION", require_session)]).await;
         let mut phone = Visitor::logged_in(&site, ADA).await;

@@ -1,4 +1,4 @@
-//! Secrets that Secrets Manager keeps: when they are read, rotated, and not to be had.
+//! Secrets in Secrets Manager: when they are read, after a rotation, and while they are unavailable.
 
 use local::bundle::BundleConfig;
 use shared::settings::Settings;
@@ -21,7 +21,7 @@ async fn start() -> (SecretsManager, Site) {
     (manager, site)
 }
 
-/// What becomes of a login.
+/// Performs a login and returns its result.
 async fn arrive(site: &Site, visitor: &mut Visitor) -> Answer {
     let request = visitor.start("/login").await;
     visitor.arrive(&site.provider().log_in(&request, ADA)).await
@@ -34,7 +34,7 @@ fn is_to_come_back(answer: &Answer) {
 }
 
 #[tokio::test]
-async fn a_secret_is_read_by_whom_and_when_it_is_needed() {
+async fn a_secret_is_read_only_by_the_function_that_needs_it_and_only_when_needed() {
     let (manager, site) = start().await;
     let mut visitor = Visitor::new(&site);
     visitor.open("/").await.is_a_page(200, "Log in");
@@ -48,7 +48,7 @@ async fn a_secret_is_read_by_whom_and_when_it_is_needed() {
     assert_eq!((manager.reads(), manager.reads_of(SECRET_KEY_ARN)), (1, 1));
     let answer = visitor.arrive(&site.provider().log_in(&request, ADA)).await;
     assert_eq!(answer.cookies_set(), [SESSION]);
-    // The callback is another function, with a memory of its own.
+    // The callback is another function with a separate cache.
     assert_eq!((manager.reads(), manager.reads_of(SECRET_KEY_ARN)), (3, 2));
     assert_eq!(site.provider().last_token_request()["client_secret"], CLIENT_SECRET);
 
@@ -60,12 +60,12 @@ async fn a_secret_is_read_by_whom_and_when_it_is_needed() {
 }
 
 #[tokio::test]
-async fn without_a_key_no_login_starts_and_none_is_lost() {
+async fn without_the_secret_key_no_login_starts_until_it_is_available_again() {
     let (manager, site) = start().await;
     manager.forbid(SECRET_KEY_ARN);
     let mut visitor = Visitor::new(&site);
     is_to_come_back(&visitor.open("/login").await);
-    // The page that needs no secret is there, and whoever asks again at once costs nothing.
+    // The start page needs no secret. An immediate second attempt causes no further read.
     visitor.open("/").await.is_a_page(200, "Log in");
     is_to_come_back(&visitor.open("/login").await);
     assert_eq!(manager.reads(), 1);
@@ -76,7 +76,7 @@ async fn without_a_key_no_login_starts_and_none_is_lost() {
 }
 
 #[tokio::test]
-async fn without_a_secret_no_attempt_is_used_up() {
+async fn a_callback_without_its_secrets_leaves_the_login_open() {
     for arn in [SECRET_KEY_ARN, CLIENT_SECRET_ARN] {
         let (manager, site) = start().await;
         let mut visitor = Visitor::new(&site);
@@ -86,7 +86,7 @@ async fn without_a_secret_no_attempt_is_used_up() {
         is_to_come_back(&visitor.arrive(&back).await);
         assert_eq!((site.store().marks(), site.provider().token_requests()), (0, 0));
 
-        // A reload finishes it.
+        // A reload finishes the login.
         manager.allow_all();
         site.pass(5);
         assert_eq!(visitor.arrive(&back).await.cookies_set(), [SESSION]);
@@ -94,9 +94,9 @@ async fn without_a_secret_no_attempt_is_used_up() {
     }
 }
 
-/// What the provider says instead of a code needs no client secret.
+/// An error response of the provider needs no client secret.
 #[tokio::test]
-async fn a_refusal_of_the_provider_is_told_without_the_client_secret() {
+async fn an_error_of_the_provider_is_reported_without_the_client_secret() {
     let (manager, site) = start().await;
     let mut visitor = Visitor::new(&site);
     let request = visitor.start("/login").await;
@@ -107,7 +107,7 @@ async fn a_refusal_of_the_provider_is_told_without_the_client_secret() {
 }
 
 #[tokio::test]
-async fn nobody_is_logged_out_for_want_of_a_secret() {
+async fn sessions_stay_valid_while_the_secrets_are_unavailable() {
     let (manager, site) = start().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     manager.forbid(SECRET_KEY_ARN);
@@ -119,9 +119,9 @@ async fn nobody_is_logged_out_for_want_of_a_secret() {
     visitor.open("/").await.is_a_page(200, "Your API key");
 }
 
-/// `/login` reads the new key first; `/callback` has read the old one a little later than it.
+/// `/login` reads the new key first. `/callback` still has the old one in its cache.
 #[tokio::test]
-async fn a_rotated_key_loses_no_login() {
+async fn a_rotation_of_the_secret_key_loses_no_login() {
     let (manager, site) = start().await;
     let [mut first, mut second, mut third] = [(); 3].map(|()| Visitor::new(&site));
     let request = first.start("/login").await;
@@ -140,10 +140,11 @@ async fn a_rotated_key_loses_no_login() {
     }
 }
 
-/// The login that finds out is lost, for its code is never sent twice; the next one is not.
+/// The login that discovers the rotation fails, because its code is never sent twice. The next login
+/// works.
 #[tokio::test]
-async fn a_rotated_client_secret_serves_the_next_login() {
-    // As the standard says it, and as Auth0 does.
+async fn after_a_rotation_of_the_client_secret_the_next_login_works() {
+    // The error of the standard, and the one of Auth0.
     for behaviour in [Endpoint::Works, Endpoint::Refuses(401, "access_denied")] {
         let (manager, site) = start().await;
         manager.put(CLIENT_SECRET_ARN, "the-old-client-secret");
@@ -161,9 +162,9 @@ async fn a_rotated_client_secret_serves_the_next_login() {
     }
 }
 
-/// A code that is refused for another reason says nothing of the secret.
+/// A code that is rejected for another reason does not cast doubt on the secret.
 #[tokio::test]
-async fn a_refused_code_costs_no_read() {
+async fn a_rejected_code_causes_no_read_of_the_secret() {
     let (manager, site) = start().await;
     let mut visitor = Visitor::new(&site);
     site.provider().set_token_endpoint(Endpoint::Refuses(403, "invalid_grant"));
@@ -174,7 +175,7 @@ async fn a_refused_code_costs_no_read() {
 }
 
 #[tokio::test]
-async fn r173_r176_a_malformed_secret_is_named_in_the_log_and_shown_nowhere() {
+async fn r173_r176_a_malformed_secret_is_reported_in_the_log_without_its_value() {
     let (manager, site) = start().await;
     manager.put(SECRET_KEY_ARN, "hunter2-hunter2");
     let mut visitor = Visitor::new(&site);
@@ -207,7 +208,7 @@ async fn r173_r176_a_malformed_secret_is_named_in_the_log_and_shown_nowhere() {
 }
 
 #[test]
-fn r178_r179_inside_lambda_a_secret_in_the_environment_is_a_fault() {
+fn r178_r179_inside_lambda_a_secret_in_the_environment_is_a_settings_error() {
     let mut settings = Settings::from_values([
         ("AUTH_HOST", "tenant.eu.auth0.com"),
         ("CLIENT_ID", CLIENT_ID),

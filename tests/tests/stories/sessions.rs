@@ -13,7 +13,7 @@ use tests::{
 const HOUR: u64 = 3_600;
 
 #[tokio::test]
-async fn r085_a_session_cookie_that_somebody_planted_is_never_taken_over() {
+async fn r085_a_planted_session_cookie_is_replaced_at_the_login() {
     let site = Site::start().await;
     let mut attacker = Visitor::logged_in(&site, GRACE).await;
     let planted = attacker.session().unwrap().to_owned();
@@ -25,7 +25,7 @@ async fn r085_a_session_cookie_that_somebody_planted_is_never_taken_over() {
     assert_eq!(victim.fetch("/protected").await.json()["sub"], ADA.subject);
     assert_eq!(site.live_sessions().await, 1);
 
-    // Nor one that never was a session.
+    // The same for a cookie value that was never a session.
     let made_up = "A".repeat(43);
     let mut victim = Visitor::new(&site);
     victim.plant(SESSION, &made_up);
@@ -80,13 +80,13 @@ async fn r088_the_session_cookie_lives_as_long_as_the_session() {
     let answer = visitor.log_in(ADA).await;
     let cookies = answer.cookies();
     let cookie = cookies.iter().find(|cookie| cookie.name() == SESSION).unwrap();
-    // The other attributes are asserted of every cookie that passes.
+    // The other attributes are asserted for every cookie in every story.
     assert_eq!(cookie.max_age().unwrap().whole_seconds(), 36_000);
     assert!(SessionSecret::parse(cookie.value()).is_some());
 }
 
 #[tokio::test]
-async fn r089_a_tossed_cookie_beside_ours_wins_nothing() {
+async fn r089_a_second_or_similarly_named_session_cookie_gives_no_access_to_its_session() {
     let site = Site::start().await;
     let victim = Visitor::logged_in(&site, ADA).await;
     let attacker = Visitor::logged_in(&site, GRACE).await;
@@ -152,7 +152,7 @@ async fn r091_a_used_session_ends_with_its_lifetime() {
 }
 
 #[tokio::test]
-async fn r091_the_limits_are_the_operators() {
+async fn r091_the_settings_define_idle_time_and_lifetime() {
     let site = Site::start_with(&[("SESSION_IDLE", "10m"), ("SESSION_LIFETIME", "15m")]).await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     let cookie = visitor.session().unwrap().to_owned();
@@ -165,9 +165,9 @@ async fn r091_the_limits_are_the_operators() {
     visitor.fetch("/protected").await.is_json(401, "session_ended");
 }
 
-/// R92: the row still lies there; nothing but its own time says that it is over.
+/// R92: the row still exists; only its own time shows that the session has expired.
 #[tokio::test]
-async fn r092_r099_a_session_ends_with_its_token_though_its_row_lies_there() {
+async fn r092_r099_a_session_ends_with_its_token_although_its_row_still_exists() {
     let site = Site::start().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     let token = visitor.api_key().await;
@@ -178,15 +178,15 @@ async fn r092_r099_a_session_ends_with_its_token_though_its_row_lies_there() {
     site.pass(1);
     visitor.plant(SESSION, &cookie);
     visitor.fetch("/protected").await.is_json(401, "session_ended");
-    // The token itself is good for another half minute of clock skew; its session is not, and what
-    // ended it is the token's time.
+    // Verification alone would accept the token for another 30 s of clock skew. Its session has
+    // expired, because the token has.
     site.call_api(&token).await.is_json(401, "token_expired");
     site.pass(30);
     site.call_api(&token).await.is_json(401, "token_expired");
 }
 
 #[tokio::test]
-async fn r099_a_session_ends_when_the_provider_says_so() {
+async fn r099_a_session_ends_at_the_session_expiry_of_the_provider() {
     let site = Site::start().await;
     site.provider().change_claims(json!({ "session_expiry": site.now().as_unix() + 600 }));
     let mut visitor = Visitor::logged_in(&site, ADA).await;
@@ -199,7 +199,7 @@ async fn r099_a_session_ends_when_the_provider_says_so() {
 }
 
 #[tokio::test]
-async fn r093_a_session_is_there_the_moment_the_callback_has_answered() {
+async fn r093_a_session_works_as_soon_as_the_callback_has_answered() {
     let site = Site::start().await;
     let mut visitor = Visitor::new(&site);
     let answer = visitor.log_in(ADA).await;
@@ -209,7 +209,7 @@ async fn r093_a_session_is_there_the_moment_the_callback_has_answered() {
 }
 
 #[tokio::test]
-async fn r094_a_session_that_was_ended_meanwhile_is_not_brought_back() {
+async fn r094_a_slide_does_not_restore_a_session_that_ended_meanwhile() {
     let site = Site::start().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     let token = visitor.api_key().await;
@@ -221,7 +221,7 @@ async fn r094_a_session_that_was_ended_meanwhile_is_not_brought_back() {
 }
 
 #[tokio::test]
-async fn r096_a_store_that_is_down_signs_nobody_out() {
+async fn r096_a_store_that_is_down_logs_no_user_out() {
     let site = Site::start().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     let token = visitor.api_key().await;
@@ -237,7 +237,7 @@ async fn r096_a_store_that_is_down_signs_nobody_out() {
         assert_eq!(answer.status(), 503, "{path}");
         assert!(!answer.has("set-cookie") && !answer.text().contains("secret-table"), "{path}");
     }
-    // Whoever has no credential needs no store.
+    // A caller without credentials needs no store.
     Visitor::new(&site).open("/").await.is_a_page(200, "Log in");
     site.get("/protected", &[]).await.is_json(401, "authorization_header_missing");
     site.store().set_down(false);
@@ -245,9 +245,9 @@ async fn r096_a_store_that_is_down_signs_nobody_out() {
     visitor.open("/").await.is_a_page(200, "Your API key");
 }
 
-/// R86, R98, and the promise that a dump of the store is useless.
+/// R86, R98: a dump of the store is useless.
 #[tokio::test]
-async fn r086_r098_whoever_reads_the_store_learns_nothing() {
+async fn r086_r098_a_dump_of_the_store_contains_no_secret_and_no_personal_data() {
     let site = Site::start_with(&[("AUDIENCE", "https://api.example")]).await;
     let mut visitor = Visitor::new(&site);
     let request = visitor.start("/login").await;
@@ -282,16 +282,16 @@ async fn r086_r098_whoever_reads_the_store_learns_nothing() {
     );
     let secret = SessionSecret::parse(&cookie).unwrap();
     assert!(!tests::secrets::contains(&dump, secret.as_bytes()));
-    // What is looked for would be found: the digest by which the store knows the session is there.
+    // The search works: it finds the digest that is the session's key in the store.
     assert!(tests::secrets::contains(&dump, secret.digest().as_bytes()));
-    // The digest, which a thief of the table has, opens nothing.
+    // The digest is no credential for a thief of the table.
     let mut thief = Visitor::new(&site);
     thief.plant(SESSION, &secret.digest().to_string());
     thief.fetch("/protected").await.is_json(401, "session_ended");
 }
 
 #[tokio::test]
-async fn r100_whoever_is_not_logged_in_gets_no_session_and_no_cookie() {
+async fn r100_a_visitor_who_is_not_logged_in_gets_no_session_and_no_cookie() {
     let site = Site::start().await;
     for path in ["/", "/protected", "/logout", "/signed-out", "/callback", "/nowhere"] {
         let mut visitor = Visitor::new(&site);
@@ -303,7 +303,7 @@ async fn r100_whoever_is_not_logged_in_gets_no_session_and_no_cookie() {
 }
 
 #[tokio::test]
-async fn r101_the_token_stands_on_the_key_page_and_nowhere_else() {
+async fn r101_the_token_is_shown_on_the_key_page_only() {
     let site = Site::start().await;
     let mut visitor = Visitor::new(&site);
     let answer = visitor.log_in(ADA).await;
@@ -333,7 +333,7 @@ async fn r101_the_token_stands_on_the_key_page_and_nowhere_else() {
 }
 
 #[tokio::test]
-async fn r101_a_key_that_is_not_to_be_shown_is_not_on_the_page() {
+async fn r101_with_show_key_false_the_key_is_not_on_the_page() {
     let site = Site::start_with(&[("SHOW_KEY", "false")]).await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     let page = visitor.open("/").await;
@@ -348,7 +348,7 @@ async fn r101_a_key_that_is_not_to_be_shown_is_not_on_the_page() {
 }
 
 #[tokio::test]
-async fn r102_all_that_a_browser_sends_fits_the_gateway() {
+async fn r102_the_headers_of_a_browser_with_five_logins_fit_the_gateways_limit() {
     let site = Site::start().await;
     let long = User { name: "Ada Augusta King, Countess of Lovelace", ..ADA };
     let mut visitor = Visitor::logged_in(&site, long).await;
@@ -356,7 +356,7 @@ async fn r102_all_that_a_browser_sends_fits_the_gateway() {
         visitor.start("/login?return_to=/reports").await;
     }
     assert_eq!(visitor.login_cookies().len(), 5);
-    // Long ones take the place of others rather than of more bytes.
+    // A long login cookie evicts other login cookies instead of increasing the total size.
     let target = format!("/reports?filter={}", "x".repeat(300));
     for _ in 0..7 {
         visitor.start(&format!("/login?return_to={target}&login_hint={}", "a".repeat(250))).await;
@@ -369,13 +369,13 @@ async fn r102_all_that_a_browser_sends_fits_the_gateway() {
     assert!(visitor.session().is_some() && visitor.login_cookies().len() > 1);
 }
 
-/// The pointer of a token seen before is known; the session's row is read each time.
+/// The pointer of a token is cached after the first use; the session's row is read each time.
 #[tokio::test]
-async fn a_token_costs_two_reads_at_first_and_one_from_then_on_as_a_cookie_does() {
+async fn a_token_costs_two_reads_the_first_time_and_then_one_like_a_cookie() {
     let site = Site::start().await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;
     let token = visitor.api_key().await;
-    // A pointer that is read along with the provider's keys is not counted.
+    // The first request reads its pointer together with the provider's keys, so it is not counted here.
     let other = Visitor::logged_in(&site, GRACE).await.api_key().await;
     assert_eq!(site.call_api(&other).await.status(), 200);
     for reads in [2, 1, 1] {
@@ -390,10 +390,10 @@ async fn a_token_costs_two_reads_at_first_and_one_from_then_on_as_a_cookie_does(
     }
 }
 
-/// A key page asks by itself, with the header that says so: by token and by cookie such a request finds
-/// the session and does not prolong it.
+/// The key page polls in the background, with a header that marks the request as a poll. By token and
+/// by cookie, a poll finds the session and does not extend it.
 #[tokio::test]
-async fn r207_what_a_page_asks_by_itself_is_no_use_of_the_session() {
+async fn r207_a_background_poll_does_not_extend_the_session() {
     const TENTH: u64 = 120;
     for by_cookie in [true, false] {
         let site = Site::start_with(&[("SESSION_IDLE", "20m")]).await;
@@ -407,7 +407,7 @@ async fn r207_what_a_page_asks_by_itself_is_no_use_of_the_session() {
                 site.get("/protected", &[("authorization", &authorization), poll]).await
             }
         };
-        // A use, and then polls alone.
+        // One real use, then only polls.
         site.pass(TENTH);
         assert_eq!(ask("0").await.status(), 200);
         assert!(site.store().take_calls().contains(&"slide"));
@@ -423,9 +423,9 @@ async fn r207_what_a_page_asks_by_itself_is_no_use_of_the_session() {
     }
 }
 
-/// However often it was let in, and whichever function ended its session.
+/// This holds however often the token was accepted before, and whichever function ended the session.
 #[tokio::test]
-async fn a_token_seen_before_is_dead_on_the_first_request_after_its_session_ended() {
+async fn a_token_used_before_is_rejected_on_the_first_request_after_its_session_ended() {
     for everywhere in [false, true] {
         let site = Site::start().await;
         let mut visitor = Visitor::logged_in(&site, ADA).await;
@@ -445,9 +445,9 @@ async fn a_token_seen_before_is_dead_on_the_first_request_after_its_session_ende
     }
 }
 
-/// Nor is it let in on its memory when nobody can say whether its session lives.
+/// The cached pointer is no substitute for the session's row.
 #[tokio::test]
-async fn r096_a_token_seen_before_is_not_believed_while_the_store_is_down() {
+async fn r096_a_token_used_before_is_not_accepted_while_the_store_is_down() {
     let site = Site::start().await;
     let token = Visitor::logged_in(&site, ADA).await.api_key().await;
     assert_eq!(site.call_api(&token).await.status(), 200);

@@ -1,4 +1,4 @@
-//! What the token endpoint answers, and what the ID token says.
+//! Validation of the token response and of the ID token.
 
 use serde_json::{Value, json};
 use shared::{jwt::TokenError, testing::tokens::TestKey};
@@ -12,8 +12,7 @@ use tests::{
 const FAILED: &str = "You were not logged in";
 const LATER: &str = "Please try again in a moment";
 
-/// A login that must not end in a session, for this reason alone. Its state is used up, its code
-/// was sent once.
+/// The login is rejected for exactly this reason. Its state is used up, and the code was sent once.
 async fn is_refused(site: &Site, status: u16, heading: &str, reason: &str) -> Answer {
     let (created, asked) = (site.store().sessions_created(), site.provider().token_requests());
     let mut visitor = Visitor::new(site);
@@ -25,19 +24,19 @@ async fn is_refused(site: &Site, status: u16, heading: &str, reason: &str) -> An
     assert_eq!(site.store().sessions_created(), created);
     assert_eq!(site.provider().token_requests(), asked + 1);
     assert!(!answer.text().contains("The text of the provider"));
-    // Whoever writes a code into the address can have it refused, and raises no alarm (R208).
+    // Anyone can put a wrong code into the URL, so its rejection must not raise an alarm (R208).
     let event = if reason.ends_with("invalid_grant") { "login.refused" } else { "login.failed" };
     assert_eq!(site.log().errors_of(event).last().unwrap(), reason);
     answer
 }
 
-/// The code was sent, and the answer to it is of no use.
+/// The code was sent, and the token response is unusable.
 async fn is_not_redeemed(site: &Site, status: u16, reason: &str) -> Answer {
     let heading = if status == 503 { LATER } else { FAILED };
     is_refused(site, status, heading, &format!("the code was not redeemed: {reason}")).await
 }
 
-/// The ID token is refused for this reason.
+/// The ID token is rejected for this reason.
 async fn is_no_id_token(site: &Site, reason: TokenError) {
     is_refused(site, 400, FAILED, &format!("the ID token is not acceptable: {reason}")).await;
 }
@@ -61,7 +60,7 @@ async fn is_accepted_with_claims(changes: &[Value]) {
     }
 }
 
-/// A moment that lies so many seconds after the login.
+/// The time that many seconds after the login.
 fn at(seconds: i64) -> Value {
     json!(i64::try_from(START.as_unix()).unwrap() + seconds)
 }
@@ -77,7 +76,7 @@ async fn r037_a_redirecting_token_endpoint_is_not_followed() {
 }
 
 #[tokio::test]
-async fn r039_an_answer_that_cannot_be_used_is_a_bad_gateway() {
+async fn r039_an_unusable_token_response_is_a_bad_gateway() {
     let site = Site::start().await;
     let other_type = "the answer is malformed: not JSON by its type";
     let too_long = "the answer is longer than 1000000 bytes";
@@ -92,13 +91,13 @@ async fn r039_an_answer_that_cannot_be_used_is_a_bad_gateway() {
         let reason = format!("the token response is malformed: {reason}");
         is_not_redeemed(&site, 502, &reason).await;
     }
-    // One megabyte was read; some more lay in the sockets' buffers.
+    // At most one megabyte was read; the rest was in the sockets' buffers.
     let taken = site.provider().endless_bytes();
     assert!((1_000_000..20_000_000).contains(&taken), "{taken}");
 }
 
 #[tokio::test]
-async fn r039_a_slow_token_endpoint_is_given_five_seconds() {
+async fn r039_a_token_request_times_out_after_five_seconds() {
     let site = Site::start().await;
     site.provider().set_token_endpoint(Endpoint::Slow);
     let started = tokio::time::Instant::now();
@@ -126,7 +125,7 @@ async fn r040_only_bearer_tokens_are_accepted_in_any_case() {
 }
 
 #[tokio::test]
-async fn r041_a_missing_or_mad_lifetime_does_no_harm() {
+async fn r041_a_missing_or_invalid_expires_in_does_not_matter() {
     let site = Site::start().await;
     for lifetime in
         [Value::Null, json!(-1), json!("3600"), json!("soon"), json!(1e300), json!(u64::MAX)]
@@ -138,7 +137,7 @@ async fn r041_a_missing_or_mad_lifetime_does_no_harm() {
 }
 
 #[tokio::test]
-async fn r042_a_refused_code_and_a_busy_provider_are_told_apart_and_nothing_is_retried() {
+async fn r042_a_rejected_code_and_a_busy_provider_differ_and_neither_is_retried() {
     let site = Site::start().await;
     for (status, error) in [(400, "invalid_grant"), (403, "invalid_grant")] {
         site.provider().set_token_endpoint(Endpoint::Refuses(status, error));
@@ -151,10 +150,10 @@ async fn r042_a_refused_code_and_a_busy_provider_are_told_apart_and_nothing_is_r
     }
 }
 
-/// R192, R193: the same error means the same with whatever status. What the operator must mend is an
-/// ERROR line with a hint.
+/// R192, R193: an error means the same with any status. For an error that the operator must fix, the
+/// log has an ERROR line with a hint.
 #[tokio::test]
-async fn r193_a_refusal_of_a_code_is_no_outage_whatever_its_status() {
+async fn r193_a_rejected_code_is_not_reported_as_an_outage_whatever_its_status() {
     for (status, error, told, level) in [
         (500, "invalid_grant", 400, "WARN"),
         (500, "mfa_required", 400, "WARN"),
@@ -184,7 +183,7 @@ async fn r193_a_refusal_of_a_code_is_no_outage_whatever_its_status() {
 }
 
 #[tokio::test]
-async fn r043_without_an_id_token_nobody_is_logged_in() {
+async fn r043_a_response_without_an_id_token_is_rejected() {
     let site = Site::start().await;
     for id_token in [Value::Null, json!("")] {
         site.provider().change_response(json!({ "id_token": id_token }));
@@ -192,9 +191,9 @@ async fn r043_without_an_id_token_nobody_is_logged_in() {
     }
 }
 
-/// Each is this very login's good token, and what is done to it is all that is wrong.
+/// Each case is the good token of this login with a single defect.
 #[tokio::test]
-async fn r044_a_token_with_something_added_or_missing_is_refused() {
+async fn r044_a_token_with_something_added_or_missing_is_rejected() {
     let site = Site::start().await;
     let cases: [(Rewrite, TokenError); 10] = [
         (|_| "a".to_owned(), TokenError::Opaque),
@@ -218,10 +217,10 @@ async fn r044_a_token_with_something_added_or_missing_is_refused() {
     Visitor::logged_in(&site, ADA).await;
 }
 
-/// Truly signed, with the claims of this very login: a reader that is content with the first or the
-/// last of two names, or with the beginning of a text, would believe it.
+/// The tokens are correctly signed and have the claims of this login. A parser that uses the first or
+/// last of two equal names, or only the beginning of the text, would accept them.
 #[tokio::test]
-async fn r044_claims_that_can_be_read_in_two_ways_are_refused() {
+async fn r044_ambiguous_claims_are_rejected() {
     let site = Site::start().await;
     let payloads: [(Rewrite, TokenError); 8] = [
         (
@@ -257,7 +256,7 @@ async fn r044_claims_that_can_be_read_in_two_ways_are_refused() {
 }
 
 #[tokio::test]
-async fn r045_r047_r049_a_signature_that_is_not_the_providers_is_refused() {
+async fn r045_r047_r049_a_signature_that_is_not_the_providers_is_rejected() {
     let site = Site::start().await;
     for (signature, reason) in [
         (Signature::None, TokenError::AlgorithmNotAllowed),
@@ -275,13 +274,13 @@ async fn r045_r047_r049_a_signature_that_is_not_the_providers_is_refused() {
 }
 
 #[tokio::test]
-async fn r046_the_public_key_is_no_secret_in_whatever_form() {
+async fn r046_an_hmac_with_the_public_key_in_any_form_is_rejected() {
     let site = Site::start().await;
     for form in PublicKeyForm::ALL {
         site.provider().sign(Signature::HmacWithPublicKey(form));
         is_no_id_token(&site, TokenError::AlgorithmNotAllowed).await;
     }
-    // Not even where the provider says that it signs like this, and the secret is in its key set.
+    // Nor if the metadata lists HS256 and the secret is in the key set.
     let site = Site::start().await;
     let secret = json!({ "kty": "oct", "kid": "test", "alg": "HS256", "k": "c2VjcmV0" });
     site.provider().publish(json!({ "keys": [secret, shared::testing::tokens::TEST_KEY.jwk()] }));
@@ -291,7 +290,7 @@ async fn r046_the_public_key_is_no_secret_in_whatever_form() {
 }
 
 #[tokio::test]
-async fn r045_r048_another_algorithm_in_the_header_is_refused() {
+async fn r045_r048_another_algorithm_in_the_header_is_rejected() {
     let site = Site::start().await;
     for algorithm in [
         json!("None"),
@@ -309,10 +308,9 @@ async fn r045_r048_another_algorithm_in_the_header_is_refused() {
     }
 }
 
-/// The key is published and the signature is right: the provider only never said that it signs
-/// like this.
+/// The key is published and the signature is correct, but the metadata does not list the algorithm.
 #[tokio::test]
-async fn r048_a_signature_by_an_algorithm_that_is_not_advertised_is_refused() {
+async fn r048_a_signature_with_an_unadvertised_algorithm_is_rejected() {
     for (name, key) in [
         ("PS256", TestKey::rsa("k").with_algorithm(shared::jwt::Algorithm::Ps256)),
         ("ES256", TestKey::p256("k")),
@@ -328,7 +326,7 @@ async fn r048_a_signature_by_an_algorithm_that_is_not_advertised_is_refused() {
 }
 
 #[tokio::test]
-async fn r050_r051_a_token_without_a_key_id_is_tried_with_the_keys_there_are() {
+async fn r050_r051_a_token_without_a_key_id_is_verified_with_each_suitable_key() {
     let site = Site::start().await;
     site.provider().change_header(json!({ "kid": null }));
     Visitor::logged_in(&site, ADA).await;
@@ -344,7 +342,7 @@ async fn r050_r051_a_token_without_a_key_id_is_tried_with_the_keys_there_are() {
 }
 
 #[tokio::test]
-async fn r052_a_key_id_is_a_name_and_nothing_else() {
+async fn r052_a_key_id_is_never_used_as_a_path_or_url() {
     let site = Site::start().await;
     for (key_id, reason) in [
         (json!("../../etc/passwd"), TokenError::UnknownKey),
@@ -358,11 +356,11 @@ async fn r052_a_key_id_is_a_name_and_nothing_else() {
         is_no_id_token(&site, reason).await;
     }
     assert_eq!(site.provider().requests_elsewhere(), 0);
-    assert_eq!(site.provider().key_set_requests(), 2, "the first, and one for the unknown name");
+    assert_eq!(site.provider().key_set_requests(), 2, "the first, and one for the unknown key");
 }
 
 #[tokio::test]
-async fn r053_a_key_that_the_token_brings_along_is_never_looked_at() {
+async fn r053_a_key_inside_the_token_is_ignored() {
     let site = Site::start().await;
     let elsewhere = format!("{}elsewhere", site.provider().issuer);
     let foreign = TestKey::rsa("test");
@@ -375,7 +373,7 @@ async fn r053_a_key_that_the_token_brings_along_is_never_looked_at() {
 }
 
 #[tokio::test]
-async fn r054_an_extension_in_the_header_is_refused() {
+async fn r054_a_critical_extension_in_the_header_is_rejected() {
     let site = Site::start().await;
     for extension in [
         json!({ "crit": ["exp"] }),
@@ -389,7 +387,7 @@ async fn r054_an_extension_in_the_header_is_refused() {
 }
 
 #[tokio::test]
-async fn r055_another_issuer_is_refused() {
+async fn r055_a_token_of_another_issuer_is_rejected() {
     let site = Site::start().await;
     let issuer = site.provider().issuer.clone();
     for (wrong, reason) in [
@@ -408,7 +406,7 @@ async fn r055_another_issuer_is_refused() {
 }
 
 #[tokio::test]
-async fn r056_another_audience_is_refused() {
+async fn r056_a_token_for_another_audience_is_rejected() {
     is_refused_with_claims(&[
         (json!({ "aud": "other-client" }), TokenError::InvalidAudience),
         (json!({ "aud": null }), TokenError::MissingClaim("aud")),
@@ -422,7 +420,7 @@ async fn r056_another_audience_is_refused() {
 }
 
 #[tokio::test]
-async fn r057_one_audience_in_an_array_is_enough_and_two_are_too_many() {
+async fn r057_an_array_with_one_audience_is_accepted_and_one_with_two_is_rejected() {
     is_accepted_with_claims(&[json!({ "aud": [CLIENT_ID] })]).await;
     is_refused_with_claims(&[
         (json!({ "aud": [CLIENT_ID, "untrusted"] }), TokenError::InvalidAudience),
@@ -432,7 +430,7 @@ async fn r057_one_audience_in_an_array_is_enough_and_two_are_too_many() {
 }
 
 #[tokio::test]
-async fn r058_another_authorized_party_is_refused() {
+async fn r058_a_token_for_another_authorized_party_is_rejected() {
     is_refused_with_claims(&[
         (json!({ "azp": "other-client" }), TokenError::InvalidAuthorizedParty),
         (json!({ "azp": "" }), TokenError::InvalidAuthorizedParty),
@@ -444,7 +442,7 @@ async fn r058_another_authorized_party_is_refused() {
 }
 
 #[tokio::test]
-async fn r059_a_subject_is_a_short_text() {
+async fn r059_a_subject_that_is_not_a_short_text_is_rejected() {
     let mistyped = TokenError::MistypedClaim("sub");
     is_refused_with_claims(&[
         (json!({ "sub": null }), TokenError::MissingClaim("sub")),
@@ -456,9 +454,9 @@ async fn r059_a_subject_is_a_short_text() {
     .await;
 }
 
-/// The login, the API by key and by cookie, and a logout token: the user has one name in all of them.
+/// The user has the same name in the login, in the API by key and by cookie, and in the logout token.
 #[tokio::test]
-async fn r200_a_subject_in_any_script_logs_in_and_is_logged_out_by_the_provider() {
+async fn r200_a_subject_in_any_script_works_for_login_and_back_channel_logout() {
     let audience = "https://reports.example/";
     for settings in [&[][..], &[("AUDIENCE", audience)]] {
         let site = Site::start_with(settings).await;
@@ -478,8 +476,8 @@ async fn r200_a_subject_in_any_script_logs_in_and_is_logged_out_by_the_provider(
     }
 }
 
-/// An ID token of 50 KB, as a directory with hundreds of groups makes it. No header can carry it, so
-/// that it is no key; the session works by its cookie.
+/// A directory with hundreds of groups makes an ID token of 50 KB. It is too long for a header and
+/// therefore no API key; the session works with its cookie.
 #[tokio::test]
 async fn r201_a_token_too_long_for_a_header_logs_in_and_is_not_offered_as_a_key() {
     let site = Site::start_with(&[("SCOPE", "openid profile email offline_access")]).await;
@@ -496,14 +494,14 @@ async fn r201_a_token_too_long_for_a_header_logs_in_and_is_not_offered_as_a_key(
     assert_eq!(visitor.fetch("/protected").await.json()["groups"], json!(groups));
     let renewed = visitor.refresh().await;
     assert_eq!((renewed.status(), renewed.json().get("api_key")), (200, None));
-    // The address of the provider's logout has no room for it either (R113).
+    // Nor does it fit into the URL of the provider's logout (R113).
     let answer = visitor.submit("/logout").await;
     let provider_logout = answer.location();
     assert!(provider_logout.contains("logout_hint=") && provider_logout.len() < 1_000);
 }
 
 #[tokio::test]
-async fn r060_a_token_was_issued_just_now() {
+async fn r060_a_token_issued_too_long_ago_or_in_the_future_is_rejected() {
     is_refused_with_claims(&[
         (json!({ "iat": null }), TokenError::MissingClaim("iat")),
         (json!({ "iat": "now" }), TokenError::MistypedClaim("iat")),
@@ -515,7 +513,7 @@ async fn r060_a_token_was_issued_just_now() {
 }
 
 #[tokio::test]
-async fn r061_a_token_has_not_expired() {
+async fn r061_an_expired_token_is_rejected() {
     let mistyped = TokenError::MistypedClaim("exp");
     is_refused_with_claims(&[
         (json!({ "exp": null }), TokenError::MissingClaim("exp")),
@@ -528,10 +526,10 @@ async fn r061_a_token_has_not_expired() {
     .await;
 }
 
-/// Dates as a provider in JavaScript or Python writes them, in the ID token, the access token and the
-/// logout token.
+/// The ID token, the access token and the logout token have dates as providers in JavaScript or Python
+/// write them.
 #[tokio::test]
-async fn r199_dates_with_a_fraction_log_in_and_log_out() {
+async fn r199_tokens_with_fractional_dates_work_for_login_and_logout() {
     for fraction in [0.0, 0.5] {
         let date = |seconds| json!(at(seconds).as_f64().unwrap() + fraction);
         let dates = json!({ "iat": date(0), "nbf": date(-1), "exp": date(600) });
@@ -548,7 +546,7 @@ async fn r199_dates_with_a_fraction_log_in_and_log_out() {
 }
 
 #[tokio::test]
-async fn r062_a_token_is_valid_already() {
+async fn r062_a_token_that_is_not_yet_valid_is_rejected() {
     is_refused_with_claims(&[
         (json!({ "nbf": at(31) }), TokenError::NotYetValid),
         (json!({ "nbf": "later" }), TokenError::MistypedClaim("nbf")),
@@ -558,7 +556,7 @@ async fn r062_a_token_is_valid_already() {
 }
 
 #[tokio::test]
-async fn r063_the_nonce_is_this_logins() {
+async fn r063_a_token_with_the_nonce_of_another_login_is_rejected() {
     let site = Site::start().await;
     let mut visitor = Visitor::new(&site);
     let other_tab = visitor.start("/login").await;
@@ -573,14 +571,14 @@ async fn r063_the_nonce_is_this_logins() {
         site.provider().change_claims(json!({ "nonce": wrong }));
         is_no_id_token(&site, reason).await;
     }
-    // The token of the other tab is as good as none here, and still good there.
+    // The token for the other tab is rejected here, and still works there.
     site.provider().change_claims(json!({}));
     visitor.arrive(&site.provider().log_in(&other_tab, ADA)).await;
     assert!(visitor.session().is_some());
 }
 
 #[tokio::test]
-async fn r064_the_access_token_is_the_one_that_the_id_token_names() {
+async fn r064_an_access_token_that_does_not_match_at_hash_is_rejected() {
     let mismatch = TokenError::AccessTokenHashMismatch;
     is_refused_with_claims(&[
         (json!({ "at_hash": "AAAAAAAAAAAAAAAAAAAAAA" }), mismatch),
@@ -592,7 +590,7 @@ async fn r064_the_access_token_is_the_one_that_the_id_token_names() {
 }
 
 #[tokio::test]
-async fn r065_whoever_must_sign_in_anew_has_done_so() {
+async fn r065_with_prompt_login_an_old_authentication_is_rejected() {
     for (auth_time, refused) in [
         (Value::Null, Some(TokenError::MissingClaim("auth_time"))),
         (at(-31), Some(TokenError::AuthenticationTooOld)),
@@ -617,7 +615,7 @@ async fn r065_whoever_must_sign_in_anew_has_done_so() {
 }
 
 #[tokio::test]
-async fn r066_other_tokens_of_the_same_issuer_are_no_id_tokens() {
+async fn r066_another_kind_of_token_is_not_accepted_as_id_token() {
     let site = Site::start().await;
     let provider = site.provider();
     for (token, reason) in [
@@ -646,9 +644,9 @@ async fn r066_other_tokens_of_the_same_issuer_are_no_id_tokens() {
     }
 }
 
-/// R67: whatever a store might put between the parts of a key stands in these subjects.
+/// R67: these subjects contain characters that a store might use to separate the parts of a key.
 #[tokio::test]
-async fn r067_two_users_whose_names_look_alike_are_two() {
+async fn r067_users_with_similar_subjects_are_kept_apart() {
     let site = Site::start().await;
     let mut visitors = Vec::new();
     let subjects = ["auth0|a#b", "auth0|a|b", "auth0|a", "auth0#a|b", "AUTH0|a", "auth0|a#b "];
@@ -666,7 +664,7 @@ async fn r067_two_users_whose_names_look_alike_are_two() {
 }
 
 #[tokio::test]
-async fn r067_r068_r069_odd_but_honest_claims_are_taken_as_they_are() {
+async fn r067_r068_r069_unusual_but_valid_claims_are_accepted() {
     is_accepted_with_claims(&[
         json!({ "sub": "samlp|acme#1|a b" }),
         json!({ "updated_at": 1_800_000_000 }),
@@ -690,7 +688,7 @@ async fn r067_r068_r069_odd_but_honest_claims_are_taken_as_they_are() {
 }
 
 #[tokio::test]
-async fn with_an_audience_both_tokens_must_be_the_same_users() {
+async fn with_an_audience_both_tokens_must_belong_to_the_same_user() {
     const API: &str = "https://api.example";
     let site = Site::start_with(&[("AUDIENCE", API)]).await;
     site.provider().change_access_token_claims(json!({ "sub": GRACE.subject }));
@@ -711,7 +709,7 @@ async fn with_an_audience_both_tokens_must_be_the_same_users() {
 }
 
 #[tokio::test]
-async fn r183_an_organization_that_was_asked_for_is_the_tokens() {
+async fn r183_the_token_must_have_the_requested_organization() {
     for (asked, claims, is_fit) in [
         ("org_ours", json!({ "org_id": "org_ours" }), true),
         ("org_ours", json!({ "org_id": "org_theirs" }), false),
