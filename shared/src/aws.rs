@@ -1,7 +1,6 @@
-//! What the services of AWS that we ask have in common: where they are, as whom they are asked, by
-//! which HTTP, and how long that may take.
+//! The common parts of the AWS clients: endpoints, credentials, HTTP and timeouts.
 //!
-//! The SDK is named here and by the modules of those services, `store::dynamodb` and
+//! Only this module and those of the services, `store::dynamodb` and `secrets_manager`, use the SDK.
 //! `secrets_manager`, and nowhere else.
 
 mod call;

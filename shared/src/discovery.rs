@@ -1,4 +1,4 @@
-//! What the identity provider publishes, kept in memory and in the store.
+//! The documents that the identity provider publishes, cached in memory and in the store.
 
 pub(crate) mod document;
 pub mod keys;

@@ -1,4 +1,4 @@
-//! The identity provider's name for itself.
+//! The issuer identifier of the identity provider.
 
 use std::{fmt, net::IpAddr};
 
@@ -7,36 +7,37 @@ use url::{Host, Url};
 /// An issuer identifier (OpenID Connect Core §2) as Auth0 writes it: an `https` origin with a
 /// trailing slash.
 ///
-/// `http` is accepted for a loopback host only, where the development provider listens; anywhere
-/// else whoever sits on the path could answer in the provider's name.
+/// `http` is accepted only for a loopback host, where the development provider runs. On any other host,
+/// an attacker on the network could impersonate the provider.
 #[derive(Clone, Eq, PartialEq)]
 pub struct Issuer(Url);
 
-/// Why a text names no issuer. The text itself is left out: a secret may have been pasted there.
+/// Reasons why a text is not an issuer. The text is left out, because it may be a misplaced secret.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum InvalidIssuer {
-    /// Credentials, a path, a query or a fragment.
+    /// It has credentials, a path, a query or a fragment.
     #[error("must be a host or an origin alone, without path, query or user name")]
     MoreThanOrigin,
-    /// A name from an example (`{yourDomain}`, `your-tenant.auth0.com`), in quotes, or without a dot.
+    /// It is a name from an example (`{yourDomain}`, `your-tenant.auth0.com`), in quotes, or without a
+    /// dot.
     #[error(
         "must be the tenant's own domain, such as `tenant.eu.auth0.com`: a plain name, without quotes or braces, and not the placeholder of an example"
     )]
     NotHostName,
-    /// `http` for a host that is not this machine, or another scheme.
+    /// It is `http` for a host that is not this machine, or has another scheme.
     #[error("must use https (http is for a loopback host only)")]
     NotHttps,
-    /// No host can be read from it.
+    /// It has no readable host.
     #[error("must be a host such as `tenant.eu.auth0.com`, or an https URL")]
     NotUrl,
 }
 
 impl Issuer {
-    /// Reads `AUTH_HOST`: a bare host (`tenant.eu.auth0.com`) or a URL.
+    /// Parses `AUTH_HOST`: a bare host (`tenant.eu.auth0.com`) or a URL.
     ///
     /// # Errors
     ///
-    /// When the text is neither, or a connection to it could be read on the way.
+    /// When the text is neither, or the connection would not be protected by TLS.
     pub fn parse(text: &str) -> Result<Self, InvalidIssuer> {
         let url = if text.contains("://") {
             Url::parse(text)
@@ -65,30 +66,30 @@ impl Issuer {
         }
     }
 
-    /// The identifier as it stands in an `iss` claim, trailing slash included.
+    /// The identifier exactly as in an `iss` claim, with the trailing slash.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
 
-    /// The identifier as a URL, to which a path can be joined.
+    /// The identifier as a URL that paths can be joined to.
     pub const fn url(&self) -> &Url {
         &self.0
     }
 
-    /// The origin in ASCII, without a trailing slash, as a Content-Security-Policy takes it.
+    /// The origin in ASCII, without a trailing slash, for a Content-Security-Policy.
     pub fn origin(&self) -> String {
         self.0.origin().ascii_serialization()
     }
 
-    /// Whether the provider runs on this very machine, so that `http` may be spoken with it.
+    /// Whether the provider runs on this machine, so that `http` is allowed.
     pub fn is_loopback(&self) -> bool {
         is_loopback(&self.0)
     }
 
-    /// Whether `url` may be asked in this provider's name: same scheme, host and port.
+    /// Whether `url` has the provider's scheme, host and port, so that requests may be sent to it.
     ///
-    /// A discovery document that names another host would have us send a client secret there, or
-    /// make us a client inside the operator's network.
+    /// Otherwise a discovery document with another host could make us send the client secret there, or
+    /// send requests inside the operator's network.
     pub fn owns(&self, url: &Url) -> bool {
         self.0.origin() == url.origin() && url.username().is_empty() && url.password().is_none()
     }
@@ -106,7 +107,7 @@ impl fmt::Display for Issuer {
     }
 }
 
-/// Whether `url` names this machine: `localhost`, 127.0.0.0/8 or `[::1]`.
+/// Whether `url` is on this machine: `localhost`, 127.0.0.0/8 or `[::1]`.
 pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(domain)) => domain == "localhost",
@@ -116,7 +117,7 @@ pub fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// What documentation and dashboards write where a tenant's name belongs.
+/// Placeholders for a tenant's name in documentation and dashboards.
 const PLACEHOLDERS: [&str; 6] = [
     "your-auth0-domain",
     "your-domain",
@@ -126,8 +127,8 @@ const PLACEHOLDERS: [&str; 6] = [
     "your-custom-domain",
 ];
 
-/// Whether a domain can be a provider's: two labels or more of letters, digits and hyphens, and
-/// none of them a placeholder. A URL takes more, quotes and braces among it.
+/// Whether a domain can be a provider's: at least two labels of letters, digits and hyphens, none of
+/// them a placeholder. The URL parser accepts more, such as quotes and braces.
 fn is_own_name(domain: &str) -> bool {
     let is_label = |label: &str| {
         !label.is_empty()
@@ -155,7 +156,7 @@ mod tests {
 
     /// R177.
     #[test]
-    fn r177_http_is_for_loopback_only() {
+    fn r177_http_is_accepted_for_loopback_only() {
         for text in ["http://localhost:9100", "http://127.0.0.1:9100/", "http://[::1]:9100"] {
             assert!(Issuer::parse(text).unwrap().is_loopback(), "{text}");
         }
@@ -165,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn r215_a_placeholder_or_a_name_in_quotes_is_no_issuer() {
+    fn r215_a_placeholder_or_a_quoted_name_is_not_an_issuer() {
         for text in [
             "{yourDomain}",
             "https://{yourDomain}",
@@ -188,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn r177_nothing_but_an_origin_is_an_issuer() {
+    fn r177_only_an_origin_is_an_issuer() {
         for text in [
             "https://tenant.auth0.com/path",
             "https://user@tenant.auth0.com",

@@ -1,30 +1,30 @@
-//! JSON Web Tokens: from text to claims, or the one reason why not.
+//! JSON Web Tokens: parses and verifies them, and returns the claims or the first error.
 //!
-//! Pure: the token, the keys, what is expected and the present moment go in. What is checked, in
-//! this order:
+//! These functions are pure: the token, the keys, the expectations and the current time are arguments.
+//! The checks, in this order:
 //!
-//! 1. Size, and three parts of strict base64url (RFC 7515 §2, §3.1): a padded or sloppily encoded
-//!    twin of a token would be another text for the same claims, and slip past whatever remembers
-//!    tokens by their digest.
-//! 2. The header (RFC 7515 §4): `alg` is one of four asymmetric signatures, so neither `none` nor
-//!    an HMAC keyed with the public key can be asked for (RFC 8725 §2.1, §3.1, §3.2); `typ` is one
-//!    of the kind wanted (RFC 8725 §3.11, RFC 9068 §4); no `crit`, `b64` or `zip` (RFC 7515 §4.1.11,
-//!    RFC 7797 §6). `jku`, `jwk`, `x5u` and `x5c` are never looked at: a token does not say which
-//!    key proves it.
-//! 3. The payload is one JSON object in which no name stands twice (RFC 7519 §4), and `iss` is the
-//!    issuer, character by character (OpenID Connect Core §3.1.3.7 item 2, RFC 9068 §4).
+//! 1. Size, and three parts of strict base64url (RFC 7515 §2, §3.1). Padded or non-canonical encodings
+//!    of a token are rejected: such a variant would carry the same claims and bypass everything that
+//!    remembers tokens by their digest.
+//! 2. The header (RFC 7515 §4). `alg` is one of four asymmetric signatures, so an attacker can choose
+//!    neither `none` nor an HMAC keyed with the public key (RFC 8725 §2.1, §3.1, §3.2). `typ` fits the
+//!    expected kind (RFC 8725 §3.11, RFC 9068 §4). `crit`, `b64` and `zip` are absent (RFC 7515
+//!    §4.1.11, RFC 7797 §6). `jku`, `jwk`, `x5u` and `x5c` are ignored: a token does not choose the key
+//!    that verifies it.
+//! 3. The payload is one JSON object without duplicate names (RFC 7519 §4). `iss` equals the issuer,
+//!    character by character (OpenID Connect Core §3.1.3.7 item 2, RFC 9068 §4).
 //!
-//!    So far no key was needed; none is fetched for a token that fails here.
+//!    Up to here no key is needed; none is fetched for a token that fails here.
 //! 4. The signature, under a key that is meant for `alg` (§3.1.3.7 items 6-8, RFC 8725 §3.1).
-//! 5. The kind: no security event (OpenID Connect Back-Channel Logout §2.4) and no token bound to
-//!    a key that the bearer did not prove to hold (RFC 7800 §3, RFC 9449 §7); an access token has
-//!    no `nonce`.
+//! 5. The kind: not a security event (OpenID Connect Back-Channel Logout §2.4), and not bound to a key,
+//!    because the bearer has not proven to hold it (RFC 7800 §3, RFC 9449 §7). An access token has no
+//!    `nonce`.
 //! 6. `exp`, `nbf`, `iat` against `now` (§3.1.3.7 items 9-10, RFC 7519 §4.1.4-§4.1.6).
 //! 7. `sub` (OpenID Connect Core §2), `aud` and `azp` (§3.1.3.7 items 3-5, RFC 9068 §4).
 //! 8. For a login: `nonce` (item 11), `at_hash` (§3.1.3.8), `auth_time` (item 13). For a refresh:
-//!    `at_hash`, and that it says of the login what the login's own ID token said (§12.2).
+//!    `at_hash`, and that the claims about the login equal those of the login's own ID token (§12.2).
 //!
-//! A logout token goes the same way up to the signature, and then its own: see [`LogoutToken`].
+//! A logout token passes the same steps up to the signature, then other checks: see [`LogoutToken`].
 
 mod claims;
 mod error;
@@ -50,26 +50,24 @@ pub use self::{
     logout_token::{EndedAtProvider, LogoutToken},
 };
 
-/// The longest token that is looked at, in bytes. Most have about 2 kB, but an ID token that lists the
-/// groups of its user may have many more (R201). A session's row holds two of them and the claims of
-/// one, which must fit into a DynamoDB item of 400 KB.
+/// The longest token that is accepted, in bytes. Most have about 2 kB, but an ID token that lists its
+/// user's groups may be much longer (R201). A session's row holds two tokens and the claims of one;
+/// together they must fit into a DynamoDB item of 400 KB.
 pub const MAX_LENGTH: usize = 64 * 1024;
 
 /// How far the provider's clock and ours may differ.
 ///
-/// A token is good until `exp` plus this, that second excluded; from `nbf` and `iat` minus this,
-/// that second included.
+/// A token is valid until `exp` plus this, exclusive, and from `nbf` and `iat` minus this, inclusive.
 pub const LEEWAY: Duration = Duration::from_secs(30);
 
-/// How old the ID token of a login may be: it was made for the very answer it came in.
+/// The maximum age of the ID token of a login, which the provider has just issued.
 pub const MAX_LOGIN_AGE: Duration = Duration::from_secs(10 * 60);
 
-/// How old a token shown to an API may be, whatever its `exp` says: Auth0 issues none that lives
-/// longer.
+/// The maximum age of a token that a caller presents to an API, regardless of its `exp`. Auth0 issues
+/// no token with a longer lifetime.
 pub const MAX_AGE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// A signature algorithm (RFC 7518 §3.1, RFC 8037 §3.1). There is no value for `none`, nor for an
-/// HMAC.
+/// A signature algorithm (RFC 7518 §3.1, RFC 8037 §3.1). `none` and HMAC are deliberately absent.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Algorithm {
     /// `EdDSA`, with Ed25519.
@@ -82,16 +80,16 @@ pub enum Algorithm {
     Rs256,
 }
 
-/// What a token must be to be accepted.
+/// The requirements that a token must meet.
 #[derive(Clone, Copy)]
 pub struct Expected<'a> {
-    /// Who issued it.
+    /// The expected issuer.
     pub issuer: &'a Issuer,
-    /// What it is for.
+    /// The expected kind.
     pub kind: Kind<'a>,
 }
 
-/// What a token is for. Each kind refuses the others, though all come from the same issuer.
+/// The purpose of a token. Each kind rejects tokens of the others, even from the same issuer.
 #[derive(Clone, Copy)]
 pub enum Kind<'a> {
     /// An access token for an API (RFC 9068, or Auth0's own profile).
@@ -99,57 +97,57 @@ pub enum Kind<'a> {
         /// The API's identifier, which must be among the token's audiences.
         audience: &'a str,
     },
-    /// An ID token that a client shows as its API key, where no API is configured.
+    /// An ID token that a client presents as its API key, where no API is configured.
     ApiKey {
         /// The application, the token's only audience.
         client_id: &'a str,
     },
-    /// An ID token that just came from the token endpoint.
+    /// An ID token that the token endpoint has just returned for a login.
     IdToken {
         /// The application, the token's only audience.
         client_id: &'a str,
-        /// What was sent as `nonce`. A login without it accepts the token of somebody else's login.
+        /// The `nonce` that was sent. Without this check, a login accepts a token of another login.
         nonce: Option<&'a str>,
-        /// The access token beside it, which `at_hash` must fit if the token has one.
+        /// The access token issued with it. If the ID token has an `at_hash`, it must match.
         access_token: Option<&'a str>,
-        /// What was sent as `max_age`: `auth_time` may lie no longer ago.
+        /// The `max_age` that was sent: `auth_time` may be at most this long ago.
         max_age: Option<Duration>,
-        /// When a login with `prompt=login` began: `auth_time` may lie no earlier.
+        /// The start of a login with `prompt=login`: `auth_time` may not be earlier.
         authenticated_after: Option<Timestamp>,
     },
-    /// An ID token that a refresh just brought.
+    /// An ID token that a refresh has just returned.
     RefreshedIdToken {
         /// The application, the token's only audience.
         client_id: &'a str,
-        /// The access token beside it, which `at_hash` must fit if the token has one.
+        /// The access token issued with it. If the ID token has an `at_hash`, it must match.
         access_token: &'a str,
-        /// What is refreshed.
+        /// The claims of the login that is refreshed.
         login: &'a LoginClaims,
     },
 }
 
-/// A token that was parsed and of which nothing is believed yet.
+/// A token that was parsed but not verified.
 pub struct UnverifiedToken<'a> {
     algorithm: Algorithm,
     key_id: Option<String>,
     payload: Map<String, Value>,
-    /// What is signed: header and payload as they stand in the token.
+    /// The signed text: header and payload exactly as in the token.
     message: &'a str,
     signature: Vec<u8>,
 }
 
 impl<'a> UnverifiedToken<'a> {
-    /// Steps 1 to 3 of the [module's](self) list: all that decides whether a key is worth fetching.
+    /// Steps 1 to 3 of the [module's](self) list: all checks that need no key.
     ///
     /// # Errors
     ///
-    /// With the first reason not to go on.
+    /// Returns the first check that failed.
     pub fn parse(text: &'a str, expected: &Expected<'_>) -> Result<Self, TokenError> {
         Self::read(text, expected.issuer, |header_type| expected.kind.allows_type(header_type))
     }
 
-    /// The same for a token of `issuer` of any type that `allows_type`, which is told it in lower
-    /// case.
+    /// Parses a token of `issuer` with any type that `allows_type` accepts. It receives the type in
+    /// lower case.
     fn read(
         text: &'a str,
         issuer: &Issuer,
@@ -181,7 +179,7 @@ impl<'a> UnverifiedToken<'a> {
             Some(Value::String(_)) => return Err(TokenError::InvalidIssuer),
             Some(_) => return Err(TokenError::MistypedClaim("iss")),
         }
-        // `split` found two dots: the last one ends what is signed.
+        // `split` found two dots; the signed text ends before the last one.
         let message = &text[..text.len() - signature.len() - 1];
         let signature = decode(signature)?;
         if signature.is_empty() {
@@ -190,8 +188,8 @@ impl<'a> UnverifiedToken<'a> {
         Ok(Self { algorithm, key_id, payload, message, signature })
     }
 
-    /// The name of the key that is said to have signed it. A name to compare, nothing to look up:
-    /// whoever wrote the token chose it.
+    /// The `kid` that the token claims. Only compare it, never fetch by it: the token's author chose
+    /// it.
     pub fn key_id(&self) -> Option<&str> {
         self.key_id.as_deref()
     }
@@ -202,12 +200,13 @@ impl<'a> UnverifiedToken<'a> {
     }
 
     /// Steps 4 to 8 of the [module's](self) list. `keys` are the candidates, see
-    /// [`KeySet::candidates`](crate::jwt::KeySet::candidates); whether the provider uses the
-    /// token's algorithm at all is for [`Keys::verify`](crate::discovery::keys::Keys::verify) to know.
+    /// [`KeySet::candidates`](crate::jwt::KeySet::candidates).
+    /// [`Keys::verify`](crate::discovery::keys::Keys::verify) checks that the provider uses the token's
+    /// algorithm.
     ///
     /// # Errors
     ///
-    /// With the first reason not to believe it.
+    /// Returns the first check that failed.
     pub fn verify(
         self,
         keys: &[&Key],
@@ -237,7 +236,7 @@ impl<'a> UnverifiedToken<'a> {
 }
 
 impl Algorithm {
-    /// The algorithm called `name` in a header's `alg`, if it is one of ours. Case matters.
+    /// The algorithm with this `alg` name, if it is supported. The comparison is case-sensitive.
     pub fn from_name(name: &str) -> Option<Self> {
         match name {
             "EdDSA" => Some(Self::EdDsa),
@@ -250,7 +249,7 @@ impl Algorithm {
 }
 
 impl Kind<'_> {
-    /// Whether a token of this kind may be of that type, given in lower case.
+    /// Whether this kind allows the `typ` given in lower case.
     fn allows_type(&self, header_type: &str) -> bool {
         match self {
             Self::AccessToken { .. } => {
@@ -263,8 +262,8 @@ impl Kind<'_> {
     }
 }
 
-/// Whether a header's `typ` is one of those allowed (RFC 7515 §4.1.9: without regard to case, and
-/// `application/` may be left out).
+/// Checks a header's `typ` against the allowed ones. Case is ignored and `application/` is optional
+/// (RFC 7515 §4.1.9).
 fn check_type(
     header_type: Option<&Value>,
     allows_type: impl FnOnce(&str) -> bool,
@@ -276,7 +275,7 @@ fn check_type(
     }
 }
 
-/// The three parts of a token in the compact form (RFC 7515 §7.1).
+/// Splits a token in compact form into its three parts (RFC 7515 §7.1).
 fn split(text: &str) -> Result<(&str, &str, &str), TokenError> {
     let mut parts = text.split('.');
     match (parts.next(), parts.next(), parts.next(), parts.count()) {
@@ -287,7 +286,7 @@ fn split(text: &str) -> Result<(&str, &str, &str), TokenError> {
     }
 }
 
-/// Refuses padding, the other alphabet, and bits that belong to no byte.
+/// Decodes strict base64url: rejects padding, the standard alphabet and non-zero trailing bits.
 fn decode(part: &str) -> Result<Vec<u8>, TokenError> {
     BASE64_URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenError::Malformed)
 }

@@ -1,12 +1,12 @@
-//! The pages: data in, HTML out.
+//! The HTML pages.
 //!
-//! Every value is escaped for HTML where it is put (R171); none is ever put inside a `<script>` or
-//! a `<style>`, where HTML escaping does not protect. The two carry the nonce of the page's
-//! Content-Security-Policy, and nothing else on a page is inline: no `style` attribute, no event
-//! handler. Nothing is loaded from a third party but the user's own picture (R172), and no script
-//! reads `location.hash` (R32).
+//! Every value is escaped for HTML where it is inserted (R171). None is inserted into a `<script>` or a
+//! `<style>`, where HTML escaping does not protect. Both carry the nonce of the page's
+//! Content-Security-Policy; there is no other inline code, neither `style` attributes nor event
+//! handlers. Only the user's picture is loaded from a third party (R172). No script reads
+//! `location.hash` (R32).
 //!
-//! The addresses written into templates (`/`, `/logout`, `/protected`) are this service's routes.
+//! The addresses in the templates (`/`, `/logout`, `/protected`) are routes of this service.
 
 mod key;
 mod login;
@@ -25,10 +25,11 @@ pub use self::{
     picture::Picture,
 };
 
-/// What ties a page's own `<style>` and `<script>` to its Content-Security-Policy (CSP3 §6.1).
+/// A nonce that allows a page's own `<style>` and `<script>` in its Content-Security-Policy (CSP3
+/// §6.1).
 ///
-/// One per answer. A nonce used twice lets markup injected into the second page borrow it from
-/// the first.
+/// Each response has its own. If a nonce were reused, markup injected into the second page could copy
+/// it from the first.
 pub struct Nonce(String);
 
 impl Nonce {
@@ -37,7 +38,7 @@ impl Nonce {
         Self(random.token())
     }
 
-    /// The value, for `'nonce-…'` in the header; made of base64url characters only.
+    /// The value for `'nonce-…'` in the header, in base64url characters.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -49,94 +50,94 @@ impl fmt::Display for Nonce {
     }
 }
 
-/// What `GET /logout` shows in a browser: a question, never an act, so that a link from
-/// elsewhere logs nobody out (R104).
+/// The page of `GET /logout` in a browser. It only asks, so that a link from another site logs no user
+/// out (R104).
 #[derive(Template)]
 #[template(path = "logout.html")]
 pub struct SignOutPage<'a> {
-    /// Of this answer's Content-Security-Policy.
+    /// The nonce of this response's Content-Security-Policy.
     pub nonce: &'a Nonce,
-    /// Whether the browser sent a live session.
+    /// Whether the browser has a live session.
     pub signed_in: bool,
 }
 
 impl SignOutPage<'_> {
-    /// The page as HTML.
+    /// Renders the page as HTML.
     pub fn render(&self) -> String {
         html(self)
     }
 }
 
-/// What `/login` shows a visitor who is logged in and was sent there by another site: a question, so
-/// that no link from elsewhere ends a session (R189).
+/// The page that `/login` shows to a logged-in user who comes from another site. It only asks, so that
+/// no link from another site ends a session (R189).
 #[derive(Template)]
 #[template(path = "login_again.html")]
 pub struct LoginAgainPage<'a> {
-    /// Of this answer's Content-Security-Policy.
+    /// The nonce of this response's Content-Security-Policy.
     pub nonce: &'a Nonce,
-    /// The same login, from here.
+    /// A link to the same login from this site.
     pub login_href: &'a str,
 }
 
 impl LoginAgainPage<'_> {
-    /// The page as HTML.
+    /// Renders the page as HTML.
     pub fn render(&self) -> String {
         html(self)
     }
 }
 
-/// A page that says one thing: logged out, a login that failed, no such page.
+/// A page with one message: logged out, login failed, page not found.
 #[derive(Template)]
 #[template(path = "message.html")]
 pub struct MessagePage<'a> {
-    /// Of this answer's Content-Security-Policy.
+    /// The nonce of this response's Content-Security-Policy.
     pub nonce: &'a Nonce,
-    /// Good news or bad.
+    /// Success or problem.
     pub kind: MessageKind,
-    /// The heading, and the title of the tab.
+    /// The heading, and the title of the browser tab.
     pub title: &'a str,
-    /// One paragraph each. Public: what is known about a failure belongs in the log, which is
-    /// found by `request_id`.
+    /// One paragraph each. They are public: details of a failure belong in the log, where `request_id`
+    /// identifies them.
     pub text: &'a [&'a str],
-    /// What the identity provider says in its own words.
+    /// The identity provider's own description.
     pub quote: Option<&'a str>,
-    /// The one thing to do next.
+    /// The next step for the user.
     pub action: Option<Action<'a>>,
-    /// Where to look in the log.
+    /// Identifies the request in the log.
     pub request_id: Option<&'a str>,
 }
 
 impl MessagePage<'_> {
-    /// The page as HTML.
+    /// Renders the page as HTML.
     pub fn render(&self) -> String {
         html(self)
     }
 }
 
-/// The mark that a [`MessagePage`] shows.
+/// The mark on a [`MessagePage`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum MessageKind {
-    /// It went as wanted.
+    /// Success.
     Ok,
-    /// It did not.
+    /// A problem.
     Problem,
 }
 
 /// A link that looks like a button.
 #[derive(Clone, Copy, Debug)]
 pub struct Action<'a> {
-    /// What it says.
+    /// The label.
     pub label: &'a str,
-    /// Where it leads: a path of this service, or an address that the caller vouches for.
-    /// Escaping keeps it inside the attribute, but does not make `javascript:` harmless.
+    /// The target: a path of this service, or an address that the caller has checked. Escaping keeps it
+    /// inside the attribute, but does not make `javascript:` harmless.
     pub href: &'a str,
 }
 
-/// Renders a template. Only a `Display` that fails could make it fail, and none here does; should
-/// it happen all the same, the visitor is told, and half a page is not sent.
+/// Renders a template. It fails only if a `Display` fails, and none here does. If it fails
+/// nevertheless, the user sees an error page instead of half a page.
 ///
-/// NUL is the one character that HTML cannot hold, not even escaped (HTML §13.2.3.5); it becomes
-/// U+FFFD here, as it would in some places of a browser's parser but not in all.
+/// HTML cannot contain NUL, not even escaped (HTML §13.2.3.5). It is replaced by U+FFFD here, because
+/// browsers replace it only in some places.
 fn html(template: &impl Template) -> String {
     match template.render() {
         Ok(page) if page.contains('\0') => page.replace('\0', "\u{fffd}"),

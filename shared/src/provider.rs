@@ -1,9 +1,8 @@
-//! The identity provider, as a seam.
+//! The identity provider, as a trait.
 //!
-//! [`HttpProvider`] asks the real one; a test may put anything else in its place. Whoever
-//! implements the trait answers for what comes through: a body that is bounded, an answer within
-//! seconds. What a document says is checked by whoever reads it, in the same way wherever it comes
-//! from: see `document`.
+//! [`HttpProvider`] queries the real one; tests use other implementations. An implementation must limit
+//! the size of a body and respond within seconds. It need not check the documents: their readers check
+//! them, regardless of the source (see `document`).
 
 pub mod application;
 pub(crate) mod error_response;
@@ -34,7 +33,7 @@ pub use self::{
     token_response::{RefreshResponse, TokenResponse},
 };
 
-/// What is asked of the identity provider.
+/// The requests that this crate sends to the identity provider.
 #[async_trait]
 pub trait IdentityProvider: fmt::Debug + Send + Sync {
     /// The text of the discovery document (OpenID Connect Discovery §4), for [`Metadata::parse`].
@@ -43,46 +42,46 @@ pub trait IdentityProvider: fmt::Debug + Send + Sync {
     /// The text at `jwks_uri`, for [`KeySet::parse`](crate::jwt::KeySet::parse).
     async fn key_set(&self, jwks_uri: &Url) -> Result<Vec<u8>, ProviderError>;
 
-    /// Redeems an authorization code (RFC 6749 §4.1.3). Never asks twice: a provider that sees a
-    /// code again takes it for stolen.
+    /// Redeems an authorization code (RFC 6749 §4.1.3). Never retries: a provider treats a repeated
+    /// code as stolen.
     async fn redeem(
         &self,
         token_endpoint: &Url,
         grant: AuthorizationCodeGrant<'_>,
     ) -> Result<TokenResponse, RedeemError>;
 
-    /// Exchanges a refresh token for new tokens (RFC 6749 §6). Never asks twice: a provider that
-    /// rotates refresh tokens takes one that it sees again for stolen.
+    /// Exchanges a refresh token for new tokens (RFC 6749 §6). Never retries: a provider that rotates
+    /// refresh tokens treats a repeated one as stolen.
     async fn refresh(
         &self,
         token_endpoint: &Url,
         grant: RefreshTokenGrant<'_>,
     ) -> Result<RefreshResponse, RedeemError>;
 
-    /// Revokes a refresh token (RFC 7009 §2). An unknown one is as good as revoked.
+    /// Revokes a refresh token (RFC 7009 §2). An unknown token counts as revoked.
     async fn revoke(
         &self,
         revocation_endpoint: &Url,
         grant: RefreshTokenGrant<'_>,
     ) -> Result<(), ProviderError>;
 
-    /// The script with the login methods of an application, as the provider publishes it for its own
+    /// The script with the login methods of an application, which the provider publishes for its own
     /// widget, for [`parse_script`](crate::discovery::login_methods::parse_script).
     async fn login_methods(&self, client_id: &str) -> Result<Vec<u8>, ProviderError>;
 }
 
-/// What proves this application to the provider.
+/// The credentials that authenticate this application to the provider.
 #[derive(Clone, Debug)]
 pub struct ClientCredentials {
-    /// The application's public name.
+    /// The application's public identifier.
     pub client_id: String,
     /// Its secret.
     pub client_secret: SecretString,
 }
 
 impl ClientCredentials {
-    /// Reads `CLIENT_SECRET` or `CLIENT_SECRET_ARN`, whose faults are to be found even where
-    /// `application` has one too.
+    /// Reads `CLIENT_SECRET` or `CLIENT_SECRET_ARN`. Its faults are collected even if `application` is
+    /// `None` because of another fault.
     pub fn from_settings(
         settings: &mut Settings,
         secrets: &SecretSource,
@@ -95,105 +94,105 @@ impl ClientCredentials {
     }
 }
 
-/// An authorization code and what proves that it is ours.
+/// An authorization code with the proofs that it was issued to us.
 #[derive(Clone, Copy)]
 pub struct AuthorizationCodeGrant<'a> {
     /// The code from the callback's query.
     pub code: &'a str,
-    /// The same redirect URI as at the authorization endpoint.
+    /// The same redirect URI as in the authorization request.
     pub redirect_uri: &'a str,
     /// The PKCE verifier (RFC 7636 §4.5).
     pub code_verifier: &'a str,
-    /// Sent in the body, `client_secret_post`.
+    /// Sent in the body (`client_secret_post`).
     pub credentials: &'a ClientCredentials,
 }
 
-/// A refresh token and what proves that it is ours.
+/// A refresh token with the application's credentials.
 #[derive(Clone, Copy)]
 pub struct RefreshTokenGrant<'a> {
     /// The token.
     pub refresh_token: &'a str,
-    /// Sent in the body, `client_secret_post`.
+    /// Sent in the body (`client_secret_post`).
     pub credentials: &'a ClientCredentials,
 }
 
-/// Why the provider's document, keys or login methods cannot be had, or a token is not revoked.
+/// Reasons why a document, the keys or the login methods are unavailable, or a token was not revoked.
 #[derive(Debug, thiserror::Error)]
 pub enum ProviderError {
-    /// The HTTP client cannot be built; nothing was sent.
+    /// The HTTP client cannot be built; no request was sent.
     #[error("the HTTP client cannot be built")]
     Client(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// An endpoint is not the issuer's own: the answer may be forged, and would make us a client
-    /// of whatever it names.
+    /// An endpoint is on another origin than the issuer. The document may be forged to make us send
+    /// requests to a host of an attacker's choice.
     #[error("the endpoint `{0}` is not on the issuer's host")]
     ForeignEndpoint(&'static str),
-    /// No JSON where JSON is due, or not of the right shape.
+    /// The response is not JSON, or not of the expected shape.
     #[error("the answer is malformed: {0}")]
     Malformed(String),
-    /// No JWK set.
+    /// The document is not a JWK set.
     #[error(transparent)]
     MalformedKeys(#[from] MalformedKeySet),
-    /// The key set holds nothing to verify with.
+    /// The key set has no usable key.
     #[error("the key set holds no usable key")]
     NoUsableKey,
-    /// A redirect, which is never followed.
+    /// The response is a redirect, which is never followed.
     #[error("the answer is a redirect")]
     Redirected,
-    /// Another status than 200.
+    /// The status is not 200.
     #[error("the answer has status {0}")]
     Status(u16),
-    /// No answer in time.
+    /// The response did not arrive in time.
     #[error("no answer in time")]
     TimedOut,
     /// The body is too long.
     #[error("the answer is longer than {0} bytes")]
     TooLarge(usize),
-    /// No connection, or it broke.
+    /// The connection failed or broke.
     #[error("the provider cannot be reached")]
     Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The document is another issuer's.
+    /// The document belongs to another issuer.
     #[error("the metadata belongs to another issuer: expected `{expected}`, received `{received}`")]
     WrongIssuer {
-        /// Ours.
+        /// Our issuer.
         expected: Box<str>,
-        /// The document's, bounded and on one line.
+        /// The document's issuer, truncated and on one line.
         received: Box<str>,
     },
 }
 
-/// Why a code or a refresh token brought no tokens.
+/// Reasons why a code or a refresh token was not exchanged for tokens.
 #[derive(Debug, thiserror::Error)]
 pub enum RedeemError {
-    /// The token endpoint is not the issuer's own; the secret was not sent.
+    /// The token endpoint is on another origin than the issuer; the secret was not sent.
     #[error("the token endpoint is not on the issuer's host")]
     ForeignEndpoint,
-    /// An answer that is none of RFC 6749 §5.
+    /// The response does not conform to RFC 6749 §5.
     #[error("the token response is malformed: {0}")]
     Malformed(String),
-    /// No ID token: `openid` was not granted.
+    /// The response has no ID token: `openid` was not granted.
     #[error("the token response has no ID token")]
     MissingIdToken,
-    /// A redirect, which would have carried the secret elsewhere.
+    /// The response is a redirect. Following it would send the secret elsewhere.
     #[error("the token endpoint answered with a redirect")]
     Redirected,
-    /// The provider said no (RFC 6749 §5.2): its error is not one that passes.
+    /// The provider refused (RFC 6749 §5.2), and the error is not temporary.
     #[error("the provider refused the grant: {0}")]
     Refused(ErrorResponse),
-    /// The provider cannot answer now.
+    /// The provider is temporarily unavailable.
     #[error("the provider is unavailable")]
     Unavailable {
-        /// How long it asks to wait.
+        /// The waiting time that the provider requests.
         retry_after: Option<Duration>,
-        /// What it says, if it says anything.
+        /// The provider's error response, if any.
         said: Option<ErrorResponse>,
-        /// Why, if no answer came at all.
+        /// The cause, if no response arrived.
         #[source]
         source: Option<ProviderError>,
     },
 }
 
 impl RedeemError {
-    /// What the provider says.
+    /// The provider's error response.
     pub const fn said(&self) -> Option<&ErrorResponse> {
         match self {
             Self::Refused(said) | Self::Unavailable { said: Some(said), .. } => Some(said),
@@ -201,7 +200,7 @@ impl RedeemError {
         }
     }
 
-    /// What the provider's refusal means. `None`: it has not refused.
+    /// The meaning of the provider's refusal. `None` if it did not refuse.
     pub const fn refusal(&self) -> Option<ErrorMeaning> {
         match self {
             Self::Refused(said) => Some(said.meaning()),

@@ -1,32 +1,33 @@
-//! Settings, read once at cold start from the environment.
+//! Settings, read from the environment once at cold start.
 //!
-//! A function reads only what it uses. Every fault is collected, so that an operator mends them
-//! in one go, and no message repeats a value: a secret may have been pasted into the wrong variable.
+//! A function reads only the settings that it uses. All faults are collected, so that an operator can
+//! fix them at once. No message repeats a value, because a secret may have been pasted into the wrong
+//! variable.
 
 use std::{collections::BTreeMap, env, fmt, time::Duration};
 
-/// The variables of a process, and the faults found in them so far.
+/// The environment variables of a process, and the faults found so far.
 ///
-/// Each `read` of a section returns `None` where a fault was noted; [`Settings::finish`] turns all
-/// faults into one error.
+/// Each method that reads a value returns `None` after it recorded a fault. [`Settings::finish`] turns
+/// all faults into one error.
 pub struct Settings {
     values: BTreeMap<String, String>,
     faults: Vec<Fault>,
 }
 
-/// One variable that cannot be used, and what it should look like.
+/// A variable with an invalid value, and the expected form.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 struct Fault {
     variable: &'static str,
     expected: String,
 }
 
-/// Every faulty variable, in one message.
+/// All faulty variables in one message.
 #[derive(Debug, thiserror::Error)]
 pub struct ConfigError(Vec<Fault>);
 
 impl Settings {
-    /// The variables of this process. An empty one counts as not set; one that is not UTF-8 too.
+    /// The variables of this process. Empty ones and those that are not UTF-8 count as not set.
     pub fn from_env() -> Self {
         Self::from_values(env::vars_os().filter_map(|(name, value)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
@@ -42,16 +43,17 @@ impl Settings {
         Self { values: values.filter(|(_, value)| !value.is_empty()).collect(), faults: Vec::new() }
     }
 
-    /// Whether this process runs inside Lambda itself.
+    /// Whether this process runs inside Lambda.
     ///
-    /// `AWS_LAMBDA_FUNCTION_NAME` does not tell: the emulator of `cargo lambda watch` sets it too.
+    /// `AWS_LAMBDA_FUNCTION_NAME` is not a sign of it: the emulator of `cargo lambda watch` sets it
+    /// too.
     pub fn inside_lambda(&self) -> bool {
         ["AWS_LAMBDA_INITIALIZATION_TYPE", "LAMBDA_TASK_ROOT"]
             .iter()
             .any(|name| self.values.contains_key(*name))
     }
 
-    /// The value of `variable` as it is set.
+    /// The raw value of `variable`.
     pub fn value_of(&self, variable: &str) -> Option<&str> {
         self.values.get(variable).map(String::as_str)
     }
@@ -61,18 +63,18 @@ impl Settings {
         self.values.contains_key(variable)
     }
 
-    /// Sets `variable` unless the environment did.
+    /// Sets `variable` unless the environment sets it.
     pub fn assume(&mut self, variable: &str, value: impl Into<String>) {
         self.values.entry(variable.to_owned()).or_insert_with(|| value.into());
     }
 
-    /// Notes that `variable` cannot be used, and what it should be.
+    /// Records that `variable` is invalid, and the expected form.
     pub fn fault(&mut self, variable: &'static str, expected: impl fmt::Display) {
         self.faults.push(Fault { variable, expected: expected.to_string() });
     }
 
-    /// The value of `variable` as `parse` reads it. Outer `None`: a fault was noted. Inner `None`:
-    /// it is not set.
+    /// The value of `variable`, parsed by `parse`. Outer `None`: a fault was recorded. Inner `None`:
+    /// the variable is not set.
     pub fn optional<T, E: fmt::Display>(
         &mut self,
         variable: &'static str,
@@ -88,7 +90,7 @@ impl Settings {
         }
     }
 
-    /// The value of `variable` as `parse` reads it; a fault if it is not set.
+    /// The value of `variable`, parsed by `parse`. Records a fault if it is not set.
     pub fn required<T, E: fmt::Display>(
         &mut self,
         variable: &'static str,
@@ -102,7 +104,7 @@ impl Settings {
         value
     }
 
-    /// A yes or no, `default` if not set.
+    /// A boolean; `default` if not set.
     pub fn flag(&mut self, variable: &'static str, default: bool) -> Option<bool> {
         let value = self.optional(variable, |text| match text.to_ascii_lowercase().as_str() {
             "true" | "1" | "yes" | "on" => Ok(true),
@@ -112,7 +114,7 @@ impl Settings {
         Some(value.unwrap_or(default))
     }
 
-    /// A time span such as `12h` or `7d`, whole seconds, at least one; `default` if not set.
+    /// A time span such as `12h` or `7d` in whole seconds, at least one; `default` if not set.
     pub fn duration(&mut self, variable: &'static str, default: Duration) -> Option<Duration> {
         let value = self.optional(variable, |text| match humantime::parse_duration(text) {
             Ok(duration) if duration.as_secs() > 0 => Ok(Duration::from_secs(duration.as_secs())),
@@ -121,11 +123,11 @@ impl Settings {
         Some(value.unwrap_or(default))
     }
 
-    /// Ends the reading.
+    /// Finishes the reading.
     ///
     /// # Errors
     ///
-    /// With every fault that was noted, if any.
+    /// All faults that were recorded, if any.
     pub fn finish(mut self) -> Result<(), ConfigError> {
         self.faults.sort();
         self.faults.dedup();
@@ -133,7 +135,7 @@ impl Settings {
     }
 }
 
-/// Names only: a value may be a secret.
+/// Shows names only: a value may be a secret.
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.values.keys()).finish()
@@ -181,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn r179_debug_output_names_variables_and_no_value() {
+    fn r179_debug_output_contains_names_and_no_values() {
         let settings = Settings::from_values([("CLIENT_SECRET", "hunter2")]);
         assert_eq!(format!("{settings:?}"), r#"{"CLIENT_SECRET"}"#);
     }

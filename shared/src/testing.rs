@@ -1,4 +1,4 @@
-//! Support for tests: keys, tokens, a provider, a log, and the suite that every store passes.
+//! Test support: keys, tokens, a provider, a log, and the contract tests of stores.
 
 #[cfg(any(test, feature = "testing"))]
 pub mod captured_log;

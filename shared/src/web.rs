@@ -1,4 +1,4 @@
-//! The parts of HTTP that the functions use: requests, cookies, query, origins, addresses, errors.
+//! HTTP helpers for the functions: requests, cookies, queries, origins, base URL, errors.
 
 pub mod base_url;
 pub mod cookie;

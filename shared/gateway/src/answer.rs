@@ -1,14 +1,14 @@
-//! From a handler's answer to payload format 2.0.
+//! Converts a handler's response to payload format 2.0.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use lambda_http::aws_lambda_events::{apigw::ApiGatewayV2httpResponse, encodings::Body};
 use shared::web::request::Response;
 
-/// `response`, to a request with `method`, as API Gateway takes it.
+/// Converts `response`, to a request with `method`, to the form that API Gateway expects.
 ///
-/// Payload 2.0 knows one value per header, so several are joined by a comma (RFC 9110 §5.2); every
-/// `Set-Cookie` goes to `cookies`, for it must never be joined (R159). A value that is not UTF-8
-/// cannot stand in JSON: it is left out, since failing on it would end the process.
+/// Payload 2.0 has one value per header, so several values are joined by commas (RFC 9110 §5.2).
+/// `Set-Cookie` values must not be joined, so they go to `cookies` (R159). A value that is not UTF-8
+/// cannot be part of JSON. It is left out, because an error here would end the process.
 pub fn render(response: Response, method: &Method) -> ApiGatewayV2httpResponse {
     let (parts, body) = response.into_parts();
     let mut answer = ApiGatewayV2httpResponse::default();
@@ -47,7 +47,7 @@ fn texts<'a>(headers: &'a HeaderMap, name: &'a HeaderName) -> impl Iterator<Item
     })
 }
 
-/// RFC 9110 §6.4.1.
+/// Whether a response with `status` has no body (RFC 9110 §6.4.1).
 fn is_bodiless(status: StatusCode) -> bool {
     status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn r159_every_set_cookie_leaves_in_the_cookies_array_and_nowhere_else() {
+    fn r159_every_set_cookie_is_in_the_cookies_array_only() {
         let builder = http::Response::builder()
             .header("set-cookie", "a=1; Secure")
             .header("set-cookie", "b=2")
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn text_leaves_as_text_and_anything_else_in_base64() {
+    fn text_is_returned_as_text_and_anything_else_in_base64() {
         for (content_type, is_base64) in [
             ("application/json", false),
             ("application/problem+json", false),

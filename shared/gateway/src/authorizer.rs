@@ -1,7 +1,7 @@
-//! Between API Gateway and a function that it asks whether a request may go on to another one: a
-//! Lambda authorizer of an HTTP API or a REST API.
+//! A Lambda authorizer for an HTTP API or a REST API: API Gateway calls it to decide whether a request
+//! may reach another function.
 //!
-//! # What is answered
+//! # Responses
 //!
 //! | | HTTP API, format 2.0 | HTTP API, format 1.0; REST API | what the caller gets |
 //! |---|---|---|---|
@@ -9,22 +9,22 @@
 //! | refused | `isAuthorized: false` | a policy that denies it | 403 |
 //! | no decision | an error | an error | 500 |
 //!
-//! Nobody is let in but by the first row. A function of the bundle that answers for itself never
-//! returns an error to the Lambda runtime, for it can answer 503. An authorizer cannot: all that it
-//! can say is yes or no. "No" tells the caller to log in, and tells a page to throw its session away,
-//! although the store is down and nobody was logged out (R96). So where there is no decision an error is
-//! returned: API Gateway documents for an authorizer that it cannot invoke, or whose answer it cannot
-//! read, that the caller gets a 500, and counts a 5xx, for which there is an alarm.
+//! Only the first row grants access. The other functions of the bundle never return an error to the
+//! Lambda runtime, because they can respond with 503. An authorizer can only respond with yes or no.
+//! "No" tells the caller to log in and tells a page to discard its session, even if only the store is
+//! down and no user was logged out (R96). So without a decision it returns an error. As API Gateway
+//! documents for an authorizer that it cannot invoke or whose response it cannot read, the caller then
+//! gets a 500. It counts as a 5xx, for which there is an alarm.
 //!
-//! A refusal is no error, although the text `Unauthorized` would make a 401 of one, at REST APIs: it
-//! would count as a failure of this function, and no stranger may set off an alarm. So a caller without
-//! a credential gets 403 too. A REST API can give another answer to it: the reason is
+//! A refusal is not an error. At REST APIs, the error text `Unauthorized` would become a 401, but it
+//! would count as a failure of this function, and no outsider may trigger an alarm. So a caller without
+//! a credential also gets a 403. A REST API can return a different response: the reason is
 //! `$context.authorizer.code` in the gateway response `ACCESS_DENIED`.
 //!
-//! # What the function behind is told
+//! # Context for the function behind the authorizer
 //!
-//! See [`context`]. It is the only place where the function may read who asks: headers are the
-//! client's, and what stands in an event's own `requestContext.authorizer` is never read here (R153).
+//! See [`context`]. Only there may the function read the identity of the caller. Headers are written by
+//! the client, and an event's own `requestContext.authorizer` is never read here (R153).
 
 mod answer;
 mod event;
@@ -51,17 +51,18 @@ pub use self::{
 };
 use crate::service::{method_label, time_left, wall_clock};
 
-/// Decides who may take which route.
+/// Decides which callers may take which route.
 #[async_trait]
 pub trait Authorizer: Send + Sync {
-    /// Why somebody may not. One that the caller is told with a status of 500 or more is no decision.
+    /// The reason for a refusal. With a public status of 500 or more, it means that there is no
+    /// decision.
     type Refusal: Failure + Send;
 
-    /// Whoever sent `request`, if they may take `route`.
+    /// Returns the principal that sent `request`, if it may take `route`.
     ///
     /// # Errors
     ///
-    /// With the reason why not.
+    /// The reason for the refusal.
     async fn authorize(
         &self,
         request: &Request,
@@ -70,7 +71,7 @@ pub trait Authorizer: Send + Sync {
     ) -> Result<Principal, Self::Refusal>;
 }
 
-/// There is no decision, and nobody is let in. The log says why.
+/// There is no decision, so access is not granted. The log states the reason.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("no decision: the log says why")]
 pub struct NoDecision;
@@ -81,7 +82,7 @@ impl From<NoDecision> for Diagnostic {
     }
 }
 
-/// What the Lambda runtime polls.
+/// The service that the Lambda runtime polls.
 pub fn service<A: Authorizer>(
     authorizer: &'static A,
     clock: Clock,
@@ -98,12 +99,12 @@ pub fn service<A: Authorizer>(
     })
 }
 
-/// The decision about the event `json`, whatever it is, with one line in the log, and one more that
-/// says why if nobody is let in.
+/// Returns the decision about any event `json`, and logs one line. If access is not granted, another
+/// line states the reason.
 ///
 /// # Errors
 ///
-/// [`NoDecision`]: an event that cannot be read, no time left, something that cannot be had.
+/// [`NoDecision`]: the event is unreadable, the time is up, or a dependency is unavailable.
 pub async fn decide<A: Authorizer>(
     authorizer: &A,
     json: &[u8],

@@ -1,10 +1,10 @@
-//! From an event to a request.
+//! Converts an event to a request.
 //!
-//! The event is read by types of our own that hold no more than what is used. Those of
-//! `aws_lambda_events` panic on a header map above its limit and refuse a whole event for one
-//! claim of another type in `authorizer`; `lambda_http` panics on a path that is no URI and on
-//! broken base64. Here a panic ends the process. And `authorizer`, which whoever may invoke the
-//! function directly can forge, is never read at all (R153).
+//! The event is parsed by our own types, which contain only the fields that are used. Those of
+//! `aws_lambda_events` panic on a header map above its limit, and reject a whole event because of one
+//! claim of another type in `authorizer`. `lambda_http` panics on a path that is not a URI and on
+//! broken base64. A panic here ends the process. `authorizer` is never read (R153): everyone who may
+//! invoke the function directly can forge it.
 
 use std::{borrow::Cow, fmt, str};
 
@@ -22,12 +22,12 @@ use shared::web::request::{Request, RequestContext};
 
 use crate::refusal::Refusal;
 
-/// The largest body taken, in bytes. API Gateway's own limit is 10 MB; no route needs more than a
+/// The maximum size of a body, in bytes. API Gateway's own limit is 10 MB; no route needs more than a
 /// form.
 pub const BODY_LIMIT: usize = 1024 * 1024;
 
-/// What may not stand in a path (RFC 3986 §3.3). A decoded `?` or `#` must be among it: it would
-/// turn the rest of the path into a query.
+/// The characters that are not allowed in a path (RFC 3986 §3.3). They must include a decoded `?` or
+/// `#`, which would turn the rest of the path into a query.
 const NOT_IN_PATH: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -44,38 +44,38 @@ const NOT_IN_PATH: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
-/// What the `http` crate takes for no part of a query, or for its end.
+/// The characters that the `http` crate rejects in a query or treats as its end.
 const NOT_IN_QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>');
 
-/// Why an event gives no request. Holds nothing of the event, which may be a secret.
+/// Reasons why an event cannot be converted. They contain nothing of the event, which may be secret.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum EventError {
-    /// Flagged as base64, and is not.
+    /// The body is flagged as base64 but is not.
     #[error("the body is flagged as base64 and is not")]
     BodyNotBase64,
-    /// Above [`BODY_LIMIT`].
+    /// The body is larger than [`BODY_LIMIT`].
     #[error("the body is larger than {BODY_LIMIT} bytes")]
     BodyTooLarge,
-    /// Says it is version 2.0, and has a field that is missing or of another type.
+    /// The event has version 2.0, but a field is missing or has the wrong type.
     #[error(
         "the event says it is payload format 2.0 but cannot be read (line {line}, column {column})"
     )]
     Malformed {
-        /// Where in the event, counted from 1.
+        /// The line in the event, counted from 1.
         line: usize,
-        /// Where in the line.
+        /// The column in the line.
         column: usize,
     },
-    /// A REST API's event, a load balancer's, a test event made by hand, …
+    /// An event of a REST API or a load balancer, a manual test event, …
     #[error("the event is not of payload format 2.0: only an HTTP API with that format is served")]
     NotPayloadV2,
-    /// Longer than a URI may be.
+    /// The path and query are longer than a URI may be.
     #[error("the path and query are longer than a URI may be")]
     UriTooLong,
 }
 
 impl EventError {
-    /// What the caller is told.
+    /// The response for the caller.
     pub const fn refusal(self) -> Refusal {
         let (status, code, description) = match self {
             Self::BodyNotBase64 | Self::Malformed { .. } | Self::NotPayloadV2 => {
@@ -92,16 +92,16 @@ impl EventError {
     }
 }
 
-/// Turns the JSON of an event into a request; `invocation_id` names it if the gateway did not.
+/// Converts the JSON of an event to a request; `invocation_id` is its id if the gateway sent none.
 ///
 /// # Errors
 ///
-/// When the event is not of payload format 2.0, or its body or address cannot be taken.
+/// When the event is not of payload format 2.0, or its body or address is invalid.
 pub fn parse(json: &[u8], invocation_id: &str) -> Result<Request, EventError> {
     Event::read(json)?.into_request(invocation_id)
 }
 
-/// An event of payload format 2.0 whose body has not been looked at.
+/// An event of payload format 2.0 whose body is not decoded yet.
 pub struct Event<'a> {
     payload: Payload<'a>,
     path: String,
@@ -143,14 +143,14 @@ struct Http {
     method: Method,
 }
 
-/// Enough of any event to tell whether it claims to be version 2.0.
+/// The field that identifies version 2.0 in any event.
 #[derive(Deserialize)]
 struct Version {
     version: String,
 }
 
 impl<'a> Event<'a> {
-    /// Reads the JSON of an event.
+    /// Parses the JSON of an event.
     ///
     /// # Errors
     ///
@@ -173,12 +173,12 @@ impl<'a> Event<'a> {
         Ok(Self { payload, path })
     }
 
-    /// The method, from the gateway's own field: no header overrides it (R161).
+    /// The method, from the gateway's own field: a header cannot override it (R161).
     pub const fn method(&self) -> &Method {
         &self.payload.request_context.http.method
     }
 
-    /// The path without the stage, encoded so that it is part of a valid URI (R160).
+    /// The path without the stage, encoded so that it is valid in a URI (R160).
     pub fn path(&self) -> &str {
         &self.path
     }
@@ -188,7 +188,7 @@ impl<'a> Event<'a> {
         &self.payload.headers
     }
 
-    /// The gateway's id of the request, or `invocation_id` if it gave none that can be shown.
+    /// The gateway's request id, or `invocation_id` if it sent none that is safe to show.
     pub fn request_id<'b>(&'b self, invocation_id: &'b str) -> &'b str {
         let id = self.payload.request_context.request_id.as_deref();
         id.filter(|id| is_identifier(id)).unwrap_or(invocation_id)
@@ -219,7 +219,8 @@ impl<'a> Event<'a> {
     }
 }
 
-/// A stage other than `$default` stands before every path; handlers know of no stage.
+/// Removes the stage from the path. A stage other than `$default` precedes every path; handlers do not
+/// know stages.
 pub(crate) fn without_stage<'a>(path: &'a str, stage: Option<&str>) -> &'a str {
     let Some(stage) = stage.filter(|stage| !stage.is_empty() && *stage != "$default") else {
         return path;
@@ -230,8 +231,8 @@ pub(crate) fn without_stage<'a>(path: &'a str, stage: Option<&str>) -> &'a str {
     }
 }
 
-/// Encodes what a URI path may not hold. What is encoded stays as it is: to decode it here would
-/// be to decode it twice. A `%` that begins no escape is a percent sign.
+/// Encodes characters that are not allowed in a URI path. Existing escapes are kept: decoding them here
+/// would decode them twice. A `%` that does not start an escape is encoded.
 pub(crate) fn encode_path(path: &str) -> String {
     let mut encoded = String::with_capacity(path.len() + 1);
     if !path.starts_with('/') {
@@ -253,13 +254,13 @@ pub(crate) fn uri(mut path_and_query: String, query: &str) -> Result<Uri, EventE
         path_and_query.push('?');
         path_and_query.extend(utf8_percent_encode(query, NOT_IN_QUERY));
     }
-    // Length is all that is left to go wrong. Not by way of `Uri`'s own parser, which could take
-    // what begins with two slashes for a host.
+    // Only the length can be invalid here. `Uri`'s own parser is not used, because it could parse the
+    // text after two leading slashes as a host.
     PathAndQuery::try_from(path_and_query).map(Uri::from).map_err(|_| EventError::UriTooLong)
 }
 
 fn decode_body(body: Cow<'_, str>, is_base64: bool) -> Result<Bytes, EventError> {
-    // Before decoding: padding accounts for two bytes at most.
+    // Check the size before decoding: padding accounts for at most two bytes.
     let size = if is_base64 { (body.len() / 4 * 3).saturating_sub(2) } else { body.len() };
     if size > BODY_LIMIT {
         return Err(EventError::BodyTooLarge);
@@ -274,14 +275,14 @@ fn decode_body(body: Cow<'_, str>, is_base64: bool) -> Result<Bytes, EventError>
     Ok(Bytes::from(decoded))
 }
 
-/// One `Cookie` header of all cookies that can stand in one.
+/// One `Cookie` header with all cookies that are valid in one.
 fn join_cookies(cookies: &[String]) -> Option<HeaderValue> {
     let fit = cookies.iter().filter(|cookie| HeaderValue::from_str(cookie).is_ok());
     let joined = fit.map(String::as_str).collect::<Vec<_>>().join("; ");
     if joined.is_empty() { None } else { HeaderValue::try_from(joined).ok() }
 }
 
-/// The id stands on pages and in logs.
+/// Whether `text` is a safe id: it is shown on pages and in logs.
 pub(crate) fn is_identifier(text: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_=+/.:".contains(&byte);
     (1..=128).contains(&text.len()) && text.bytes().all(is_plain)
@@ -292,8 +293,8 @@ fn method<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Method, D::Error
     Method::from_bytes(name.as_bytes()).map_err(|_| D::Error::custom("no method"))
 }
 
-/// Reads headers. A name or value that HTTP does not know is left out, and so is `Cookie`: cookies
-/// come in the event's own array, and a second place for them could contradict the first (R90).
+/// Parses headers and skips names and values that are invalid in HTTP. Skips `Cookie` too: cookies are
+/// in the event's own array, and a second source could contradict it (R90).
 fn headers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HeaderMap, D::Error> {
     struct Headers;
 
@@ -314,7 +315,7 @@ fn headers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HeaderMap, D::E
                 let name = HeaderName::from_bytes(name.as_bytes());
                 let (Ok(name), Ok(value)) = (name, HeaderValue::try_from(value)) else { continue };
                 if name != header::COOKIE {
-                    // Appended: of two twins in different case neither may win.
+                    // Append, so that names that differ only in case do not overwrite each other.
                     headers
                         .try_append(name, value)
                         .map_err(|_| A::Error::custom("too many headers"))?;

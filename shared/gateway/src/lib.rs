@@ -1,5 +1,5 @@
-//! What stands between API Gateway (an HTTP API, payload format 2.0) and a handler written in plain
-//! `http` types: events in, answers out, logs, deadline.
+//! The code between API Gateway (an HTTP API, payload format 2.0) and a handler that uses plain `http`
+//! types: events, responses, logs, deadlines.
 //!
 //! ```no_run
 //! # use shared::{clock::Timestamp, config::Settings, request::{Function, Request, Response}};
@@ -26,8 +26,8 @@
 //! }
 //! ```
 //!
-//! With the feature `concurrent` one process answers as many requests at a time as Lambda says, which is
-//! one unless the function runs on Managed Instances. Without it, it is always one.
+//! With the feature `concurrent`, one process handles as many requests at a time as Lambda configures:
+//! one, unless the function runs on Managed Instances. Without the feature it is always one.
 
 pub mod answer;
 pub mod authorizer;
@@ -50,7 +50,7 @@ use logging::Logging;
 pub use authorizer::Authorizer;
 pub use service::{DEADLINE_MARGIN, Gateway, service};
 
-/// What the Lambda runtime client cannot start without; it panics where one is missing.
+/// The variables that the Lambda runtime client requires; it panics if one is missing.
 const RUNTIME_VARIABLES: [&str; 4] = [
     "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
     "AWS_LAMBDA_FUNCTION_NAME",
@@ -58,11 +58,11 @@ const RUNTIME_VARIABLES: [&str; 4] = [
     "AWS_LAMBDA_RUNTIME_API",
 ];
 
-/// Runs a function: logging, then the function that `build` makes of the settings, then requests, all
-/// on a Tokio runtime of its own.
+/// Runs a function: starts logging, builds the function from the settings with `build`, then handles
+/// requests. It creates the Tokio runtime for all of that.
 ///
-/// Settings that cannot be used end the process with one message on stderr, which Lambda reports as
-/// a failed initialisation. The message names variables and never a value.
+/// Invalid settings end the process with one message on stderr, which Lambda reports as a failed
+/// initialisation. The message contains names of variables and never a value.
 pub fn run<B, F>(build: B) -> ExitCode
 where
     B: AsyncFnOnce(&mut Settings) -> Option<F>,
@@ -71,7 +71,7 @@ where
     run_with(Settings::from_env(), build)
 }
 
-/// The same with settings that do not come from the environment alone.
+/// The same, with settings that do not come only from the environment.
 pub fn run_with<B, F>(settings: Settings, build: B) -> ExitCode
 where
     B: AsyncFnOnce(&mut Settings) -> Option<F>,
@@ -84,7 +84,8 @@ where
     })
 }
 
-/// The same for a function that API Gateway asks whether a request may go on to another one.
+/// The same, for an authorizer, which API Gateway calls to decide whether a request may reach another
+/// function.
 pub fn run_authorizer<B, A>(build: B) -> ExitCode
 where
     B: AsyncFnOnce(&mut Settings) -> Option<A>,
@@ -113,8 +114,7 @@ fn on_a_runtime(
     }
 }
 
-/// The function, which lives as long as the process: requests that are answered side by side need not
-/// count who still uses it.
+/// Builds the function, which is never freed, so that concurrent requests need no reference counting.
 async fn start<B, F>(build: B, mut settings: Settings) -> Result<&'static F, ExitCode>
 where
     B: AsyncFnOnce(&mut Settings) -> Option<F>,

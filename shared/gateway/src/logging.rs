@@ -1,6 +1,6 @@
-//! One JSON object per line on stdout, or one line of text for a person who runs it.
+//! Logging: one JSON object per line on stdout, or one line of text for a person at a terminal.
 //!
-//! A line break typed by a client is escaped in both: nobody writes a line but us (R174).
+//! A line break from a client is escaped in both formats, so that no client can forge a line (R174).
 
 use std::fmt::Debug;
 
@@ -16,8 +16,8 @@ use tracing_subscriber::{
     layer::SubscriberExt,
 };
 
-/// The bundle's crates. Others are heard from `warn` up only: what a library prints of a request at
-/// a lower level is not ours to know.
+/// The bundle's crates. Of other crates only `warn` and above are logged: at lower levels, a library
+/// may print private parts of a request.
 const OWN_CRATES: [&str; 9] = [
     "authorizer",
     "callback",
@@ -30,7 +30,7 @@ const OWN_CRATES: [&str; 9] = [
     "shared",
 ];
 
-/// What a line looks like.
+/// The format of a line.
 #[derive(Clone, Copy, Debug)]
 enum Format {
     /// A JSON object, for programs.
@@ -39,7 +39,7 @@ enum Format {
     Text,
 }
 
-/// What is logged, and how.
+/// The content and the format of the log.
 #[derive(Clone, Copy, Debug)]
 pub struct Logging {
     format: Format,
@@ -53,10 +53,10 @@ impl Logging {
         Self { format: Format::Json, debug, inside_lambda: true }
     }
 
-    /// Reads `DEBUG` and `LOG_FORMAT`. Where the latter is not set, a person in front of a terminal
-    /// gets text. What cannot be read is noted as a fault, and counts as not set.
+    /// Reads `DEBUG` and `LOG_FORMAT`. If the latter is not set, the format is text on a terminal. An
+    /// invalid value is recorded as a fault and counts as not set.
     ///
-    /// Inside Lambda a line is always JSON: alarms count by its fields.
+    /// Inside Lambda the format is always JSON, because alarms use its fields.
     pub fn from_settings(settings: &mut Settings, is_terminal: bool) -> Self {
         let inside_lambda = settings.inside_lambda();
         let debug = settings.flag("DEBUG", !inside_lambda).unwrap_or(!inside_lambda);
@@ -73,10 +73,10 @@ impl Logging {
     }
 }
 
-/// A subscriber that writes to `writer`: `debug` and up if asked for, else `info` and up.
+/// A subscriber that writes `info` and above to `writer`, or `debug` and above if requested.
 ///
-/// `program` is any path inside the running program's crate, so that a function added later is
-/// heard without being listed here.
+/// `program` is any path inside the running program's crate, so that a new function is logged without
+/// an entry in the list here.
 pub fn subscriber<W>(logging: Logging, program: &str, writer: W) -> impl Subscriber + Send + Sync
 where
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
@@ -87,7 +87,7 @@ where
     let mut targets =
         Targets::new().with_default(LevelFilter::WARN).with_targets(own.map(|name| (name, level)));
     if !logging.inside_lambda {
-        // It warns of AWS_LAMBDA_MAX_CONCURRENCY, which the emulator of `cargo lambda watch` sets.
+        // It warns about AWS_LAMBDA_MAX_CONCURRENCY, which the emulator of `cargo lambda watch` sets.
         targets = targets.with_target("lambda_runtime::runtime", LevelFilter::ERROR);
     }
     let (json, text) = match logging.format {
@@ -113,8 +113,8 @@ where
     tracing_subscriber::registry().with(targets).with(json).with(text)
 }
 
-/// A control character typed by a client is written as its escape: it begins no line of its own, and
-/// commands no terminal (R174).
+/// Writes control characters from a client as escapes, so that they start no line and send no command
+/// to a terminal (R174).
 fn field(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> std::fmt::Result {
     if field.name() != "message" {
         write!(writer, "{}=", field.name())?;
@@ -129,7 +129,7 @@ fn field(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> std::fmt:
     Ok(())
 }
 
-/// Makes `subscriber` the one of this process. Only the first call counts.
+/// Makes `subscriber` the one of this process. Only the first call has an effect.
 pub fn start(subscriber: impl Subscriber + Send + Sync) {
     if tracing::subscriber::set_global_default(subscriber).is_err() {
         tracing::debug!("logging had been started before");

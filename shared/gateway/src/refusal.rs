@@ -1,15 +1,15 @@
-//! Answers that the gateway gives itself, because no handler was asked, or it gave none.
+//! Responses by the gateway itself, when no handler was called or it failed.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use shared::web::request::Response;
 
-/// What went wrong, in words fit for anyone: no cause, no part of the request (R176).
+/// The error, in words that anyone may read: no cause and no part of the request (R176).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Refusal {
     /// The status.
     pub status: StatusCode,
-    /// A word for programs.
+    /// The error code for programs.
     pub code: &'static str,
     /// A sentence for people.
     pub description: &'static str,
@@ -30,9 +30,9 @@ pub const OUT_OF_TIME: Refusal = Refusal {
 };
 
 impl Refusal {
-    /// The answer: JSON, or a line of plain text for a browser.
+    /// The response: JSON, or a line of plain text for a browser.
     ///
-    /// `request_id` lets whoever is refused name the line in the log.
+    /// `request_id` lets the caller identify the log line.
     pub fn response(self, headers: &HeaderMap, request_id: &str) -> Response {
         let Self { status, code, description } = self;
         let (content_type, body) = if wants_page(headers) {
@@ -51,7 +51,7 @@ impl Refusal {
         fields.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         fields.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
         fields.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(NOTHING_ALLOWED));
-        // API Gateway speaks https alone, and browsers ignore it where a local run does not.
+        // API Gateway supports only https. In a local run over http, browsers ignore the header.
         let always_https = HeaderValue::from_static("max-age=63072000; includeSubDomains");
         fields.insert(header::STRICT_TRANSPORT_SECURITY, always_https);
         if status == StatusCode::SERVICE_UNAVAILABLE {

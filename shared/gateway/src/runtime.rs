@@ -1,4 +1,4 @@
-//! What a function runs on: one thread for one request after the other, or many for many at a time.
+//! The Tokio runtime: one thread for sequential requests, or several for concurrent ones.
 
 use std::{fmt::Debug, io};
 
@@ -8,11 +8,11 @@ use serde_json::value::RawValue;
 use shared::settings::Settings;
 use tokio::runtime::{Builder, Runtime};
 
-/// One thread, unless Lambda gives this process several requests at a time.
+/// Builds a runtime with one thread, unless Lambda sends this process several requests at a time.
 ///
-/// Threads are not only slower to start. Where requests come one after the other, the runtime client
-/// writes the trace id of each into the process' environment, and the AWS SDK reads it there: that is
-/// sound only as long as nothing else runs meanwhile.
+/// Threads make the start slower. They are also unsound for sequential requests. For each request, the
+/// runtime client writes the trace id into the process environment, where the AWS SDK reads it. That is
+/// sound only if no other thread runs meanwhile.
 pub(crate) fn build(settings: &Settings) -> io::Result<Runtime> {
     let mut builder = if cfg!(feature = "concurrent") && is_concurrent(settings) {
         Builder::new_multi_thread()
@@ -22,10 +22,10 @@ pub(crate) fn build(settings: &Settings) -> io::Result<Runtime> {
     builder.enable_all().build()
 }
 
-/// Answers what Lambda hands over, until the runtime API cannot be reached.
+/// Handles invocations until the runtime API is unreachable.
 ///
-/// With `concurrent` there is a worker for each request that may be in flight, and each asks for its
-/// own next one: a request that waits holds up no other.
+/// With `concurrent`, each possible concurrent request has a worker, which fetches its own next
+/// request. So a slow request delays no other.
 pub(crate) async fn poll<S, F, R, E>(service: S) -> Result<(), lambda_runtime::Error>
 where
     S: Service<LambdaEvent<Box<RawValue>>, Response = R, Error = E, Future = F>
@@ -42,7 +42,7 @@ where
     lambda_runtime::run(service).await
 }
 
-/// As the runtime client reads it: what is no number means one at a time.
+/// Parses the variable as the runtime client does: a value that is not a number means one at a time.
 fn is_concurrent(settings: &Settings) -> bool {
     let limit = settings.value_of("AWS_LAMBDA_MAX_CONCURRENCY");
     limit.and_then(|text| text.parse::<u32>().ok()).is_some_and(|limit| limit > 1)
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn many_at_a_time_have_many_threads_where_that_is_built_in() {
+    fn many_requests_at_a_time_have_many_threads_if_concurrent_is_built_in() {
         let expected = if cfg!(feature = "concurrent") {
             RuntimeFlavor::MultiThread
         } else {

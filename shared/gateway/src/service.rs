@@ -1,4 +1,4 @@
-//! One invocation: event, request, handler, answer, and the line in the log.
+//! One invocation: event, request, handler, response and log line.
 
 use std::{
     convert::Infallible,
@@ -27,20 +27,20 @@ use crate::{
     refusal::{FAILED, OUT_OF_TIME},
 };
 
-/// How long before Lambda would kill the invocation the handler is given up (R166).
+/// How long before the deadline of Lambda the handler is cancelled (R166).
 pub const DEADLINE_MARGIN: Duration = Duration::from_millis(500);
 
-/// The longest that Lambda lets an invocation run.
+/// The maximum duration of an invocation in Lambda.
 const LONGEST_INVOCATION: Duration = Duration::from_secs(15 * 60);
 
-/// A handler behind the gateway.
+/// A handler with the gateway code around it.
 pub struct Gateway<H> {
     handler: H,
     clock: Clock,
 }
 
-/// What the Lambda runtime polls: `handler` behind the gateway. It never fails. Its clones share the
-/// handler, and answer side by side; all else that belongs to a request lives in its future.
+/// The service that the Lambda runtime polls: `handler` behind the gateway. It never fails. Clones
+/// share the handler and run concurrently; everything that belongs to one request is in its future.
 pub fn service<H, F>(
     handler: H,
     clock: Clock,
@@ -66,12 +66,12 @@ where
     H: Fn(Request, Timestamp) -> F,
     F: Future<Output = Response>,
 {
-    /// `handler`, told the time by `clock`.
+    /// Uses `handler` with the time from `clock`.
     pub const fn new(handler: H, clock: Clock) -> Self {
         Self { handler, clock }
     }
 
-    /// The answer to the event `json`, whatever it is (R163), with one line in the log.
+    /// Returns a response to any event `json` (R163), and logs one line.
     pub async fn answer(&self, json: &[u8], context: &Context) -> ApiGatewayV2httpResponse {
         let started = Instant::now();
         let event = Event::read(json);
@@ -112,7 +112,7 @@ where
             Ok(event) => event,
             Err(error) => return refuse(error, &HeaderMap::new(), request_id),
         };
-        // All that an answer of the gateway's own looks at, should one be needed.
+        // The only header that the gateway's own responses need.
         let accept = event.headers().get_all(header::ACCEPT).iter();
         let headers = accept.map(|value| (header::ACCEPT, value.clone())).collect();
         let request = match event.into_request(request_id) {
@@ -139,11 +139,11 @@ where
     }
 }
 
-/// What `handling` answers; `None` if it panics. With `panic = "abort"` nothing is caught: the process
-/// ends, and with it whatever else is in flight.
+/// Returns the result of `handling`; `None` if it panics. With `panic = "abort"` no panic is caught:
+/// the process ends with all its requests.
 ///
-/// To go on is sound: what requests share lies behind locks that are taken whether poisoned or not, and
-/// that are held for no more than a look or a change of one value.
+/// Continuing is sound. The state shared between requests is behind locks, which are taken even if
+/// poisoned, and held only to read or change one value.
 async fn catch_panic<T>(handling: impl Future<Output = T>) -> Option<T> {
     let mut handling = pin!(handling);
     poll_fn(|context| {
@@ -155,7 +155,7 @@ async fn catch_panic<T>(handling: impl Future<Output = T>) -> Option<T> {
 
 fn refuse(error: EventError, headers: &HeaderMap, request_id: &str) -> Response {
     match error {
-        // A client can bring these about, and no client may set off an alarm.
+        // Clients can cause these errors, and must not be able to trigger an alarm.
         EventError::BodyTooLarge | EventError::UriTooLong => {
             tracing::warn!(event = "request.too_large", %error, "a request was not taken");
         }
@@ -166,8 +166,8 @@ fn refuse(error: EventError, headers: &HeaderMap, request_id: &str) -> Response 
     error.refusal().response(headers, request_id)
 }
 
-/// How long the handler may take. `None`: as long as it likes, for `deadline` is so long past that
-/// it cannot belong to this invocation. The emulator of cargo-lambda 1 names a moment in 1970.
+/// How long the handler may take. `None` means no limit: `deadline` is too long ago to belong to this
+/// invocation. The emulator of cargo-lambda 1 sends a deadline in 1970.
 pub(crate) fn time_left(deadline: SystemTime, now: SystemTime) -> Option<Duration> {
     match deadline.duration_since(now) {
         Ok(time) => Some(time.saturating_sub(DEADLINE_MARGIN)),
@@ -184,14 +184,14 @@ pub(crate) fn wall_clock() -> SystemTime {
     SystemTime::now()
 }
 
-/// A path can hold whatever a client typed, a token or an e-mail address too. What is logged consists
-/// of lower-case words, as routes do and as neither of those does.
+/// The path for the log. A client can put anything into a path, even a token or an e-mail address. So
+/// only lower-case words are logged, which routes consist of and neither of those does.
 fn route(path: &str) -> &str {
     let is_plain = |byte: u8| byte.is_ascii_lowercase() || b"/-".contains(&byte);
     if path.len() <= 64 && path.bytes().all(is_plain) { path } else { "other" }
 }
 
-/// A method can be any word, of any length.
+/// The method for the log: a client can send any word of any length.
 pub(crate) fn method_label(method: &Method) -> &str {
     match *method {
         Method::CONNECT

@@ -1,4 +1,4 @@
-//! How long a call of AWS may take, and what its failure says.
+//! Timeouts and errors of calls to AWS.
 
 use std::{error::Error, time::Duration};
 
@@ -6,51 +6,51 @@ use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkErro
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::request_id::RequestId;
 
-/// How long a call may take with all its attempts: well within a function's own time.
+/// How long a call may take with all its attempts: well below a function's own timeout.
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long one attempt may take; three of them fit into [`CALL_TIMEOUT`].
 pub(super) const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(900);
 
-/// How often the SDK sends a request before it gives up.
+/// The maximum number of attempts per call.
 pub(super) const ATTEMPTS: u32 = 3;
 
-/// The longest first wait between two attempts; the next one is twice as long.
+/// The maximum first backoff; the next one is twice as long.
 pub(super) const BACKOFF: Duration = Duration::from_millis(50);
 
-/// Why a call brought no answer. It names neither what was asked for nor what was sent.
+/// Reasons why a call failed. They contain neither the key nor the data of the request.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CallError {
-    /// It was not sent, or its answer is not one.
+    /// The request could not be sent, or the response is invalid.
     #[error("{0} is not understood")]
     Malformed(&'static str),
-    /// AWS refused: throttled, failed, nothing there, not allowed.
+    /// AWS refused: throttled, failed, not found, not allowed.
     #[error("{operation} was refused: {code}, request {request_id}")]
     Refused {
-        /// What was called.
+        /// The operation that was called.
         operation: &'static str,
-        /// AWS's name for the reason, such as `ThrottlingException`, or the HTTP status.
+        /// AWS's error code, such as `ThrottlingException`, or the HTTP status.
         code: String,
-        /// AWS's own id of the request.
+        /// AWS's id of the request.
         request_id: String,
     },
-    /// Every attempt, or all of them together, took too long.
+    /// One attempt or the whole call took too long.
     #[error("{0} timed out")]
     TimedOut(&'static str),
-    /// No connection, or one that broke.
+    /// The connection failed or broke.
     #[error("{0} did not reach AWS")]
     Unreachable(&'static str, #[source] Box<dyn Error + Send + Sync>),
 }
 
 impl CallError {
-    /// What `error` says of `operation`.
+    /// Converts an SDK error of `operation`.
     pub(crate) fn of<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
         let request_id = error.request_id().unwrap_or("unknown").to_owned();
         match error {
-            // What the SDK cannot read is an error to it, whatever its status.
+            // The SDK reports an unreadable response as a service error, regardless of its status.
             SdkError::ServiceError(refused) if refused.raw().status().is_success() => {
                 Self::Malformed(operation)
             }

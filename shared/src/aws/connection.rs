@@ -1,4 +1,4 @@
-//! Where a service is, and as whom it is asked.
+//! The endpoint and the credentials of an AWS service.
 
 use std::error::Error;
 
@@ -18,7 +18,7 @@ use super::{
     connector::Connector,
 };
 
-/// One of AWS's services, by the variable that names another endpoint for it alone.
+/// An AWS service, identified by the variable that overrides its endpoint.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Service {
     pub(crate) endpoint_variable: &'static str,
@@ -26,20 +26,20 @@ pub(crate) struct Service {
 
 /// A service's region, and the credentials of the process.
 ///
-/// They are read from the environment, where Lambda puts them, and from nowhere else: no profile,
-/// no single sign-on, no metadata service. Lambda's credentials live as long as its process.
+/// They are read only from the environment, where Lambda sets them. Profiles, single sign-on and the
+/// metadata service are not used. Lambda's credentials remain valid as long as the process.
 #[derive(Clone, Debug)]
 pub(crate) struct Connection {
     region: Region,
     credentials: Credentials,
-    /// Instead of the region's own endpoint.
+    /// Overrides the region's own endpoint.
     endpoint: Option<Url>,
     pub(crate) network: Network,
 }
 
 impl Connection {
-    /// Reads `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, and
-    /// the endpoint of `service` or else `AWS_ENDPOINT_URL`.
+    /// Reads `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, and the
+    /// endpoint of `service` or else `AWS_ENDPOINT_URL`.
     pub(crate) fn from_settings(settings: &mut Settings, service: Service) -> Option<Self> {
         let region = settings.required("AWS_REGION", "where AWS is asked", region_name);
         let access_key_id = text(settings, "AWS_ACCESS_KEY_ID");
@@ -59,19 +59,19 @@ impl Connection {
         Some(Self { region: region?, credentials, endpoint, network: Network::default() })
     }
 
-    /// The region that is asked.
+    /// The region of the service.
     #[cfg(feature = "secrets-manager")]
     pub(crate) fn region(&self) -> &str {
         self.region.as_ref()
     }
 
-    /// What a client of the service is made of.
+    /// The SDK configuration for a client of the service.
     ///
     /// # Errors
     ///
-    /// If this machine's TLS cannot be set up.
+    /// When this machine's TLS cannot be set up.
     pub(crate) fn sdk_config(&self) -> Result<SdkConfig, Box<dyn Error + Send + Sync>> {
-        // Emulators speak plain HTTP, and nobody else is asked by it.
+        // Only emulators are accessed by plain HTTP.
         let is_plain_http =
             self.endpoint.as_ref().is_some_and(|endpoint| endpoint.scheme() == "http");
         let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
@@ -85,7 +85,7 @@ impl Connection {
             .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
             .timeout_config(timeouts)
             .retry_config(retries)
-            // It watches the throughput of long bodies; ours are short, and attempts are timed.
+            // It monitors the throughput of long bodies; ours are short, and attempts have a timeout.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         builder.set_endpoint_url(self.endpoint.clone().map(String::from));
         Ok(builder.build())
@@ -97,7 +97,7 @@ fn text(settings: &mut Settings, variable: &'static str) -> Option<String> {
     settings.required(variable, what, |text| Ok::<_, &str>(text.to_owned()))
 }
 
-/// The region becomes part of a host name.
+/// Checks the region, which becomes part of a host name.
 fn region_name(text: &str) -> Result<Region, &'static str> {
     if text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-') {
         Ok(Region::new(text.to_owned()))
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lambda_sets_is_enough() {
+    fn the_variables_that_lambda_sets_are_enough() {
         let connection = read(&[]).unwrap();
         assert_eq!(connection.region.as_ref(), "eu-central-1");
         assert_eq!(connection.credentials.access_key_id(), "AKIDEXAMPLE");
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn the_endpoint_of_a_service_wins_over_that_of_every_service() {
+    fn the_endpoint_of_a_service_overrides_that_of_all_services() {
         let endpoint = |more: &[_]| read(more).unwrap().endpoint.unwrap().to_string();
         let any = ("AWS_ENDPOINT_URL", "http://127.0.0.1:1/");
         let own = ("AWS_ENDPOINT_URL_DYNAMODB", "https://127.0.0.1:2/");
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_is_missing_is_named_at_once() {
+    fn all_missing_variables_are_reported_together() {
         assert_eq!(
             faults(&[]),
             "the configuration cannot be used:\n  \
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_right_is_named_without_its_value() {
+    fn invalid_variables_are_reported_without_their_values() {
         let bad = [
             ("AWS_REGION", "evil.example/", "must be a region"),
             ("AWS_ENDPOINT_URL", "localhost", "must be an `https://`"),

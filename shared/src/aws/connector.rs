@@ -1,7 +1,7 @@
-//! The SDK's HTTP, over the client that asks the identity provider too.
+//! The SDK's HTTP, on top of the same client that the identity provider's requests use.
 //!
-//! The SDK's own client would bring a second HTTP stack with HTTP/2, read the system's
-//! certificates unless told otherwise, and take roots as PEM texts alone.
+//! The SDK's own client would add a second HTTP stack with HTTP/2. It would also read the system's
+//! certificates by default, and accept roots only as PEM texts.
 
 use std::{error::Error, time::Duration};
 
@@ -17,21 +17,21 @@ use reqwest::Client;
 
 use crate::crypto::tls::Network;
 
-/// How long the connection itself may take, name look-up and TLS included.
+/// How long opening a connection may take, including name resolution and TLS.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(900);
 
-/// The longest answer that is read, in bytes. A row holds 400 KB at most, a third more in base64; a
-/// secret 64 KB.
+/// The longest response that is read, in bytes. A row has at most 400 KB, a third more in base64; a
+/// secret has 64 KB.
 const MAX_BODY: usize = 1_000_000;
 
-/// One pool of connections, kept open: a TLS handshake takes longer than a read.
+/// One pool of connections that are kept open: a TLS handshake takes longer than a read.
 ///
-/// A connection that died while Lambda had frozen the function costs one of the SDK's attempts.
+/// A connection that broke while Lambda had frozen the function costs one of the SDK's attempts.
 #[derive(Clone, Debug)]
 pub(super) struct Connector(Client);
 
 impl Connector {
-    /// No redirect is followed, and the SDK retries.
+    /// A connector that follows no redirects; the SDK retries.
     pub(super) fn new(
         https_only: bool,
         network: &Network,
@@ -81,7 +81,7 @@ async fn send(client: &Client, request: HttpRequest) -> Result<HttpResponse, Con
     answer.try_into().map_err(|error| ConnectorError::other(Box::new(error), None))
 }
 
-/// The SDK tries again after either.
+/// The SDK retries after either error.
 fn transport(error: reqwest::Error) -> ConnectorError {
     let timeout = error.is_timeout();
     let source = Box::new(error.without_url());

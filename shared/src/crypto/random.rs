@@ -1,4 +1,4 @@
-//! Unpredictable bytes, as an argument.
+//! Random bytes, from a source that callers pass as an argument.
 
 use std::{fmt, sync::Arc};
 
@@ -7,20 +7,20 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 
 /// A source of cryptographically secure random bytes.
 ///
-/// Everything that must not be guessed comes from here: `state`, `nonce`, the PKCE verifier, a
-/// session's secret, keys and nonces of sealed data.
+/// All unguessable values come from here: `state`, `nonce`, the PKCE verifier, session secrets, and the
+/// keys and nonces of sealed data.
 #[derive(Clone)]
 pub struct Random(Arc<Fill>);
 
 type Fill = dyn Fn(&mut [u8]) + Send + Sync;
 
 impl Random {
-    /// The operating system's generator, by way of aws-lc.
+    /// The operating system's generator, through aws-lc.
     ///
     /// # Panics
     ///
-    /// When the generator fails. There is no safe way on from there: a predictable session
-    /// secret is worse than none.
+    /// When the generator fails. Stopping is the only safe choice: with a predictable session secret,
+    /// an attacker could take over the session.
     #[expect(clippy::expect_used, reason = "without randomness nothing here may go on")]
     pub fn system() -> Self {
         Self(Arc::new(|bytes| {
@@ -28,7 +28,7 @@ impl Random {
         }))
     }
 
-    /// A source that fills a buffer with whatever `fill` writes: for tests that must repeat.
+    /// A source that lets `fill` write the bytes, for reproducible tests.
     pub fn from_fn(fill: impl Fn(&mut [u8]) + Send + Sync + 'static) -> Self {
         Self(Arc::new(fill))
     }
@@ -40,8 +40,8 @@ impl Random {
         bytes
     }
 
-    /// 256 fresh bits in base64url: 43 characters that may stand in a URL, a cookie and a form,
-    /// and that satisfy RFC 7636 §4.1 as a `code_verifier`.
+    /// 256 fresh bits in base64url: 43 characters that are valid in a URL, a cookie and a form, and as
+    /// a `code_verifier` (RFC 7636 §4.1).
     pub fn token(&self) -> String {
         BASE64_URL_SAFE_NO_PAD.encode(self.bytes::<32>())
     }

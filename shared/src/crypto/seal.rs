@@ -1,8 +1,8 @@
-//! Authenticated encryption (AES-256-GCM), for what lies where others can read it.
+//! Authenticated encryption (AES-256-GCM) for data stored where others can read it.
 //!
-//! Each message has a key and a nonce of its own, both derived by HKDF-SHA-256 (RFC 5869) from the
-//! key material and a random salt that travels in front. So no count of messages is too many for
-//! one key, as it would be with a random 96-bit nonce under a fixed one (NIST SP 800-38D §8.3).
+//! Each message has its own key and nonce. Both are derived by HKDF-SHA-256 (RFC 5869) from the key
+//! material and a random salt at the start of the message. So the number of messages per key material
+//! is not limited, as it would be for random 96-bit nonces under one fixed key (NIST SP 800-38D §8.3).
 
 use std::fmt;
 
@@ -13,9 +13,9 @@ use aws_lc_rs::{
 
 use crate::crypto::random::Random;
 
-/// Key material together with the one purpose that it serves.
+/// Key material with its single purpose.
 ///
-/// What was sealed for one purpose does not open for another, though the material be the same.
+/// A message sealed for one purpose does not open for another, even with the same material.
 #[derive(Clone)]
 pub struct SealingKey {
     material: Vec<u8>,
@@ -23,13 +23,13 @@ pub struct SealingKey {
 }
 
 impl SealingKey {
-    /// A key from `material` of at least 256 bits of entropy, for `purpose` alone.
+    /// A key for `purpose` only, from `material` with at least 256 bits of entropy.
     pub fn new(material: impl Into<Vec<u8>>, purpose: &'static str) -> Self {
         Self { material: material.into(), purpose }
     }
 
-    /// Seals `plaintext`. `associated` is not part of the result and must be the same at opening:
-    /// it says where the sealed text belongs, so that it opens nowhere else.
+    /// Seals `plaintext`. `associated` is not part of the result but must be the same at opening: it
+    /// binds the sealed text to its place.
     #[expect(clippy::expect_used, reason = "AES-256-GCM takes any message that fits in memory")]
     pub fn seal(&self, plaintext: &[u8], associated: &[u8], random: &Random) -> Vec<u8> {
         let salt: [u8; SALT_LENGTH] = random.bytes();
@@ -45,8 +45,8 @@ impl SealingKey {
         sealed
     }
 
-    /// Opens what [`seal`](Self::seal) made of the same material, purpose and `associated`; `None`
-    /// for anything else.
+    /// Opens a text sealed with the same material, purpose and `associated` by [`seal`](Self::seal);
+    /// `None` for anything else.
     pub fn open(&self, sealed: &[u8], associated: &[u8]) -> Option<Vec<u8>> {
         let (header, ciphertext) = sealed.split_at_checked(HEADER_LENGTH)?;
         let (&VERSION, salt) = header.split_first()? else { return None };
@@ -78,17 +78,17 @@ impl fmt::Debug for SealingKey {
     }
 }
 
-/// The keys from `SECRET_KEY`: the first seals, all of them open, so that it can be rotated
-/// without ending the logins that are under way.
+/// The keys from `SECRET_KEY`. The first one seals and all of them open, so that a rotation does not
+/// end logins in progress.
 #[derive(Clone, Debug)]
 pub struct SealingKeys(Vec<SealingKey>);
 
 impl SealingKeys {
-    /// Reads a comma-separated list of texts of at least 32 bytes.
+    /// Parses a comma-separated list of texts of at least 32 bytes each.
     ///
     /// # Errors
     ///
-    /// What the text must be and is not.
+    /// The requirement that the text does not meet.
     pub fn parse(text: &str, purpose: &'static str) -> Result<Self, &'static str> {
         let keys: Vec<_> = text.split(',').map(str::trim).collect();
         if keys.iter().any(|key| key.len() < MINIMUM_LENGTH) {
@@ -100,18 +100,18 @@ impl SealingKeys {
         Ok(Self(keys.into_iter().map(|key| SealingKey::new(key, purpose)).collect()))
     }
 
-    /// As [`SealingKey::seal`], under the first key.
+    /// Like [`SealingKey::seal`], with the first key.
     pub fn seal(&self, plaintext: &[u8], associated: &[u8], random: &Random) -> Vec<u8> {
         self.0[0].seal(plaintext, associated, random)
     }
 
-    /// As [`SealingKey::open`], under whichever key fits.
+    /// Like [`SealingKey::open`], with the first key that fits.
     pub fn open(&self, sealed: &[u8], associated: &[u8]) -> Option<Vec<u8>> {
         self.0.iter().find_map(|key| key.open(sealed, associated))
     }
 }
 
-/// The length of an AES-256 key and a GCM nonce together.
+/// The combined length of an AES-256 key and a GCM nonce.
 struct KeyAndNonce;
 
 impl KeyType for KeyAndNonce {
@@ -126,8 +126,8 @@ const HEADER_LENGTH: usize = 1 + SALT_LENGTH;
 const OVERHEAD: usize = HEADER_LENGTH + 16;
 const MINIMUM_LENGTH: usize = 32;
 
-/// Whether a key is one that an attacker would try first: few distinct characters, or words that
-/// examples are made of.
+/// Whether an attacker would try this key first: it has few distinct characters, or contains words from
+/// examples.
 fn is_guessable(key: &str) -> bool {
     let mut characters: Vec<_> = key.chars().collect();
     characters.sort_unstable();
@@ -147,7 +147,7 @@ mod tests {
     proptest! {
         /// R20, R180.
         #[test]
-        fn r020_whatever_is_sealed_opens_whole_and_no_other_bytes_do(
+        fn r020_a_sealed_text_opens_and_altered_bytes_do_not(
             plaintext: Vec<u8>,
             associated: Vec<u8>,
             (place, change) in (any::<prop::sample::Index>(), 1_u8..),
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sealed_opens_in_its_place_alone() {
+    fn a_sealed_text_opens_only_in_its_own_place() {
         let random = Random::system();
         let key = SealingKey::new([7; 32], "one");
         let sealed = key.seal(b"hello", b"here", &random);

@@ -1,4 +1,4 @@
-//! Secrets, and what may be known of them.
+//! Secrets and their digests.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::crypto::random::Random;
 
-/// The SHA-256 of something, which is all that the store ever sees of a credential (R86).
+/// A SHA-256 digest: the only form of a credential that the store receives (R86).
 #[derive(Clone, Copy, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct Digest([u8; 32]);
 
@@ -20,9 +20,9 @@ impl Digest {
         Self(digest)
     }
 
-    /// The digest of several texts. Each goes in behind its length, so that no two lists have one
-    /// digest however their parts are cut: Auth0's subjects contain `|`, and `#` or NUL may stand in
-    /// one as well (R67).
+    /// The digest of several texts, each preceded by its length. So two different lists never have the
+    /// same input, regardless of how their parts are split: Auth0's subjects contain `|`, and may
+    /// contain `#` or NUL as well (R67).
     pub fn of_parts<const N: usize>(parts: [&str; N]) -> Self {
         let mut context = digest::Context::new(&digest::SHA256);
         for part in parts {
@@ -34,12 +34,12 @@ impl Digest {
         Self(digest)
     }
 
-    /// The digest that [`as_bytes`](Self::as_bytes) gave away.
+    /// The digest with the bytes from [`as_bytes`](Self::as_bytes).
     pub const fn from_bytes(digest: [u8; 32]) -> Self {
         Self(digest)
     }
 
-    /// Reads what [`Display`](fmt::Display) wrote, and no other form of it.
+    /// Parses the exact form that [`Display`](fmt::Display) writes.
     pub fn parse(text: &str) -> Option<Self> {
         BASE64_URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok().map(Self)
     }
@@ -50,7 +50,7 @@ impl Digest {
     }
 }
 
-/// In base64url, 43 characters.
+/// Writes base64url, 43 characters.
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&BASE64_URL_SAFE_NO_PAD.encode(self.0))
@@ -63,21 +63,21 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// What the session cookie carries: 256 random bits, and nothing else.
+/// The value of the session cookie: 256 random bits.
 ///
-/// It is the only key to the session's contents. It has no `PartialEq`, so that no comparison of
-/// it can leak by its duration, and no `Debug` that shows it.
+/// It is the only key to the session's contents. It has no `PartialEq`, so that no comparison can leak
+/// it through timing, and its `Debug` does not show it.
 #[derive(Clone)]
 pub struct SessionSecret([u8; 32]);
 
 impl SessionSecret {
-    /// A fresh secret.
+    /// Generates a fresh secret.
     pub fn generate(random: &Random) -> Self {
         Self(random.bytes())
     }
 
-    /// Reads a cookie's value: exactly 43 base64url characters in their one canonical form, so
-    /// that a malformed cookie costs no read of the store (R87).
+    /// Parses a cookie's value: exactly 43 base64url characters in canonical form. A malformed cookie
+    /// causes no read of the store (R87).
     pub fn parse(text: &str) -> Option<Self> {
         if text.len() != 43 {
             return None;
@@ -91,12 +91,12 @@ impl SessionSecret {
         BASE64_URL_SAFE_NO_PAD.encode(self.0)
     }
 
-    /// The secret's bytes, from which keys are derived.
+    /// The secret's bytes, for key derivation.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// What the store may know of it.
+    /// The digest, under which the store keeps the session.
     pub fn digest(&self) -> Digest {
         Digest::of(self.0)
     }
@@ -108,7 +108,7 @@ impl fmt::Debug for SessionSecret {
     }
 }
 
-/// A secret text that may be sealed, and never shows in a log.
+/// A secret text. It can be sealed, and never appears in a log.
 #[derive(Clone, Deserialize, Serialize)]
 #[serde(transparent)]
 pub struct SecretText(String);
@@ -132,7 +132,7 @@ impl fmt::Debug for SecretText {
     }
 }
 
-/// Whether two texts are equal, in time that depends on their length alone (R14).
+/// Whether two texts are equal, in time that depends only on their length (R14).
 pub fn equal(left: &str, right: &str) -> bool {
     constant_time::verify_slices_are_equal(left.as_bytes(), right.as_bytes()).is_ok()
 }
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// R87, R180: one text for each secret, and no other.
+        /// R87, R180: every secret has exactly one text form.
         #[test]
         fn r087_a_session_secret_has_one_form(bytes: [u8; 32], text in "[A-Za-z0-9_=+/-]{43}|.{0,50}") {
             let secret = SessionSecret(bytes);
@@ -156,13 +156,13 @@ mod tests {
     }
 
     #[test]
-    fn a_session_secret_survives_its_cookie() {
+    fn a_session_secret_is_read_back_from_its_cookie() {
         let secret = SessionSecret::generate(&Random::system());
         assert_eq!(SessionSecret::parse(&secret.expose()).unwrap().digest(), secret.digest());
     }
 
     #[test]
-    fn r087_no_other_form_of_a_session_secret_is_read() {
+    fn r087_other_forms_of_a_session_secret_are_rejected() {
         let text = "A".repeat(43);
         assert!(SessionSecret::parse(&text).is_some());
         let non_canonical = format!("{}B", "A".repeat(42));

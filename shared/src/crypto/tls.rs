@@ -1,16 +1,15 @@
-//! TLS and proxies, as every client of this crate speaks and uses them.
+//! TLS and proxy configuration of all HTTP clients of this crate.
 
 use std::sync::Arc;
 
 use reqwest::{Client, ClientBuilder, Proxy, redirect, retry};
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 
-/// Whose certificates a client believes, and which proxy it goes by.
+/// The certificate authorities that a client trusts, and the proxy it uses.
 ///
-/// The default is the one for Lambda: the bundled web PKI roots, and no proxy. The system's
-/// certificate files are never read then: that alone would take longer than everything else a
-/// function does before its first request. Nor is a proxy taken from the environment: a variable
-/// meant for another program must not send a client secret elsewhere.
+/// The default is for Lambda: the bundled web PKI roots and no proxy. The system's certificate files
+/// are not read, because reading them takes longer than the rest of a cold start. No proxy is taken
+/// from the environment, because a variable for another program must not redirect a client secret.
 #[derive(Clone, Debug, Default)]
 pub struct Network {
     roots: Option<RootCertStore>,
@@ -18,16 +17,16 @@ pub struct Network {
 }
 
 impl Network {
-    /// A network with authorities of its own in place of the bundled ones, or with a proxy.
+    /// A network with these authorities instead of the bundled ones, or with a proxy.
     pub const fn new(roots: Option<RootCertStore>, proxy: Option<Proxy>) -> Self {
         Self { roots, proxy }
     }
 
-    /// What a client of ours is made of. It follows no redirect and tries nothing again.
+    /// A builder of clients that follow no redirects and never retry.
     ///
     /// # Errors
     ///
-    /// If aws-lc-rs offered no cipher suite for a protocol version.
+    /// When aws-lc-rs offers no cipher suite for a protocol version.
     pub fn client(&self) -> Result<ClientBuilder, rustls::Error> {
         let builder = Client::builder()
             .tls_backend_preconfigured(self.client_config()?)

@@ -1,16 +1,16 @@
-//! One of the provider's documents: in this process' memory, in the store for all processes, at the
-//! provider itself; asked for in this order.
+//! One of the provider's documents. It is looked up in this order: in the memory of this process, in
+//! the store that all processes share, and at the provider.
 //!
-//! A process that starts finds in the store what another one fetched, so that it need not talk to the
-//! provider. Whoever finds it old there fetches it, if nobody else does just now, and writes it back.
-//! It keeps its age on the way: what was fetched a day ago is a day old in whatever process.
+//! A new process finds in the store the document that another process has fetched, so it need not
+//! contact the provider. If the stored document is too old, one process fetches a new one and writes it
+//! back. The age counts from the fetch, so it is the same in every process.
 //!
-//! The store is a convenience. What it holds is checked as what the provider sends is, and is as if
-//! it were not there if it does not pass (R97); where the store does not answer, the provider is
-//! asked as if there were no store.
+//! The store is only an optimization. Its documents pass the same checks as the provider's; one that
+//! fails them is treated as missing (R97). If the store is unavailable, the provider is queried without
+//! it.
 //!
-//! A reader ([`Sharing::Reads`]) uses what the store has, and writes nothing to it: what it must fetch
-//! it fetches for its own process.
+//! A reader ([`Sharing::Reads`]) uses the store's documents but never writes any. It fetches for its
+//! own process only.
 
 mod read_ahead;
 
@@ -29,51 +29,52 @@ use crate::{
     store::{DocumentRow, MAX_DOCUMENT, SessionStore, StoreError},
 };
 
-/// How long a process that has no document at all waits for the one that fetches it. Then it
-/// fetches it itself.
+/// How long a process without any document waits for the process that fetches it. After that it fetches
+/// the document itself.
 pub const WAIT: Duration = Duration::from_secs(3);
 
-/// How often it looks meanwhile.
+/// How often it polls the store during that wait.
 const POLL: Duration = Duration::from_millis(100);
 
-/// What a document is.
+/// The kind of a document.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Kind {
     /// Its name in the log and in its row's key.
     pub(crate) name: &'static str,
     /// How old it may get, and how often it may be fetched.
     pub(crate) terms: Terms,
-    /// Told why it cannot be had.
+    /// Logs why the document is unavailable.
     pub(crate) report: fn(&'static str, &ProviderError),
 }
 
-/// What a function does with the documents in the store.
+/// How a function uses the documents in the store.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Sharing {
-    /// It uses them, and writes what it fetched for the others.
+    /// Reads them, and writes those that it fetched.
     Writes,
-    /// It uses them.
+    /// Reads them only.
     Reads,
 }
 
-/// A document, as far as it is known.
+/// A document and its caches.
 pub(crate) struct Document<T> {
     kind: Kind,
     sharing: Sharing,
     /// The key of its row.
     row: Digest,
-    /// The key of the row by which one process is told off to look for what was missing in it.
+    /// Key of the lease row that picks the one process allowed to refetch after a miss.
     miss_row: Digest,
     store: Arc<dyn SessionStore>,
     cache: Cache<T, ProviderError>,
     parse: Box<Parse<T>>,
 }
 
-/// Reads and checks a document's text, be it from the provider or from the store.
+/// Parses and checks a document's text, from the provider or from the store.
 type Parse<T> = dyn Fn(&[u8]) -> Result<T, ProviderError> + Send + Sync;
 
 impl<T: Send + Sync> Document<T> {
-    /// The document of `kind` that `issuer` publishes, `about` something of it. Nothing is asked yet.
+    /// The document of `kind` that `issuer` publishes; `about` is the part of it that is meant. Sends
+    /// no request yet.
     pub(crate) fn new(
         kind: Kind,
         sharing: Sharing,
@@ -87,7 +88,7 @@ impl<T: Send + Sync> Document<T> {
                 (kind.report)(kind.name, error);
             }
         };
-        // None of the parts can hold the line break.
+        // None of the parts can contain a line break.
         let key =
             |use_of_it: &str| Digest::of([issuer.as_str(), kind.name, use_of_it, about].join("\n"));
         Self {
@@ -101,12 +102,13 @@ impl<T: Send + Sync> Document<T> {
         }
     }
 
-    /// The key of the row that [`get`](Self::get) would read now, if it would read any.
+    /// The key of the row that [`get`](Self::get) would read now, if any.
     pub(crate) fn due_row(&self, now: Timestamp) -> Option<Digest> {
         self.cache.is_due(now).then_some(self.row)
     }
 
-    /// The document, from wherever it can be had; `ask` asks the provider.
+    /// Returns the document from memory, the store or the provider. `ask` sends the request to the
+    /// provider.
     pub(crate) async fn get<F: Future<Output = Result<Vec<u8>, ProviderError>>>(
         &self,
         ahead: &mut ReadAhead,
@@ -117,10 +119,10 @@ impl<T: Send + Sync> Document<T> {
         self.cache.get(now, || self.newest(row, now, ask)).await
     }
 
-    /// A newer document than `seen`, in which something was missing; `is_found` says whether it is
-    /// in another one. `None` if there can be none before the cool-down has passed.
+    /// Returns a newer document than `seen`, in which something was missing; `is_found` reports whether
+    /// a document contains it. `None` if the cool-down has not passed yet.
     ///
-    /// Within one cool-down one process asks the provider. The others learn what it has learnt.
+    /// Within one cool-down only one process queries the provider. The others use its result.
     pub(crate) async fn newer_than<F: Future<Output = Result<Vec<u8>, ProviderError>>>(
         &self,
         seen: &Arc<T>,
@@ -147,14 +149,14 @@ impl<T: Send + Sync> Document<T> {
         if let Some(shared) = shared.take_if(|shared| self.is_young(shared, now)) {
             return Ok(shared);
         }
-        // As long as nobody repeats a failure: whoever takes it may fail.
+        // The lease expires after the failure pause, because the process that holds it may fail.
         let until = now + self.kind.terms.failure_pause;
         let lease = self.lease(self.row, until, now).await;
         let is_newer = |fetched_at| Some(fetched_at) != seen_at;
         let theirs = match (lease, &shared) {
             (Ok(Some(_)), Some(_)) => shared.take(),
             (Ok(Some(_)), None) => self.awaited(WAIT, is_newer, now).await,
-            // Since the row was read, another process may have done it all.
+            // Another process may have finished the fetch since the row was read.
             (Ok(None), _) => self.looked_for(is_newer, now).await.ok().flatten(),
             (Err(NotShared), _) => None,
         };
@@ -194,7 +196,7 @@ impl<T: Send + Sync> Document<T> {
         }
     }
 
-    /// The document that another process is about to write, once it is there.
+    /// Waits for the document that another process is about to write.
     async fn awaited(
         &self,
         patience: Duration,
@@ -213,7 +215,7 @@ impl<T: Send + Sync> Document<T> {
         None
     }
 
-    /// The row's document, if it was fetched at such a time.
+    /// The row's document, if `is_theirs` accepts the time when it was fetched.
     async fn looked_for(
         &self,
         is_theirs: impl Fn(Timestamp) -> bool,
@@ -223,7 +225,7 @@ impl<T: Send + Sync> Document<T> {
         Ok(row.and_then(|row| self.usable(&row, now)))
     }
 
-    /// A new document, or the `old` one if the provider has none to give.
+    /// Fetches a new document; returns the `old` one if the provider fails.
     async fn fetch_over<F: Future<Output = Result<Vec<u8>, ProviderError>>>(
         &self,
         old: Fetched<T>,
@@ -262,7 +264,7 @@ impl<T: Send + Sync> Document<T> {
         Ok(found.documents.into_iter().next())
     }
 
-    /// The row's document, if it is young enough to be used at all and passes every check.
+    /// The row's document, if it is not too old and passes every check.
     fn usable(&self, row: &DocumentRow, now: Timestamp) -> Option<Fetched<T>> {
         if self.kind.terms.hard_age <= apart(row.fetched_at, now) {
             return None;
@@ -285,7 +287,7 @@ impl<T: Send + Sync> Document<T> {
         until: Timestamp,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, NotShared> {
-        // The policy of such a function refuses the write.
+        // The IAM policy of a reader denies the write.
         if self.sharing == Sharing::Reads {
             return Err(NotShared);
         }
@@ -298,7 +300,7 @@ impl<T: Send + Sync> Document<T> {
         }
         let expires_at = now + self.kind.terms.hard_age;
         let row = DocumentRow { key: self.row, text, fetched_at: now, expires_at };
-        // Whether it could be written changes nothing here.
+        // A failed write is harmless here.
         let _ = self.within_patience(self.store.write_document(row, now)).await;
     }
 

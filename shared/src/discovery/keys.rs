@@ -1,21 +1,21 @@
-//! The provider's signing keys and metadata, cached in memory and in the store: one process fetches
-//! a document for all (see `provider::document`). Wherever it is found,
+//! The provider's signing keys and metadata, cached in memory and in the store. One process fetches a
+//! document for all (see `provider::document`). In both caches:
 //!
-//! - Younger than [`SOFT_AGE`], a document is used as it is.
-//! - Older, the first reader of all asks the provider for a new one and waits at most
-//!   [`REFRESH_PATIENCE`]; everyone else goes on with the old one. After a failure nobody asks for
+//! - A document younger than [`SOFT_AGE`] is used without a request.
+//! - If it is older, the first reader requests a new one and waits at most [`REFRESH_PATIENCE`]. All
+//!   other readers continue with the old one. After a failure, no reader requests it for
 //!   [`FAILURE_PAUSE`].
-//! - Older than [`HARD_AGE`], it is used no more: a key that the provider withdrew must stop
-//!   working, even for one who can keep us from hearing of it.
-//! - A token with an unknown `kid` has the keys fetched anew, once per [`MISS_COOL_DOWN`] whoever
-//!   sends it to whichever process. A flood of invented names costs one fetch per cool-down, and
-//!   cannot keep a new key unknown for longer than that to a process that was shown it.
+//! - A document older than [`HARD_AGE`] is no longer used. A key that the provider withdrew must stop
+//!   working, even if an attacker blocks our requests to the provider.
+//! - A token with an unknown `kid` causes a refetch of the keys, once per [`MISS_COOL_DOWN`] across all
+//!   senders and processes. A flood of invented key ids thus costs one fetch per cool-down. It delays a
+//!   new key by at most that time in a process that receives a token signed with it.
 //!
-//! A [reader](Keys::reader) writes nothing to the store. What it finds too old there it fetches for its
-//! own process, as where the store does not answer.
+//! A [reader](Keys::reader) never writes to the store. If a stored document is too old, the reader
+//! fetches one for its own process, as it does when the store is unavailable.
 //!
-//! A process that starts reads the store once for all that it needs, and the pointer of the token
-//! with it; a token that no key could make good has nothing read (R75).
+//! A new process reads the store once for all documents that it needs, together with the token's
+//! pointer. A token that no key could make valid causes no read (R75).
 
 #[cfg(test)]
 mod tests;
@@ -35,27 +35,27 @@ use crate::{
 
 pub use crate::discovery::document::WAIT;
 
-/// The age from which a newer document is asked for.
+/// The age from which a newer document is requested.
 pub const SOFT_AGE: Duration = Duration::from_secs(10 * 60);
 
-/// The age at which a document is used no more.
+/// The age at which a document is no longer used.
 pub const HARD_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How long a failure is remembered before the provider is asked again, and how long one process
-/// alone may be about a fetch: as long as the provider may take.
+/// How long after a failure no new request is sent to the provider. Also how long one process holds the
+/// lease for a fetch, because a request may take that long.
 pub const FAILURE_PAUSE: Duration = Duration::from_secs(5);
 
-/// How long one reader waits for a newer document while the old one is still good.
+/// How long one reader waits for a newer document while the old one is still usable.
 pub const REFRESH_PATIENCE: Duration = Duration::from_secs(2);
 
-/// How long one reader waits where there is no document: for another process, the provider and the
-/// store together.
+/// How long one reader waits without any document: for another process, the provider and the store
+/// together.
 pub const FIRST_PATIENCE: Duration = Duration::from_secs(12);
 
-/// How long after a fetch for an unknown key the next such fetch may be.
+/// The minimum time between two fetches for an unknown key.
 pub const MISS_COOL_DOWN: Duration = Duration::from_secs(10);
 
-/// The provider's keys and metadata, as far as they are known.
+/// The provider's keys and metadata with their caches.
 #[derive(Debug)]
 pub struct Keys {
     provider: Arc<dyn IdentityProvider>,
@@ -65,31 +65,32 @@ pub struct Keys {
     key_set: Document<KeySet>,
 }
 
-/// The provider's keys or metadata cannot be had. That says nothing about a token: answer 503.
+/// The provider's keys or metadata are unavailable. This does not mean that the token is invalid:
+/// respond with 503.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the identity provider's keys or metadata cannot be had")]
 pub struct KeysError(#[source] Arc<ProviderError>);
 
-/// The provider's documents, and what was read from the store along with them.
+/// The provider's documents, and the rows read from the store with them.
 struct Published {
     metadata: Arc<Metadata>,
     keys: Arc<KeySet>,
     found: Option<Found>,
 }
 
-/// Why a token was not verified.
+/// Reasons why a token was not verified.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum VerifyError {
-    /// Nobody knows whether it is good.
+    /// The keys are unavailable, so it is unknown whether the token is valid.
     #[error(transparent)]
     Keys(#[from] KeysError),
-    /// It is not good.
+    /// The token is invalid.
     #[error(transparent)]
     Token(#[from] TokenError),
 }
 
 impl Keys {
-    /// The keys of `issuer`, as `provider` tells them and `store` shares them. Nothing is asked yet.
+    /// The keys of `issuer`, fetched by `provider` and shared in `store`. Sends no request yet.
     pub fn new(
         provider: Arc<dyn IdentityProvider>,
         store: Arc<dyn SessionStore>,
@@ -98,8 +99,8 @@ impl Keys {
         Self::sharing(Sharing::Writes, provider, store, issuer)
     }
 
-    /// The same keys for a function that writes no document to the store: it uses the rows that others
-    /// write. What it finds too old there, or not at all, it fetches for its own process (R205).
+    /// The same keys for a function that never writes documents to the store. It uses the rows that
+    /// other functions write, and fetches missing or too old documents for its own process (R205).
     #[must_use]
     pub fn reader(&self) -> Self {
         let (provider, store) = (Arc::clone(&self.provider), Arc::clone(&self.store));
@@ -138,17 +139,17 @@ impl Keys {
     ///
     /// # Errors
     ///
-    /// When there is none young enough and none can be fetched.
+    /// When no document is young enough and none can be fetched.
     pub async fn metadata(&self, now: Timestamp) -> Result<Arc<Metadata>, KeysError> {
         self.metadata_from(&mut ReadAhead::default(), now).await
     }
 
-    /// Verifies `token` in full, see [`jwt`](crate::jwt). Keys are fetched if need be, and never for a
-    /// token that no key could make good.
+    /// Verifies `token` in full, see [`jwt`](crate::jwt). Fetches keys if necessary, but never for a
+    /// token that no key could make valid.
     ///
     /// # Errors
     ///
-    /// When the token is not as expected, or the keys to tell cannot be had.
+    /// When the token is invalid, or the keys are unavailable.
     pub async fn verify(
         &self,
         token: &str,
@@ -158,12 +159,12 @@ impl Keys {
         self.verify_reading(token, expected, None, now).await.map(|(claims, _)| claims)
     }
 
-    /// As [`verify`](Self::verify). If it has to read the store for that, it reads the pointer under
-    /// `pointer` in the same round trip, and answers what it found.
+    /// Like [`verify`](Self::verify). If that requires a read of the store, the same round trip also
+    /// reads the pointer under `pointer`, and the rows found are returned.
     ///
     /// # Errors
     ///
-    /// When the token is not as expected, or the keys to tell cannot be had.
+    /// When the token is invalid, or the keys are unavailable.
     pub async fn verify_with_pointer(
         &self,
         token: &str,
@@ -174,12 +175,12 @@ impl Keys {
         self.verify_reading(token, expected, Some(pointer), now).await
     }
 
-    /// Verifies a logout token for the application `client_id` in full, see [`LogoutToken`], with
-    /// the same care for keys as [`verify`](Self::verify).
+    /// Verifies a logout token for the application `client_id` in full, see [`LogoutToken`]. Fetches
+    /// keys under the same rules as [`verify`](Self::verify).
     ///
     /// # Errors
     ///
-    /// When the token is not as expected, or the keys to tell cannot be had.
+    /// When the token is invalid, or the keys are unavailable.
     pub async fn verify_logout_token(
         &self,
         token: &str,
@@ -205,7 +206,7 @@ impl Keys {
         Ok((token.verify(&candidates, expected, now)?, found))
     }
 
-    /// What the provider publishes, if it signs with `algorithm`.
+    /// The provider's documents, if it signs with `algorithm`.
     async fn published(
         &self,
         algorithm: Algorithm,
@@ -225,8 +226,8 @@ impl Keys {
         Ok(Published { metadata, keys, found: ahead.into_found() })
     }
 
-    /// The keys among which the one that signed `token` must be. If the store had to be read for them,
-    /// what was found beside them: the pointer under `pointer`.
+    /// The candidate keys for the signature of `token`. If the store was read for them, also the rows
+    /// found with them: the pointer under `pointer`.
     async fn keys_for(
         &self,
         token: &UnverifiedToken<'_>,
@@ -248,8 +249,8 @@ impl Keys {
         Ok((keys, found))
     }
 
-    /// Whether a newer key set could change the outcome: the token names a key that is not in `keys`,
-    /// or names none and no key there made its signature.
+    /// Whether a newer key set could change the result: the token names a key that is not in `keys`, or
+    /// names none and no key in `keys` made its signature.
     fn misses(&self, token: &UnverifiedToken<'_>, keys: &KeySet) -> bool {
         if let Some(key_id) = token.key_id() {
             return !keys.contains(key_id);
@@ -267,7 +268,7 @@ impl Keys {
 }
 
 impl KeysError {
-    /// Why.
+    /// The error of the provider.
     pub fn reason(&self) -> &ProviderError {
         &self.0
     }

@@ -1,8 +1,8 @@
-//! The ways to log in that the login page offers.
+//! The login methods that the login page offers.
 //!
-//! Auth0 publishes them for its own widget, in a script that calls `Auth0.setClient({…})`. It is
-//! read as data, never run. The list is a convenience: the page works without it, so nothing here
-//! can fail.
+//! Auth0 publishes them for its own widget, in a script that calls `Auth0.setClient({…})`. The script
+//! is parsed as data and never executed. The page works without the list, so no function here returns
+//! an error.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -20,54 +20,54 @@ use crate::{
     store::SessionStore,
 };
 
-/// The age from which a newer list is asked for.
+/// The age from which a newer list is requested.
 pub const LIST_AGE: Duration = Duration::from_secs(5 * 60);
 
-/// The age at which a list is used no more.
+/// The age at which a list is no longer used.
 pub const LAST_LIST_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How long after a failure the provider is left alone.
+/// How long after a failure no request is sent to the provider.
 pub const FAILURE_PAUSE: Duration = Duration::from_secs(30);
 
 /// How long a page waits for the list.
 pub const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How many methods a page can show.
+/// The maximum number of methods on a page.
 const MAX_METHODS: usize = 20;
 
-/// Auth0's own limit for a connection's name.
+/// Auth0's own limit for the length of a connection's name.
 const MAX_CONNECTION_LENGTH: usize = 128;
 
 /// The longest label, in characters.
 const MAX_LABEL_LENGTH: usize = 64;
 
-/// One way to log in.
+/// One login method.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LoginMethod {
-    /// What `/authorize?connection=` takes: letters, digits, `-`, `_` and `.`.
+    /// The value for `/authorize?connection=`: letters, digits, `-`, `_` and `.`.
     pub connection: String,
-    /// Auth0's name of the technique, such as `google-oauth2` or `samlp`.
+    /// Auth0's name of the strategy, such as `google-oauth2` or `samlp`.
     pub strategy: String,
-    /// What sort of technique that is.
+    /// The sort of strategy.
     pub kind: LoginMethodKind,
-    /// What a button says. From the provider: text, never markup.
+    /// The label of the button. It comes from the provider: plain text, never markup.
     pub label: String,
 }
 
 /// The sorts of login methods.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum LoginMethodKind {
-    /// A password that Auth0 keeps.
+    /// A password stored by Auth0.
     Database,
     /// The directory of an organization.
     Enterprise,
-    /// A code by e-mail or text message.
+    /// A code sent by e-mail or text message.
     Passwordless,
-    /// An account elsewhere.
+    /// An account at another service.
     Social,
 }
 
-/// The login methods of one application, remembered for a while, by all processes together.
+/// The login methods of one application, cached in memory and in the store.
 #[derive(Debug)]
 pub struct LoginMethods {
     provider: Arc<dyn IdentityProvider>,
@@ -76,8 +76,7 @@ pub struct LoginMethods {
 }
 
 impl LoginMethod {
-    /// The method behind a connection of which only the name is known. `None` if it cannot be a
-    /// connection's name.
+    /// The method for a connection of which only the name is known. `None` if the name is not valid.
     pub fn named(connection: &str) -> Option<Self> {
         let strategy = match connection {
             "Username-Password-Authentication" => "auth0",
@@ -110,8 +109,7 @@ impl LoginMethod {
 }
 
 impl LoginMethods {
-    /// The methods of `application`, as `provider` tells them and `store` shares them. Nothing is
-    /// asked yet.
+    /// The methods of `application`, fetched by `provider` and shared in `store`. Sends no request yet.
     pub fn new(
         provider: Arc<dyn IdentityProvider>,
         store: Arc<dyn SessionStore>,
@@ -133,13 +131,13 @@ impl LoginMethods {
         Self { provider, client_id, list }
     }
 
-    /// The list, within [`PATIENCE`]. When the provider does not answer: the last list there was
-    /// within a day, or an empty one, and it is left alone for [`FAILURE_PAUSE`].
+    /// Returns the list within [`PATIENCE`]. If the provider is unavailable, returns the last list of
+    /// the past day or an empty one, and sends no request for [`FAILURE_PAUSE`].
     pub async fn list(&self, now: Timestamp) -> Arc<Vec<LoginMethod>> {
         let mut ahead = ReadAhead::default();
         let list = self.list.get(&mut ahead, now, || self.provider.login_methods(&self.client_id));
-        // Whoever comes while another asks waits for that answer, hardly longer than for an own
-        // one: the one who asks must be the first to give up, to note that it failed.
+        // A caller that waits for another caller's request waits slightly longer than for its own. The
+        // caller that sent the request must time out first, so that it records the failure.
         match timeout(PATIENCE * 11 / 10, list).await {
             Ok(Ok(list)) => list,
             Ok(Err(_)) | Err(_) => Arc::default(),
@@ -153,7 +151,7 @@ const TERMS: Terms = Terms {
     failure_pause: FAILURE_PAUSE,
     patience: PATIENCE,
     first_patience: PATIENCE,
-    // A list is not looked into for anything.
+    // Nothing is looked up in a list, so there are no misses.
     miss_cool_down: LIST_AGE,
 };
 
@@ -166,14 +164,14 @@ fn report(_: &'static str, error: &ProviderError) {
     );
 }
 
-/// Whether `text` can be a connection's name.
+/// Whether `text` is a valid name of a connection.
 pub fn is_connection_name(text: &str) -> bool {
     (1..=MAX_CONNECTION_LENGTH).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
-/// The methods in the script that calls `Auth0.setClient({…})`, in its order, each connection
-/// once. `None` if there is no such call in it. What cannot be a method is left out.
+/// Parses the methods from the script that calls `Auth0.setClient({…})`, in its order, each connection
+/// once. `None` if the script has no such call. Invalid methods are skipped.
 pub fn parse_script(script: &[u8]) -> Option<Vec<LoginMethod>> {
     const CALL: &str = "Auth0.setClient(";
 
@@ -213,7 +211,7 @@ pub fn parse_script(script: &[u8]) -> Option<Vec<LoginMethod>> {
     Some(methods)
 }
 
-/// What people call a social strategy.
+/// The common name of a social strategy.
 fn social_name(strategy: &str) -> Option<&'static str> {
     Some(match strategy {
         "amazon" => "Amazon",

@@ -1,4 +1,4 @@
-//! What a verified token says.
+//! The claims of a verified token.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use crate::clock::Timestamp;
 
 use super::{Algorithm, Kind, LEEWAY, MAX_AGE, MAX_LOGIN_AGE, TokenError};
 
-/// The last second of the year 9999. A larger `NumericDate` is a mistake or an attempt to overflow.
+/// The last second of the year 9999. A larger `NumericDate` is a mistake or an attempted overflow.
 const LAST_MOMENT: u64 = 253_402_300_799;
 
-/// The longest `sub` in characters (OpenID Connect Core §2).
+/// The maximum length of `sub` in characters (OpenID Connect Core §2).
 const MAX_SUBJECT_LENGTH: usize = 255;
 
-/// Claims about the token rather than about the user.
+/// Claims about the token, not about the user.
 const PROTOCOL_CLAIMS: [&str; 25] = [
     "acr",
     "amr",
@@ -45,35 +45,35 @@ const PROTOCOL_CLAIMS: [&str; 25] = [
     "ver",
 ];
 
-/// What a verified token says. It is personal: `Debug` shows issuer, audience and times alone.
+/// The claims of a verified token. They are personal data: `Debug` shows issuer, audience and times
+/// only.
 #[derive(Clone)]
 pub struct Claims {
     /// `iss`.
     pub issuer: String,
-    /// `sub`: the user, unique within the issuer. From 1 to 255 characters, none of them a control
-    /// character.
+    /// `sub`: the user, unique within the issuer. 1 to 255 characters, without control characters.
     pub subject: String,
-    /// `aud`: the expected audience; for an access token perhaps others beside it.
+    /// `aud`: the expected audience; an access token may have others as well.
     pub audience: Vec<String>,
     /// `exp`.
     pub expires_at: Timestamp,
     /// `iat`.
     pub issued_at: Timestamp,
-    /// `azp`: the application it was issued to.
+    /// `azp`: the application that the token was issued to.
     pub authorized_party: Option<String>,
     /// `sid`: the user's session at the provider.
     pub session_id: Option<String>,
     /// `nonce`.
     pub nonce: Option<String>,
-    /// `auth_time`: when the user last proved who they are.
+    /// `auth_time`: when the user last authenticated.
     pub auth_time: Option<Timestamp>,
-    /// `session_expiry`: no session of ours may outlive it.
+    /// `session_expiry`: our session must end by then.
     pub session_expiry: Option<Timestamp>,
     all: Map<String, Value>,
 }
 
 impl Claims {
-    /// The claim `name`, whatever its type.
+    /// The claim `name`, of any type.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.all.get(name)
     }
@@ -83,14 +83,14 @@ impl Claims {
         self.get(name)?.as_str()
     }
 
-    /// The granted scopes (RFC 8693 §4.2): `scope` is one string, separated by spaces. An array
-    /// grants nothing.
+    /// The granted scopes (RFC 8693 §4.2). `scope` is one string, separated by spaces; an array grants
+    /// nothing.
     pub fn scopes(&self) -> impl Iterator<Item = &str> {
         self.string("scope").unwrap_or_default().split(' ').filter(|scope| is_scope(scope))
     }
 
-    /// The granted permissions, where the API has role-based access control. Whatever is not an
-    /// array of strings grants nothing, nor does a permission that is no scope.
+    /// The granted permissions, for APIs with role-based access control. A value that is not an array
+    /// of strings grants nothing; neither does a permission that is not a valid scope.
     pub fn permissions(&self) -> impl Iterator<Item = &str> {
         self.get("permissions")
             .and_then(Value::as_array)
@@ -100,8 +100,7 @@ impl Claims {
             .filter(|permission| is_scope(permission))
     }
 
-    /// Whether the provider says that the e-mail address is the user's. A string that reads
-    /// `"true"` says nothing.
+    /// Whether the provider has verified the e-mail address. The string `"true"` does not count.
     pub fn email_verified(&self) -> bool {
         self.get("email_verified") == Some(&Value::Bool(true))
     }
@@ -111,8 +110,8 @@ impl Claims {
         &self.all
     }
 
-    /// The claims about the user, without those about the token. `email_verified` is among them
-    /// only if it is a boolean, so that nobody takes the string `"false"` for true.
+    /// The claims about the user, without those about the token. `email_verified` is included only if
+    /// it is a boolean, so that no reader treats the string `"false"` as true.
     pub fn user(&self) -> Map<String, Value> {
         let about_user = |name: &str, value: &Value| match name {
             "email_verified" => value.is_boolean(),
@@ -126,10 +125,10 @@ impl Claims {
     }
 }
 
-/// Whether `text` is one scope (RFC 6749 §3.3). It fits between the quotation marks of a challenge.
+/// Whether `text` is one scope (RFC 6749 §3.3). Such a text is safe inside the quotes of a challenge.
 ///
-/// Scopes are handed on with a space between two. One that held white space would be two to the
-/// reader of that list (R191).
+/// Scopes are passed on separated by spaces, so a scope that contains white space would be read as two
+/// (R191).
 pub fn is_scope(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
 }
@@ -145,7 +144,7 @@ impl std::fmt::Debug for Claims {
     }
 }
 
-/// Steps 5 to 8 of the parent module's list, over a payload whose signature and issuer are right.
+/// Steps 5 to 8 of the parent module's list, for a payload with verified signature and issuer.
 pub(super) fn check(
     payload: Map<String, Value>,
     algorithm: Algorithm,
@@ -206,7 +205,7 @@ pub(super) fn check(
     Ok(claims)
 }
 
-/// How old a token of this kind may be.
+/// The maximum age of a token of this kind.
 const fn max_age(kind: &Kind<'_>) -> Duration {
     match kind {
         Kind::AccessToken { .. } | Kind::ApiKey { .. } => MAX_AGE,
@@ -214,7 +213,7 @@ const fn max_age(kind: &Kind<'_>) -> Duration {
     }
 }
 
-/// Tokens of one issuer are signed with the same keys, so only their claims tell them apart.
+/// Checks the kind by the claims: all tokens of an issuer are signed with the same keys.
 fn check_kind(payload: &Map<String, Value>, kind: &Kind<'_>) -> Result<(), TokenError> {
     if payload.contains_key("events") {
         return Err(TokenError::WrongKind);
@@ -248,7 +247,8 @@ pub(super) fn check_times(
     }
 }
 
-/// An ID token has one audience. A second one could show it here in the user's name.
+/// An ID token has one audience. With two, the other application could present the token here in the
+/// user's name.
 fn check_application(claims: &Claims, client_id: &str) -> Result<(), TokenError> {
     if claims.audience != [client_id] {
         return Err(TokenError::InvalidAudience);
@@ -259,7 +259,7 @@ fn check_application(claims: &Claims, client_id: &str) -> Result<(), TokenError>
     Ok(())
 }
 
-/// An access token that the ID token does not vouch for may be somebody else's.
+/// Checks `at_hash`: an access token that does not match may belong to another user.
 fn check_access_token(
     claims: &Claims,
     access_token: &str,
@@ -273,8 +273,8 @@ fn check_access_token(
     }
 }
 
-/// A `sub` that must be there. OpenID Connect Core §2 wants ASCII, but providers pass on the names of
-/// other directories (R200).
+/// The required `sub`. OpenID Connect Core §2 demands ASCII, but providers pass on names from other
+/// directories (R200).
 pub(super) fn subject(payload: &Map<String, Value>) -> Result<String, TokenError> {
     let subject = required("sub", text(payload, "sub")?)?;
     let length = subject.chars().count();
@@ -284,7 +284,7 @@ pub(super) fn subject(payload: &Map<String, Value>) -> Result<String, TokenError
     Ok(subject)
 }
 
-/// One string or an array of strings (RFC 7519 §4.1.3).
+/// `aud`: one string or an array of strings (RFC 7519 §4.1.3).
 pub(super) fn audience(payload: &Map<String, Value>) -> Result<Vec<String>, TokenError> {
     let entry = |value: &Value| value.as_str().map(str::to_owned);
     let audience = match required("aud", payload.get("aud"))? {
@@ -305,8 +305,8 @@ pub(super) fn text(
     }
 }
 
-/// A `NumericDate` (RFC 7519 §2): seconds, perhaps with a fraction. `round` makes whole seconds of it
-/// and must go towards the refusal: down for an end or a proof of presence, up for a beginning (R199).
+/// A `NumericDate` (RFC 7519 §2): seconds, possibly with a fraction. `round` makes it whole and must
+/// round towards rejection: down for an expiry or an authentication time, up for a start (R199).
 pub(super) fn moment(
     payload: &Map<String, Value>,
     name: &'static str,
@@ -327,8 +327,8 @@ pub(super) fn required<T>(name: &'static str, value: Option<T>) -> Result<T, Tok
     value.ok_or(TokenError::MissingClaim(name))
 }
 
-/// What `at_hash` must be: the left half of the token's hash under the hash function of the ID
-/// token's own algorithm (OpenID Connect Core §3.1.3.6).
+/// The required value of `at_hash`: the left half of the token's hash, by the hash function of the ID
+/// token's algorithm (OpenID Connect Core §3.1.3.6).
 pub(super) fn half_hash(token: &str, algorithm: Algorithm) -> String {
     let function = match algorithm {
         Algorithm::Es256 | Algorithm::Ps256 | Algorithm::Rs256 => &digest::SHA256,

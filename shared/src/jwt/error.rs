@@ -1,89 +1,89 @@
-//! Why a token is not accepted.
+//! Reasons for which a token is rejected.
 
-/// The one reason why a token is not accepted. Nothing in it comes from the token, so it may be
-/// logged and shown.
+/// The reason why a token was rejected. It contains nothing from the token, so it may be logged and
+/// shown.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum TokenError {
-    /// `at_hash` belongs to another access token (OpenID Connect Core §3.1.3.8).
+    /// `at_hash` does not match the access token (OpenID Connect Core §3.1.3.8).
     #[error("at_hash does not fit the access token")]
     AccessTokenHashMismatch,
-    /// `alg` is none of ours, not the provider's, or not the key's.
+    /// `alg` is not supported, not used by the provider, or not allowed for the key.
     #[error("the signature algorithm is not allowed")]
     AlgorithmNotAllowed,
-    /// `auth_time` lies before what was asked for.
+    /// `auth_time` is earlier than requested.
     #[error("the user authenticated too long ago")]
     AuthenticationTooOld,
-    /// `cnf`: only the holder of a key may show it (RFC 7800).
+    /// `cnf`: only the holder of a key may present the token (RFC 7800).
     #[error("the token is bound to a key")]
     BoundToKey,
-    /// `crit`, `b64` or `zip`.
+    /// The header has `crit`, `b64` or `zip`.
     #[error("the header asks for an extension")]
     CriticalHeader,
-    /// A name stands twice in a JSON object.
+    /// A JSON object contains a name twice.
     #[error("a name stands twice")]
     DuplicateClaim,
-    /// Five parts: a JWE, for the provider's own eyes.
+    /// Five parts: a JWE, which only the provider can decrypt.
     #[error("the token is encrypted")]
     Encrypted,
-    /// `exp` has passed.
+    /// `exp` is in the past.
     #[error("the token has expired")]
     Expired,
-    /// `aud` is somebody else.
+    /// `aud` does not contain the expected audience.
     #[error("the token is for another audience")]
     InvalidAudience,
-    /// `azp` is another application.
+    /// `azp` is a different application.
     #[error("the token was issued to another application")]
     InvalidAuthorizedParty,
-    /// `iss` is somebody else.
+    /// `iss` is a different issuer.
     #[error("the token is from another issuer")]
     InvalidIssuer,
     /// No key of the provider made the signature.
     #[error("the signature is not valid")]
     InvalidSignature,
-    /// `iat` lies in the future.
+    /// `iat` is in the future.
     #[error("the token was issued in the future")]
     IssuedInFuture,
-    /// `iat` lies too far in the past.
+    /// `iat` is too long ago.
     #[error("the token was issued too long ago")]
     IssuedTooLongAgo,
-    /// No three parts of base64url with a JSON object in the first two.
+    /// Not three parts of base64url with JSON objects in the first two.
     #[error("the token is malformed")]
     Malformed,
-    /// A claim that must be there is not.
+    /// A required claim is missing.
     #[error("the claim `{0}` is missing")]
     MissingClaim(&'static str),
-    /// A claim's value is of the wrong type or out of bounds.
+    /// A claim has the wrong type or is out of range.
     #[error("the claim `{0}` has a value it cannot have")]
     MistypedClaim(&'static str),
     /// `nonce` belongs to another login.
     #[error("the nonce belongs to another login")]
     NonceMismatch,
-    /// `nbf` lies in the future.
+    /// `nbf` is in the future.
     #[error("the token is not valid yet")]
     NotYetValid,
-    /// One part: only the provider can read it.
+    /// One part: an opaque token that only the provider can read.
     #[error("the token is opaque")]
     Opaque,
-    /// A refreshed token is another user's, or says of the login what the login did not (OpenID
-    /// Connect Core §12.2).
+    /// A refreshed token has another subject, or its claims about the login differ from the login's
+    /// (OpenID Connect Core §12.2).
     #[error("the claim `{0}` is not the login's")]
     OtherLogin(&'static str),
     /// Longer than [`MAX_LENGTH`](super::MAX_LENGTH).
     #[error("the token is too long")]
     TooLarge,
-    /// `typ` names another kind of token.
+    /// `typ` is that of another kind of token.
     #[error("the header names another type of token")]
     TypeNotAllowed,
-    /// The provider has no key of this name.
+    /// The provider has no key with this `kid`.
     #[error("the signing key is not known")]
     UnknownKey,
-    /// The claims are those of another kind of token.
+    /// The claims belong to another kind of token.
     #[error("the claims are those of another kind of token")]
     WrongKind,
 }
 
 impl TokenError {
-    /// The `code` of an API answer. It is public: clients compare it, so it never changes.
+    /// The `code` of an API response. It is public and stable, because clients compare it.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::AlgorithmNotAllowed => "token_algorithm_not_allowed",
@@ -99,7 +99,7 @@ impl TokenError {
             Self::IssuedInFuture | Self::NotYetValid => "token_not_yet_valid",
             Self::IssuedTooLongAgo => "token_too_old",
             Self::MissingClaim(_) => "token_missing_claim",
-            // Only a login or a refresh asks for the first four, and answers in words of its own.
+            // The first four occur only in logins and refreshes, which have their own responses.
             Self::AccessTokenHashMismatch
             | Self::AuthenticationTooOld
             | Self::NonceMismatch
@@ -111,7 +111,7 @@ impl TokenError {
         }
     }
 
-    /// The `description` of an API answer: a sentence for the person whose token it is.
+    /// The `description` of an API response: a sentence for the person whose token it is.
     pub const fn description(&self) -> &'static str {
         match self {
             Self::AccessTokenHashMismatch => "The token does not belong to the access token.",
@@ -140,7 +140,7 @@ impl TokenError {
         }
     }
 
-    /// What an operator should look at, where one setting is the usual cause.
+    /// The setting that an operator should check, where one is the usual cause.
     pub const fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Encrypted | Self::Opaque => {

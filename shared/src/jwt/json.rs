@@ -1,7 +1,7 @@
-//! JSON in which every name stands once.
+//! Parses JSON objects and rejects duplicate names.
 //!
-//! RFC 7519 §4 lets a parser refuse a repeated name or take the last one. Taking one means that
-//! two readers of the same signed token can see two issuers.
+//! RFC 7519 §4 lets a parser reject a duplicate name or take the last value. If it takes one, two
+//! readers of the same signed token can see different issuers.
 
 use std::fmt;
 
@@ -13,12 +13,12 @@ use serde_json::{Map, Value};
 
 use super::TokenError;
 
-/// The one object that `bytes` hold, to the last byte. Depth is bounded by `serde_json` (128).
+/// Parses `bytes` as exactly one object. `serde_json` limits the depth (128).
 pub(super) fn object(bytes: &[u8]) -> Result<Map<String, Value>, TokenError> {
     match serde_json::from_slice(bytes) {
         Ok(UniqueNames(Value::Object(object))) => Ok(object),
         Ok(UniqueNames(_)) => Err(TokenError::Malformed),
-        // The visitor below takes every kind of value: its one complaint is a repeated name.
+        // The visitor below accepts every type of value; its only error is a duplicate name.
         Err(error) if error.is_data() => Err(TokenError::DuplicateClaim),
         Err(_) => Err(TokenError::Malformed),
     }
@@ -96,7 +96,7 @@ mod tests {
 
     use super::*;
 
-    /// JSON of any shape, eight levels deep at most.
+    /// JSON of any shape, at most eight levels deep.
     fn any_json() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![
             Just(Value::Null),
@@ -118,7 +118,7 @@ mod tests {
     proptest! {
         /// R180.
         #[test]
-        fn r180_any_object_is_read_as_it_was_written(
+        fn r180_any_object_is_parsed_without_change(
             members in prop::collection::hash_map(any::<String>(), any_json(), 0..8),
         ) {
             let written: Map<_, _> = members.into_iter().collect();
@@ -126,9 +126,9 @@ mod tests {
             prop_assert_eq!(object(text.as_bytes()), Ok(written));
         }
 
-        /// R44, R180: wherever it stands, however it is spelled, whatever it says.
+        /// R44, R180: at any place, with any spelling and any value.
         #[test]
-        fn r044_a_name_that_stands_twice_is_found_anywhere(
+        fn r044_a_duplicate_name_is_detected_anywhere(
             name in any::<String>(),
             path in prop::collection::vec(any::<Option<String>>(), 0..100),
             (first, between, second) in (any_json(), any_json(), any_json()),
@@ -149,13 +149,13 @@ mod tests {
 
         /// R180.
         #[test]
-        fn r180_no_bytes_make_it_panic_and_what_it_takes_is_json(bytes: Vec<u8>) {
+        fn r180_no_input_causes_a_panic_and_accepted_input_is_json(bytes: Vec<u8>) {
             let read = object(&bytes).ok().map(Value::Object);
             prop_assert!(read.is_none() || read == serde_json::from_slice(&bytes).ok());
         }
     }
 
-    /// R44: the last depth that is read, and the first that is not. What lies deeper is never built.
+    /// R44: the maximum depth is accepted, one level more is rejected before it is built.
     #[test]
     fn r044_depth_is_bounded() {
         let nested =

@@ -16,19 +16,19 @@ use serde_json::Value;
 
 use crate::jwt::Algorithm;
 
-/// The RSA key sizes that are used, in bits: below, forging is within reach (RFC 7518 §3.3); above,
-/// each verification costs too much.
+/// The RSA key sizes that are accepted, in bits. Smaller keys can be broken (RFC 7518 §3.3); for larger
+/// ones each verification costs too much.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
-/// How many keys of a set are used. Auth0 publishes two; a token without `kid` tries them all.
+/// The maximum number of keys used from a set. Auth0 publishes two; a token without `kid` tries all.
 const MAX_KEYS: usize = 32;
 
-/// One key that can verify signatures.
+/// A public key that can verify signatures.
 #[derive(Clone, Debug)]
 pub struct Key {
     key_id: Option<Arc<str>>,
-    /// Parsed once for each algorithm that it may be used with: never more than its type allows, and
-    /// only what its `alg` says. Not empty.
+    /// One parsed key per allowed algorithm: those that fit its type, restricted by its `alg` if
+    /// present. Never empty.
     public_keys: Arc<[(Algorithm, ParsedPublicKey)]>,
 }
 
@@ -36,13 +36,13 @@ pub struct Key {
 #[derive(Clone, Debug)]
 pub struct KeySet(Vec<Key>);
 
-/// The document is no JWK set.
+/// The document is not a JWK set.
 #[derive(Debug, thiserror::Error)]
 #[error("the key set is not valid")]
 pub struct MalformedKeySet(#[source] serde_json::Error);
 
 impl Key {
-    /// The key in `jwk`, or `None` if no signature can be verified with it.
+    /// Reads a key from `jwk`; `None` if it cannot verify signatures here.
     fn from_jwk(jwk: Value) -> Option<Self> {
         let jwk = Jwk::deserialize(jwk).ok()?;
         if !matches!(jwk.common.public_key_use, None | Some(PublicKeyUse::Signature)) {
@@ -51,7 +51,7 @@ impl Key {
         if jwk.common.key_operations.is_some_and(|names| !names.contains(&KeyOperations::Verify)) {
             return None;
         }
-        // A symmetric key is refused for good: it would let anyone who reads it sign.
+        // Symmetric keys are always rejected: everyone who can read one could sign with it.
         let mut public_keys = match &jwk.algorithm {
             AlgorithmParameters::RSA(parameters) => rsa(parameters)?,
             AlgorithmParameters::EllipticCurve(parameters) => p256(parameters)?,
@@ -74,7 +74,7 @@ impl Key {
         })
     }
 
-    /// Its name, `kid`.
+    /// Its `kid`.
     pub fn key_id(&self) -> Option<&str> {
         self.key_id.as_deref()
     }
@@ -84,8 +84,8 @@ impl Key {
         self.public_key(algorithm).is_some()
     }
 
-    /// Whether it made `signature` over `message` with `algorithm`. An algorithm that it does not
-    /// fit is never tried: a key proves nothing but what it is for (RFC 8725 §3.1).
+    /// Whether this key made `signature` over `message` with `algorithm`. An algorithm that the key
+    /// does not fit is never tried (RFC 8725 §3.1).
     pub(crate) fn has_signed(
         &self,
         algorithm: Algorithm,
@@ -101,11 +101,11 @@ impl Key {
 }
 
 impl KeySet {
-    /// Reads a JWKS document. Keys that cannot be used here are left out, one by one (RFC 7517 §5).
+    /// Reads a JWKS document. Unusable keys are skipped individually (RFC 7517 §5).
     ///
     /// # Errors
     ///
-    /// When `bytes` are no JSON object with an array `keys`.
+    /// When `bytes` are not a JSON object with an array `keys`.
     pub fn parse(bytes: &[u8]) -> Result<Self, MalformedKeySet> {
         #[derive(Deserialize)]
         struct Document {
@@ -115,18 +115,18 @@ impl KeySet {
         Ok(Self(document.keys.into_iter().filter_map(Key::from_jwk).take(MAX_KEYS).collect()))
     }
 
-    /// Whether no key is usable.
+    /// Whether the set has no usable key.
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether a key is named `key_id`.
+    /// Whether the set has a key named `key_id`.
     pub fn contains(&self, key_id: &str) -> bool {
         self.0.iter().any(|key| key.key_id() == Some(key_id))
     }
 
-    /// The keys that may have made a signature with `algorithm`: those named `key_id`, all if the
-    /// token names none.
+    /// The keys that may have made a signature with `algorithm`: those named `key_id`, or all if the
+    /// token has no `kid`.
     pub fn candidates(&self, key_id: Option<&str>, algorithm: Algorithm) -> Vec<&Key> {
         self.0
             .iter()
@@ -188,9 +188,9 @@ mod tests {
 
     use super::*;
 
-    /// R78: each of them unusable, in one set with a good key.
+    /// R78: each kind of unusable key, in one set with a usable key.
     #[test]
-    fn r078_unusable_keys_are_left_out_and_the_good_one_is_used() {
+    fn r078_unusable_keys_are_skipped_and_the_valid_one_is_used() {
         let good = TEST_KEY.jwk();
         let with = |name: &str, value: Value| {
             let mut jwk = TEST_KEY.jwk();
@@ -223,17 +223,17 @@ mod tests {
         assert_eq!(keys.candidates(Some("test"), Algorithm::Rs256).len(), 1);
     }
 
-    /// R51: a token without a `kid` is tried with all of them.
+    /// R51: a token without a `kid` tries all keys, so their number is limited.
     #[test]
-    fn r051_no_more_than_32_keys_are_used() {
+    fn r051_at_most_32_keys_are_used() {
         let keys = vec![TEST_KEY.jwk(); 40];
         let set = KeySet::parse(json!({ "keys": keys }).to_string().as_bytes()).unwrap();
         assert_eq!(set.candidates(None, Algorithm::Rs256).len(), MAX_KEYS);
     }
 
-    /// R78: a key that is one bit short of 2048.
+    /// R78: 2047 bits are one bit short of the minimum.
     #[test]
-    fn r078_an_rsa_key_of_2047_bits_is_too_short_and_one_of_2048_is_not() {
+    fn r078_an_rsa_key_of_2047_bits_is_rejected_and_one_of_2048_is_accepted() {
         let with_first_byte = |first: u8| {
             let mut modulus = vec![0xff; 256];
             modulus[0] = first;
@@ -256,7 +256,7 @@ mod tests {
 
     /// R79.
     #[test]
-    fn r079_a_key_serves_only_what_its_type_and_its_alg_allow() {
+    fn r079_a_key_verifies_only_algorithms_that_its_type_and_alg_allow() {
         let mut jwk = TEST_KEY.jwk();
         let without_alg = Key::from_jwk(jwk.clone()).unwrap();
         assert!(without_alg.fits(Algorithm::Rs256) && without_alg.fits(Algorithm::Ps256));
@@ -268,7 +268,7 @@ mod tests {
 
     /// R77.
     #[test]
-    fn r077_what_is_no_key_set_is_an_error() {
+    fn r077_a_document_that_is_not_a_key_set_is_an_error() {
         for text in ["", "<html>", "[]", "{}", r#"{"keys":{}}"#, r#"{"keys":null}"#, "null"] {
             assert!(KeySet::parse(text.as_bytes()).is_err(), "{text}");
         }

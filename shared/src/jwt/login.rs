@@ -1,4 +1,4 @@
-//! What a refresh must leave as it was.
+//! The claims about a login that a refresh must not change.
 
 use std::fmt;
 
@@ -9,9 +9,8 @@ use crate::clock::Timestamp;
 
 use super::{Claims, LEEWAY, TokenError};
 
-/// What the ID token of a login said about that login. A refreshed ID token may repeat it, and say
-/// nothing else (OpenID Connect Core §12.2): no other user, no later proof of who they are, no
-/// stronger one.
+/// What the ID token of a login states about that login. A refreshed ID token may repeat it but must
+/// not contradict it (OpenID Connect Core §12.2): same user, no later and no stronger authentication.
 #[derive(Clone, Deserialize, Serialize)]
 pub struct LoginClaims {
     subject: String,
@@ -24,7 +23,7 @@ pub struct LoginClaims {
 }
 
 impl LoginClaims {
-    /// What `claims`, those of a login, say about it.
+    /// Takes them from `claims`, the claims of a login's ID token.
     pub fn of(claims: &Claims) -> Self {
         let text = |name| claims.string(name).map(str::to_owned);
         Self {
@@ -38,12 +37,12 @@ impl LoginClaims {
         }
     }
 
-    /// `sub`: who logged in.
+    /// `sub`: the user who logged in.
     pub fn subject(&self) -> &str {
         &self.subject
     }
 
-    /// Compares what is there: Auth0 leaves most of it out (R135, R136).
+    /// Compares only the claims that are present, because Auth0 omits most of them (R135, R136).
     pub(super) fn check(&self, refreshed: &Claims) -> Result<(), TokenError> {
         if refreshed.subject != self.subject {
             return Err(TokenError::OtherLogin("sub"));
@@ -53,7 +52,7 @@ impl LoginClaims {
         }
         let is_same_moment = |time: Timestamp| match self.auth_time {
             Some(auth_time) => time == auth_time,
-            // The login did not say when; it was not after its own token.
+            // The login had no `auth_time`; it was not later than its own token.
             None => time <= self.issued_at + LEEWAY,
         };
         if !refreshed.auth_time.is_none_or(is_same_moment) {
@@ -78,14 +77,14 @@ impl LoginClaims {
     }
 }
 
-/// Shows nothing of who logged in.
+/// Shows nothing about the user.
 impl fmt::Debug for LoginClaims {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LoginClaims").field("issued_at", &self.issued_at).finish_non_exhaustive()
     }
 }
 
-/// The strings of an array; `None` if it is anything else.
+/// The strings of a JSON array; `None` if the value is anything else.
 fn strings(value: Option<&Value>) -> Option<Vec<String>> {
     let entries = value?.as_array()?.iter();
     entries.map(|entry| entry.as_str().map(str::to_owned)).collect()

@@ -1,4 +1,4 @@
-//! Logout tokens: the provider's word that somebody's session has ended.
+//! Logout tokens: the provider's notice that a session has ended.
 
 use std::{fmt, time::Duration};
 
@@ -10,34 +10,34 @@ use super::{
 };
 use crate::{clock::Timestamp, crypto::secret::Digest, issuer::Issuer, jwt::Key};
 
-/// How old a logout token may be, whatever its `exp` says. Auth0's live for two minutes.
+/// The maximum age of a logout token, regardless of its `exp`. Auth0's are valid for two minutes.
 const MAX_AGE: Duration = Duration::from_secs(10 * 60);
 
-/// The member of `events` that makes a token a logout token (OpenID Connect Back-Channel Logout
-/// §2.4).
+/// The member of `events` that identifies a logout token (OpenID Connect Back-Channel Logout §2.4).
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 
-/// What a verified logout token says (OpenID Connect Back-Channel Logout 1.0).
+/// The claims of a verified logout token (OpenID Connect Back-Channel Logout 1.0).
 ///
-/// Checked as §2.6 demands, after steps 1 to 4 of the [parent module's](super) list with `typ` one
-/// of `logout+jwt` and `JWT`, or missing (§2.4):
+/// The checks follow §2.6, after steps 1 to 4 of the [parent module's](super) list. `typ` is
+/// `logout+jwt`, `JWT` or missing (§2.4):
 ///
-/// 1. `events` is an object in which the logout event is an object (§2.4, item 5), and there is no
-///    `nonce` (item 6): neither an ID token nor another security event ends a session.
-/// 2. `exp`, `iat` and, if it is there, `nbf` against `now` (item 3).
-/// 3. `aud` has this application among it (item 3). Others may be: the token lets nobody in.
-/// 4. `sub`, `sid` or both name whose session it was (item 4).
-/// 5. `jti` names the token. That it was not seen before (item 7) is for the caller to know, by
+/// 1. `events` is an object in which the logout event is an object (§2.4, item 5), and `nonce` is
+///    absent (item 6). So neither an ID token nor another security event can end a session.
+/// 2. `exp`, `iat` and, if present, `nbf` against `now` (item 3).
+/// 3. `aud` contains this application (item 3). Other audiences are allowed, because the token grants
+///    no access.
+/// 4. `sub`, `sid` or both identify the session (item 4).
+/// 5. `jti` is present. The caller checks that the token is not a replay (item 7), by
 ///    [`mark`](Self::mark).
 ///
-/// Claims that are not known are left alone (§2.4).
+/// Unknown claims are ignored (§2.4).
 #[derive(Clone, Eq, PartialEq)]
 pub struct LogoutToken {
     /// `iss`.
     pub issuer: String,
-    /// What has ended.
+    /// The session or sessions that ended.
     pub ended: EndedAtProvider,
-    /// `iat`: when it ended.
+    /// `iat`: when the session ended.
     pub issued_at: Timestamp,
     /// `exp`.
     pub expires_at: Timestamp,
@@ -45,14 +45,14 @@ pub struct LogoutToken {
     pub id: String,
 }
 
-/// What a logout token says has ended (§2.7).
+/// What a logout token declares as ended (§2.7).
 #[derive(Clone, Eq, PartialEq)]
 pub enum EndedAtProvider {
     /// `sid`: one session at the provider.
     Session {
         /// `sid`.
         id: String,
-        /// `sub`, if the token names the user as well.
+        /// `sub`, if the token contains it as well.
         subject: Option<String>,
     },
     /// `sub` alone: every session of the user.
@@ -60,12 +60,12 @@ pub enum EndedAtProvider {
 }
 
 impl LogoutToken {
-    /// The mark to claim, by which the same token is known again.
+    /// The mark that the caller claims in the store, so that a replay of the token is recognized.
     pub fn mark(&self) -> Digest {
         Digest::of(format!("logout token {} {}", Digest::of(&self.issuer), self.id))
     }
 
-    /// When the token is no longer believed, and the mark may be forgotten.
+    /// When the token becomes invalid, so that its mark may be deleted.
     pub fn mark_expires_at(&self) -> Timestamp {
         let last_moment = self.expires_at.min(self.issued_at + MAX_AGE);
         last_moment + LEEWAY + Duration::from_secs(1)
@@ -77,19 +77,19 @@ impl<'a> UnverifiedToken<'a> {
     ///
     /// # Errors
     ///
-    /// With the first reason not to go on.
+    /// Returns the first check that failed.
     pub fn parse_logout_token(text: &'a str, issuer: &Issuer) -> Result<Self, TokenError> {
         Self::read(text, issuer, |header_type| {
             matches!(header_type, "jwt" | "logout+jwt" | "application/logout+jwt")
         })
     }
 
-    /// The signature, and the claims as [`LogoutToken`] lists them. `keys` are the candidates, see
-    /// [`KeySet::candidates`](crate::jwt::KeySet::candidates).
+    /// Verifies the signature and the claims as [`LogoutToken`] lists them. `keys` are the candidates,
+    /// see [`KeySet::candidates`](crate::jwt::KeySet::candidates).
     ///
     /// # Errors
     ///
-    /// With the first reason not to believe it.
+    /// Returns the first check that failed.
     pub fn verify_logout_token(
         self,
         keys: &[&Key],
@@ -142,7 +142,7 @@ fn check_events(payload: &Map<String, Value>) -> Result<(), TokenError> {
     }
 }
 
-/// A text that is not empty: an empty one names nothing.
+/// A claim that is a non-empty string: an empty string identifies nothing.
 fn named(payload: &Map<String, Value>, name: &'static str) -> Result<Option<String>, TokenError> {
     match text(payload, name)? {
         Some(text) if text.is_empty() => Err(TokenError::MistypedClaim(name)),
@@ -150,7 +150,7 @@ fn named(payload: &Map<String, Value>, name: &'static str) -> Result<Option<Stri
     }
 }
 
-/// Times alone: who it is about is personal.
+/// Shows times only: the subject and the session are personal data.
 impl fmt::Debug for LogoutToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LogoutToken")
@@ -187,7 +187,7 @@ mod tests {
         })
     }
 
-    /// `null` takes a claim out.
+    /// `null` removes a claim.
     fn changed(changes: &Value) -> Value {
         let mut claims = claims();
         for (name, value) in changes.as_object().unwrap() {
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn r114_a_token_as_auth0_sends_it_names_whose_session_ended() {
+    fn r114_a_logout_token_of_auth0_identifies_the_session_that_ended() {
         let token = verify(&json!({})).unwrap();
         assert_eq!(token.issuer, ISSUER);
         let subject = Some("auth0|ada".to_owned());
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn r115_sub_or_sid_alone_is_enough() {
+    fn r115_sub_alone_and_sid_alone_are_accepted() {
         let token = verify(&json!({ "sid": null })).unwrap();
         assert!(token.ended == EndedAtProvider::Subject("auth0|ada".to_owned()));
         let token = verify(&json!({ "sub": null })).unwrap();
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn r116_another_signature_than_the_providers_is_refused() {
+    fn r116_a_signature_not_made_by_the_provider_is_refused() {
         for name in ["none", "None", "HS256", "RS512", ""] {
             let refused = with_header(&json!({ "alg": name }));
             assert_eq!(refused.unwrap_err(), TokenError::AlgorithmNotAllowed, "{name}");
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn r117_without_the_event_it_is_no_logout_token() {
+    fn r117_a_token_without_the_logout_event_is_refused() {
         for (events, reason) in [
             (Value::Null, TokenError::MissingClaim("events")),
             (json!([EVENT]), TokenError::MistypedClaim("events")),
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn r118_with_a_nonce_it_is_no_logout_token() {
+    fn r118_a_logout_token_with_a_nonce_is_refused() {
         for nonce in [json!("n"), json!(""), json!(1)] {
             let refused = verify(&json!({ "nonce": nonce }));
             assert_eq!(refused.unwrap_err(), TokenError::WrongKind, "{nonce}");
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn r119_it_is_from_our_provider_and_for_us() {
+    fn r119_a_logout_token_of_another_issuer_or_audience_is_refused() {
         for (aud, reason) in [
             (Value::Null, TokenError::MissingClaim("aud")),
             (json!("other"), TokenError::InvalidAudience),
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn r120_it_names_somebody() {
+    fn r120_a_logout_token_without_a_valid_sub_or_sid_is_refused() {
         let refused = verify(&json!({ "sub": null, "sid": null }));
         assert_eq!(refused.unwrap_err(), TokenError::MissingClaim("sub or sid"));
         for name in ["sub", "sid"] {
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn r121_its_time_is_now() {
+    fn r121_a_logout_token_outside_its_validity_is_refused() {
         for name in ["iat", "exp"] {
             let refused = verify(&json!({ name: null }));
             assert_eq!(refused.unwrap_err(), TokenError::MissingClaim(name));
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn r199_its_dates_are_rounded_towards_the_refusal() {
+    fn r199_fractional_dates_are_rounded_towards_refusal() {
         let now = f64::from(u32::try_from(NOW.as_unix()).unwrap());
         let dates = json!({ "iat": now - 0.5, "exp": now + 0.5 });
         let token = verify(&dates).unwrap();
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn r122_it_has_a_name_by_which_it_is_known_again() {
+    fn r122_a_logout_token_needs_a_jti_which_determines_its_mark() {
         assert_eq!(verify(&json!({ "jti": null })).unwrap_err(), TokenError::MissingClaim("jti"));
         for jti in [json!(""), json!(1)] {
             let refused = verify(&json!({ "jti": jti }));
@@ -371,9 +371,9 @@ mod tests {
         assert_ne!(token.mark(), verify(&json!({ "jti": "token-2" })).unwrap().mark());
     }
 
-    /// Forgotten sooner, the mark would let the token do its work a second time.
+    /// If the mark were deleted earlier, the token could be replayed.
     #[test]
-    fn r122_it_is_known_for_as_long_as_it_is_believed() {
+    fn r122_the_mark_is_kept_for_as_long_as_the_token_is_valid() {
         for exp in [120, 86_400] {
             let changes = json!({ "exp": NOW.as_unix() + exp });
             let expires_at = verify(&changes).unwrap().mark_expires_at();
@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn r123_its_type_may_be_named_and_no_other() {
+    fn r123_only_logout_types_or_no_type_are_accepted() {
         for name in ["JWT", "jwt", "logout+jwt", "LOGOUT+JWT", "application/logout+jwt"] {
             assert!(with_header(&json!({ "typ": name })).is_ok(), "{name}");
         }
@@ -394,12 +394,12 @@ mod tests {
     }
 
     #[test]
-    fn r124_claims_that_are_not_known_are_left_alone() {
+    fn r124_unknown_claims_are_ignored() {
         assert!(verify(&json!({ "trace_id": "x", "ignored_claim": [1] })).is_ok());
     }
 
     #[test]
-    fn r173_debug_output_does_not_say_who_it_is_about() {
+    fn r173_debug_output_contains_no_subject_and_no_session() {
         let shown = format!("{:?}", verify(&json!({})).unwrap());
         assert!(!shown.contains("ada") && !shown.contains("sid-1"), "{shown}");
     }

@@ -1,5 +1,5 @@
-//! Colours that can be read: WCAG 2.2 §1.4.3 (text, 4.5 : 1) and §1.4.11 (controls, 3 : 1), in
-//! both colour schemes, computed from the style sheet itself.
+//! Tests the contrast of colours: WCAG 2.2 §1.4.3 (text, 4.5 : 1) and §1.4.11 (controls, 3 : 1), in
+//! both colour schemes, computed from the style sheet.
 
 use std::collections::BTreeMap;
 
@@ -8,8 +8,8 @@ const STYLE: &str = include_str!("../../../templates/style.css");
 const TEXT: f64 = 4.5;
 const CONTROL: f64 = 3.0;
 
-/// Foreground, background, and what the pair needs. A colour may stand on a ground only if the
-/// pair is listed here.
+/// Foreground, background and the required ratio. A colour may be used on a background only if the pair
+/// is listed here.
 const PAIRS: &[(&str, &str, f64)] = &[
     ("text", "page", TEXT),
     ("text", "card", TEXT),
@@ -59,9 +59,9 @@ fn both_schemes_name_the_same_colours() {
     assert!(light.keys().eq(dark.keys()), "{light:?} {dark:?}");
 }
 
-/// A colour written anywhere else would escape the test above.
+/// A literal colour at any other place would bypass the test above.
 #[test]
-fn a_colour_is_written_only_where_it_is_named() {
+fn literal_colours_occur_only_in_the_palette() {
     for line in STYLE.lines().filter(|line| !line.trim_start().starts_with("--")) {
         let selectors_aside = line.split('{').next_back().unwrap_or(line);
         for literal in ["rgb", "hsl", "oklch", "lab(", "color-mix"] {
@@ -87,7 +87,7 @@ fn every_colour_used_as_text_has_its_pairs_checked() {
 }
 
 #[test]
-fn the_measure_agrees_with_the_standard() {
+fn the_computed_contrast_agrees_with_the_standard() {
     let near = |left: f64, right: f64| (left - right).abs() < 0.01;
     assert!(near(contrast(0x000000, 0xffffff), 21.0));
     assert!(near(contrast(0x777777, 0xffffff), 4.48));

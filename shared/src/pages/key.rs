@@ -1,4 +1,4 @@
-//! The page of somebody who is logged in.
+//! The page of a logged-in user.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -7,31 +7,31 @@ use askama::Template;
 use super::{Nonce, Picture};
 use crate::clock::Timestamp;
 
-/// Shows who is logged in, the API key, and what the API answers to it, second by second.
+/// Shows the user, the API key, and the API's response to it, updated every second.
 ///
-/// The one page that a token may stand on (R101); hence no `Debug`.
+/// It is the only page that may contain a token (R101), so it has no `Debug`.
 #[derive(Template)]
 #[template(path = "key.html")]
 pub struct KeyPage<'a> {
-    /// Of this answer's Content-Security-Policy.
+    /// The nonce of this response's Content-Security-Policy.
     pub nonce: &'a Nonce,
-    /// The token. `None` where keys are not shown: the page then asks with its cookie.
+    /// The token. `None` where keys are not shown: the page then authenticates with its cookie.
     pub key: Option<Key<'a>>,
-    /// Whether there is no key because it is too long for a header (R201).
+    /// Whether the key is missing because it is too long for a header (R201).
     pub key_is_too_long: bool,
-    /// Whose session it is.
+    /// The owner of the session.
     pub user: User<'a>,
     /// The absolute address of `/protected`, for the `curl` line.
     pub protected_url: &'a str,
-    /// When the session ends if nothing ends it sooner.
+    /// When the session ends at the latest.
     pub session_ends_at: Timestamp,
-    /// When the page should have the token renewed. `None`: it cannot be.
+    /// When the page should request a new token. `None`: the token cannot be renewed.
     pub renews_at: Option<Timestamp>,
-    /// When the page is made: what the time left on the token is counted from.
+    /// The time of rendering, from which the remaining lifetime of the token is counted.
     pub now: Timestamp,
 }
 
-/// The signed token that opens the API, and what it says.
+/// The signed token that gives access to the API, with its content.
 #[derive(Clone, Copy)]
 pub struct Key<'a> {
     /// The token in JWS compact serialization (RFC 7515 §7.1).
@@ -44,7 +44,7 @@ pub struct Key<'a> {
     pub expires_at: Timestamp,
 }
 
-/// The user as the identity provider describes them. Nothing here is to be trusted as text.
+/// The user as described by the identity provider. Every text is untrusted.
 #[derive(Clone, Copy)]
 pub struct User<'a> {
     /// The claim `sub`.
@@ -53,14 +53,14 @@ pub struct User<'a> {
     pub name: Option<&'a str>,
     /// The claim `email`.
     pub email: Option<&'a str>,
-    /// The claim `email_verified`; without it an address is not verified.
+    /// The claim `email_verified`; if it is missing, the address is not verified.
     pub email_verified: bool,
-    /// The claim `picture`. Initials replace it where it is missing or does not load.
+    /// The claim `picture`. If it is missing or does not load, initials are shown.
     pub picture: Option<&'a Picture>,
 }
 
 impl KeyPage<'_> {
-    /// The page as HTML.
+    /// Renders the page as HTML.
     pub fn render(&self) -> String {
         super::html(self)
     }
@@ -77,7 +77,7 @@ impl KeyPage<'_> {
         key.expires_at.since(self.now).as_secs()
     }
 
-    /// What the script counts down from: the same words, for as long as it has not run.
+    /// The remaining time in the words of the page's script, shown until that script runs.
     fn time_left(&self, key: &Key<'_>) -> String {
         let left = self.seconds_left(key);
         let (days, hours, minutes) = (left / 86_400, left / 3_600 % 24, left / 60 % 60);
@@ -104,7 +104,8 @@ impl User<'_> {
         self.email.is_some() && !self.email_verified
     }
 
-    /// The first letters of the first and the last word of the name, or one of the e-mail.
+    /// The first letters of the first and the last word of the name, or the first letter of the e-mail
+    /// address.
     fn initials(&self) -> String {
         let name = self.display_name();
         let words = if name.contains('@') { name.split('@').next() } else { Some(name) };
@@ -121,8 +122,8 @@ impl User<'_> {
     }
 }
 
-/// One word for a POSIX shell. What is not plainly harmless is quoted, so that pasting the line
-/// runs `curl` and nothing else, whatever the address contains.
+/// Quotes `word` as one word for a POSIX shell unless it is clearly harmless. So pasting the line runs
+/// only `curl`, regardless of the address.
 fn shell_word(word: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/@%+,=".contains(&byte);
     if !word.is_empty() && word.bytes().all(plain) {
@@ -132,20 +133,20 @@ fn shell_word(word: &str) -> String {
     }
 }
 
-/// What may stand between a POSIX shell's single quotes.
+/// Escapes `text` for use between single quotes in a POSIX shell.
 fn within_quotes(text: &str) -> String {
     text.replace('\'', r"'\''")
 }
 
-/// A moment as machines read it (RFC 3339).
+/// Formats a time for machines (RFC 3339).
 fn rfc3339(moment: Timestamp) -> String {
-    // The last second that RFC 3339 can write; beyond it the formatter fails.
+    // The last second that RFC 3339 can express; the formatter fails for later ones.
     const LAST: u64 = 253_402_300_799;
     let seconds = Duration::from_secs(moment.as_unix().min(LAST));
     humantime::format_rfc3339_seconds(UNIX_EPOCH + seconds).to_string()
 }
 
-/// A moment as people read it.
+/// Formats a time for people.
 fn utc(moment: Timestamp) -> String {
     rfc3339(moment).replace('T', " ").replace('Z', " UTC")
 }

@@ -1,50 +1,50 @@
-//! The page of somebody who is not logged in.
+//! The login page.
 
 use askama::Template;
 
 use super::Nonce;
 use crate::discovery::login_methods::LoginMethodKind;
 
-/// Lists the ways to log in; works without JavaScript, and has none.
+/// Lists the login methods. It has no JavaScript.
 #[derive(Template)]
 #[template(path = "login.html")]
 pub struct LoginPage<'a> {
-    /// Of this answer's Content-Security-Policy.
+    /// The nonce of this response's Content-Security-Policy.
     pub nonce: &'a Nonce,
-    /// In the order in which they are shown.
+    /// The methods in display order.
     pub methods: &'a [LoginMethodLink<'a>],
-    /// Where the one plain button leads that is shown when `methods` is empty.
+    /// The target of the single button that is shown if `methods` is empty.
     pub plain_href: &'a str,
-    /// The identity provider's host: where the visitor is about to type a password.
+    /// The identity provider's host, where the user will enter a password.
     pub tenant: &'a str,
-    /// The identity provider is the development one, and the page says so.
+    /// Whether the identity provider is the development one, which the page then states.
     pub development: bool,
-    /// One sentence above the buttons, such as why the visitor is here again.
+    /// One sentence above the buttons, such as why a new login is necessary.
     pub notice: Option<&'a str>,
 }
 
 impl LoginPage<'_> {
-    /// The page as HTML.
+    /// Renders the page as HTML.
     pub fn render(&self) -> String {
         super::html(self)
     }
 }
 
-/// One way to log in.
+/// A link that starts a login with one method.
 #[derive(Clone, Copy, Debug)]
 pub struct LoginMethodLink<'a> {
     /// A path of this service that starts the login.
     pub href: &'a str,
-    /// What completes "Continue with …".
+    /// The text after "Continue with …".
     pub label: &'a str,
-    /// Chooses the mark where the strategy alone does not.
+    /// Determines the icon where the strategy alone does not.
     pub kind: LoginMethodKind,
     /// Auth0's name of the strategy, such as `google-oauth2`.
     pub strategy: &'a str,
 }
 
 impl LoginMethodLink<'_> {
-    /// The picture beside the label.
+    /// The icon beside the label.
     fn mark(&self) -> Mark {
         match (self.strategy, self.kind) {
             ("google-oauth2" | "google-apps", _) => Mark::Google,
@@ -65,7 +65,7 @@ impl LoginMethodLink<'_> {
     }
 }
 
-/// Drawn inline in the template, so that no picture is fetched from anybody.
+/// Icons drawn inline in the template, so that no picture is loaded from a third party.
 enum Mark {
     Google,
     GitHub,

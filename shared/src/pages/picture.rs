@@ -6,15 +6,16 @@ use url::Url;
 
 use crate::issuer::Issuer;
 
-/// The address of a picture that a page may load: by `https`, or from the provider itself (R171).
+/// The address of a picture that a page may load: by `https`, or from the provider (R171).
 ///
-/// Its host consists of letters, digits, dots and hyphens. A URL's host may hold `;` and `,` too,
-/// with which a user would write directives into the Content-Security-Policy that names the host.
+/// Its host consists of letters, digits, dots and hyphens. The host of a URL may also contain `;` and
+/// `,`. With these, a user could add directives to the Content-Security-Policy, which contains the
+/// host.
 #[derive(Debug)]
 pub struct Picture(Url);
 
 impl Picture {
-    /// Reads the claim `picture`.
+    /// Parses the claim `picture`.
     pub fn parse(claim: &str, issuer: &Issuer) -> Option<Self> {
         let url = Url::parse(claim).ok()?;
         let is_loadable = url.scheme() == "https" || issuer.owns(&url);
@@ -22,7 +23,7 @@ impl Picture {
         (is_loadable && url.host_str()?.bytes().all(is_plain)).then_some(Self(url))
     }
 
-    /// Scheme, host and port, as `img-src` takes them.
+    /// Scheme, host and port, for `img-src`.
     pub fn origin(&self) -> String {
         self.0.origin().ascii_serialization()
     }

@@ -1,4 +1,4 @@
-//! Answers: pages, JSON and redirects, all with the headers that every answer needs.
+//! Responses (pages, JSON and redirects) with the headers that every response needs.
 
 use bytes::Bytes;
 use http::{
@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-/// Makes answers.
+/// Builds responses.
 #[derive(Clone, Debug)]
 pub struct Responder {
     issuer: Issuer,
@@ -30,7 +30,7 @@ pub struct Responder {
 }
 
 impl Responder {
-    /// Answers of the bundle at `base_url`, whose logins happen at `issuer`.
+    /// Responses of the bundle at `base_url` with the provider `issuer`.
     pub fn new(issuer: &Issuer, base_url: &BaseUrl, random: &Random) -> Self {
         Self {
             issuer: issuer.clone(),
@@ -40,17 +40,17 @@ impl Responder {
         }
     }
 
-    /// The same, for an address that answers even a navigation by JSON.
+    /// The same, for a route that returns JSON even to a navigation.
     pub fn json_only(self) -> Self {
         Self { json_only: true, ..self }
     }
 
-    /// A page, and the Content-Security-Policy that ties it to its nonce.
+    /// A page with the Content-Security-Policy that contains its nonce.
     pub fn page(&self, status: StatusCode, render: impl FnOnce(&Nonce) -> String) -> Response {
         self.page_with_picture(status, None, render)
     }
 
-    /// As [`page`](Self::page), which may load this picture besides.
+    /// Like [`page`](Self::page), but the page may also load this picture.
     pub fn page_with_picture(
         &self,
         status: StatusCode,
@@ -69,7 +69,7 @@ impl Responder {
         response
     }
 
-    /// JSON.
+    /// A JSON response.
     #[expect(
         clippy::expect_used,
         reason = "bodies are maps of texts, numbers and JSON, which are JSON"
@@ -82,12 +82,13 @@ impl Responder {
         response
     }
 
-    /// An answer without a body.
+    /// A response without a body.
     pub fn empty(&self, status: StatusCode) -> Response {
         self.answer(status, Bytes::new())
     }
 
-    /// 303 to `location`, which must be ours or the provider's: never a text from a request.
+    /// A 303 to `location`, which must be our own or the provider's address, never a text from a
+    /// request.
     pub fn see_other(&self, location: &str) -> Response {
         let mut response = self.empty(StatusCode::SEE_OTHER);
         match HeaderValue::from_str(location) {
@@ -99,7 +100,8 @@ impl Responder {
         }
     }
 
-    /// The answer to `OPTIONS`, which needs no credential (R154): what the pages of `origins` may send.
+    /// The response to `OPTIONS`, which requires no credential (R154): the requests that pages of
+    /// `origins` may send.
     pub fn preflight(
         &self,
         request: &Request,
@@ -121,12 +123,12 @@ impl Responder {
         response
     }
 
-    /// Logs `failure`, once, and answers with what of it is public.
+    /// Logs `failure` once, and returns a response with its public part.
     pub fn failure(&self, request: &Request, failure: &dyn Failure) -> Response {
         self.refuse(request, failure, &failure.public())
     }
 
-    /// As [`failure`](Self::failure), where the caller knows more of what may be said.
+    /// Like [`failure`](Self::failure), with a public part that the caller provides.
     pub fn refuse(&self, request: &Request, failure: &dyn Failure, public: &Public) -> Response {
         let (event, code, status) = (failure.event(), public.code, public.status.as_u16());
         let (error, hint) = (error::chain(failure), failure.hint());
@@ -159,7 +161,7 @@ impl Responder {
         self.public(request, public)
     }
 
-    /// 404, as a page or as JSON.
+    /// A 404, as a page or as JSON.
     pub fn not_found(&self, request: &Request) -> Response {
         let title = "There is nothing here";
         let description = "The address leads nowhere on this site.";
@@ -168,7 +170,7 @@ impl Responder {
         self.public(request, &public)
     }
 
-    /// 405 with the methods that are allowed (RFC 9110 §15.5.6).
+    /// A 405 with the allowed methods (RFC 9110 §15.5.6).
     pub fn method_not_allowed(&self, request: &Request, allow: &'static str) -> Response {
         let title = "That is not how this address is used";
         let description = "The address exists, but not for this method.";
@@ -214,15 +216,15 @@ impl Responder {
         response
     }
 
-    /// Nothing here is for a cache to keep: each answer depends on a session, or sets a cookie, or
-    /// may do so for the next visitor (R170).
+    /// A response that no cache may keep: each response depends on a session or sets a cookie, or may
+    /// do so for the next user (R170).
     fn answer(&self, status: StatusCode, body: impl Into<Bytes>) -> Response {
         let mut response = Response::new(body.into());
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        // Not `no-referrer`: under it a browser calls the origin of our own forms `null`.
+        // Not `no-referrer`: with it, a browser sends `Origin: null` from our own forms.
         headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
         headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(NOTHING_ALLOWED));
         if self.base_url.is_https() {
@@ -234,9 +236,9 @@ impl Responder {
         response
     }
 
-    /// `form-action` names the provider too: browsers apply it to the redirects that a form's
-    /// answer leads to, and logging out leads there. `img-src` has `data:` for the icon. No script
-    /// of a page turns text into markup, which Trusted Types hold it to.
+    /// `form-action` includes the provider, because browsers apply it to redirects after a form is
+    /// sent, and the logout redirects there. `img-src` includes `data:` for the icon. Trusted Types
+    /// enforce that no script of a page turns text into markup.
     #[expect(clippy::expect_used, reason = "origins and a base64url nonce fit a header")]
     fn content_security_policy(&self, nonce: &Nonce, picture: Option<&Picture>) -> HeaderValue {
         let provider = self.issuer.origin();
@@ -250,7 +252,7 @@ impl Responder {
     }
 }
 
-/// Whether `request` is a person's navigation, which gets pages and redirects. Anything else gets
+/// Whether `request` is a navigation by a person, which gets pages and redirects. Other requests get
 /// JSON and a 401, never a redirect to a login page.
 pub fn wants_page(request: &Request) -> bool {
     match text(request.headers(), &SEC_FETCH_MODE) {
@@ -260,8 +262,8 @@ pub fn wants_page(request: &Request) -> bool {
     }
 }
 
-/// Whether `request` fetches a page ahead of the person, or is for something other than a page. One
-/// without these headers passes for a navigation: only a browser sends them.
+/// Whether `request` is a prefetch, or is not for a page. A request without these headers counts as a
+/// navigation: only browsers send them.
 pub fn is_not_navigation(request: &Request) -> bool {
     let is_ahead = PURPOSES.iter().any(|name| {
         text(request.headers(), name).is_some_and(|purpose| {
@@ -274,7 +276,7 @@ pub fn is_not_navigation(request: &Request) -> bool {
             .is_some_and(|destination| destination != "document")
 }
 
-/// Whether `method` reads only, so that no link or script elsewhere can do harm by it.
+/// Whether `method` only reads, so that a link or script on another site can do no harm with it.
 pub fn is_safe(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
@@ -286,7 +288,7 @@ const PURPOSES: [HeaderName; 3] = [
     HeaderName::from_static("x-moz"),
 ];
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
-/// Of what a browser offers to scripts, a page writes to the clipboard, and uses nothing else.
+/// The browser features that pages may use: writing to the clipboard, and nothing else.
 const PERMISSIONS: &str = "accelerometer=(), autoplay=(), browsing-topics=(), camera=(), \
     clipboard-read=(), clipboard-write=(self), display-capture=(), encrypted-media=(), fullscreen=(), \
     gamepad=(), geolocation=(), gyroscope=(), hid=(), idle-detection=(), local-fonts=(), magnetometer=(), \

@@ -1,4 +1,4 @@
-//! This application, as the identity provider knows it.
+//! This application's registration with the identity provider.
 
 use url::Url;
 
@@ -11,11 +11,11 @@ use crate::{
 /// The application's registration with its identity provider.
 #[derive(Clone, Debug)]
 pub struct Application {
-    /// Who signs its tokens.
+    /// The issuer of its tokens.
     pub issuer: Issuer,
-    /// Its public name there, `client_id`.
+    /// Its public identifier there, `client_id`.
     pub client_id: String,
-    /// The API that its access tokens are for. Without one the ID token is the API key.
+    /// The API that its access tokens are for. Without an audience, the ID token is the API key.
     pub audience: Option<String>,
 }
 
@@ -27,7 +27,7 @@ impl Application {
             "AUTH_HOST",
             "the provider's host, such as `tenant.eu.auth0.com`",
             |text| match Issuer::parse(text) {
-                // The development provider lets everybody in as anybody (R178).
+                // The development provider lets anyone log in as any user (R178).
                 Ok(issuer) if inside_lambda && issuer.is_loopback() => Err(InvalidIssuer::NotHttps),
                 outcome => outcome,
             },
@@ -54,8 +54,8 @@ impl Application {
         Some(application)
     }
 
-    /// Why `AUDIENCE` cannot tell the tokens of one API from all the others of the provider: tokens
-    /// that were issued for something else entirely would be API keys here (R190).
+    /// Why `AUDIENCE` does not separate the tokens of one API from the provider's other tokens. With
+    /// such an audience, tokens issued for a different purpose would be API keys here (R190).
     fn shared_audience(&self) -> Option<&'static str> {
         let audience = self.audience.as_deref()?;
         if audience == self.client_id {
@@ -64,7 +64,7 @@ impl Application {
             );
         }
         let url = Url::parse(audience).ok()?;
-        // Under a custom domain the Management API keeps the tenant's own.
+        // Under a custom domain, the Management API keeps the tenant's domain.
         let is_providers = self.issuer.url().host() == url.host()
             || url.domain().is_some_and(|domain| domain.ends_with(".auth0.com"));
         match url.path().trim_end_matches('/') {
@@ -78,7 +78,7 @@ impl Application {
         }
     }
 
-    /// What a token must be to serve as API key here (R143): never both kinds.
+    /// The requirements for a token to be an API key here (R143): exactly one of the two kinds.
     pub fn expected_api_key(&self) -> Expected<'_> {
         let kind = match &self.audience {
             Some(audience) => Kind::AccessToken { audience },
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn r190_an_audience_of_every_login_is_refused_by_name() {
+    fn r190_an_audience_that_is_not_one_api_is_refused_with_the_reason() {
         for (host, audience, why) in [
             ("tenant.eu.auth0.com", "client", "CLIENT_ID"),
             ("tenant.eu.auth0.com", "https://tenant.eu.auth0.com/userinfo", "`/userinfo`"),
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn r190_an_api_of_ones_own_is_an_audience() {
+    fn r190_the_tenants_own_api_is_accepted_as_audience() {
         for audience in [
             "https://api.example.com/api/v2/",
             "https://api.example.com/userinfo",

@@ -1,39 +1,39 @@
-//! The provider's error responses (RFC 6749 §4.1.2.1 and §5.2): what they say, and what follows.
+//! The provider's error responses (RFC 6749 §4.1.2.1 and §5.2) and their meaning.
 
 use http::StatusCode;
 use serde_json::Value;
 
 use crate::web::error::ProviderWords;
 
-/// What an error of the provider means for the session or the login that it answers.
+/// What an error of the provider means for the session or the login.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ErrorMeaning {
-    /// The person cancelled, or an Action or a block at the provider denies them.
+    /// The user cancelled, or an Action or a block at the provider denies access.
     Denied,
-    /// The provider must ask the person something first, which only a login can do.
+    /// The provider needs an interaction with the user, which only a login allows.
     NeedsPerson,
-    /// The code or the refresh token was revoked, has expired, or was presented before.
+    /// The code or the refresh token was revoked, has expired, or was already used.
     GrantOver,
-    /// The provider does not accept the client secret.
+    /// The provider rejected the client secret.
     WrongSecret,
-    /// A setting of the application is wrong, or the code is unknown.
+    /// A setting of the application is wrong, or the error code is unknown.
     WrongSettings,
-    /// The provider has decided nothing: a later request may succeed.
+    /// The provider made no decision: a later request may succeed.
     Passes,
 }
 
 impl ErrorMeaning {
-    /// The one table of decisions. `status` is none where the error came through the browser.
+    /// The decision table. `status` is `None` if the error came through the browser.
     ///
-    /// An unknown code ends nothing: only a code that is known to be final may log a person out.
-    /// With a status of 5xx it passes. Otherwise the same request would fail again, so it counts
-    /// as the application's own fault, for its operator to look up.
+    /// An unknown code never ends a session: only a code that is known to be final may log a user out.
+    /// With a 5xx status it counts as temporary. Otherwise the same request would fail again, so it
+    /// counts as a fault of the application, for its operator to look up.
     fn of(status: Option<StatusCode>, code: &str) -> Self {
         match (status.map(|status| status.as_u16()), code) {
-            // The provider limits how often it is asked; the code says nothing then.
+            // The provider limits the request rate; the code has no meaning then.
             (Some(429), _) => Self::Passes,
             (_, "server_error" | "temporarily_unavailable") => Self::Passes,
-            // Auth0 answers so to a wrong client secret, and by 403 or 500 where an Action denies.
+            // Auth0 uses 401 for a wrong client secret, and 403 or 500 where an Action denies access.
             (Some(401), "access_denied" | "unauthorized") => Self::WrongSecret,
             (_, "access_denied" | "unauthorized") => Self::Denied,
             (
@@ -58,18 +58,18 @@ impl ErrorMeaning {
         }
     }
 
-    /// Whether the provider refuses for good, so that a session ends by it.
+    /// Whether the refusal is final, so that the session ends.
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Denied | Self::NeedsPerson | Self::GrantOver)
     }
 
-    /// Whether the operator of the application must mend something.
+    /// Whether the application's operator must fix something.
     pub const fn is_own_fault(self) -> bool {
         matches!(self, Self::WrongSecret | Self::WrongSettings)
     }
 }
 
-/// An error response, bounded and on one line each.
+/// An error response. Each field is truncated and on one line.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{code}")]
 pub struct ErrorResponse {
@@ -80,13 +80,13 @@ pub struct ErrorResponse {
 }
 
 impl ErrorResponse {
-    /// The error in the query of an authorization response. Its `error_uri` is never read: a link
-    /// from there would lead people wherever its author likes (R27).
+    /// The error in the query of an authorization response. `error_uri` is ignored: an attacker could
+    /// use it to put any link on our page (R27).
     pub fn of_query(code: &str, description: Option<&str>) -> Self {
         Self::new(None, code, description)
     }
 
-    /// The error in the body of an answer with `status`. `None`: the body has none.
+    /// The error in the body of a response with `status`. `None` if the body has none.
     pub fn of_body(status: StatusCode, body: &[u8]) -> Option<Self> {
         let body: Value = serde_json::from_slice(body).ok()?;
         let text = |name| body.get(name).and_then(Value::as_str);
@@ -105,23 +105,23 @@ impl ErrorResponse {
         }
     }
 
-    /// What it means here.
+    /// The meaning of this error.
     pub const fn meaning(&self) -> ErrorMeaning {
         self.meaning
     }
 
-    /// Whether it may blame the code or token that was presented. Anyone can write a code into an
-    /// address, so what blames it says nothing of the application (R208).
+    /// Whether the error may be about the presented code or token. Anyone can put a code into a URL, so
+    /// such an error does not indicate a fault of the application (R208).
     pub fn may_blame_grant(&self) -> bool {
         matches!(&*self.code, "invalid_grant" | "invalid_request")
     }
 
-    /// The description for the person it concerns, who may read their own e-mail address.
+    /// The description, only for the user concerned: it may contain their e-mail address.
     pub fn description(&self) -> Option<&str> {
         self.description.as_deref()
     }
 
-    /// What the log may hold of it.
+    /// The parts that may be logged.
     pub fn words(&self) -> ProviderWords {
         ProviderWords {
             error: self.code.to_string(),
@@ -129,7 +129,7 @@ impl ErrorResponse {
         }
     }
 
-    /// What the operator should look at.
+    /// What the operator should check.
     pub fn hint(&self) -> Option<&'static str> {
         Some(match (self.meaning, &*self.code) {
             (ErrorMeaning::Denied, _) => {
@@ -161,8 +161,8 @@ impl ErrorResponse {
     }
 }
 
-/// `text` without control characters and without those that turn the direction of the text around
-/// them, as one line of at most `longest` characters.
+/// Returns `text` as one line of at most `longest` characters, without control characters and without
+/// characters that change the text direction.
 pub(crate) fn one_line(text: &str, longest: usize) -> String {
     let is_invisible = |c: &char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
     let shown: String = text
@@ -174,8 +174,8 @@ pub(crate) fn one_line(text: &str, longest: usize) -> String {
     words.join(" ").chars().take(longest).collect()
 }
 
-/// `text` without the words that may be an e-mail address, a user id or a token. An Action's author
-/// may have put any of them into a description, and the log must hold none (R173).
+/// Returns `text` without words that may be an e-mail address, a user id or a token. The author of an
+/// Action may have put them into a description, and the log must contain none (R173).
 fn without_identities(text: &str) -> String {
     let is_of_token = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     let is_identity = |word: &str| {
@@ -250,14 +250,14 @@ mod tests {
     }
 
     #[test]
-    fn r192_what_holds_no_error_is_no_error_response() {
+    fn r192_a_body_without_an_error_is_not_an_error_response() {
         for body in ["", "<html>", "[1]", "{}", r#"{"error":{"code":7}}"#, r#"{"error":null}"#] {
             assert_eq!(ErrorResponse::of_body(StatusCode::FORBIDDEN, body.as_bytes()), None);
         }
     }
 
     #[test]
-    fn r192_every_own_fault_has_a_hint_of_its_code() {
+    fn r192_every_fault_of_the_application_has_a_hint_for_its_code() {
         let hint = |code| ErrorResponse::of_query(code, None).hint();
         let codes = [
             "invalid_client",
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn r194_the_words_are_one_line_of_bounded_length_and_identify_no_one() {
+    fn r194_logged_words_are_one_bounded_line_without_identities() {
         let words = |code: &str, description: &str| {
             let words = ErrorResponse::of_query(code, Some(description)).words();
             (words.error, words.description.unwrap_or_default())

@@ -1,4 +1,4 @@
-//! The real provider, over HTTP.
+//! The real identity provider, over HTTP.
 
 use std::{error::Error, fmt, sync::OnceLock, time::Duration};
 
@@ -15,45 +15,47 @@ use super::{
     RedeemError, RefreshResponse, RefreshTokenGrant, TokenResponse,
 };
 
-/// How long an answer may take, from the connection to the last byte: well within a function's
-/// own time.
+/// How long a request may take, from the connection to the last byte: well below a function's own
+/// timeout.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long the list of login methods may take; a person waits for the page meanwhile.
+/// How long a request for the list of login methods may take; a person waits for the page.
 const SCRIPT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long a revocation may take; a person who logs out waits for it.
 const REVOCATION_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The longest answer that is read, in bytes.
+/// The longest response that is read, in bytes.
 const MAX_BODY: usize = 1_000_000;
 
 /// The longest script of login methods that is read, in bytes.
 const MAX_SCRIPT: usize = 256_000;
 
-/// The longest wait that the provider may ask for.
+/// The longest waiting time that is accepted from the provider, in seconds.
 const MAX_RETRY_AFTER: u64 = 3600;
 
-/// Asks the issuer itself.
+/// Sends requests to the issuer.
 ///
-/// - No redirect is followed: one would take a client secret, or us, wherever it says.
-/// - `https` unless the issuer is on this very machine; roots and proxy are those of the [`Network`].
-/// - No idle connection is kept: one that Lambda froze is dead when it thaws, and a code sent down
-///   a dead connection cannot be sent again.
+/// - Redirects are not followed: one could send the client secret, or make us send requests, to any
+///   host.
+/// - The scheme is `https` unless the issuer is on this machine. Roots and proxy are those of the
+///   [`Network`].
+/// - Idle connections are not kept. While Lambda freezes a process, its connections break, and a code
+///   sent over a broken connection cannot be sent again.
 pub struct HttpProvider {
     issuer: Issuer,
     network: Network,
-    /// Built when first used: most requests need no client.
+    /// Built at first use: most requests need no client.
     client: OnceLock<Client>,
 }
 
 impl HttpProvider {
-    /// The provider that `issuer` names. Nothing is asked yet.
+    /// The provider at `issuer`. Sends no request yet.
     pub fn new(issuer: Issuer) -> Self {
         Self::over(issuer, Network::default())
     }
 
-    /// The same, reached by another network than a function's.
+    /// The same, over another network than that of a function.
     pub const fn over(issuer: Issuer, network: Network) -> Self {
         Self { issuer, network, client: OnceLock::new() }
     }
@@ -78,7 +80,7 @@ impl HttpProvider {
         self.issuer.url().join(path).map_err(|error| ProviderError::Malformed(error.to_string()))
     }
 
-    /// The body of a 200 of the token endpoint.
+    /// Sends a form to the token endpoint and returns the body of a 200.
     async fn tokens(
         &self,
         token_endpoint: &Url,
@@ -209,8 +211,8 @@ fn build_client(
     Ok(client)
 }
 
-/// Where Auth0 publishes an application's login methods: on its CDN for the region of the tenant,
-/// on the domain itself for a custom domain.
+/// The URL of an application's login methods: on Auth0's CDN for the region of the tenant, or on the
+/// custom domain itself.
 fn script_url(issuer: &Issuer, client_id: &str) -> Result<Url, ProviderError> {
     let mut url = match issuer.url().host() {
         Some(Host::Domain(domain)) if domain.ends_with(".auth0.com") => {
@@ -233,7 +235,7 @@ async fn send(request: RequestBuilder) -> Result<Response, ProviderError> {
     request.send().await.map_err(transport)
 }
 
-/// The URL is left out of the error: it may name the application.
+/// The URL is removed from the error, because it may contain the client id.
 fn transport(error: reqwest::Error) -> ProviderError {
     if error.is_timeout() {
         ProviderError::TimedOut
@@ -246,8 +248,8 @@ const fn unavailable(source: ProviderError) -> RedeemError {
     RedeemError::Unavailable { retry_after: None, said: None, source: Some(source) }
 }
 
-/// What a 4xx or 5xx of the token endpoint means. The body decides before the status does: Auth0
-/// has been seen to deny with 500.
+/// The meaning of a 4xx or 5xx of the token endpoint. The body takes precedence over the status: Auth0
+/// sometimes denies with 500.
 async fn refused(response: Response) -> RedeemError {
     let (status, retry_after) = (response.status(), retry_after(&response));
     let body = body(response, MAX_BODY).await;
@@ -265,7 +267,7 @@ fn expect_ok(response: &Response) -> Result<(), ProviderError> {
     }
 }
 
-/// `application/json`, or a type built on it such as `application/jwk-set+json`.
+/// Accepts `application/json` and types based on it, such as `application/jwk-set+json`.
 fn expect_json(response: &Response) -> Result<(), ProviderError> {
     let named = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let name = named.unwrap_or_default().split(';').next().unwrap_or_default();
@@ -275,7 +277,7 @@ fn expect_json(response: &Response) -> Result<(), ProviderError> {
     if json { Ok(()) } else { Err(ProviderError::Malformed("not JSON by its type".to_owned())) }
 }
 
-/// Stops at `limit` while reading, whatever the length that was announced.
+/// Stops reading at `limit`, regardless of the announced length.
 async fn body(mut response: Response, limit: usize) -> Result<Vec<u8>, ProviderError> {
     if response.content_length().is_some_and(|length| length > limit as u64) {
         return Err(ProviderError::TooLarge(limit));
@@ -290,7 +292,7 @@ async fn body(mut response: Response, limit: usize) -> Result<Vec<u8>, ProviderE
     Ok(bytes)
 }
 
-/// The header's number of seconds (RFC 9110 §10.2.3); a date is not read.
+/// The header's number of seconds (RFC 9110 §10.2.3); a date is ignored.
 fn retry_after(response: &Response) -> Option<Duration> {
     let seconds =
         response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.parse::<u64>().ok()?;

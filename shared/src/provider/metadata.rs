@@ -7,36 +7,37 @@ use crate::{issuer::Issuer, jwt::Algorithm};
 
 use super::{ProviderError, error_response::one_line};
 
-/// What the provider says about itself (OpenID Connect Discovery §3), as far as it is used.
+/// The fields of the provider's metadata that are used (OpenID Connect Discovery §3).
 #[derive(Clone, Debug)]
 pub struct Metadata {
-    /// Whose document it is.
+    /// The provider that the document describes.
     pub issuer: Issuer,
-    /// Where a browser is sent to log in.
+    /// The endpoint that a browser is sent to for the login.
     pub authorization_endpoint: Url,
-    /// Where a code is redeemed.
+    /// The endpoint that redeems codes.
     pub token_endpoint: Url,
-    /// Where the signing keys are.
+    /// The address of the signing keys.
     pub jwks_uri: Url,
-    /// Where a browser is sent to log out (RP-Initiated Logout §2.1). Auth0 names it for tenants
-    /// since November 2023 only.
+    /// The endpoint that a browser is sent to for the logout (RP-Initiated Logout §2.1). Auth0
+    /// publishes it only for tenants created since November 2023.
     pub end_session_endpoint: Option<Url>,
-    /// Where a refresh token is revoked (RFC 7009 §2), if it can be.
+    /// The endpoint that revokes refresh tokens (RFC 7009 §2), if the provider has one.
     pub revocation_endpoint: Option<Url>,
-    /// The algorithms its tokens may be signed with: RS256 always (Discovery §3), and what it
-    /// advertises of ours.
+    /// The algorithms that its tokens may be signed with: RS256 always (Discovery §3), plus those that
+    /// it advertises and we support.
     pub algorithms: Vec<Algorithm>,
-    /// Whether every authorization response carries `iss` (RFC 9207 §3), so that one without is
-    /// another provider's.
+    /// Whether every authorization response contains `iss` (RFC 9207 §3). If so, a response without it
+    /// comes from another provider.
     pub authorization_response_iss_parameter_supported: bool,
 }
 
 impl Metadata {
-    /// Reads a discovery document that was fetched in the name of `issuer`.
+    /// Parses a discovery document that was fetched for `issuer`.
     ///
     /// # Errors
     ///
-    /// When it is not one, is another issuer's, or names an endpoint on another origin.
+    /// When it is not a discovery document, belongs to another issuer, or has an endpoint on another
+    /// origin.
     pub fn parse(bytes: &[u8], issuer: &Issuer) -> Result<Self, ProviderError> {
         let document: Document = serde_json::from_slice(bytes)
             .map_err(|error| ProviderError::Malformed(format!("metadata: {error}")))?;
@@ -79,7 +80,7 @@ impl Metadata {
     }
 }
 
-/// The longest foreign issuer that the log shows, in characters.
+/// The maximum length of a foreign issuer in the log, in characters.
 const LONGEST_ISSUER: usize = 200;
 
 #[derive(Deserialize)]
@@ -105,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_document_is_read_and_only_our_algorithms_are_kept() {
+    fn a_document_is_parsed_and_only_supported_algorithms_are_kept() {
         let mut document = document();
         document["id_token_signing_alg_values_supported"] =
             json!(["HS256", "PS256", "none", "RS256"]);
@@ -129,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn r195_the_expected_and_the_received_issuer_are_named_on_one_bounded_line() {
+    fn r195_the_error_contains_the_expected_and_the_received_issuer_on_one_bounded_line() {
         let long = format!("https://evil/{}", "a".repeat(10_000));
         for (received, shown) in [
             ("https://tenant.auth0.com", "https://tenant.auth0.com"),
@@ -146,7 +147,7 @@ mod tests {
 
     /// R71.
     #[test]
-    fn r071_an_endpoint_elsewhere_is_refused() {
+    fn r071_an_endpoint_on_another_origin_is_refused() {
         let endpoints = [
             "authorization_endpoint",
             "token_endpoint",
@@ -176,7 +177,7 @@ mod tests {
 
     /// R39.
     #[test]
-    fn r039_what_is_no_document_is_malformed() {
+    fn r039_a_text_that_is_not_a_discovery_document_is_malformed() {
         let mut wrong_type = document();
         wrong_type["jwks_uri"] = json!(7);
         let mut missing = document();

@@ -1,11 +1,11 @@
-//! A refresh token that nobody shall use any more.
+//! Revokes refresh tokens that are no longer needed.
 
 use std::error::Error;
 
 use super::{IdentityProvider, Metadata, ProviderError, RefreshTokenGrant};
 
-/// Revokes a refresh token. Whoever throws one away has done the rest by then, so a failure is only
-/// logged (R112): nobody has the token, and it expires by itself.
+/// Revokes a refresh token. The caller has already discarded it, so a failure is only logged (R112):
+/// the token is stored nowhere else and expires at the provider.
 pub async fn revoke_or_log(
     provider: &dyn IdentityProvider,
     metadata: &Metadata,
@@ -20,7 +20,7 @@ pub async fn revoke_or_log(
     }
 }
 
-/// Logs that a refresh token was not revoked, and why.
+/// Logs that a refresh token was not revoked, and the reason.
 pub fn log_not_revoked(error: &(dyn Error + 'static)) {
     tracing::warn!(
         event = "refresh_token.not_revoked",

@@ -1,4 +1,4 @@
-//! The token endpoint's answers.
+//! The token endpoint's responses.
 
 use std::time::Duration;
 
@@ -8,40 +8,40 @@ use serde_json::Value;
 
 use super::RedeemError;
 
-/// The longest lifetime that is believed, in seconds: one year.
+/// The longest lifetime that is accepted, in seconds: one year.
 const MAX_LIFETIME: u64 = 365 * 24 * 60 * 60;
 
-/// A successful answer (RFC 6749 §5.1, OpenID Connect Core §3.1.3.3). Nothing in it is verified.
+/// A successful response (RFC 6749 §5.1, OpenID Connect Core §3.1.3.3). Nothing in it is verified.
 #[derive(Clone, Debug)]
 pub struct TokenResponse {
-    /// For the API, or opaque and for the provider's own user info.
+    /// For the API; without one, an opaque token for the provider's user info endpoint.
     pub access_token: SecretString,
-    /// Who logged in, to be verified.
+    /// The identity of the user, not yet verified.
     pub id_token: SecretString,
-    /// How long the access token lives, if the provider said anything sensible.
+    /// The lifetime of the access token, if the provider sent a plausible one.
     pub expires_in: Option<Duration>,
-    /// For new tokens without a new login.
+    /// The token that gets new tokens without a new login.
     pub refresh_token: Option<SecretString>,
 }
 
-/// A successful answer to a refresh token (RFC 6749 §6, OpenID Connect Core §12.2). Nothing in it is
+/// A successful response to a refresh token (RFC 6749 §6, OpenID Connect Core §12.2). Nothing in it is
 /// verified.
 #[derive(Clone, Debug)]
 pub struct RefreshResponse {
-    /// For the API, or opaque and for the provider's own user info.
+    /// For the API; without one, an opaque token for the provider's user info endpoint.
     pub access_token: SecretString,
-    /// Who logged in back then, if the provider says it again.
+    /// The identity of the user, if the provider sent it again.
     pub id_token: Option<SecretString>,
-    /// The next refresh token. `None`: the one that was sent works on.
+    /// The next refresh token. `None`: the one that was sent remains valid.
     pub refresh_token: Option<SecretString>,
 }
 
 impl TokenResponse {
-    /// Reads the body of a 200.
+    /// Parses the body of a 200.
     ///
     /// # Errors
     ///
-    /// When a token is missing, or it is no bearer token.
+    /// When a token is missing, or the type is not Bearer.
     pub fn parse(bytes: &[u8]) -> Result<Self, RedeemError> {
         let body = Body::parse(bytes)?;
         Ok(Self {
@@ -54,11 +54,11 @@ impl TokenResponse {
 }
 
 impl RefreshResponse {
-    /// Reads the body of a 200.
+    /// Parses the body of a 200.
     ///
     /// # Errors
     ///
-    /// When the access token is missing, or it is no bearer token.
+    /// When the access token is missing, or the type is not Bearer.
     pub fn parse(bytes: &[u8]) -> Result<Self, RedeemError> {
         let body = Body::parse(bytes)?;
         Ok(Self {
@@ -83,7 +83,7 @@ struct Body {
 
 impl Body {
     fn parse(bytes: &[u8]) -> Result<Self, RedeemError> {
-        // The error's own text could quote a token.
+        // The parser's own error text could quote a token.
         let body: Self = serde_json::from_slice(bytes)
             .map_err(|_| RedeemError::Malformed("not the JSON of a token response".to_owned()))?;
         if body.token_type.as_ref().is_some_and(|name| name.eq_ignore_ascii_case("bearer")) {
@@ -94,7 +94,7 @@ impl Body {
     }
 }
 
-/// An empty token is none.
+/// An empty token counts as missing.
 fn token<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?;
     Ok(text.filter(|text| !text.is_empty()).map(Into::into))
@@ -104,7 +104,8 @@ fn no_access_token() -> RedeemError {
     RedeemError::Malformed("access_token is missing".to_owned())
 }
 
-/// Some providers write the number as a string; what is no number of seconds is as good as absent.
+/// Some providers send the number as a string. A value that is not a number of seconds counts as
+/// missing.
 fn lifetime(value: &Value) -> Option<Duration> {
     let seconds = match value {
         Value::Number(number) => number.as_u64()?,
@@ -144,7 +145,7 @@ mod tests {
 
     /// R41.
     #[test]
-    fn r041_a_lifetime_is_a_sensible_number_or_unknown() {
+    fn r041_a_lifetime_is_a_plausible_number_or_unknown() {
         let lifetime = |value: Value| parse_with("expires_in", value).unwrap().expires_in;
         assert_eq!(lifetime(json!(3600)), Some(Duration::from_secs(3600)));
         assert_eq!(lifetime(json!("3600")), Some(Duration::from_secs(3600)));
@@ -167,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn r135_a_refresh_may_bring_an_access_token_alone() {
+    fn r135_a_refresh_may_return_only_an_access_token() {
         let body = json!({ "access_token": "at", "token_type": "Bearer" });
         let response = RefreshResponse::parse(body.to_string().as_bytes()).unwrap();
         assert!(response.id_token.is_none() && response.refresh_token.is_none());
@@ -181,7 +182,7 @@ mod tests {
 
     /// R179.
     #[test]
-    fn r179_no_token_shows_in_debug_output_nor_in_an_error() {
+    fn r179_debug_output_and_errors_contain_no_token() {
         let mut body = body();
         body["access_token"] = "hunter2".into();
         body["refresh_token"] = "hunter2".into();

@@ -1,19 +1,19 @@
-//! Secrets in AWS Secrets Manager, read when they are first needed and remembered for minutes.
+//! Secrets in AWS Secrets Manager, read at first use and cached for minutes.
 //!
-//! - Nothing is asked at the start: the page that most people see first needs no secret.
-//! - A secret younger than [`SOFT_AGE`] is used as it is, so that a rotation is honoured within
-//!   that time without anyone's doing.
-//! - An older one is read anew; while that fails, the last good one serves up to [`HARD_AGE`].
-//!   Then the request is answered with 503, and so is every other until one read succeeds.
-//! - Whoever finds that a secret does not do has it read anew at once, but only once per
-//!   [`COOL_DOWN`]: anybody can send a cookie that opens under no key.
+//! - No secret is read at the start: most requests are for the login page, which needs none.
+//! - A secret younger than [`SOFT_AGE`] is used from the cache. So a rotation takes effect within that
+//!   time without any action.
+//! - An older secret is read again. While that fails, the last good one is used up to [`HARD_AGE`].
+//!   After that, requests get a 503 until a read succeeds.
+//! - If a secret is rejected, it is read again at once, but only once per [`COOL_DOWN`]: anyone can
+//!   send a cookie that opens under no key.
 //!
-//! The text is used as it stands, without white space around it; a JSON object, which the console
+//! The text is used as it is, without surrounding white space. A JSON object, which the console creates
+//! from key/value pairs, is rejected.
 //! makes of key/value pairs, is refused.
 //!
-//! What a function must be allowed to do: `secretsmanager:GetSecretValue` on the ARN that its
-//! variable names, and `kms:Decrypt` where the secret is encrypted under a key other than
-//! `aws/secretsmanager`.
+//! The permissions that a function needs: `secretsmanager:GetSecretValue` on the ARN in its variable,
+//! and `kms:Decrypt` if the secret is not encrypted with the key `aws/secretsmanager`.
 
 use std::{
     error::Error,
@@ -37,19 +37,19 @@ use crate::{
     web::error,
 };
 
-/// The age from which a secret is read anew.
+/// The age from which a secret is read again.
 pub const SOFT_AGE: Duration = Duration::from_secs(5 * 60);
 
-/// The age at which a secret is used no more.
+/// The age at which a secret is no longer used.
 pub const HARD_AGE: Duration = Duration::from_secs(60 * 60);
 
-/// How long a failure is remembered before Secrets Manager is asked again.
+/// How long after a failure no request is sent to Secrets Manager.
 pub const FAILURE_PAUSE: Duration = Duration::from_secs(5);
 
-/// How long one request waits for a newer secret while the old one is still good.
+/// How long one request waits for a newer secret while the old one is still usable.
 pub const REFRESH_PATIENCE: Duration = Duration::from_secs(2);
 
-/// How long after a read for a secret that did not do the next such read may be.
+/// The minimum time between two reads caused by a rejected secret.
 pub const COOL_DOWN: Duration = Duration::from_secs(10);
 
 const SERVICE: Service = Service { endpoint_variable: "AWS_ENDPOINT_URL_SECRETS_MANAGER" };
@@ -63,47 +63,47 @@ const TERMS: Terms = Terms {
     miss_cool_down: COOL_DOWN,
 };
 
-/// The region's Secrets Manager. All clones share one client.
+/// Secrets Manager of the region. All clones share one client.
 #[derive(Clone)]
 pub(crate) struct SecretsManager(Arc<Endpoint>);
 
 struct Endpoint {
     connection: Connection,
-    /// Built when first used: many requests need no secret.
+    /// Built at first use: many requests need no secret.
     client: OnceLock<Client>,
 }
 
-/// The name of a secret in Secrets Manager: which one, whose, and where.
+/// The ARN of a secret: its name, account and region.
 #[derive(Clone, Debug)]
 pub(crate) struct SecretArn(String);
 
-/// One secret, and what is known of it.
+/// One secret with its cache.
 pub(crate) struct ManagedSecret<T> {
-    /// Names it in the log.
+    /// The variable's name for the log.
     variable: &'static str,
     manager: SecretsManager,
     arn: SecretArn,
     parse: Box<Parse<T>>,
     cache: Cache<T, SecretError>,
-    /// The last one that was refused by whom it was shown to.
+    /// The last secret that its recipient rejected.
     refused: Mutex<Option<Arc<T>>>,
 }
 
 type Parse<T> = dyn Fn(&str) -> Result<T, &'static str> + Send + Sync;
 
-/// Why a secret was not read. It shows nothing of it.
+/// Reasons why a secret was not read. They contain nothing of the secret.
 #[derive(Debug, thiserror::Error)]
 enum SecretError {
-    /// No answer, or a refusal.
+    /// AWS did not respond, or refused.
     #[error(transparent)]
     Call(#[from] CallError),
-    /// The HTTP client cannot be built; nothing was sent.
+    /// The HTTP client cannot be built; no request was sent.
     #[error("the HTTP client cannot be built")]
     Client(#[source] Box<dyn Error + Send + Sync>),
-    /// It holds bytes, or nothing.
+    /// The secret is binary or empty.
     #[error("the secret holds no text")]
     NoText,
-    /// It is not what it must be.
+    /// The secret does not have the required form.
     #[error("the secret's text {0}")]
     Unusable(&'static str),
 }
@@ -139,7 +139,7 @@ impl SecretsManager {
 }
 
 impl SecretArn {
-    /// Reads `arn:PARTITION:secretsmanager:REGION:ACCOUNT:secret:NAME`.
+    /// Parses `arn:PARTITION:secretsmanager:REGION:ACCOUNT:secret:NAME`.
     pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
         let parts: Vec<_> = text.split(':').collect();
         let is_name = |name: &str| {
@@ -160,7 +160,7 @@ impl SecretArn {
 }
 
 impl<T> ManagedSecret<T> {
-    /// The secret `arn`, as `parse` reads it. Nothing is asked yet.
+    /// The secret `arn`, parsed by `parse`. Sends no request yet.
     pub(crate) fn new(
         variable: &'static str,
         manager: SecretsManager,
@@ -240,7 +240,7 @@ impl From<Elapsed> for SecretError {
     }
 }
 
-/// Where, and nothing else: the connection holds credentials.
+/// Shows the location only: the connection contains credentials.
 impl fmt::Debug for SecretsManager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("SecretsManager").field(&self.region()).finish()

@@ -1,8 +1,7 @@
-//! The secrets of the configuration: from the environment in a local run, from AWS Secrets Manager
-//! inside Lambda.
+//! The configured secrets: from the environment in a local run, from AWS Secrets Manager inside Lambda.
 //!
-//! An environment variable is shown to whoever may look at a function's configuration, and stands
-//! in the template that made it; so inside Lambda a variable may only name the secret (R179).
+//! Everyone with access to a function's configuration or its template can read its environment
+//! variables. So inside Lambda a variable may only contain the ARN of the secret (R179).
 
 use std::{error::Error, fmt, sync::Arc};
 
@@ -12,35 +11,35 @@ use async_trait::async_trait;
 use crate::secrets::secrets_manager::{ManagedSecret, SecretArn, SecretsManager};
 use crate::{clock::Timestamp, settings::Settings};
 
-/// The two variables of one secret.
+/// The two variables for one secret.
 #[derive(Clone, Copy, Debug)]
 pub struct SecretVariables {
-    /// Holds the secret itself.
+    /// The variable that contains the secret itself.
     pub plain: &'static str,
-    /// Names the secret in Secrets Manager.
+    /// The variable that contains the secret's ARN in Secrets Manager.
     pub arn: &'static str,
 }
 
-/// What proves the application to the identity provider.
+/// The client secret, which authenticates the application to the identity provider.
 pub const CLIENT_SECRET: SecretVariables =
     SecretVariables { plain: "CLIENT_SECRET", arn: "CLIENT_SECRET_ARN" };
 
-/// What seals the login cookies.
+/// The key that seals the login cookies.
 pub const SECRET_KEY: SecretVariables =
     SecretVariables { plain: "SECRET_KEY", arn: "SECRET_KEY_ARN" };
 
-/// Where a function's secrets come from. Those in Secrets Manager share one connection to it.
+/// The source of a function's secrets. Those in Secrets Manager share one connection.
 #[derive(Debug)]
 pub struct SecretSource {
     #[cfg(feature = "secrets-manager")]
     manager: Option<SecretsManager>,
 }
 
-/// A secret as the function uses it, say as a key: what `T` is made of its text.
+/// A secret in the form that the function uses, such as a key: `T` is parsed from its text.
 #[derive(Debug)]
 pub struct StoredSecret<T>(Box<dyn Place<T>>);
 
-/// Where one secret is; see [`StoredSecret`] for what is asked of it.
+/// The place where one secret is stored; [`StoredSecret`] describes its methods.
 #[async_trait]
 pub(crate) trait Place<T>: fmt::Debug + Send + Sync {
     async fn current(&self, now: Timestamp) -> Result<Arc<T>, SecretUnavailable>;
@@ -54,23 +53,25 @@ pub(crate) trait Place<T>: fmt::Debug + Send + Sync {
     fn refuse(&self, seen: &Arc<T>);
 }
 
-/// What was in the environment when the function started, and never changes.
+/// A secret from the environment, which never changes.
 struct Environment<T>(Arc<T>);
 
-/// A secret cannot be had, or not be used. That says nothing about who asks: answer 503.
+/// A secret is unavailable or unusable. This does not mean that the caller is unauthorized: respond
+/// with 503.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{variable} cannot be had")]
 pub struct SecretUnavailable {
-    /// The variable that names the secret.
+    /// The variable for the secret.
     pub variable: &'static str,
-    /// Why. It shows nothing of the secret.
+    /// The reason. It contains nothing of the secret.
     #[source]
     pub reason: Arc<dyn Error + Send + Sync>,
 }
 
 impl SecretSource {
-    /// Reads how Secrets Manager is reached, if one of its secrets is named: `AWS_REGION`, the
-    /// credentials, and `AWS_ENDPOINT_URL_SECRETS_MANAGER` or else `AWS_ENDPOINT_URL`.
+    /// Reads the connection to Secrets Manager if a variable contains the ARN of a secret:
+    /// `AWS_REGION`, the credentials, and `AWS_ENDPOINT_URL_SECRETS_MANAGER` or else
+    /// `AWS_ENDPOINT_URL`.
     pub fn from_settings(settings: &mut Settings) -> Self {
         #[cfg(not(feature = "secrets-manager"))]
         let _ = settings;
@@ -84,10 +85,10 @@ impl SecretSource {
         }
     }
 
-    /// The secret that one of `variables` holds or names; both are a fault, and so is the secret
-    /// itself inside Lambda. `what` says what it looks like, `parse` reads it.
+    /// The secret of `variables`. It is a fault to set both variables, or to set the secret itself
+    /// inside Lambda. `what` describes the secret in a fault, `parse` parses it.
     ///
-    /// Nothing is asked of Secrets Manager yet.
+    /// Sends no request to Secrets Manager yet.
     pub fn secret<T: Send + Sync + 'static>(
         &self,
         settings: &mut Settings,
@@ -150,21 +151,21 @@ impl SecretSource {
 }
 
 impl<T> StoredSecret<T> {
-    /// The secret, fetched if none was fetched yet or that was a while ago.
+    /// The current secret. Fetches it if it was never fetched or is too old.
     ///
     /// # Errors
     ///
-    /// When there is none young enough and none can be fetched.
+    /// When no secret is young enough and none can be fetched.
     pub async fn current(&self, now: Timestamp) -> Result<Arc<T>, SecretUnavailable> {
         self.0.current(now).await
     }
 
-    /// A newer secret than `seen`, which did not do. `None` if there can be none now: what stands in
-    /// the environment never changes, and Secrets Manager is not asked for each who says so.
+    /// Fetches a newer secret after `seen` was rejected. `None` if there is none: a secret from the
+    /// environment never changes, and Secrets Manager is not queried for every rejection.
     ///
     /// # Errors
     ///
-    /// When nobody can tell whether there is a newer one.
+    /// When it is unknown whether there is a newer secret.
     pub async fn newer_than(
         &self,
         seen: &Arc<T>,
@@ -173,8 +174,8 @@ impl<T> StoredSecret<T> {
         self.0.newer_than(seen, now).await
     }
 
-    /// Notes that `seen` was refused by whom it was shown to, so that the next
-    /// [`current`](Self::current) asks for a newer one.
+    /// Records that its recipient rejected `seen`, so that the next [`current`](Self::current) requests
+    /// a newer secret.
     pub fn refuse(&self, seen: &Arc<T>) {
         self.0.refuse(seen);
     }
@@ -197,7 +198,7 @@ impl<T: Send + Sync> Place<T> for Environment<T> {
     fn refuse(&self, _: &Arc<T>) {}
 }
 
-/// Nothing of it.
+/// Shows nothing of the secret.
 impl<T> fmt::Debug for Environment<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Environment")
@@ -225,7 +226,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_stands_in_the_environment_never_changes() {
+    async fn a_secret_from_the_environment_never_changes() {
         let secret = read(&[("SECRET_KEY", "word")]).unwrap();
         let now = Timestamp::from_unix(1_800_000_000);
         let word = secret.current(now).await.unwrap();
@@ -235,15 +236,15 @@ mod tests {
     }
 
     #[test]
-    fn outside_lambda_the_variable_is_asked_for() {
+    fn outside_lambda_the_plain_variable_is_required() {
         assert_eq!(read(&[]).unwrap_err(), fault("SECRET_KEY", "is not set: a word"));
         let message = read(&[("SECRET_KEY", "hunter2")]).unwrap_err();
         assert_eq!(message, fault("SECRET_KEY", "must be another word"));
     }
 
-    /// Whoever may look at a function's configuration would see it.
+    /// Everyone with access to a function's configuration could read it.
     #[test]
-    fn r179_inside_lambda_no_variable_holds_a_secret() {
+    fn r179_inside_lambda_a_variable_with_the_secret_itself_is_refused() {
         assert_eq!(
             read(&[INSIDE_LAMBDA, ("SECRET_KEY", "word")]).unwrap_err(),
             fault(
@@ -262,7 +263,7 @@ mod tests {
 
     #[cfg(not(feature = "secrets-manager"))]
     #[test]
-    fn a_build_without_secrets_manager_says_so() {
+    fn a_build_without_secrets_manager_reports_it() {
         assert_eq!(
             read(&[("SECRET_KEY_ARN", "arn")]).unwrap_err(),
             fault(

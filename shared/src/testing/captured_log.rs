@@ -1,4 +1,4 @@
-//! What was logged, for a test to look at.
+//! Captures log output for tests.
 
 use std::{
     io,
@@ -12,28 +12,28 @@ use tracing::{
     subscriber::NoSubscriber,
 };
 
-/// Everything that was logged into it. A clone is the same log.
+/// A captured log. Clones share the same log.
 #[derive(Clone, Debug, Default)]
 pub struct CapturedLog(Arc<Mutex<Vec<u8>>>);
 
 impl CapturedLog {
-    /// What a subscriber of `tracing_subscriber` takes as its writer.
+    /// The writer for a subscriber of `tracing_subscriber`.
     pub fn writer(&self) -> impl Fn() -> Self + Send + Sync + use<> {
         let log = self.clone();
         move || log.clone()
     }
 
-    /// All of it.
+    /// The whole log.
     pub fn text(&self) -> String {
         let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// Its lines, each of which must be one JSON object.
+    /// The lines of the log, each of which must be one JSON object.
     ///
     /// # Panics
     ///
-    /// When one is not.
+    /// When a line is not a JSON object.
     pub fn lines(&self) -> Vec<Value> {
         let object = |line: &str| match serde_json::from_str(line) {
             Ok(object @ Value::Object(_)) => object,
@@ -43,11 +43,11 @@ impl CapturedLog {
     }
 }
 
-/// Has `subscriber` hear what this thread says, until the guard is dropped.
+/// Makes `subscriber` receive the events of this thread until the guard is dropped.
 ///
-/// While a process has one subscriber, `tracing` asks the thread that first comes to a place in the
-/// code whether anybody wants to hear of it, and keeps the answer for all. The thread of another
-/// test, which has no subscriber, would silence that place for this one. So there is always a second.
+/// While a process has only one subscriber, `tracing` caches for all threads whether the first thread
+/// that reaches an event has a subscriber. A test thread without one would thus disable the event for
+/// this thread. A second subscriber that always exists prevents this.
 pub fn hear(subscriber: impl Into<Dispatch>) -> DefaultGuard {
     static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::new()));
     LazyLock::force(&SECOND);
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_that_nobody_hears_silences_no_other() {
+    fn a_thread_without_a_subscriber_does_not_disable_events_of_another() {
         let log = CapturedLog::default();
         let guard = hear(tracing_subscriber::fmt().json().with_writer(log.writer()).finish());
         std::thread::spawn(speak).join().unwrap();

@@ -1,4 +1,4 @@
-//! A provider for tests that answers what it is told, and counts what it is asked.
+//! A fake provider that returns configured responses and counts requests.
 
 use std::{
     sync::{
@@ -20,7 +20,7 @@ use crate::provider::{
     RefreshResponse, RefreshTokenGrant, TokenResponse,
 };
 
-/// A provider without a network. What it has not been given, it fails to answer.
+/// A provider without a network. Requests without a configured response fail.
 #[derive(Debug)]
 pub struct FakeProvider {
     issuer: Issuer,
@@ -41,7 +41,7 @@ struct Answers {
 }
 
 impl FakeProvider {
-    /// A provider that has metadata and nothing else yet.
+    /// A provider with metadata only.
     pub const fn new(issuer: Issuer) -> Self {
         Self {
             issuer,
@@ -59,49 +59,49 @@ impl FakeProvider {
         }
     }
 
-    /// Advertises `algorithms`, by their names.
+    /// Sets the advertised `algorithms` by name.
     pub fn set_algorithms(&self, algorithms: Vec<&'static str>) {
         self.answers().algorithms = algorithms;
     }
 
-    /// Takes so long for each answer.
+    /// Sets the delay of each response.
     pub fn set_delay(&self, delay: Duration) {
         self.answers().delay = delay;
     }
 
-    /// Publishes this JWKS document; `None` makes its endpoint fail.
+    /// Sets the JWKS document; `None` makes its endpoint fail.
     pub fn set_key_set(&self, key_set: Option<Value>) {
         self.answers().key_set = key_set;
     }
 
-    /// Publishes a script with `login_methods`; `None` makes it fail.
+    /// Sets the script with `login_methods`; `None` makes its endpoint fail.
     pub fn set_login_methods(&self, login_methods: Option<&[LoginMethod]>) {
         let strategy = |method: &LoginMethod| json!({ "name": method.strategy, "connections": [{ "name": method.connection }] });
         let strategies = |methods: &[LoginMethod]| methods.iter().map(strategy).collect::<Value>();
         self.answers().login_methods = login_methods.map(strategies);
     }
 
-    /// Whether the discovery document can be had.
+    /// Sets whether the discovery document is available.
     pub fn set_metadata_available(&self, available: bool) {
         self.answers().metadata_available = available;
     }
 
-    /// Answers the next code with `response`, and refuses those after it.
+    /// Returns `response` for the next code, and refuses later ones.
     pub fn set_token_response(&self, response: Option<TokenResponse>) {
         self.answers().token_response = response;
     }
 
-    /// How often the key set was asked for.
+    /// The number of requests for the key set.
     pub fn key_set_fetches(&self) -> usize {
         self.key_set_fetches.load(Ordering::SeqCst)
     }
 
-    /// How often the login methods were asked for.
+    /// The number of requests for the login methods.
     pub fn login_method_fetches(&self) -> usize {
         self.login_method_fetches.load(Ordering::SeqCst)
     }
 
-    /// How often the metadata was asked for.
+    /// The number of requests for the metadata.
     pub fn metadata_fetches(&self) -> usize {
         self.metadata_fetches.load(Ordering::SeqCst)
     }

@@ -1,4 +1,4 @@
-//! Keys and tokens for tests: whatever header and claims a test wants, truly signed.
+//! Keys and tokens for tests: any header and claims, correctly signed.
 
 use std::sync::LazyLock;
 
@@ -17,7 +17,7 @@ use crate::jwt::KeySet;
 
 use crate::jwt::Algorithm;
 
-/// A signing key, made when asked for.
+/// A signing key, generated on demand.
 pub struct TestKey {
     key_id: String,
     algorithm: Algorithm,
@@ -31,11 +31,11 @@ enum PrivateKey {
     Rsa(RsaKeyPair),
 }
 
-/// An RSA key named `test`, made once per process.
+/// An RSA key named `test`, generated once per process.
 pub static TEST_KEY: LazyLock<TestKey> = LazyLock::new(|| TestKey::rsa("test"));
 
 impl TestKey {
-    /// A fresh RSA key of 2048 bits, to sign with RS256.
+    /// A fresh RSA key of 2048 bits for RS256.
     pub fn rsa(key_id: &str) -> Self {
         let key = must(RsaKeyPair::generate(KeySize::Rsa2048));
         let components = RsaPublicKeyComponents::<Vec<u8>>::from(key.public_key());
@@ -52,7 +52,7 @@ impl TestKey {
         }
     }
 
-    /// A fresh key on P-256, to sign with ES256.
+    /// A fresh P-256 key for ES256.
     pub fn p256(key_id: &str) -> Self {
         let key = must(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING));
         let (x, y) = key.public_key().as_ref()[1..].split_at(32);
@@ -65,7 +65,7 @@ impl TestKey {
         }
     }
 
-    /// A fresh Ed25519 key, to sign with EdDSA.
+    /// A fresh Ed25519 key for EdDSA.
     pub fn ed25519(key_id: &str) -> Self {
         let key = must(Ed25519KeyPair::generate());
         let public = json!({
@@ -81,14 +81,14 @@ impl TestKey {
         }
     }
 
-    /// The same key, to sign with `algorithm` instead.
+    /// The same key for `algorithm` instead.
     #[must_use]
     pub fn with_algorithm(mut self, algorithm: Algorithm) -> Self {
         self.algorithm = algorithm;
         self
     }
 
-    /// The public key as a JWK with `kid` and `use`, and without `alg`, as Auth0 may leave it out.
+    /// The public key as a JWK with `kid` and `use` but without `alg`, which Auth0 may omit.
     pub fn jwk(&self) -> Value {
         let mut jwk = self.public.clone();
         jwk["kid"] = self.key_id.as_str().into();
@@ -96,7 +96,7 @@ impl TestKey {
         jwk
     }
 
-    /// The header of an ordinary token of this key.
+    /// The usual header of a token signed with this key.
     pub fn header(&self) -> Value {
         let algorithm = match self.algorithm {
             Algorithm::EdDsa => "EdDSA",
@@ -107,22 +107,22 @@ impl TestKey {
         json!({ "alg": algorithm, "typ": "JWT", "kid": self.key_id })
     }
 
-    /// A token with the ordinary header.
+    /// Signs a token with the usual header.
     pub fn sign(&self, claims: &Value) -> String {
         self.sign_with_header(&self.header(), claims)
     }
 
-    /// A token with any header: what it says need not be true.
+    /// Signs a token with any header, which need not match the key.
     pub fn sign_with_header(&self, header: &Value, claims: &Value) -> String {
         self.sign_text(&header.to_string(), &claims.to_string())
     }
 
-    /// A token of any text, JSON or not.
+    /// Signs a token of any texts, whether JSON or not.
     pub fn sign_text(&self, header: &str, payload: &str) -> String {
         self.sign_message(&format!("{}.{}", encode(header.as_bytes()), encode(payload.as_bytes())))
     }
 
-    /// A token of any signing input (RFC 7515 §2), be it one or not.
+    /// Signs any text as a signing input (RFC 7515 §2), whether it is valid or not.
     pub fn sign_message(&self, message: &str) -> String {
         format!("{message}.{}", encode(&self.signature(message.as_bytes())))
     }
@@ -159,7 +159,7 @@ fn encode(bytes: &[u8]) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// A fault here is the test environment's, and nothing can be tested then.
+/// A failure here is a fault of the test environment, so no test can run.
 fn must<T, E: std::fmt::Debug>(result: Result<T, E>) -> T {
     result.unwrap_or_else(|error| unreachable!("test keys can be made: {error:?}"))
 }

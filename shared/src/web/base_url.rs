@@ -1,4 +1,4 @@
-//! Where the bundle itself is reached from outside.
+//! The public address of the bundle.
 
 use url::Url;
 
@@ -8,19 +8,19 @@ use crate::{
     web::request::{Request, RequestContext},
 };
 
-/// The public address of the bundle, on which redirect URIs and cookies depend.
+/// The public address of the bundle. Redirect URIs and cookies depend on it.
 ///
-/// It never comes from a header that a client writes (`Host`, `X-Forwarded-Host`, `Forwarded`):
-/// whoever chooses the redirect URI chooses who receives the code (R5).
+/// It is never taken from a header that a client can write (`Host`, `X-Forwarded-Host`, `Forwarded`):
+/// an attacker who chooses the redirect URI receives the code (R5).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum BaseUrl {
-    /// As configured: an origin without a trailing slash.
+    /// Configured: an origin without a trailing slash.
     Fixed(String),
-    /// Not configured: the API's own `execute-api` domain, as the gateway names it per request.
+    /// Not configured: the API's own `execute-api` domain, which the gateway reports per request.
     Gateway,
 }
 
-/// The gateway was reached by a domain that only a setting can vouch for.
+/// The request came by a custom domain, which is trusted only if it is configured.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("BASE_URL must be set: this request did not come by the API's own execute-api domain")]
 pub struct UnknownBaseUrl;
@@ -40,11 +40,11 @@ impl BaseUrl {
         Some(base_url.unwrap_or(Self::Gateway))
     }
 
-    /// The origin by which `request` came in, without a trailing slash.
+    /// The origin of `request`, without a trailing slash.
     ///
     /// # Errors
     ///
-    /// When none is configured and the gateway was not reached by an `execute-api` domain.
+    /// When none is configured and the request did not come by an `execute-api` domain.
     pub fn resolve(&self, request: &Request) -> Result<String, UnknownBaseUrl> {
         match self {
             Self::Fixed(origin) => Ok(origin.clone()),
@@ -55,7 +55,7 @@ impl BaseUrl {
         }
     }
 
-    /// Whether browsers reach it by https, so that cookies can be `Secure`.
+    /// Whether browsers use https, so that cookies can be `Secure`.
     pub fn is_https(&self) -> bool {
         match self {
             Self::Fixed(origin) => origin.starts_with("https:"),
@@ -67,7 +67,7 @@ impl BaseUrl {
 const MUST_BE: &str = "must be an origin such as `https://api.example.com`, without a path (http is for a loopback host only)";
 
 /// Whether `domain` is of the form `{api}.execute-api.{region}.amazonaws.com[.cn]`, which only AWS
-/// hands out.
+/// assigns.
 fn is_execute_api(domain: &str) -> bool {
     let is_label = |label: &str| {
         !label.is_empty()
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_configured_origin_is_what_it_is_whatever_the_request_says() {
+    fn a_configured_origin_does_not_depend_on_the_request() {
         let base_url = read("https://api.example.com/").unwrap();
         assert_eq!(
             base_url.resolve(&reached_by("evil.example")).unwrap(),
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn r177_plain_http_is_for_loopback_only() {
+    fn r177_plain_http_is_accepted_for_loopback_only() {
         assert!(!read("http://localhost:9000").unwrap().is_https());
         for text in [
             "http://api.example.com",
@@ -124,7 +124,7 @@ mod tests {
         }
     }
 
-    /// Without https the cookies lose `Secure` and their prefix.
+    /// Without https, cookies have neither `Secure` nor their prefix.
     #[test]
     fn r178_plain_http_is_refused_inside_lambda() {
         let inside = ("LAMBDA_TASK_ROOT", "/var/task");
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn r005_without_a_setting_only_the_gateways_own_domain_will_do() {
+    fn r005_without_a_setting_only_the_gateways_own_domain_is_accepted() {
         let own = "a1b2c3.execute-api.eu-central-1.amazonaws.com";
         assert_eq!(BaseUrl::Gateway.resolve(&reached_by(own)).unwrap(), format!("https://{own}"));
         for domain in [

@@ -1,4 +1,4 @@
-//! The cookies: one for the session, one for each login under way.
+//! The cookies: one for the session and one for each login in progress.
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
@@ -10,29 +10,30 @@ use crate::{crypto::secret::SessionSecret, web::base_url::BaseUrl};
 
 /// The names and attributes of the bundle's cookies.
 ///
-/// Served by https they have the `__Host-` prefix: a browser takes such a cookie from this very
-/// host alone, so neither a sibling domain nor a network attacker can plant one (R88, R89). On a
-/// plain-http loopback address they have neither the prefix nor `Secure`, since Safari would drop
-/// them there. Cookies know no ports, so that the names there tell this bundle's from those of other
-/// programs on the machine (R216).
+/// Over https they have the `__Host-` prefix. A browser accepts such a cookie only from this exact
+/// host, so neither a sibling domain nor a network attacker can plant one (R88, R89).
+///
+/// On a plain-http loopback address they have neither the prefix nor `Secure`, because Safari would
+/// reject them there. Cookies are shared by all ports of a host, so these names contain the port: this
+/// separates the bundle's cookies from those of other programs on the machine (R216).
 #[derive(Clone, Debug)]
 pub struct CookieJar {
-    /// The plain-http loopback address. `None`: browsers reach the bundle by https.
+    /// The plain-http loopback address. `None`: browsers use https.
     local: Option<Url>,
 }
 
-/// The cookies of one request, by name, and only those that came once.
+/// The cookies of a request by name. A name that occurs twice has no value.
 #[derive(Clone, Default)]
 pub struct RequestCookies(BTreeMap<String, Option<String>>);
 
-/// What a request says of the session.
+/// The session cookie of a request.
 #[derive(Clone, Debug)]
 pub enum SessionCookie {
-    /// No cookie of that name.
+    /// The cookie is absent.
     Absent,
-    /// A cookie that we never set: malformed, or sent twice.
+    /// A value that we never set, or a cookie sent twice.
     Malformed,
-    /// A secret that may open a session.
+    /// A well-formed secret, which may belong to a session.
     Present(SessionSecret),
 }
 
@@ -57,20 +58,20 @@ impl CookieJar {
         }
     }
 
-    /// A `Set-Cookie` that hands out a session.
+    /// A `Set-Cookie` that sets the session cookie.
     pub fn set_session(&self, secret: &SessionSecret, max_age: Duration) -> HeaderValue {
         self.build(SESSION, &secret.expose(), max_age)
     }
 
-    /// A `Set-Cookie` that takes the session away, with the attributes it was set with (R105).
+    /// A `Set-Cookie` that clears the session cookie, with the attributes it was set with (R105).
     pub fn clear_session(&self) -> HeaderValue {
         self.build(SESSION, "", Duration::ZERO)
     }
 
-    /// A `Set-Cookie` that drops a session cookie of the same name that counts for the whole domain,
-    /// if `request` brought one beside ours. Without it no later login could be told (R204). The
-    /// `__Host-` prefix lets no such twin in. An answer that sets a cookie as well sets it after this:
-    /// on `localhost` browsers take the two for one.
+    /// A `Set-Cookie` that clears a second session cookie of the same name that is set for the whole
+    /// domain, if `request` contains one. Otherwise every later session cookie would be ambiguous
+    /// (R204). The `__Host-` prefix prevents such duplicates. A response that also sets a cookie must
+    /// set it after this one, because on `localhost` browsers treat the two as one.
     pub fn clear_session_twin(&self, request: &RequestCookies) -> Option<HeaderValue> {
         let domain = self.local.as_ref()?.host_str()?.to_owned();
         let came_twice = request.0.get(&self.name(SESSION))?.is_none();
@@ -80,12 +81,12 @@ impl CookieJar {
         })
     }
 
-    /// The sealed login attempt kept under `flow`, if there is exactly one.
+    /// The sealed login attempt of `flow`, if there is exactly one.
     pub fn login<'a>(&self, request: &'a RequestCookies, flow: &str) -> Option<&'a str> {
         request.0.get(&self.name(&format!("{LOGIN}{flow}")))?.as_deref()
     }
 
-    /// Every login cookie of `request`: the flow, and the sealed attempt unless it came twice.
+    /// All login cookies of `request`: the flow, and the sealed attempt unless it came twice.
     pub fn logins<'a>(&self, request: &'a RequestCookies) -> Vec<(&'a str, Option<&'a str>)> {
         let prefix = self.name(LOGIN);
         let flow_of = |name: &'a String| name.strip_prefix(&prefix).filter(|flow| is_flow(flow));
@@ -96,28 +97,28 @@ impl CookieJar {
             .collect()
     }
 
-    /// A `Set-Cookie` that keeps a sealed login attempt under `flow`.
+    /// A `Set-Cookie` that stores the sealed login attempt of `flow`.
     pub fn set_login(&self, flow: &str, sealed: &str, max_age: Duration) -> HeaderValue {
         self.build(&format!("{LOGIN}{flow}"), sealed, max_age)
     }
 
-    /// A `Set-Cookie` that drops the login attempt kept under `flow`.
+    /// A `Set-Cookie` that clears the login attempt of `flow`.
     pub fn clear_login(&self, flow: &str) -> HeaderValue {
         self.build(&format!("{LOGIN}{flow}"), "", Duration::ZERO)
     }
 
-    /// What the browser took along to the provider's logout, if there is exactly one.
+    /// The state that the browser keeps during the provider's logout, if there is exactly one.
     pub fn logout_state<'a>(&self, request: &'a RequestCookies) -> Option<&'a str> {
         request.0.get(&self.name(LOGOUT))?.as_deref()
     }
 
-    /// A `Set-Cookie` that keeps what the browser takes along to the provider's logout, base64url,
-    /// for [`LOGOUT_LIFETIME`].
+    /// A `Set-Cookie` that stores the state of a logout at the provider, in base64url, for
+    /// [`LOGOUT_LIFETIME`].
     pub fn set_logout_state(&self, state: &str) -> HeaderValue {
         self.build(LOGOUT, state, LOGOUT_LIFETIME)
     }
 
-    /// A `Set-Cookie` that drops it.
+    /// A `Set-Cookie` that clears that state.
     pub fn clear_logout_state(&self) -> HeaderValue {
         self.build(LOGOUT, "", Duration::ZERO)
     }
@@ -134,7 +135,7 @@ impl CookieJar {
     }
 
     /// `Lax`, not `Strict`: the provider's redirect to `/callback` is a cross-site navigation, and
-    /// a `Strict` login cookie would not come along (R8).
+    /// browsers do not send a `Strict` login cookie with it (R8).
     fn cookie<'a>(&self, bare: &str, value: &'a str, max_age: Duration) -> CookieBuilder<'a> {
         let max_age =
             cookie::time::Duration::seconds(i64::try_from(max_age.as_secs()).unwrap_or(i64::MAX));
@@ -153,8 +154,8 @@ fn header_value(cookie: &Cookie<'_>) -> HeaderValue {
 }
 
 impl RequestCookies {
-    /// Reads the `Cookie` headers. A name that comes twice has no value at all: which of the two
-    /// a browser sends first is for whoever planted the second to choose (R89).
+    /// Parses the `Cookie` headers. A name that occurs twice has no value: an attacker who plants the
+    /// second cookie can choose which one the browser sends first (R89).
     pub fn of(headers: &HeaderMap) -> Self {
         let mut cookies = BTreeMap::new();
         for header in headers.get_all(header::COOKIE) {
@@ -170,7 +171,7 @@ impl RequestCookies {
     }
 }
 
-/// Names only: a value may be the key to a session.
+/// Shows names only: a value may be a session secret.
 impl fmt::Debug for RequestCookies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
@@ -181,14 +182,14 @@ const SESSION: &str = "session";
 const LOGIN: &str = "login.";
 const LOGOUT: &str = "logout";
 
-/// How long the provider may take to send a browser back from its logout.
+/// How long the logout at the provider may take until the browser returns.
 pub const LOGOUT_LIFETIME: Duration = Duration::from_secs(10 * 60);
 
-/// One pair of a `Cookie` header (RFC 6265 §4.2.1).
+/// Splits one pair of a `Cookie` header (RFC 6265 §4.2.1).
 ///
-/// Only spaces and tabs around it are dropped. A parser that drops all that Unicode calls white
-/// space makes `__Host-session` of a name that no browser protects as one, and that a sibling domain
-/// may therefore set (R89). A name that is not ASCII is none of ours, and hides none of ours.
+/// Only spaces and tabs around it are trimmed. A parser that trims all Unicode white space turns a
+/// different name into `__Host-session`. Browsers do not protect that other name, so a sibling domain
+/// may set it (R89). A non-ASCII name is never ours, and does not hide any of our cookies.
 fn name_and_value(pair: &[u8]) -> Option<(&str, String)> {
     let equals = pair.iter().position(|byte| *byte == b'=')?;
     let name = str::from_utf8(trim(&pair[..equals])).ok()?;
@@ -202,7 +203,7 @@ fn trim(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// Whether a cookie's suffix is one that we could have made, and may be written back.
+/// Whether `text` is a suffix that we could have generated, so that it may be written back.
 fn is_flow(text: &str) -> bool {
     (1..=16).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
@@ -257,7 +258,7 @@ mod tests {
         );
     }
 
-    /// Other programs of this machine, an older release and a bundle on another port.
+    /// Cookies of other programs on the machine, of an older release and of a bundle on another port.
     #[test]
     fn r216_on_a_loopback_address_cookies_of_others_are_neither_read_nor_listed() {
         let jar = local("http://localhost");
@@ -272,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn r204_a_twin_for_the_whole_domain_is_dropped_where_there_can_be_one() {
+    fn r204_a_duplicate_for_the_whole_domain_is_cleared_where_one_is_possible() {
         let jar = local("http://localhost:9000");
         let [once, twice] = [1, 2].map(|times| {
             let names = ["auth0-lambda-9000.session", "__Host-session"];
@@ -295,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn r089_neither_a_twin_nor_an_unprefixed_name_nor_a_dressed_up_value_is_believed() {
+    fn r089_duplicates_unprefixed_names_and_altered_values_are_rejected() {
         let value = "A".repeat(43);
         for header in [
             format!("__Host-session={value}; __Host-session={value}"),
@@ -323,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn r089_a_twin_in_a_second_header_counts_as_well() {
+    fn r089_a_duplicate_in_a_second_header_is_rejected_as_well() {
         let mut headers = HeaderMap::new();
         for _ in 0..2 {
             let value = format!("__Host-session={}", "A".repeat(43));
@@ -342,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn r089_white_space_that_no_browser_knows_is_part_of_the_name() {
+    fn r089_unicode_white_space_is_part_of_the_name() {
         let (own, planted) = ("A".repeat(43), "B".repeat(42) + "A");
         for blank in ["\u{2000}", "\u{a0}", "\u{3000}", "\u{85}"] {
             let header = format!("{blank}__Host-session={planted}; __Host-session={own}");
@@ -359,9 +360,9 @@ mod tests {
         }
     }
 
-    /// Its name would be written back, however long.
+    /// Such a name would be written back, regardless of its length.
     #[test]
-    fn r089_a_login_cookie_whose_name_we_could_not_have_made_is_none() {
+    fn r089_a_login_cookie_whose_name_we_cannot_have_generated_is_ignored() {
         for (flow, is_listed) in
             [("a".repeat(16), true), ("a".repeat(17), false), ("é".into(), false)]
         {
@@ -371,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn r179_debug_output_names_cookies_and_no_value() {
+    fn r179_debug_output_contains_names_and_no_values() {
         assert_eq!(format!("{:?}", cookies("__Host-session=hunter2")), r#"{"__Host-session"}"#);
     }
 
@@ -396,9 +397,9 @@ mod tests {
             }
         }
 
-        /// What is set is read back, among whatever other cookies a browser has.
+        /// A cookie that was set is read back, among any other cookies of a browser.
         #[test]
-        fn r180_what_is_set_is_read_back(
+        fn r180_a_cookie_that_was_set_is_read_back(
             secret: [u8; 32],
             flow in "[A-Za-z0-9_-]{1,16}",
             sealed in "[A-Za-z0-9_-]{1,200}",
@@ -426,10 +427,10 @@ mod tests {
             prop_assert_eq!(jar.logins(&request), [(flow.as_str(), Some(sealed.as_str()))]);
         }
 
-        /// R89: a session is opened by exactly one pair of exactly this name and of no other value
-        /// than the one that was handed out, whatever stands before, behind and between.
+        /// R89: only a single pair with exactly this name and the issued value opens a session,
+        /// regardless of what surrounds it.
         #[test]
-        fn r089_only_the_one_true_pair_is_believed(
+        fn r089_only_the_exact_name_and_value_open_a_session(
             pairs in prop::collection::vec(
                 (
                     "[ \t\"$,]?(__Host-|__host-|__Secure-|__Host)?(session|sessio|Session)[ \t\"]?",

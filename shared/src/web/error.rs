@@ -1,33 +1,32 @@
-//! What went wrong: one text for whoever asked, another for the log.
+//! Failed requests: the public response and the details for the log.
 
 use std::{error::Error, time::Duration};
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
-/// A request that did not get what it asked for.
+/// A failed request.
 ///
-/// Its `Display` and its sources are for the log alone. [`public`](Failure::public) is all that
-/// leaves the function: nothing in it comes from the request, the provider or the store (R176), but
-/// for [`Public::quote`].
+/// `Display` and the sources are only for the log. Clients see only [`public`](Failure::public). Except
+/// for [`Public::quote`], it contains nothing from the request, the provider or the store (R176).
 pub trait Failure: Error {
-    /// What the client is told.
+    /// The response for the client.
     fn public(&self) -> Public;
 
-    /// The name under which it is logged. It is stable, so that alarms can count it.
+    /// The `event` in the log. It is stable, so that alarms can count it.
     fn event(&self) -> &'static str;
 
-    /// What an operator should look at, where one setting is the usual cause.
+    /// The setting that an operator should check, where one is the usual cause.
     fn hint(&self) -> Option<&'static str> {
         None
     }
 
-    /// What the provider said, where it gave a reason.
+    /// The provider's error, if it sent one.
     fn provider_words(&self) -> Option<ProviderWords> {
         None
     }
 }
 
-/// What the provider said, fit for a log line: one line each, bounded, without identities (R194).
+/// The provider's error for the log: each field truncated, on one line, without identities (R194).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ProviderWords {
     /// Its `error`.
@@ -36,31 +35,31 @@ pub struct ProviderWords {
     pub description: Option<String>,
 }
 
-/// What a client is told of a failure.
+/// The public part of a failure.
 #[derive(Clone, Debug)]
 pub struct Public {
-    /// The answer's status.
+    /// The status of the response.
     pub status: StatusCode,
-    /// The stable `code` of a JSON answer.
+    /// The stable `code` of a JSON response.
     pub code: &'static str,
-    /// A page's heading.
+    /// The heading of a page.
     pub title: &'static str,
     /// One or two sentences: what happened, and what to do about it.
     pub description: &'static str,
-    /// The provider's own words, which a page shows as a quotation.
+    /// The provider's description, which a page shows as a quotation.
     pub quote: Option<String>,
-    /// The `message` of a JSON answer, where clients know one by heart.
+    /// The `message` of a JSON response, where clients depend on a known one.
     pub message: Option<&'static str>,
-    /// How long to wait before asking again.
+    /// How long the client should wait before it retries.
     pub retry_after: Option<Duration>,
-    /// A link that helps: its label and its address.
+    /// A helpful link: its label and its address.
     pub action: Option<(&'static str, String)>,
-    /// Headers of the answer beside those that every answer has.
+    /// Additional headers of the response.
     pub headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Public {
-    /// An answer of `status`, without extras.
+    /// A response with `status`, without extras.
     pub const fn new(
         status: StatusCode,
         code: &'static str,
@@ -80,7 +79,7 @@ impl Public {
         }
     }
 
-    /// 503: something that we depend on does not answer. Nobody is signed out by it (R96).
+    /// 503: a service that we depend on is unavailable. Sessions are not ended (R96).
     pub fn unavailable(code: &'static str, description: &'static str) -> Self {
         let retry_after = Some(Duration::from_secs(5));
         Self {
@@ -94,7 +93,7 @@ impl Public {
         }
     }
 
-    /// 503, because the session store does not answer.
+    /// 503: the session store is unavailable.
     pub fn store_unavailable() -> Self {
         Self::unavailable(
             "session_store_unavailable",
@@ -102,7 +101,7 @@ impl Public {
         )
     }
 
-    /// 503, because the identity provider does not answer.
+    /// 503: the identity provider is unavailable.
     pub fn provider_unavailable() -> Self {
         Self::unavailable(
             "identity_provider_unavailable",
@@ -110,13 +109,13 @@ impl Public {
         )
     }
 
-    /// The same, with the time that the provider asks to wait, if it asks for one.
+    /// The same, with the waiting time that the provider requests, if any.
     pub fn provider_unavailable_for(retry_after: Option<Duration>) -> Self {
         let public = Self::provider_unavailable();
         Self { retry_after: retry_after.or(public.retry_after), ..public }
     }
 
-    /// 503, because a secret of the function cannot be had.
+    /// 503: a secret of the function is unavailable.
     pub fn secret_unavailable() -> Self {
         Self::unavailable(
             "secret_unavailable",
@@ -124,7 +123,7 @@ impl Public {
         )
     }
 
-    /// 500, because of a setting that only the operator can mend.
+    /// 500: a setting is wrong, which only the operator can fix.
     pub fn misconfigured() -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -141,7 +140,7 @@ pub fn chain(error: &dyn Error) -> String {
     let mut source = error.source();
     while let Some(error) = source {
         let next = error.to_string();
-        // Transparent errors repeat their source's text.
+        // A transparent error repeats the text of its source.
         if !text.ends_with(&next) {
             text.push_str(": ");
             text.push_str(&next);

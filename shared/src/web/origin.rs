@@ -1,4 +1,4 @@
-//! Other origins: which may call us, and which a request came from.
+//! Origins: which ones may call us, and which one a request came from.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use url::Url;
@@ -9,8 +9,8 @@ use crate::{
     web::request::{Request, Response},
 };
 
-/// The origins that the operator lets call `/protected` and `/logout` (the CORS protocol, Fetch
-/// §3.3). They are compared whole: no wildcard, no suffix (R168).
+/// The origins that the operator allows to call `/protected` and `/logout` (CORS protocol, Fetch §3.3).
+/// They are compared exactly, without wildcards or suffixes (R168).
 #[derive(Clone, Debug, Default)]
 pub struct AllowedOrigins(Vec<String>);
 
@@ -29,12 +29,12 @@ impl AllowedOrigins {
         Some(Self(origins.unwrap_or_default()))
     }
 
-    /// Whether `origin`, as a browser writes it, is one of them.
+    /// Whether the list contains `origin` as a browser sends it.
     pub fn contains(&self, origin: &str) -> bool {
         self.0.iter().any(|allowed| allowed == origin)
     }
 
-    /// Tells the browser whether the page that asked may read `response`.
+    /// Sets the headers that tell the browser whether the requesting page may read `response`.
     pub fn share(&self, request: &Request, response: &mut Response) {
         let headers = response.headers_mut();
         headers.append(header::VARY, HeaderValue::from_static("Origin"));
@@ -51,11 +51,11 @@ impl AllowedOrigins {
         }
     }
 
-    /// Whether a page of ours, at `own`, or of an allowed origin sent this request.
+    /// Whether the request was sent by one of our pages, at `own`, or by an allowed origin.
     ///
-    /// A browser adds our cookie to whatever some other page makes it send, so a request that
-    /// changes something needs this proof beside the cookie (R104, R167). One that carries neither
-    /// header proves nothing.
+    /// A browser attaches our cookie to requests that other sites cause. So a request that changes
+    /// state needs this proof in addition to the cookie (R104, R167). A request without both headers
+    /// proves nothing.
     pub fn vouch_for(&self, request: &Request, own: &str) -> bool {
         match origin(request.headers()) {
             Some(origin) => origin == own || self.contains(origin),
@@ -67,11 +67,11 @@ impl AllowedOrigins {
     }
 }
 
-/// Whether a page of another origin sent the browser here. An address that was typed, and a bookmark,
-/// come from nowhere else (`Sec-Fetch-Site: none`, Fetch Metadata §2.3).
+/// Whether a page of another origin caused this navigation. A typed address or a bookmark does not
+/// count (`Sec-Fetch-Site: none`, Fetch Metadata §2.3).
 ///
-/// A browser that does not say where a request comes from names at least our own pages as its
-/// `Referer`. Another site's page can leave that header out, and cannot write ours into it.
+/// A browser without `Sec-Fetch-Site` still sends `Referer` from our own pages. Another site can
+/// suppress that header but cannot set it to our address.
 pub fn is_from_elsewhere(request: &Request, own: &str) -> bool {
     let headers = request.headers();
     let is_own_page = || {
@@ -90,7 +90,7 @@ fn origin(headers: &HeaderMap) -> Option<&str> {
     header_text(headers, &header::ORIGIN)
 }
 
-/// The one value of a header. A second one makes both worthless.
+/// The single value of a header; `None` if the header is repeated.
 fn header_text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     if is_repeated(headers, name) { None } else { headers.get(name)?.to_str().ok() }
 }
@@ -103,7 +103,7 @@ fn parse_origin(text: &str) -> Option<String> {
     let url = Url::parse(text).ok()?;
     let is_allowed = url.scheme() == "https" || url.scheme() == "http" && is_loopback(&url);
     let origin = url.origin().ascii_serialization();
-    // A wildcard would match nothing, and its author would believe that it does.
+    // A wildcard would match nothing, although its author would expect it to match.
     (is_allowed && !text.contains('*') && text.trim_end_matches('/') == origin).then_some(origin)
 }
 
@@ -132,14 +132,14 @@ mod tests {
     }
 
     #[test]
-    fn r104_our_own_pages_and_those_of_allowed_origins_are_vouched_for() {
+    fn r104_requests_from_our_pages_and_allowed_origins_are_accepted() {
         assert!(vouched(&[("origin", OWN)]));
         assert!(vouched(&[("origin", "https://app.example")]));
         assert!(vouched(&[("sec-fetch-site", "same-origin")]));
     }
 
     #[test]
-    fn r104_nothing_else_is() {
+    fn r104_requests_from_other_origins_or_without_one_are_refused() {
         let headers: [&[(&'static str, &str)]; 8] = [
             &[],
             &[("origin", "null")],
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn r189_only_our_own_pages_and_the_address_bar_are_not_elsewhere() {
+    fn r189_only_our_pages_and_the_address_bar_count_as_our_own_site() {
         let is_from_elsewhere =
             |headers: &[(&'static str, &str)]| is_from_elsewhere(&request(headers), OWN);
         let own = ("referer", "https://us.example/reports?page=2");
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn r168_only_an_exact_origin_may_read_the_answer() {
+    fn r168_only_an_exact_origin_may_read_the_response() {
         let origins = allowed("https://app.example, http://localhost:5173/").unwrap();
         let shared_with = |origin: &str| {
             let mut response = Response::new(Bytes::new());
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn r168_a_wildcard_or_a_path_is_no_origin() {
+    fn r168_a_wildcard_or_a_path_is_refused_as_origin() {
         for text in [
             "*",
             "null",

@@ -1,15 +1,15 @@
-//! A query string, read without guessing.
+//! Query strings, with duplicate parameters detected.
 
 use std::fmt;
 
 use http::Uri;
 
-/// The parameters of a query string, decoded, in order, duplicates and all.
+/// The decoded parameters of a query string, in order, including duplicates.
 #[derive(Clone, Default)]
 pub struct Query(Vec<(String, String)>);
 
-/// A parameter came more than once. Which of the two counts is for nobody to guess: another
-/// reader of the same URL may choose the other one (RFC 6749 §3.1).
+/// A parameter occurs more than once. Neither value is used, because another reader of the same URL may
+/// choose the other one (RFC 6749 §3.1).
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("a parameter came more than once")]
 pub struct Duplicate;
@@ -24,11 +24,11 @@ impl Query {
         )
     }
 
-    /// The one value of `name`, if it came.
+    /// The single value of `name`; `None` if it is absent.
     ///
     /// # Errors
     ///
-    /// When it came more than once.
+    /// When it occurs more than once.
     pub fn once(&self, name: &str) -> Result<Option<&str>, Duplicate> {
         let mut values =
             self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str());
@@ -36,13 +36,13 @@ impl Query {
         if values.next().is_some() { Err(Duplicate) } else { Ok(value) }
     }
 
-    /// Whether `name` came at all.
+    /// Whether `name` occurs.
     pub fn contains(&self, name: &str) -> bool {
         self.0.iter().any(|(key, _)| key == name)
     }
 }
 
-/// Names only: a value may be a code.
+/// Shows names only: a value may be a code.
 impl fmt::Debug for Query {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
@@ -68,16 +68,16 @@ mod tests {
     }
 
     #[test]
-    fn r022_a_parameter_that_comes_twice_has_no_value() {
+    fn r022_a_parameter_that_occurs_twice_has_no_value() {
         assert_eq!(query("state=a&state=b").once("state"), Err(Duplicate));
         assert_eq!(query("state=a&%73tate=a").once("state"), Err(Duplicate));
     }
 
     proptest! {
-        /// R22, R180: of any parameters, however they are encoded, those that came once have their
-        /// value, and the others have none.
+        /// R22, R180: a parameter that occurs once has its value, and any other has none, regardless of
+        /// the encoding.
         #[test]
-        fn r022_a_parameter_has_a_value_if_it_came_once(
+        fn r022_a_parameter_has_a_value_if_it_occurs_once(
             pairs in prop::collection::vec(("[ab&=%+ü]{0,2}", ".{0,8}"), 0..6),
         ) {
             let encoded = form_urlencoded::Serializer::new(String::new()).extend_pairs(&pairs).finish();

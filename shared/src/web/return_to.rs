@@ -1,4 +1,4 @@
-//! Where a browser goes after signing in.
+//! The address that a browser returns to after a login.
 
 use std::fmt;
 
@@ -8,34 +8,34 @@ use url::Url;
 
 /// A path on our own origin, with its query.
 ///
-/// No other value can be held, so a redirect to it cannot leave the site (R155). Anything doubtful
-/// becomes [`ReturnTo::default`], the key page: a return target is a courtesy, not a right.
+/// No other value is possible, so a redirect to it cannot leave the site (R155). A doubtful value
+/// becomes [`ReturnTo::default`], the key page, because returning is only a convenience.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct ReturnTo(String);
 
 impl ReturnTo {
-    /// Reads a return target; the default if it is not plainly a path of ours.
+    /// Parses a return target; the default if it is not clearly a path of ours.
     pub fn parse(text: &str) -> Self {
         if is_own_path(text) { Self(text.to_owned()) } else { Self::default() }
     }
 
-    /// The target as a `Location` or a link.
+    /// The target for a `Location` header or a link.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether it is just the key page.
+    /// Whether the target is the key page.
     pub fn is_default(&self) -> bool {
         self.0 == "/"
     }
 
-    /// The link to the login page whose logins end here.
+    /// The link to the login page that returns here after the login.
     pub fn home_link(&self) -> String {
         self.link("/", &[])
     }
 
-    /// The link that starts a login which ends here, with `parameters` beside.
+    /// The link that starts a login and returns here, with additional `parameters`.
     pub fn login_link(&self, parameters: &[(&str, &str)]) -> String {
         self.link("/login", parameters)
     }
@@ -63,7 +63,8 @@ impl fmt::Display for ReturnTo {
     }
 }
 
-/// Parses again: what was sealed by an older release must still hold what this one promises (R157).
+/// Parses and checks the value again, because an older release with weaker checks may have sealed it
+/// (R157).
 impl<'de> Deserialize<'de> for ReturnTo {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(Self::parse(&String::deserialize(deserializer)?))
@@ -72,16 +73,16 @@ impl<'de> Deserialize<'de> for ReturnTo {
 
 const MAXIMUM_LENGTH: usize = 2_048;
 
-/// Paths that would start over, end or refuse what has just succeeded (R156).
+/// Paths that would restart, end or reject the login that has just succeeded (R156).
 const LOOPS: [&str; 5] = ["/login", "/callback", "/logout", "/signed-out", "/backchannel-logout"];
 
 fn is_own_path(text: &str) -> bool {
-    // A quotation mark has no place in a URL, and would grow when the target is sealed as JSON (R102).
+    // A quotation mark is not valid in a URL, and is escaped when the target is sealed as JSON (R102).
     let is_url = text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"');
     if text.len() > MAXIMUM_LENGTH || !is_url || !is_plain_path(text) {
         return false;
     }
-    // Decoding may uncover a second slash or a backslash; so may decoding twice, somewhere behind.
+    // Decoding once or twice may reveal a second slash or a backslash.
     let path = text.split(['?', '#']).next().unwrap_or_default();
     let mut decoded = path.to_owned();
     for _ in 0..3 {
@@ -92,7 +93,7 @@ fn is_own_path(text: &str) -> bool {
         }
         decoded = next;
     }
-    // What a browser makes of it: dot segments may vanish and leave `//host` behind.
+    // Resolve the path as a browser does: removing dot segments may leave `//host`.
     let Ok(base) = Url::parse("https://us.invalid/") else { return false };
     let Ok(resolved) = base.join(text) else { return false };
     let Ok(resolved_decoded) = base.join(&decoded) else { return false };
@@ -103,15 +104,16 @@ fn is_own_path(text: &str) -> bool {
     })
 }
 
-/// One leading slash, and nothing that some browser reads as another one or drops.
+/// Whether `text` starts with exactly one slash, and no browser would read or drop a further character
+/// as a slash.
 fn is_plain_path(text: &str) -> bool {
     text.starts_with('/')
         && !["//", "/.", "/ "].iter().any(|start| text.starts_with(start))
         && !text.chars().any(|character| character.is_control() || character == '\\')
 }
 
-/// What a reader may take `character` for that normalizes text (Unicode's NFKC, UTS 46): some slashes,
-/// backslashes and full stops have twins. Any other character of a path stays as it is (R198).
+/// The ASCII character that a reader may see after Unicode normalization (NFKC, UTS 46): some slashes,
+/// backslashes and full stops have lookalikes. Other characters are unchanged (R198).
 const fn plain_twin(character: char) -> char {
     match character {
         '\u{2044}' | '\u{2215}' | '\u{29f8}' | '\u{ff0f}' => '/',
@@ -128,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_of_ours_is_kept_with_its_query() {
+    fn a_path_on_our_origin_is_kept_with_its_query() {
         for text in [
             "/",
             "/reports",
@@ -142,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn r155_whatever_could_leave_the_site_becomes_the_default() {
+    fn r155_a_target_that_could_leave_the_site_becomes_the_default() {
         for text in [
             "",
             "evil",
@@ -194,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn r198_a_path_in_any_script_is_kept_as_it_came() {
+    fn r198_a_path_in_any_script_is_kept_unchanged() {
         for text in [
             "/a%E2%80%93",
             "/%F0%9F%98%80",
@@ -243,16 +245,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn r155_no_text_at_all_leads_off_the_site(text in "[/\\\\.%a-z0-9:@?#\t\r\n ]{0,40}") {
+        fn r155_no_text_leads_to_another_site(text in "[/\\\\.%a-z0-9:@?#\t\r\n ]{0,40}") {
             let base = Url::parse("https://us.example/").unwrap();
             let target = ReturnTo::parse(&text);
             prop_assert_eq!(base.join(target.as_str()).unwrap().origin(), base.origin());
         }
 
-        /// R155, R156: whatever is left of any text is a path of ours, to a browser and to whoever
-        /// decodes it once or twice more, and no text is needed to say so again.
+        /// R155, R156: every accepted target is a path on our origin, for a browser and for readers
+        /// that decode it once or twice more. Parsing it again does not change it.
         #[test]
-        fn r155_what_is_kept_is_plainly_a_path_of_ours(
+        fn r155_every_accepted_target_is_a_path_on_our_origin(
             text in "/?([/\\\\.]|%2[ef5]|%5c|%25|%0[9ad]|%00|[a-c?#:@]|login|logout|\\PC){0,12}",
         ) {
             let target = ReturnTo::parse(&text);
@@ -273,16 +275,17 @@ mod tests {
             }
         }
 
-        /// R198: a name is kept whatever it consists of, unless a reader may see a path in it.
+        /// R198: a name is kept regardless of its characters, unless a reader may see path syntax in
+        /// it.
         #[test]
-        fn r198_any_name_in_a_path_is_kept_unless_it_is_more_than_a_name(name in "\\PC{1,20}") {
+        fn r198_any_name_in_a_path_is_kept_unless_it_contains_path_syntax(name in "\\PC{1,20}") {
             let encoded = percent_encoding::utf8_percent_encode(&name, percent_encoding::NON_ALPHANUMERIC);
             let text = format!("/a{encoded}");
             let is_more = name.chars().map(plain_twin).any(|letter| "/\\.%".contains(letter));
             prop_assert!(is_more || ReturnTo::parse(&text).as_str() == text, "{}", text);
         }
 
-        /// R157, R158: through a link and through a cookie it stays what it was.
+        /// R157, R158: the target is unchanged after it passes through a link and through a cookie.
         #[test]
         fn r158_a_target_survives_its_links_and_its_cookie(text in "/[!-~]{0,60}") {
             let target = ReturnTo::parse(&text);

@@ -1,4 +1,4 @@
-//! From a decision to what API Gateway takes for one.
+//! Converts a decision to the form that API Gateway expects.
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -6,13 +6,13 @@ use shared::guard::Principal;
 
 use super::Form;
 
-/// A decision in the form that the API takes.
+/// A decision in the form of the API.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct Decision(Value);
 
 impl Decision {
-    /// Whether somebody is let in.
+    /// Whether access is allowed.
     pub fn allows(&self) -> bool {
         self.0["isAuthorized"] == true
             || self.0["policyDocument"]["Statement"][0]["Effect"] == "Allow"
@@ -20,11 +20,11 @@ impl Decision {
 }
 
 impl Form {
-    /// `principal` may go on, and the function behind is told who it is.
+    /// Allows `principal`, and passes their identity to the function behind the authorizer.
     ///
-    /// A policy says so of the one method that was asked about. In a path a client may write `*` and
-    /// `?`, which are wildcards in a policy: if the decision is cached, the path `/a/*` would open
-    /// `/a/b`, which has rules of its own (R152). Such a request is refused.
+    /// A policy allows only the requested method. A client may put `*` and `?` into a path, which are
+    /// wildcards in a policy. If the decision were cached, a policy for `/a/*` would also allow `/a/b`,
+    /// although other rules apply there (R152). Such a request is refused.
     pub fn allow(&self, principal: &Principal) -> Decision {
         match self {
             Self::Simple => {
@@ -46,7 +46,7 @@ impl Form {
         }
     }
 
-    /// Nobody is let in. `code` says why, to the API and not to the caller.
+    /// Denies access. `code` states the reason to the API, not to the caller.
     pub fn deny(&self, code: &str) -> Decision {
         let context = Map::from_iter([("code".to_owned(), code.into())]);
         match self {
@@ -56,11 +56,12 @@ impl Form {
     }
 }
 
-/// What the function behind is told of whoever asks: `sub`; `name`, `email` and `org_id` if the user
-/// has them; `scope`, what was granted, with a space between two; `session`, the digest by which logs
-/// name the session, which opens nothing.
+/// The user's identity for the function behind the authorizer: `sub`; `name`, `email` and `org_id` if
+/// the user has them; `scope`, the granted scopes separated by spaces; `session`, the digest that
+/// identifies the session in logs and gives no access.
 ///
-/// All are texts but `person` and `email_verified`, which are there only where they are `true`: a REST
+/// All values are texts except `person` and `email_verified`, which are present only if `true`. A REST
+/// API converts them to texts, and many languages treat the text `false` as true.
 /// API makes texts of them, and to most languages the text `false` is as good as `true`.
 pub fn context(principal: &Principal) -> Map<String, Value> {
     let claims = ["sub", "name", "email", "org_id"].into_iter();
@@ -81,7 +82,7 @@ pub fn context(principal: &Principal) -> Map<String, Value> {
     context
 }
 
-/// Who a policy is about if nobody has proven to be anybody.
+/// The principal of a policy for a caller who is not authenticated.
 const NOBODY: &str = "nobody";
 
 fn policy(subject: &str, effect: &str, resource: &str, context: &Map<String, Value>) -> Decision {
@@ -97,13 +98,13 @@ fn policy(subject: &str, effect: &str, resource: &str, context: &Map<String, Val
     }))
 }
 
-/// Whether a policy takes `arn` for that one and for no other.
+/// Whether `arn` in a policy matches only itself.
 fn is_literal(arn: &str) -> bool {
     !arn.contains(['*', '?']) && !arn.contains("${")
 }
 
-/// `arn` with its wildcards made characters, as policies of this version write them: what is denied to
-/// one path is denied to no other.
+/// Escapes the wildcards of `arn` for policies of this version, so that denying one path denies no
+/// other.
 fn literal(arn: &str) -> String {
     if is_literal(arn) {
         return arn.to_owned();

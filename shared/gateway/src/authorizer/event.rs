@@ -1,7 +1,7 @@
-//! From the event of an authorizer to a request and the route that it takes.
+//! Converts the event of an authorizer to a request and its route.
 //!
-//! Own types for the reasons that [`crate::event`] names; and what is read of format 2.0 is read by
-//! the very code that reads the requests of functions.
+//! It uses its own types for the reasons in [`crate::event`]. Format 2.0 is parsed by the same code as
+//! the requests of functions.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -13,62 +13,62 @@ use shared::web::request::{Request, RequestContext};
 
 use crate::event::{self, Event, EventError};
 
-/// What API Gateway asks: may this request take this route?
+/// The question of API Gateway: may this request take this route?
 #[derive(Debug)]
 pub struct Call {
     /// The request, without its body.
     pub request: Request,
     /// The route.
     pub route: Route,
-    /// How the answer must look.
+    /// The required form of the response.
     pub form: Form,
 }
 
-/// The route that a request takes, as the gateway names it and no client can.
+/// The route of a request, as reported by the gateway. A client cannot forge it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Route {
     /// The method of the request.
     pub method: Method,
-    /// The path of the route, as the API defines it: `/reports/{id}`, or `$default`. `None` where the
-    /// gateway does not say: to a `TOKEN` authorizer.
+    /// The path of the route in the API's definition: `/reports/{id}`, or `$default`. `None` for a
+    /// `TOKEN` authorizer, which does not receive it.
     pub resource: Option<String>,
 }
 
-/// How the answer must look.
+/// The required form of the response.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Form {
     /// `isAuthorized`: HTTP APIs with format 2.0 and simple responses.
     Simple,
     /// An IAM policy: REST APIs, and HTTP APIs with format 1.0.
     Policy {
-        /// The one method that is asked about.
+        /// The ARN of the requested method.
         method_arn: String,
     },
 }
 
-/// Why an event gives no call. Holds nothing of the event, which may be a secret.
+/// Reasons why an event cannot be converted. They contain nothing of the event, which may be secret.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum CallError {
-    /// Two of its fields that must say the same do not.
+    /// Two fields that must agree contradict each other.
     #[error("the event contradicts itself: {0}")]
     Contradiction(&'static str),
-    /// It has a field that is missing or of another type.
+    /// A field is missing or has the wrong type.
     #[error("the event of an authorizer cannot be read (line {line}, column {column})")]
     Malformed {
-        /// Where in the event, counted from 1.
+        /// The line in the event, counted from 1.
         line: usize,
-        /// Where in the line.
+        /// The column in the line.
         column: usize,
     },
-    /// A request for a function, a test event made by hand, …
+    /// A request for a function, a manual test event, …
     #[error("the event is not of an authorizer: neither of type REQUEST nor of type TOKEN")]
     NotOfAuthorizer,
-    /// The request in it cannot be taken.
+    /// The request in the event is invalid.
     #[error(transparent)]
     Request(#[from] EventError),
 }
 
-/// Enough of any event to tell what it is.
+/// The fields that identify the kind of an event.
 #[derive(Deserialize)]
 struct Kind<'a> {
     #[serde(borrow, default)]
@@ -77,14 +77,14 @@ struct Kind<'a> {
     kind: Cow<'a, str>,
 }
 
-/// What format 2.0 has beside what a function gets.
+/// The fields of format 2.0 that a function's event does not have.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Version2 {
     route_key: String,
 }
 
-/// Format 1.0, and what a REST API sends, which does not name its format.
+/// Format 1.0, and the event of a REST API, which does not contain a version.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Version1 {
@@ -116,7 +116,7 @@ struct Version1Context {
     stage: Option<String>,
 }
 
-/// What a REST API sends to an authorizer of type `TOKEN`: the value of one header.
+/// The event of a REST API for an authorizer of type `TOKEN`: the value of one header.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Token {
@@ -125,11 +125,11 @@ struct Token {
 }
 
 impl Call {
-    /// Reads the JSON of an event; `invocation_id` names the request if the gateway did not.
+    /// Parses the JSON of an event; `invocation_id` is the request id if the gateway sent none.
     ///
     /// # Errors
     ///
-    /// When it is no event of an authorizer, or one that cannot be believed.
+    /// When it is not an authorizer's event, or its fields contradict each other.
     pub fn read(json: &[u8], invocation_id: &str) -> Result<Self, CallError> {
         let kind: Kind<'_> =
             serde_json::from_slice(json).map_err(|_| CallError::NotOfAuthorizer)?;
@@ -141,7 +141,7 @@ impl Call {
         }
     }
 
-    /// The gateway's id of the request, or the invocation's.
+    /// The gateway's request id, or the invocation's.
     pub fn request_id(&self) -> &str {
         let context = self.request.extensions().get::<RequestContext>();
         context.map_or("", |context| context.request_id.as_str())
@@ -156,8 +156,8 @@ impl Call {
 }
 
 impl Route {
-    /// The route of a request with `method` that takes the route with this key: `GET /reports`,
-    /// `ANY /reports/{id}` or `$default`.
+    /// The route with this key (`GET /reports`, `ANY /reports/{id}` or `$default`) of a request with
+    /// `method`.
     fn of_key(key: &str, method: &Method) -> Result<Self, CallError> {
         let resource = match key.split_once(' ') {
             Some((own, path)) if own == "ANY" || own == method.as_str() => path,
@@ -181,7 +181,7 @@ impl Version1 {
         method_of(&self.method_arn)?;
         let method = method(&self.http_method)?;
         let headers = match self.multi_value_headers {
-            // All values of a name that came twice; the other map has the last one alone.
+            // Contains all values of a repeated name; the other map has only the last one.
             Some(headers) => header_map(several(headers))?,
             None => header_map(self.headers.unwrap_or_default())?,
         };
@@ -231,7 +231,8 @@ fn request(
     request
 }
 
-/// `arn:aws:execute-api:eu-central-1:123456789012:abc123/prod/GET/reports`: the method.
+/// The method in an ARN such as
+/// `arn:aws:execute-api:eu-central-1:123456789012:abc123/prod/GET/reports`.
 fn method_of(arn: &str) -> Result<&str, CallError> {
     let unlike = CallError::Contradiction("the method's ARN is none");
     let mut parts = arn.splitn(6, ':');
@@ -252,8 +253,8 @@ fn several(map: BTreeMap<String, Vec<String>>) -> impl Iterator<Item = (String, 
         .flat_map(|(name, values)| values.into_iter().map(move |value| (name.clone(), value)))
 }
 
-/// A name or value that HTTP does not know is left out. Here cookies are in a header: there is no other
-/// place for them.
+/// Parses headers and skips names and values that are invalid in HTTP. Cookies are kept, because these
+/// events contain them only in a header.
 fn header_map<N: AsRef<str>>(
     entries: impl IntoIterator<Item = (N, String)>,
 ) -> Result<HeaderMap, CallError> {
@@ -261,7 +262,7 @@ fn header_map<N: AsRef<str>>(
     for (name, value) in entries {
         let name = HeaderName::from_bytes(name.as_ref().as_bytes());
         let (Ok(name), Ok(value)) = (name, HeaderValue::try_from(value)) else { continue };
-        // Appended: of two twins in different case neither may win.
+        // Append, so that names that differ only in case do not overwrite each other.
         headers
             .try_append(name, value)
             .map_err(|_| CallError::Contradiction("too many headers"))?;
@@ -269,7 +270,7 @@ fn header_map<N: AsRef<str>>(
     Ok(headers)
 }
 
-/// What the gateway decoded, encoded again: it sends no query as it was.
+/// Encodes the decoded parameters again: the gateway does not send the original query.
 fn query(parameters: impl IntoIterator<Item = (String, String)>) -> String {
     let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
     let pairs = parameters.into_iter().map(|(name, value)| (encode(&name), encode(&value)));

@@ -1,4 +1,4 @@
-//! What the store is asked for documents, and how long it is waited for.
+//! Reads documents from the store, with a limit on the waiting time.
 
 use std::{future::Future, time::Duration};
 
@@ -11,23 +11,23 @@ use crate::{
     web::error,
 };
 
-/// The document is not shared with other processes: the store does not answer, which the log has been
-/// told, or this function only reads.
+/// The document is not shared with other processes: the store is unavailable, which was logged, or this
+/// function only reads.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NotShared;
 
-/// Rows that were read together, before any of them was needed.
+/// Rows that were read together in advance.
 #[derive(Debug, Default)]
 pub(crate) struct ReadAhead {
-    /// The documents that were asked for.
+    /// The requested documents.
     keys: Vec<Digest>,
-    /// `None`: the store does not answer.
+    /// `None`: the store is unavailable.
     found: Option<Found>,
 }
 
 impl ReadAhead {
-    /// Reads the documents under `keys`, and along with them the pointer under `pointer`, waiting no
-    /// longer than `patience`. Where there is nothing to read but the pointer, nothing is read.
+    /// Reads the documents under `keys`, and with them the pointer under `pointer`, for at most
+    /// `patience`. If `keys` is empty, reads nothing, not even the pointer.
     pub(crate) async fn of(
         store: &dyn SessionStore,
         keys: Vec<Digest>,
@@ -42,12 +42,12 @@ impl ReadAhead {
         Self { keys, found }
     }
 
-    /// What was found, less the documents that were needed. `None` if nothing was read.
+    /// The rows that were found, without the documents already taken. `None` if nothing was read.
     pub(crate) fn into_found(self) -> Option<Found> {
         self.found
     }
 
-    /// The document under `key`. `None`: it was not asked for.
+    /// Takes the document under `key`. `None` if it was not requested.
     pub(super) fn take(&mut self, key: Digest) -> Option<Result<Option<DocumentRow>, NotShared>> {
         self.keys.contains(&key).then(|| match &mut self.found {
             Some(found) => Ok(found.take(key)),
@@ -56,7 +56,7 @@ impl ReadAhead {
     }
 }
 
-/// What the store answers in time.
+/// The store's response, if it arrives in time.
 pub(super) async fn within<R>(
     patience: Duration,
     call: impl Future<Output = Result<R, StoreError>>,

@@ -68,7 +68,7 @@ async fn r038_an_https_issuer_is_never_asked_in_the_clear() {
 
 /// R77, and R39 for the provider's documents.
 #[tokio::test]
-async fn r077_what_is_no_key_set_is_an_error() {
+async fn r077_a_document_that_is_not_a_key_set_is_an_error() {
     let key_set = |answer: fn() -> axum::response::Response| async move {
         let (provider, issuer) =
             serve(|_| Router::new().route("/jwks", get(move || async move { answer() }))).await;
