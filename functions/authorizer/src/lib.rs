@@ -1,9 +1,9 @@
-//! Guards functions that are not of the bundle, in whatever language: API Gateway asks here whether a
-//! request may go on to them.
+//! A Lambda authorizer: API Gateway calls it to decide whether a request may reach a function outside
+//! the bundle, in any language.
 //!
-//! Who somebody is, the same [`Guard`] says as at `/protected`: bearer token or session cookie, with
-//! the same checks, the same defence against other sites, and a session that is read anew each time.
-//! What is asked beyond that is said by route, in `ROUTE_SCOPES` ([`RouteScopes`]).
+//! The same [`Guard`] as at `/protected` authenticates the caller by bearer token or session cookie.
+//! It makes the same checks, rejects requests from other sites, and reads the session for each
+//! request. `ROUTE_SCOPES` ([`RouteScopes`]) lists the scopes that each route requires in addition.
 
 mod route_scopes;
 
@@ -23,38 +23,38 @@ use shared::{
 
 pub use route_scopes::RouteScopes;
 
-/// The function.
+/// The authorizer function.
 #[derive(Debug)]
 pub struct SessionAuthorizer {
     guard: Guard,
     scopes: Option<RouteScopes>,
 }
 
-/// Its settings.
+/// The settings of the authorizer.
 #[derive(Clone, Debug)]
 pub struct AuthorizerConfig {
-    /// Who is believed.
+    /// Which credentials are accepted.
     pub guard: GuardConfig,
-    /// What each route asks beyond that. `None`: nothing, of any route.
+    /// The scopes that each route requires. `None`: every route accepts any valid credential.
     pub scopes: Option<RouteScopes>,
 }
 
-/// Why somebody may not take a route.
+/// Why the authorizer denies a request.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
-    /// The guard believes nobody.
+    /// The guard rejected the request.
     #[error(transparent)]
     Guard(#[from] guard::Refusal),
-    /// The gateway does not say which route is taken, and routes have rules.
+    /// `ROUTE_SCOPES` is set, and the gateway's event does not name the route.
     #[error("the gateway does not name the route")]
     RouteNotNamed,
-    /// There is a list of routes, and this is none of them.
+    /// `ROUTE_SCOPES` is set and does not list this route.
     #[error("the route is not in ROUTE_SCOPES")]
     RouteNotListed,
 }
 
 impl AuthorizerConfig {
-    /// Reads what the authorizer uses.
+    /// Reads the settings of the authorizer.
     pub fn from_settings(settings: &mut Settings) -> Option<Self> {
         let guard = GuardConfig::from_settings(settings);
         let scopes = RouteScopes::from_settings(settings);
@@ -63,12 +63,12 @@ impl AuthorizerConfig {
 }
 
 impl SessionAuthorizer {
-    /// The function with `config`, over `dependencies`.
+    /// Creates the function from `config` and `dependencies`.
     pub fn new(config: AuthorizerConfig, dependencies: &Dependencies) -> Self {
         Self { guard: Guard::new(config.guard, dependencies), scopes: config.scopes }
     }
 
-    /// What `route` asks.
+    /// The scopes that `route` requires.
     fn scopes(&self, route: &Route) -> Result<Vec<&str>, Refusal> {
         let Some(listed) = &self.scopes else { return Ok(Vec::new()) };
         let resource = route.resource.as_deref().ok_or(Refusal::RouteNotNamed)?;

@@ -1,4 +1,4 @@
-//! The authorizer's cold start.
+//! Entry point of the authorizer function.
 
 use std::process::ExitCode;
 

@@ -1,11 +1,11 @@
-//! `ROUTE_SCOPES`: which scopes each route asks.
+//! `ROUTE_SCOPES`: the scopes that each route requires.
 
 use std::collections::BTreeMap;
 
 use http::Method;
 use shared::{jwt, settings::Settings};
 
-/// The routes that may be taken, with the scopes that each asks.
+/// The routes that may be called, and the scopes that each route requires.
 ///
 /// ```
 /// # use authorizer::RouteScopes;
@@ -13,25 +13,25 @@ use shared::{jwt, settings::Settings};
 /// assert!(routes.parse::<RouteScopes>().is_ok());
 /// ```
 ///
-/// A route is written as the API defines it, path variables and all; `$default` is one too. It is
-/// found by the path of the route that the gateway took, never by matching the path of a request: there
-/// is no second reading of paths that could differ from the gateway's. Under one path, an entry with
-/// the request's method goes before one with `ANY`.
+/// A route is written as the API defines it, including path variables; `$default` is a route too. The
+/// lookup uses the route that the gateway matched, never the path of the request. So there is no second
+/// path matching that could differ from the gateway's. For one path, an entry with the request's method
+/// has precedence over an entry with `ANY`.
 ///
-/// **A route that is not listed is open to nobody.** If it asked for no scope instead, one slip of the pen
-/// in a path or a method would open what was to be guarded, and nobody would notice; so would a route
-/// that is added to the API and forgotten here.
+/// **A route that is not listed is denied.** If it required no scope instead, a typing error in a path
+/// or method would silently open a route that should be guarded. The same would happen to a route that
+/// is added to the API and forgotten here.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RouteScopes(BTreeMap<Key, Vec<String>>);
 
-/// A path, and a method unless it is `ANY`.
+/// A route's path and method. No method means `ANY`.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 struct Key {
     path: String,
     method: Option<String>,
 }
 
-/// An entry, counted from 1, that cannot be used. It does not repeat what stands there.
+/// An invalid entry of `ROUTE_SCOPES`, counted from 1. The message does not repeat its text.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
     "must be entries such as `GET /reports/{{id}} = read:reports`, separated by semicolons: entry {entry} {fault}"
@@ -42,13 +42,13 @@ pub struct InvalidRouteScopes {
 }
 
 impl RouteScopes {
-    /// Reads `ROUTE_SCOPES`. Inner `None`: it is not set.
+    /// Reads `ROUTE_SCOPES`. Inner `None`: the variable is not set.
     pub fn from_settings(settings: &mut Settings) -> Option<Option<Self>> {
         settings.optional("ROUTE_SCOPES", str::parse)
     }
 
-    /// The scopes that a request with `method` needs on the route with the path `resource`. `None`: the
-    /// route is not listed.
+    /// The scopes that a request with `method` requires on the route with the path `resource`. `None`:
+    /// the route is not listed.
     pub fn of(&self, method: &Method, resource: &str) -> Option<Vec<&str>> {
         let key = |method: Option<&Method>| Key {
             path: resource.to_owned(),
@@ -100,10 +100,11 @@ impl Key {
     }
 }
 
-/// The methods that routes may have at API Gateway, beside `ANY`.
+/// The methods that a route of API Gateway may have, besides `ANY`.
 const METHODS: [&str; 7] = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"];
 
-/// `/`, then segments of which each is a text, a `{variable}` or, at the end, a `{variable+}`.
+/// Whether `path` is `/` followed by segments. Each segment is literal text or a `{variable}`; the last
+/// one may be a `{variable+}`.
 fn is_path(path: &str) -> bool {
     let Some(segments) = path.strip_prefix('/') else { return false };
     let mut segments = segments.split('/').peekable();
@@ -142,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_route_asks_what_stands_behind_it() {
+    fn a_route_requires_the_scopes_of_its_entry() {
         let routes = routes(
             "GET /api/hello = read:hello;ANY /api/admin/{proxy+}=admin  audit ; GET / = ; $default = x;",
         );
@@ -153,9 +154,9 @@ mod tests {
         assert_eq!(of(&Method::POST, "$default"), Some(vec!["x"]));
     }
 
-    /// By the route's own name for it, and by nothing that resembles it.
+    /// Only the exact route matches, not a similar one.
     #[test]
-    fn what_is_not_listed_is_open_to_nobody() {
+    fn a_route_that_is_not_listed_has_no_entry() {
         let routes = routes("GET /api/hello = ; ANY /api/admin/{proxy+} = admin");
         for (method, resource) in [
             (Method::POST, "/api/hello"),
@@ -173,20 +174,20 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_for_the_method_goes_before_one_for_any() {
+    fn an_entry_for_the_method_has_precedence_over_one_for_any() {
         let routes = routes("ANY /items/{id} = write; GET /items/{id} = read");
         assert_eq!(routes.of(&Method::GET, "/items/{id}"), Some(vec!["read"]));
         assert_eq!(routes.of(&Method::PUT, "/items/{id}"), Some(vec!["write"]));
     }
 
     #[test]
-    fn without_the_variable_there_is_no_list() {
+    fn an_empty_variable_counts_as_not_set() {
         let mut settings = Settings::from_values([("ROUTE_SCOPES", " ")]);
         assert_eq!(RouteScopes::from_settings(&mut settings), Some(None));
     }
 
     #[test]
-    fn each_fault_names_the_entry_and_repeats_nothing_of_it() {
+    fn each_fault_names_the_entry_without_repeating_its_text() {
         for (text, expected) in [
             ("hunter2", "entry 1 has no `=`"),
             (";", "entry 1 has no `=`"),

@@ -1,10 +1,10 @@
-//! The provider's answer, as it stands in the callback's query (RFC 6749 §4.1.2).
+//! The provider's authorization response in the callback's query (RFC 6749 §4.1.2).
 
 use shared::{provider::ErrorResponse, web::query::Query};
 
 use crate::CallbackError;
 
-/// A well-formed answer. Whether it answers anything that was asked is not known yet.
+/// A well-formed authorization response. It is not yet matched to a login attempt.
 pub(crate) struct Answer {
     pub(crate) state: String,
     /// `iss` (RFC 9207 §2).
@@ -14,14 +14,14 @@ pub(crate) struct Answer {
 
 pub(crate) enum Outcome {
     Code(String),
-    /// Anyone can write it into an address: nothing of it is shown or logged before the `state` is
-    /// found to be this browser's (R25, R194).
+    /// The provider's error. Anyone can write it into a URL, so it is neither shown nor logged before
+    /// the `state` is verified to belong to this browser (R25, R194).
     Error(ErrorResponse),
 }
 
 impl Answer {
-    /// Reads the query: every parameter once, a `state`, and either a `code` or an `error`.
-    /// What else may stand there, a token of the implicit flow for one, is never looked at (R31).
+    /// Parses the query. It must contain each parameter once, a `state`, and either a `code` or an
+    /// `error`. Other parameters, such as a token of the implicit flow, are ignored (R31).
     pub(crate) fn parse(query: &Query) -> Result<Self, CallbackError> {
         let once = |name| query.once(name).map_err(|_| CallbackError::Malformed);
         let [state, code, error, issuer] =
@@ -44,5 +44,5 @@ impl Answer {
 
 const MAXIMUM_STATE: usize = 2_048;
 
-/// Some providers seal all that a code stands for into the code itself (R202).
+/// Maximum length of a code. Some providers seal the whole grant into the code (R202).
 const MAXIMUM_CODE: usize = 8_192;

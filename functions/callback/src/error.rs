@@ -1,4 +1,4 @@
-//! Why a login did not end in a session.
+//! Errors of the callback and their HTTP responses.
 
 use http::StatusCode;
 use shared::{
@@ -12,64 +12,64 @@ use shared::{
     },
 };
 
-/// Why a login did not end in a session.
+/// Why a login did not lead to a session.
 #[derive(Debug, thiserror::Error)]
 pub enum CallbackError {
-    /// The token to be shown as API key would not be accepted.
+    /// `/protected` would reject the token that becomes the API key.
     #[error("the token to be shown as API key is not acceptable")]
     ApiKey(#[source] VerifyError),
     /// The session was not created.
     #[error(transparent)]
     Create(#[from] CreateError),
-    /// The ID token is not acceptable, or the keys to check it cannot be had.
+    /// The ID token is rejected, or the keys to verify it are unavailable.
     #[error("the ID token is not acceptable")]
     IdToken(#[from] VerifyError),
-    /// The provider's metadata cannot be had.
+    /// The provider's metadata is unavailable.
     #[error(transparent)]
     Metadata(#[from] KeysError),
-    /// A parameter is missing, came twice, or has no business beside another.
+    /// A parameter is missing, duplicated, or not allowed together with another one.
     #[error("the answer is malformed")]
     Malformed,
-    /// `prompt=none` found nobody logged in.
+    /// `prompt=none` was requested and no user is logged in at the provider.
     #[error("nobody is logged in at the provider")]
     NotLoggedIn,
-    /// The answer is another issuer's (RFC 9207 §2.4).
+    /// The response is from another issuer (RFC 9207 §2.4).
     #[error("the answer does not name the issuer that was asked")]
     OtherIssuer,
-    /// The token is not for the organization that was asked for.
+    /// The token is not for the requested organization.
     #[error("the token is for another organization")]
     OtherOrganization,
-    /// The session would have ended before it began.
+    /// The session would already have expired when it began.
     #[error("the session would have ended before it began")]
     Over,
-    /// The access token is another user's than the ID token.
+    /// The access token and the ID token belong to different users.
     #[error("the access token is another user's")]
     OtherSubject,
-    /// The code was not redeemed.
+    /// Redeeming the code failed.
     #[error("the code was not redeemed")]
     Redeem(#[from] RedeemError),
-    /// The provider said no.
+    /// The provider returned an error.
     #[error("the provider answered {0}")]
     Refused(ErrorResponse),
-    /// The attempt has been used.
+    /// The login attempt was used before.
     #[error("the state was used before")]
     Replayed,
-    /// A secret cannot be had; the attempt is not used up.
+    /// A secret is unavailable; the attempt is not used up.
     #[error(transparent)]
     Secret(#[from] SecretUnavailable),
-    /// The store does not answer.
+    /// The store is unavailable.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Where the bundle itself is reached is not known.
+    /// The bundle's own URL is unknown.
     #[error(transparent)]
     UnknownBaseUrl(#[from] UnknownBaseUrl),
-    /// This browser did not start such an attempt, or it did so too long ago.
+    /// This browser did not start this attempt, or the attempt has expired.
     #[error("no fresh login attempt of this browser has this state")]
     UnknownState,
 }
 
 impl CallbackError {
-    /// What the provider says, which is known to answer a login of this browser.
+    /// The provider's error response, after its `state` was verified to belong to this browser.
     const fn said(&self) -> Option<&ErrorResponse> {
         match self {
             Self::Redeem(error) => error.said(),
@@ -78,14 +78,14 @@ impl CallbackError {
         }
     }
 
-    /// Whether the answer belongs to no login of this browser, so that it says nothing of the session
-    /// that the browser may have (R203).
+    /// Whether the response belongs to no login of this browser. Such a response does not affect the
+    /// browser's session (R203).
     pub(crate) const fn is_of_no_login(&self) -> bool {
         matches!(self, Self::Malformed | Self::UnknownState)
     }
 }
 
-/// What somebody who is logged in is told of an answer that belongs to no login.
+/// The error page for a logged-in user when the response belongs to no login.
 pub(crate) fn logged_in_already() -> Public {
     Public {
         action: Some(("Go to the start page", "/".to_owned())),
@@ -117,7 +117,7 @@ impl Failure for CallbackError {
             Self::Redeem(RedeemError::Unavailable { retry_after, source: None, .. }) => {
                 return Public::provider_unavailable_for(*retry_after);
             }
-            // Not 503: anybody can write this answer into an address, and 5xx raises an alarm (R208).
+            // Not 503: anyone can write this response into a URL, and 5xx raises an alarm (R208).
             Self::Refused(said) if said.meaning() == Meaning::Passes => (
                 Status::BAD_REQUEST,
                 "login_refused",
@@ -135,14 +135,14 @@ impl Failure for CallbackError {
                     "You cancelled the login, or your account is not allowed to use this application.",
                 )
             }
-            // By way of the browser anyone can say so, and no alarm may hear of it.
+            // The response comes through the browser, so anyone can forge it. It must raise no alarm.
             Self::Refused(_) => (
                 Status::BAD_REQUEST,
                 "login_refused",
                 "You were not logged in",
                 "The identity provider did not accept the login. Please start again.",
             ),
-            // Not 503, which invites to ask the same again: the state is used up by now (R39).
+            // Not 503, which would invite a retry: the state is already used up (R39).
             Self::Redeem(RedeemError::Refused(said))
                 if said.meaning().is_own_fault() && !said.may_blame_grant() =>
             {
@@ -196,8 +196,8 @@ impl Failure for CallbackError {
         Public { action, quote, ..Public::new(status, code, title, description) }
     }
 
-    /// `login.failed` raises an alarm, so it names only what no stranger can bring about (R208): a
-    /// stranger can start a login, and then write any answer to it into the address.
+    /// `login.failed` raises an alarm, so it covers only failures that a stranger cannot cause (R208).
+    /// A stranger can start a login and then write any response to it into the URL.
     fn event(&self) -> &'static str {
         match self {
             Self::Malformed | Self::UnknownState => "login.unknown",

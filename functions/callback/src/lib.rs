@@ -1,7 +1,7 @@
 //! `GET /callback`: the end of a login (OpenID Connect Core §3.1.2.5 to §3.1.3.7).
 //!
-//! The order is the defence: what costs nothing comes first, the `state` is used up before anything
-//! is asked of the provider, and the session begins when nothing is left to doubt.
+//! The order of the steps is a defence. Cheap checks come first. The `state` is used up before any
+//! request to the provider. The session begins only after every check has passed.
 
 mod answer;
 mod error;
@@ -46,7 +46,7 @@ use error::logged_in_already;
 
 pub use error::CallbackError;
 
-/// The function.
+/// The callback function.
 #[derive(Debug)]
 pub struct Callback {
     config: CallbackConfig,
@@ -59,23 +59,23 @@ pub struct Callback {
     store: Arc<dyn SessionStore>,
 }
 
-/// What the callback function uses.
+/// The settings of the callback function.
 #[derive(Debug)]
 pub struct CallbackConfig {
-    /// Who logs people in.
+    /// The application at the identity provider.
     pub application: Application,
-    /// Where the bundle is reached.
+    /// The URL under which the bundle is reached.
     pub base_url: BaseUrl,
-    /// What proves this application to the provider.
+    /// The credentials with which this application authenticates to the provider.
     pub credentials: StoredSecret<ClientCredentials>,
     /// How long sessions live.
     pub limits: SessionLimits,
-    /// Where login attempts are kept.
+    /// Seals login attempts into cookies.
     pub login_cookies: LoginCookies,
 }
 
 impl CallbackConfig {
-    /// Reads what the callback function uses.
+    /// Reads the settings of the callback function.
     pub fn from_settings(settings: &mut Settings) -> Option<Self> {
         let application = Application::from_settings(settings);
         let base_url = BaseUrl::from_settings(settings);
@@ -95,7 +95,7 @@ impl CallbackConfig {
 }
 
 impl Callback {
-    /// The function with `config`, over `dependencies`.
+    /// Creates the function from `config` and `dependencies`.
     pub fn new(config: CallbackConfig, dependencies: &Dependencies) -> Self {
         Self {
             cookies: CookieJar::new(&config.base_url),
@@ -146,7 +146,7 @@ impl Callback {
         response
     }
 
-    /// Whether the session cookie opens a live session. Where the store cannot tell, it does not.
+    /// Whether the session cookie opens a live session. `false` if the store is unavailable.
     async fn is_logged_in(&self, cookies: &RequestCookies, now: Timestamp) -> bool {
         match self.cookies.session(cookies) {
             SessionCookie::Present(secret) => {
@@ -156,11 +156,12 @@ impl Callback {
         }
     }
 
-    /// The provider's answer, and the attempt that it answers. One whose code is to be redeemed is
-    /// used up by this.
+    /// The provider's response and the login attempt that it belongs to. A response with a code uses
+    /// up the attempt.
     ///
-    /// It is claimed in the store rather than only dropped from the browser: whoever kept the cookie
-    /// could replay the answer (R17). An error redeems nothing, so that it writes no row (R206).
+    /// The attempt is claimed in the store, not only deleted from the browser. Otherwise a copy of the
+    /// cookie could replay the response (R17). An error response redeems no code, so it writes no row
+    /// (R206).
     async fn take(
         &self,
         request: &Request,
@@ -175,8 +176,8 @@ impl Callback {
             .await?
             .ok_or(CallbackError::UnknownState)?;
         if matches!(answer.outcome, Outcome::Code(_)) && !self.is_of_other_issuer(&answer) {
-            // Read while the attempt can still be used: whoever hears that the secret cannot be had
-            // may send the same again, and a code that cannot be redeemed is not used up.
+            // Read the secret before the attempt is used up. If it is unavailable, the code is not
+            // used up either, and the browser can repeat the request.
             self.config.credentials.current(now).await?;
             if !self.store.claim(attempt.mark(), attempt.mark_expires_at(), now).await? {
                 return Err(CallbackError::Replayed);
@@ -203,13 +204,13 @@ impl Callback {
         }
         let code = match &answer.outcome {
             Outcome::Code(code) => code,
-            // It says that no one is logged in, which `prompt=none` asked (R24).
+            // The answer to `prompt=none`: no user is logged in at the provider (R24).
             Outcome::Error(said) if said.meaning() == ErrorMeaning::NeedsPerson => {
                 return Err(CallbackError::NotLoggedIn);
             }
             Outcome::Error(said) => return Err(CallbackError::Refused(said.clone())),
         };
-        // The visitor has logged in meanwhile, and did not start this login (R189).
+        // Another site started this login, and the user has logged in meanwhile (R189).
         if attempt.from_elsewhere
             && let SessionCookie::Present(current) = self.cookies.session(cookies)
             && self.sessions.lives(&current, now).await?
@@ -270,18 +271,18 @@ impl Callback {
         let (secret, ends_at) = match begun {
             Ok(begun) => begun,
             Err(error) => {
-                // No session keeps the refresh token, so it could not be revoked later.
+                // No session stores the refresh token, so it could not be revoked later.
                 if let Some(refresh_token) = refresh_token {
                     revoke(refresh_token).await;
                 }
                 return Err(error.into());
             }
         };
-        // Whoever was logged in with this browser is not any more (R36).
+        // End the session that this browser had before (R36).
         if let SessionCookie::Present(previous) = self.cookies.session(cookies)
             && let Err(error) = self.sessions.end(previous.digest(), now).await
         {
-            // Nobody will be given the new one, so it had better not live.
+            // The browser does not receive the new session's cookie, so end the session.
             let _ = self.sessions.end(secret.digest(), now).await;
             return Err(error.into());
         }
@@ -295,12 +296,12 @@ impl Callback {
         Ok(response)
     }
 
-    /// Starts the login once more, where the token that it brought leads to another session.
+    /// Restarts the login because its token already belongs to another session.
     ///
-    /// A token without `jti` is the same for all logins of a user within one second. If two
-    /// sessions had it, the end of one would leave a copy that works, or take the other's key away
-    /// (R196). A second later the provider issues another one, by its own session, without asking
-    /// the person.
+    /// A token without `jti` is identical for all logins of a user within one second. If two sessions
+    /// shared it, ending one would either leave a working copy or invalidate the other's key (R196).
+    /// One second later the provider issues a different token. It uses its own session, so the user
+    /// sees no prompt.
     async fn restart(
         &self,
         request: &Request,
@@ -314,8 +315,8 @@ impl Callback {
         let metadata = self.keys.metadata(now).await?;
         let redirect_uri = format!("{}/callback", self.config.base_url.resolve(request)?);
         let organization = next.organization.as_deref().map(|name| ("organization", name));
-        // In the place of `prompt=login`: the person has just proven who they are, and Auth0 tells
-        // the time of that only where it is asked for one of the two.
+        // Replaces `prompt=login`, because the user has just authenticated. Auth0 sends `auth_time`
+        // only for a request with `prompt=login` or `max_age`.
         let max_age = next.authenticated_after.map(|moment| now.since(moment) + LIFETIME);
         let max_age = max_age.map(|age| age.as_secs().to_string());
         let max_age = max_age.as_deref().map(|age| ("max_age", age));
@@ -364,12 +365,12 @@ impl Callback {
         }
     }
 
-    /// What the session will hold. The token to be shown as API key is verified as `/protected`
-    /// will verify it, so that nobody is handed a key that opens nothing.
+    /// The contents of the new session. The API key is verified as `/protected` will verify it, so no
+    /// user receives a key that does not work.
     ///
-    /// Scopes count as far as they were asked for: the person can write any into the address of the
-    /// authorization request. Permissions cannot be asked for, so all that the provider names count
-    /// (R187).
+    /// Only requested scopes are granted, because the user can add any scope to the URL of the
+    /// authorization request. Permissions cannot be requested, so all permissions that the provider
+    /// names are granted (R187).
     async fn contents(
         &self,
         tokens: &TokenResponse,
@@ -408,8 +409,8 @@ impl Function for Callback {
         &["/callback"]
     }
 
-    /// `HEAD` is none of the methods: a link scanner must not use the code up (R34). Neither must a
-    /// browser that fetches the page ahead, which throws the answer away (R202).
+    /// `HEAD` is not allowed, because a link scanner must not use up the code (R34). Neither must a
+    /// browser's prefetch, whose response is thrown away (R202).
     async fn handle(&self, request: Request, now: Timestamp) -> Response {
         match (request.uri().path(), request.method()) {
             ("/callback", &Method::GET) if is_not_navigation(&request) => {
@@ -422,7 +423,7 @@ impl Function for Callback {
     }
 }
 
-/// Whether the token is for the organization that was asked for: by id exactly, by name in any case
+/// Whether the token is for the requested organization. An id must match exactly, a name in any case
 /// (R183).
 fn is_of_organization(claims: &Claims, organization: &str) -> bool {
     let text = |name| claims.get(name).and_then(Value::as_str);

@@ -1,4 +1,4 @@
-//! The callback function's cold start.
+//! Entry point of the callback function.
 
 use std::process::ExitCode;
 

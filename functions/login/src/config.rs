@@ -6,20 +6,20 @@ use shared::{
     session::SessionLimits, settings::Settings, web::base_url::BaseUrl,
 };
 
-/// What the login function uses.
+/// The settings of the login function.
 #[derive(Debug)]
 pub struct LoginConfig {
-    /// Who logs people in.
+    /// The application at the identity provider.
     pub application: Application,
-    /// Where the bundle is reached.
+    /// The URL under which the bundle is reached.
     pub base_url: BaseUrl,
-    /// The login methods to list.
+    /// The login methods on the login page.
     pub connections: Connections,
     /// How long sessions live.
     pub limits: SessionLimits,
-    /// Where login attempts are kept.
+    /// Seals login attempts into cookies.
     pub login_cookies: LoginCookies,
-    /// What is asked for (RFC 6749 §3.3).
+    /// The requested scopes, separated by spaces (RFC 6749 §3.3).
     pub scope: String,
     /// Whether the key page shows the token.
     pub show_key: bool,
@@ -28,14 +28,14 @@ pub struct LoginConfig {
 /// Which login methods the login page lists.
 #[derive(Debug)]
 pub enum Connections {
-    /// Those that the provider offers.
+    /// The methods that the provider offers.
     AskProvider,
-    /// These; none for one plain button.
+    /// A fixed list. An empty list shows a single login button.
     Listed(Vec<LoginMethod>),
 }
 
 impl LoginConfig {
-    /// Reads what the login function uses.
+    /// Reads the settings of the login function.
     pub fn from_settings(settings: &mut Settings) -> Option<Self> {
         let application = Application::from_settings(settings);
         let base_url = BaseUrl::from_settings(settings);
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_set_has_a_default() {
+    fn optional_settings_have_defaults() {
         let config = read(&[]).unwrap();
         assert_eq!(config.scope, "openid email");
         assert!(config.show_key);
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn connections_are_listed_or_none() {
+    fn connections_are_a_list_or_the_word_none() {
         let Connections::Listed(methods) =
             read(&[("CONNECTIONS", "github, Username-Password-Authentication")])
                 .unwrap()

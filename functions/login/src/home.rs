@@ -1,4 +1,4 @@
-//! `GET /`.
+//! `GET /`: the login page or the key page.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::{StatusCode, header};
@@ -21,13 +21,13 @@ use shared::{
 
 use crate::{Connections, Login};
 
-/// Why neither page can be shown.
+/// Why neither the login page nor the key page can be shown.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HomeError {
-    /// The store does not answer, so nobody knows whether there is a session.
+    /// The store is unavailable, so it is unknown whether the browser has a session.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Where the bundle itself is reached is not known.
+    /// The bundle's own URL is unknown.
     #[error(transparent)]
     UnknownBaseUrl(#[from] UnknownBaseUrl),
 }
@@ -149,7 +149,7 @@ impl Failure for HomeError {
     }
 }
 
-/// Header and claims of a token that was verified when the session began, indented.
+/// Header and claims of a token as indented JSON. The token was verified when the session began.
 fn readable_parts(token: &str) -> [String; 2] {
     let mut parts = token.split('.').map(|part| {
         let json: Value =

@@ -1,5 +1,5 @@
-//! `GET /`: the login page, or the key page of whoever is logged in. `GET /login`: the start of a
-//! login, a redirect to the provider (OpenID Connect Core §3.1.2.1).
+//! `GET /`: the login page, or the key page for a logged-in user. `GET /login`: starts a login with a
+//! redirect to the provider (OpenID Connect Core §3.1.2.1).
 
 mod config;
 mod home;
@@ -24,7 +24,7 @@ use shared::{
 
 pub use config::{Connections, LoginConfig};
 
-/// The function.
+/// The login function.
 #[derive(Debug)]
 pub struct Login {
     config: LoginConfig,
@@ -37,7 +37,7 @@ pub struct Login {
 }
 
 impl Login {
-    /// The function with `config`, over `dependencies`.
+    /// Creates the function from `config` and `dependencies`.
     pub fn new(config: LoginConfig, dependencies: &Dependencies) -> Self {
         let application = &config.application;
         Self {

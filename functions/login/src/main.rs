@@ -1,4 +1,4 @@
-//! The login function's cold start.
+//! Entry point of the login function.
 
 use std::process::ExitCode;
 

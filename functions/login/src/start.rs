@@ -1,4 +1,4 @@
-//! `GET /login`.
+//! `GET /login`: starts a login.
 
 use http::{StatusCode, header};
 use shared::{
@@ -21,28 +21,28 @@ use shared::{
 
 use crate::Login;
 
-/// Why no login was started.
+/// Why a login was not started.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StartError {
-    /// The provider's metadata cannot be had.
+    /// The provider's metadata is unavailable.
     #[error(transparent)]
     Keys(#[from] KeysError),
-    /// A parameter came twice, is too long or holds control characters.
+    /// A parameter is duplicated, too long, or contains control characters.
     #[error("the parameter `{0}` is not usable")]
     Parameter(&'static str),
-    /// A third party starts a login in the name of another provider.
+    /// A third party requested a login at another provider.
     #[error("the login is to be at another issuer")]
     OtherIssuer,
-    /// A browser that only guesses where the user goes next.
+    /// The request is not a page load by the user, for example a prefetch.
     #[error("a prefetch, or a request for something other than a page")]
     NotNavigation,
-    /// The store does not answer, so it is unknown whether the login would end a session.
+    /// The store is unavailable, so it is unknown whether the login would end a session.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// There is no key to seal the attempt with.
+    /// The key that seals the attempt is unavailable.
     #[error(transparent)]
     Secret(#[from] SecretUnavailable),
-    /// Where the bundle itself is reached is not known.
+    /// The bundle's own URL is unknown.
     #[error(transparent)]
     UnknownBaseUrl(#[from] UnknownBaseUrl),
 }
@@ -56,7 +56,7 @@ impl Login {
     }
 
     async fn redirect(&self, request: &Request, now: Timestamp) -> Result<Response, StartError> {
-        // A login that nobody asked for would push out the cookie of one that somebody did (R6).
+        // A login that the user did not start could push out the cookie of one that they did (R6).
         if is_not_navigation(request) {
             return Err(StartError::NotNavigation);
         }
@@ -70,8 +70,8 @@ impl Login {
         let return_to = return_to(&query, &base_url)?;
         let redirect_uri = format!("{base_url}/callback");
         let cookies = RequestCookies::of(request.headers());
-        // A page elsewhere could end this browser's session by a login that the provider finishes
-        // without a word (R189).
+        // Otherwise another site could end this browser's session by starting a login that the
+        // provider completes without a prompt (R189).
         let from_elsewhere = origin::is_from_elsewhere(request, &base_url);
         if from_elsewhere
             && let SessionCookie::Present(secret) = self.cookies.session(&cookies)
@@ -141,9 +141,9 @@ impl Failure for StartError {
     }
 }
 
-/// The parameters that a link may pass on to the provider. All others are ours to choose: with
-/// `redirect_uri`, `scope` or `nonce` from a link, its author would choose who gets the code,
-/// and what it is good for (R3).
+/// The parameters that a link may pass on to the provider; this function sets all others. With
+/// `redirect_uri`, `scope` or `nonce` from a link, its author could choose who receives the code and
+/// what it grants (R3).
 const PASSED_ON: [&str; 7] = [
     "connection",
     "invitation",
@@ -180,8 +180,8 @@ fn passed_on(query: &Query) -> Result<Vec<(&'static str, &str)>, StartError> {
     Ok(passed_on)
 }
 
-/// Where the login ends: `return_to`, or the `target_link_uri` of a third party (OpenID Connect Core
-/// §4), of which nothing counts but a path on the very origin that we are reached by (R9).
+/// The page to open after the login: `return_to`, or the `target_link_uri` of a third party (OpenID
+/// Connect Core §4). Only a path on our own origin is accepted (R9).
 fn return_to(query: &Query, base_url: &str) -> Result<ReturnTo, StartError> {
     let target = parameter(query, "target_link_uri")?.and_then(|url| url.strip_prefix(base_url));
     let path = parameter(query, "return_to")?.or(target);

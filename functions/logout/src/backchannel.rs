@@ -1,8 +1,8 @@
-//! `POST /backchannel-logout`: the provider says that somebody's session has ended (OpenID Connect
+//! `POST /backchannel-logout`: the provider reports that a user's session has ended (OpenID Connect
 //! Back-Channel Logout 1.0).
 //!
-//! The provider's signature is all that counts. A cookie on the request is not looked at, no
-//! `Origin` stands in its way, and no cookie is set (R127).
+//! Only the provider's signature is checked. The request's cookies and `Origin` are ignored, and no
+//! cookie is set (R127).
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use shared::{
     },
 };
 
-/// Where the provider sends logout tokens.
+/// The endpoint that receives logout tokens from the provider.
 #[derive(Debug)]
 pub(crate) struct BackchannelLogout {
     application: Application,
@@ -33,25 +33,25 @@ pub(crate) struct BackchannelLogout {
     store: Arc<dyn SessionStore>,
 }
 
-/// Why no session was ended.
+/// Why a logout token ended no session.
 #[derive(Debug, thiserror::Error)]
 enum BackchannelError {
-    /// The body is longer than any form with a token.
+    /// The body is longer than any valid form with one token.
     #[error("the body is too long")]
     BodyTooLong,
-    /// The keys to tell whether the token is good cannot be had.
+    /// The keys to verify the token are unavailable.
     #[error(transparent)]
     Keys(KeysError),
-    /// The form does not have `logout_token`, or has it more than once.
+    /// The form's `logout_token` is missing or duplicated.
     #[error("the form does not have exactly one logout_token")]
     NoSingleToken,
-    /// The body is no form (§2.5).
+    /// The body is not a form (§2.5).
     #[error("the body is not application/x-www-form-urlencoded")]
     NotAForm,
-    /// The store does not answer: sessions may still live.
+    /// The store is unavailable, so sessions may still be valid.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The token is not a good one (§2.6).
+    /// The token is invalid (§2.6).
     #[error(transparent)]
     Token(TokenError),
 }
@@ -77,17 +77,17 @@ impl BackchannelLogout {
             return self.responder.method_not_allowed(request, "POST");
         }
         match self.log_out(request, now).await {
-            // Not 204: Auth0 takes 200 alone for a success. No caching (§2.8), as on every answer.
+            // Not 204: Auth0 accepts only 200 as success. Not cached (§2.8), like every response.
             Ok(()) => self.responder.empty(StatusCode::OK),
             Err(error) => self.refuse(&error),
         }
     }
 
-    /// Ends what the token says has ended, then claims the token.
+    /// Ends the sessions that the token names, then claims the token.
     ///
-    /// In this order: claimed first, a token whose sessions could not be ended would be taken for
-    /// a replay when the provider sends it again, and they would live on. To end them twice does
-    /// no harm, for what the token ends is what there was when it was issued (R122).
+    /// The order matters. If the token were claimed first and ending its sessions failed, the
+    /// provider's retry would look like a replay, and the sessions would stay valid. Ending them twice
+    /// is harmless: the token only ends sessions that existed when it was issued (R122).
     async fn log_out(&self, request: &Request, now: Timestamp) -> Result<(), BackchannelError> {
         let token = logout_token(request)?;
         let token = self.keys.verify_logout_token(&token, &self.application.client_id, now).await?;
@@ -108,8 +108,8 @@ impl BackchannelLogout {
         Ok(())
     }
 
-    /// `error` and `error_description` as §2.8 has them. The reason is the provider's to know: it
-    /// helps whoever reads its log, and tells a stranger no more than that the token is not good.
+    /// The response with `error` and `error_description` of §2.8. The reason helps the reader of the
+    /// provider's log. A stranger learns from it only that the token is invalid.
     fn refuse(&self, error: &BackchannelError) -> Response {
         let (status, code) = error.status();
         let reason = error::chain(error);
@@ -137,10 +137,10 @@ impl BackchannelLogout {
     }
 }
 
-/// Longer than any form with one token that [`jwt`](shared::jwt) would look at.
+/// Maximum length of the body: longer than any form with one token that [`jwt`](shared::jwt) accepts.
 const MAX_BODY_LENGTH: usize = 32 * 1024;
 
-/// The one `logout_token` of the form. Whatever else is in it is left alone (§2.5).
+/// The form's single `logout_token`. Other parameters are ignored (§2.5).
 fn logout_token(request: &Request) -> Result<String, BackchannelError> {
     if !is_form(request.headers()) {
         return Err(BackchannelError::NotAForm);
@@ -157,7 +157,7 @@ fn logout_token(request: &Request) -> Result<String, BackchannelError> {
     }
 }
 
-/// The media type alone decides; it may have parameters.
+/// Whether the media type is that of a form. Parameters of the media type are ignored.
 fn is_form(headers: &HeaderMap) -> bool {
     let mut types = headers.get_all(header::CONTENT_TYPE).iter();
     let (Some(content_type), None) = (types.next(), types.next()) else { return false };
@@ -180,7 +180,7 @@ impl BackchannelError {
         }
     }
 
-    /// What the provider is told. Nothing of what is behind us is in it.
+    /// The description that the provider receives. It reveals nothing about the services behind us.
     fn description(&self) -> String {
         match self {
             Self::Keys(_) => "the keys to verify the token cannot be had".to_owned(),

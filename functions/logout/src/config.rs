@@ -7,18 +7,18 @@ use shared::{
     settings::Settings,
 };
 
-/// What the logout function uses.
+/// The settings of the logout function.
 #[derive(Debug)]
 pub struct LogoutConfig {
-    /// Whose tokens are believed, and where the bundle is reached.
+    /// Which tokens are accepted, and the URL under which the bundle is reached.
     pub guard: GuardConfig,
-    /// What proves this application to the provider. It is needed to revoke a refresh token, and for
-    /// nothing else.
+    /// The credentials with which this application authenticates to the provider. Only used to revoke
+    /// a refresh token.
     pub credentials: StoredSecret<ClientCredentials>,
 }
 
 impl LogoutConfig {
-    /// Reads what the logout function uses.
+    /// Reads the settings of the logout function.
     pub fn from_settings(settings: &mut Settings) -> Option<Self> {
         let guard = GuardConfig::from_settings(settings);
         let secrets = SecretSource::from_settings(settings);

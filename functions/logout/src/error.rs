@@ -1,4 +1,4 @@
-//! Why nobody was logged out, and what they are told.
+//! Errors of a logout and their HTTP responses.
 
 use http::StatusCode;
 use shared::{
@@ -7,22 +7,23 @@ use shared::{
     web::error::{Failure, Public},
 };
 
-/// Why nobody was logged out.
+/// Why a logout failed or is incomplete.
 #[derive(Debug, thiserror::Error)]
 pub enum LogoutError {
-    /// The credential, or the page that sent the request, is not believed.
+    /// The credential, or the origin of the request, was rejected.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The session was ended; the store does not answer, so others of the user may still live.
+    /// The session was ended, but the store became unavailable. Other sessions of the user may still
+    /// be valid.
     #[error("other sessions of the user were not ended")]
     Everywhere(#[source] StoreError),
-    /// The store does not answer, so nobody knows whether there is a session.
+    /// The store is unavailable, so it is unknown whether there is a session.
     #[error(transparent)]
     Read(StoreError),
-    /// The store does not answer: the session may still live, though its cookie is taken away.
+    /// The store is unavailable. The session may still be valid, although its cookie was cleared.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// `everywhere` is neither `true` nor `false`, or came twice.
+    /// The parameter `everywhere` is neither `true` nor `false`, or is duplicated.
     #[error("the parameter `everywhere` is not understood")]
     UnclearExtent,
 }

@@ -1,6 +1,7 @@
-//! `POST /logout`: ends the session, then sends the browser to end the provider's. `GET /logout`:
-//! asks first. `GET /signed-out`: where the provider returns to (OpenID Connect RP-Initiated Logout
-//! 1.0). `POST /backchannel-logout`: where the provider says that a session has ended.
+//! `POST /logout`: ends the session, then redirects the browser to end the provider's session.
+//! `GET /logout`: shows a confirmation page. `GET /signed-out`: the page to which the provider returns
+//! (OpenID Connect RP-Initiated Logout 1.0). `POST /backchannel-logout`: receives the provider's
+//! notice that a session has ended.
 
 mod backchannel;
 mod config;
@@ -41,7 +42,7 @@ use provider_logout::{ProviderLogout, ProviderSession};
 pub use config::LogoutConfig;
 pub use error::LogoutError;
 
-/// The function.
+/// The logout function.
 #[derive(Debug)]
 pub struct Logout {
     backchannel: BackchannelLogout,
@@ -57,7 +58,7 @@ pub struct Logout {
 }
 
 impl Logout {
-    /// The function with `config`, over `dependencies`.
+    /// Creates the function from `config` and `dependencies`.
     pub fn new(config: LogoutConfig, dependencies: &Dependencies) -> Self {
         let LogoutConfig { guard: config, credentials } = config;
         let sessions = Sessions::new(
@@ -91,9 +92,9 @@ impl Logout {
             Ok(response) => response,
             Err(error) => self.responder.failure(request, &error),
         };
-        // Whatever the store said: a browser that asked to be logged out keeps no cookie (R96).
-        // Nor does it keep a page or anything else of the session. Cookies are left out: logins
-        // under way in other tabs have theirs, and the logout itself sets one.
+        // Clear the cookie even if the store failed: a browser that requests a logout keeps no session
+        // cookie (R96). Clear-Site-Data removes pages and other data of the session. It does not name
+        // cookies, because logins in other tabs need theirs and the logout itself sets one.
         if self.may_clear_cookie(request) {
             let headers = response.headers_mut();
             headers.append(header::SET_COOKIE, self.cookies.clear_session());
@@ -116,7 +117,8 @@ impl Logout {
         }
     }
 
-    /// For clients of the API. The same token again is no error: it is logged out (R110).
+    /// Logs out a client of the API by its bearer token. Repeating it with the same token is no error
+    /// (R110).
     async fn by_token(
         &self,
         request: &Request,
@@ -130,7 +132,7 @@ impl Logout {
                 self.end(&session, extent, now).await?;
                 Some(session)
             }
-            // Nor does a token that was logged out log its user out everywhere.
+            // A token whose session has ended cannot log its user out everywhere.
             TokenSession::Ended | TokenSession::Unknown if extent == Extent::Everywhere => {
                 return Err(Refusal::SessionEnded.into());
             }
@@ -141,8 +143,8 @@ impl Logout {
         Ok(self.signed_out_json(extent, next.as_ref()))
     }
 
-    /// For browsers. Only a page of ours may ask, or one of an allowed origin: a browser would send
-    /// the cookie along with a form from anywhere (R104).
+    /// Logs out a browser by its session cookie. The request must come from our own page or from an
+    /// allowed origin, because browsers may send the cookie with a form from any site (R104).
     async fn by_cookie(
         &self,
         request: &Request,
@@ -161,7 +163,7 @@ impl Logout {
                     self.revoke_refresh_token(found, now).await;
                     outcome?;
                 }
-                // Its row may lie there unreadable, and is to go as well.
+                // Delete the row even if it is unreadable.
                 None => drop(self.sessions.end(secret.digest(), now).await?),
             }
         }
@@ -173,7 +175,7 @@ impl Logout {
         if !wants_page {
             provider_session = provider_session.without_token();
         }
-        // Nobody who had no session is given a cookie (R100).
+        // A browser that had no session gets no state cookie (R100).
         let state = ended.is_some().then(|| self.random.token());
         let next = self.provider_logout(request, &provider_session, state, now).await?;
         let mut response = match &next {
@@ -189,7 +191,8 @@ impl Logout {
         Ok(response)
     }
 
-    /// `next` is where a browser ends the provider's session. No token may stand in it (R101).
+    /// The JSON response. `next` is the redirect that ends the provider's session; it must not contain
+    /// a token (R101).
     fn signed_out_json(&self, extent: Extent, next: Option<&ProviderLogout>) -> Response {
         let description = match extent {
             Extent::Everywhere => "All sessions of the user have ended.",
@@ -200,8 +203,8 @@ impl Logout {
         self.responder.json(StatusCode::OK, &body)
     }
 
-    /// The store's row goes first: nothing that fails afterwards may leave it alive (R105). So it
-    /// does when all sessions of the user are to end.
+    /// Ends the session, and all sessions of the user if `extent` says so. The row of this session is
+    /// deleted first, so a later failure cannot leave it alive (R105).
     async fn end(
         &self,
         session: &Session,
@@ -232,8 +235,8 @@ impl Logout {
         }
     }
 
-    /// Where the provider's session ends; `None` while the provider cannot be reached (R111).
-    /// `state` comes back from there, and is to be bound to the browser that goes (R109).
+    /// The redirect that ends the provider's session. `None` if the provider is unavailable (R111).
+    /// The provider returns `state`, which the caller binds to the browser (R109).
     async fn provider_logout(
         &self,
         request: &Request,
@@ -256,7 +259,8 @@ impl Logout {
         Ok(Some(session.logout(&metadata, &format!("{base_url}/signed-out"), state)))
     }
 
-    /// A link from elsewhere must log nobody out, so `GET` only asks (R104).
+    /// Shows the confirmation page. `GET` itself ends no session, so that a link from another site
+    /// cannot log a user out (R104).
     async fn ask(&self, request: &Request, now: Timestamp) -> Response {
         if !respond::wants_page(request) {
             return self.responder.method_not_allowed(request, "POST");
@@ -286,7 +290,7 @@ impl Logout {
         Ok(self.config.origins.vouch_for(request, &self.config.base_url.resolve(request)?))
     }
 
-    /// Not on behalf of another site, whose request must have no effect at all.
+    /// Whether the response may clear the cookie. A request from another site must have no effect.
     fn may_clear_cookie(&self, request: &Request) -> bool {
         let has_cookie = !matches!(self.session_cookie(request), SessionCookie::Absent);
         has_cookie
@@ -332,18 +336,18 @@ impl Function for Logout {
 
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 
-/// What a logout ends.
+/// Which sessions a logout ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Extent {
     /// All sessions of the user.
     Everywhere,
-    /// The one that the credential opens.
+    /// The session of the credential only.
     ThisSession,
 }
 
 impl Extent {
-    /// Reads `everywhere`. What is not understood ends nothing: whoever meant all of their sessions
-    /// must not believe that they have ended.
+    /// Reads the parameter `everywhere`. An invalid value ends no session. Otherwise a user who meant
+    /// all sessions would wrongly assume that all have ended.
     fn of(uri: &Uri) -> Result<Self, LogoutError> {
         match Query::of(uri).once("everywhere") {
             Ok(Some("true")) => Ok(Self::Everywhere),

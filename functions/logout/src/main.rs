@@ -1,4 +1,4 @@
-//! The logout function's cold start.
+//! Entry point of the logout function.
 
 use std::process::ExitCode;
 

@@ -1,36 +1,37 @@
-//! Where the provider's own session is ended.
+//! Builds the URL that ends the provider's session.
 
 use shared::provider::Metadata;
 use url::Url;
 
-/// What is known of the provider's session.
+/// Identifies the provider's session.
 pub(crate) struct ProviderSession<'a> {
     pub(crate) client_id: &'a str,
     /// The ID token of the session that was ended here.
     pub(crate) id_token: Option<&'a str>,
-    /// Its `sid`.
+    /// The provider's session id, the claim `sid`.
     pub(crate) session_id: Option<&'a str>,
 }
 
-/// A browser's way to the end of the provider's session.
+/// A redirect that ends the provider's session.
 pub(crate) struct ProviderLogout {
-    /// Where it goes.
+    /// The URL to redirect the browser to.
     pub(crate) url: String,
-    /// What comes back with it, if anything does.
+    /// The `state` that the provider returns, if the endpoint supports it.
     pub(crate) state: Option<String>,
 }
 
 impl<'a> ProviderSession<'a> {
-    /// The same, named by its `sid` alone, for an answer in which no token may stand.
+    /// The same session, identified by its `sid` only, for a response that must not contain a token.
     pub(crate) fn without_token(&self) -> Self {
         Self { id_token: None, ..*self }
     }
 
-    /// The address that ends it and then returns to `return_to`: the end-session endpoint of the
-    /// provider's metadata (RP-Initiated Logout §2), else Auth0's older `/v2/logout`.
+    /// Builds the URL that ends the session and then returns to `return_to`. It is the end-session
+    /// endpoint from the provider's metadata (RP-Initiated Logout §2), or else Auth0's older
+    /// `/v2/logout`.
     ///
-    /// Nothing in it comes from a request, and no access token is in it (R107, R108). The older
-    /// address takes no `state`, and its `returnTo` must be the allowed one to the letter.
+    /// The URL contains nothing from a request and no access token (R107, R108). The older endpoint
+    /// accepts no `state`, and its `returnTo` must match an allowed URL exactly.
     pub(crate) fn logout(
         &self,
         metadata: &Metadata,
@@ -72,7 +73,7 @@ impl<'a> ProviderSession<'a> {
     }
 }
 
-/// Servers and proxies begin to refuse longer addresses (R113).
+/// Some servers and proxies reject longer URLs (R113).
 const MAXIMUM_LENGTH: usize = 6_144;
 
 #[cfg(test)]
@@ -118,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn r101_where_no_token_may_stand_the_session_is_named_by_its_id() {
+    fn r101_without_token_the_url_names_the_session_by_its_id() {
         let session = ProviderSession {
             client_id: "client",
             id_token: Some("a.b.c"),
@@ -133,16 +134,16 @@ mod tests {
     }
 
     #[test]
-    fn an_older_tenant_gets_auth0s_own_form() {
+    fn without_an_end_session_endpoint_auth0s_older_logout_url_is_used() {
         assert_eq!(
             logout_url(None, "a.b.c"),
             "https://tenant.auth0.com/v2/logout?client_id=client&returnTo=https%3A%2F%2Fus.example%2Fsigned-out"
         );
     }
 
-    /// What does not come back must not be waited for.
+    /// A `state` that is not sent does not come back, so it must not be expected.
     #[test]
-    fn r109_a_state_is_kept_where_it_is_sent() {
+    fn r109_the_state_is_kept_only_if_the_url_contains_it() {
         let session = ProviderSession { client_id: "client", id_token: None, session_id: None };
         let logout =
             |endpoint| session.logout(&metadata(endpoint), RETURN_TO, Some("st".to_owned()));
@@ -154,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn r113_a_token_that_is_too_long_for_an_address_gives_way_to_the_session_id() {
+    fn r113_the_session_id_replaces_a_token_that_is_too_long_for_a_url() {
         let url = logout_url(END_SESSION, &"x".repeat(MAXIMUM_LENGTH));
         assert!(
             url.contains("?logout_hint=sid-1&client_id=client&") && !url.contains("id_token_hint"),

@@ -1,4 +1,4 @@
-//! The refresh token of a session that was logged out.
+//! Revokes the refresh token of a session that was logged out.
 
 use std::{error::Error, sync::Arc};
 
@@ -11,8 +11,9 @@ use shared::{
 use crate::Logout;
 
 impl Logout {
-    /// Lets the provider know that nobody shall refresh a session that has ended, if it has a refresh
-    /// token. It is in nobody's hands by then, so whatever fails is logged and no more (R112).
+    /// Revokes the refresh token of an ended session at the provider, if the session has one. The
+    /// session's row is already deleted and no one else has the token, so a failure is only logged
+    /// (R112).
     pub(crate) async fn revoke_refresh_token(&self, ended: &Renewability, now: Timestamp) {
         let Renewability::Renewable(renewable) = ended else { return };
         match self.client(now).await {

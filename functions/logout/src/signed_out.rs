@@ -1,4 +1,5 @@
-//! `GET /signed-out`, where the provider returns to, and the page of a logout that never went there.
+//! `GET /signed-out`, to which the provider returns after a logout, and the page of a logout that
+//! skipped the provider.
 
 use http::{StatusCode, header};
 use serde_json::json;
@@ -16,9 +17,9 @@ use shared::{
 use crate::{Logout, LogoutError};
 
 impl Logout {
-    /// Says what is true, whoever sends the browser here and with whatever `state` (R109). That the
-    /// provider's session has ended as well is said only where the `state` is the one that this
-    /// browser took there (RP-Initiated Logout §3).
+    /// Shows whether this browser still has a session, no matter who sent it here and with which
+    /// `state` (R109). The page confirms the end of the provider's session only if `state` matches the
+    /// one that this browser took to the provider (RP-Initiated Logout §3).
     pub(crate) async fn signed_out(&self, request: &Request, now: Timestamp) -> Response {
         let signed_in = match self.is_signed_in(request, now).await {
             Ok(signed_in) => signed_in,

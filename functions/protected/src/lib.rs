@@ -1,7 +1,6 @@
-//! `GET /protected`: the user's claims, for whoever sends a good token whose session lives.
+//! `GET /protected`: returns the user's claims to a caller with a valid token and a live session.
 //!
-//! This is the function to copy for one's own API: change `PATH`, `RULES` and what `answer` makes
-//! of the principal.
+//! Copy this function for your own API: change `PATH`, `RULES` and the body of `answer`.
 
 use async_trait::async_trait;
 use http::StatusCode;
@@ -11,7 +10,7 @@ use shared::{
     web::request::{Request, Response},
 };
 
-/// The function. What its answers need, a client of a table say, is a field of it.
+/// The protected function. Add fields for what `answer` needs, for example a database client.
 #[derive(Debug)]
 pub struct Protected;
 

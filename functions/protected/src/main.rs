@@ -1,4 +1,4 @@
-//! The protected function's cold start.
+//! Entry point of the protected function.
 
 use std::process::ExitCode;
 

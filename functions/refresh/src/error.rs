@@ -1,4 +1,4 @@
-//! Why a session has no new tokens.
+//! Errors of a refresh and their HTTP responses.
 
 use http::StatusCode;
 use shared::{
@@ -11,58 +11,58 @@ use shared::{
     web::error::{Failure, ProviderWords, Public},
 };
 
-/// Why a session has no new tokens.
+/// Why a session got no new tokens.
 #[derive(Debug, thiserror::Error)]
 pub enum RefreshError {
-    /// The new token would not be accepted as API key.
+    /// `/protected` would reject the new token.
     #[error("the token to be shown as API key is not acceptable")]
     ApiKey(#[source] VerifyError),
-    /// A logout was faster than the provider's answer.
+    /// The session was logged out before the provider answered.
     #[error("the session has ended while it was refreshed")]
     EndedMeanwhile,
-    /// The request that was waited for got no new tokens.
+    /// This request waited for another one, which got no new tokens.
     #[error("another request tried to refresh the session and gave up")]
     GivenUp,
-    /// The new ID token is not acceptable, or the keys to check it cannot be had.
+    /// The new ID token is rejected, or the keys to verify it are unavailable.
     #[error("the ID token is not acceptable")]
     IdToken(#[source] VerifyError),
-    /// Another request refreshes the session, and takes its time.
+    /// Another request is still refreshing the session.
     #[error("another request refreshes the session")]
     InProgress,
-    /// The provider refuses, and will refuse again.
+    /// The provider permanently refuses the refresh token.
     #[error("the provider refuses for good")]
     ForGood(#[source] RedeemError),
-    /// The provider's metadata cannot be had.
+    /// The provider's metadata is unavailable.
     #[error(transparent)]
     Metadata(#[from] KeysError),
-    /// The provider gave tokens, and none that may serve as API key.
+    /// The provider issued tokens, but none that can serve as API key.
     #[error("the provider gave no token that may serve as API key")]
     NoApiKey,
-    /// The login brought no refresh token.
+    /// The session has no refresh token, because the login returned none.
     #[error("the session has no refresh token")]
     NoRefreshToken,
-    /// The provider gave new tokens and the store did not take them.
+    /// The provider issued new tokens, but they could not be stored.
     #[error("the new tokens were not stored")]
     NotStored(#[source] StoreError),
-    /// The new access token is another user's.
+    /// The new access token belongs to another user.
     #[error("the access token is another user's")]
     OtherSubject,
-    /// The provider says that the session is over.
+    /// The provider reports that its session has ended.
     #[error("the provider's session is over")]
     Over,
-    /// The provider gave no new tokens.
+    /// The provider issued no new tokens.
     #[error("the provider gave no new tokens")]
     Redeem(#[source] RedeemError),
-    /// The cookie opens no session, or the page that sent the request is not believed.
+    /// The cookie opens no session, or the origin of the request was rejected.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The client secret cannot be had; the refresh token was not presented.
+    /// The client secret is unavailable; the refresh token was not presented.
     #[error(transparent)]
     Secret(#[from] SecretUnavailable),
-    /// The store does not answer.
+    /// The store is unavailable.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The very same token was issued to another session of the user, within the same second.
+    /// The provider issued the same token to another session of the user within the same second.
     #[error("the new token leads to another session")]
     TokenOfAnotherSession,
 }
@@ -75,7 +75,7 @@ impl RefreshError {
         }
     }
 
-    /// Whether the session may go on all the same, and a later refresh may succeed.
+    /// Whether the session continues and a later refresh may succeed.
     pub(crate) const fn may_pass(&self) -> bool {
         match self {
             Self::ApiKey(error) | Self::IdToken(error) => match error {
@@ -87,7 +87,7 @@ impl RefreshError {
         }
     }
 
-    /// Whether the browser's cookie opens nothing any more.
+    /// Whether the browser's cookie no longer opens a session.
     pub(crate) const fn leaves_no_session(&self) -> bool {
         match self {
             Self::ApiKey(VerifyError::Token(error)) | Self::IdToken(VerifyError::Token(error)) => {
@@ -176,8 +176,8 @@ impl Failure for RefreshError {
     }
 }
 
-/// Whether a token's time has not come. It has just been issued, so one of the clocks is wrong: that
-/// says nothing about whose the token is, and ends nobody's session.
+/// Whether the token is not valid yet. It has just been issued, so one of the clocks is wrong. That
+/// does not make the token another user's, so it must not end the session.
 const fn is_early(error: &TokenError) -> bool {
     matches!(error, TokenError::IssuedInFuture | TokenError::NotYetValid)
 }

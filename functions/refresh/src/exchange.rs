@@ -1,4 +1,4 @@
-//! The exchange itself, by whoever has the lease.
+//! Exchanges the refresh token for new tokens. Only the request that holds the lease does this.
 
 use secrecy::ExposeSecret;
 use shared::{
@@ -17,18 +17,19 @@ use crate::{
     turn::{Client, LEASE, PATIENCE, Time},
 };
 
-/// What a refresh brought, verified.
+/// The verified result of a refresh.
 struct Renewed {
     contents: SessionContents,
-    /// `session_expiry` of the new ID token: no session of ours may outlive it.
+    /// `session_expiry` of the new ID token. Our session must end by then.
     ends_by: Option<Timestamp>,
 }
 
 impl Refresh {
-    /// Whatever comes of it, the session is left with a refresh token that works, or ended.
+    /// Exchanges the refresh token. Afterwards the session either has a working refresh token or has
+    /// ended.
     ///
-    /// A token that leads to another session already is not taken. The next refresh token is kept,
-    /// and presented a second later: it brings another token then (R196).
+    /// A new token that already belongs to another session is not used. The next refresh token is
+    /// stored and presented one second later, when the provider issues a different token (R196).
     pub(crate) async fn exchange(
         &self,
         secret: &SessionSecret,
@@ -39,7 +40,7 @@ impl Refresh {
         let mut tries = 0;
         loop {
             let tokens = self.present(&held, client, time).await?;
-            // The presented one has stopped working, if there is another.
+            // If the provider returned a new refresh token, the presented one has stopped working.
             let next = tokens.refresh_token.as_ref().map_or_else(
                 || held.renewable.grant.refresh_token.clone(),
                 |token| SecretText::from(token.expose_secret().to_owned()),
@@ -77,7 +78,7 @@ impl Refresh {
                     let error = RefreshError::TokenOfAnotherSession;
                     return self.go_on(error, &held, secret, &next, client, time).await;
                 }
-                // No room for another pointer; the session's own row takes none.
+                // There is no room for another pointer. Updating the session's row needs none.
                 Err(RenewError::Store(full @ StoreError::Full)) => {
                     return self.go_on(full.into(), &held, secret, &next, client, time).await;
                 }
@@ -88,7 +89,7 @@ impl Refresh {
         }
     }
 
-    /// Presents the refresh token. A refusal for good ends the session (R192).
+    /// Presents the refresh token. A permanent refusal ends the session (R192).
     async fn present(
         &self,
         held: &HeldLease,
@@ -114,8 +115,8 @@ impl Refresh {
         Err(RefreshError::Redeem(error))
     }
 
-    /// Lets the session go on with the token that it has, and with the next refresh token. Answers
-    /// with `error`, which is why.
+    /// Keeps the session with its current token and the next refresh token. Returns `error`, the
+    /// reason why there is no new token.
     async fn go_on(
         &self,
         error: RefreshError,
@@ -131,8 +132,8 @@ impl Refresh {
         }
     }
 
-    /// The new tokens, held against what the login brought. Nothing may come of a refresh that the
-    /// login was not granted (R135, R136, R138).
+    /// Verifies the new tokens and compares them with those of the login. A refresh must not grant
+    /// anything that the login did not grant (R135, R136, R138).
     async fn verify(
         &self,
         renewable: &Renewable,
@@ -172,8 +173,8 @@ impl Refresh {
         if ends_by.is_some_and(|end| end <= now) {
             return Err(RefreshError::Over);
         }
-        // What was granted later is not the login's, and what the login did not ask for is not ours
-        // (R138, R187): that needs another login.
+        // Scopes that were granted after the login, or that the login did not request, need another
+        // login (R138, R187).
         let is_granted = |scope: &&str| grant.granted.iter().any(|granted| granted == scope);
         let scopes = key_claims.scopes().chain(key_claims.permissions());
         let contents = SessionContents {
@@ -183,16 +184,16 @@ impl Refresh {
             api_key: api_key.expose_secret().to_owned().into(),
             api_key_expires_at: key_claims.expires_at,
             scopes: scopes.filter(is_granted).map(str::to_owned).collect(),
-            // The login's, which name the provider's session: a refreshed ID token does not.
+            // Keep the login's ID token: it names the provider's session, a refreshed one does not.
             id_token: session.contents.id_token.clone(),
             provider_session: session.contents.provider_session.clone(),
         };
         Ok(Renewed { contents, ends_by })
     }
 
-    /// New tokens that the session cannot have: it has ended meanwhile, or another request was
-    /// faster, or the store fails. A token that was rotated and is not stored would be presented
-    /// again and again, so the session ends then (R133, R137).
+    /// Handles new tokens that could not be stored: the session has ended meanwhile, another request
+    /// was faster, or the store failed. If a rotated refresh token is not stored, every later refresh
+    /// would present the old one. The session ends in that case (R133, R137).
     async fn not_written(
         &self,
         refused: RenewError,
@@ -207,7 +208,8 @@ impl Refresh {
         }
         match self.renewable(secret, time.now()).await {
             Ok(renewable) if !renewable.is_due(time.now()) => Ok(renewable.session),
-            // Its refresh token is of the same family as ours: to revoke one is to revoke both.
+            // Revoke nothing: the stored refresh token is of the same family as ours, so revoking one
+            // revokes both.
             Ok(_) => Err(RefreshError::GivenUp),
             Err(RefreshError::Refused(Refusal::CookieWithoutSession)) => {
                 self.discard(secret, next, client, time.now()).await;
@@ -217,7 +219,7 @@ impl Refresh {
         }
     }
 
-    /// Ends the session and throws its tokens away.
+    /// Ends the session and revokes its tokens.
     async fn discard(
         &self,
         secret: &SessionSecret,
@@ -250,5 +252,5 @@ impl Refresh {
     }
 }
 
-/// How often a refresh is tried again whose token leads to another session.
+/// How often a refresh is retried when its token already belongs to another session.
 const MAXIMUM_TRIES: u8 = 2;

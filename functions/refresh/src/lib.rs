@@ -1,9 +1,10 @@
 //! `POST /refresh`: new tokens for a session, without a new login (RFC 6749 §6, OpenID Connect Core
 //! §12).
 //!
-//! The session's cookie alone opens the refresh token. It works once, so of many requests at once,
-//! in as many processes, one presents it: the one that gets the lease on the session. The others
-//! wait a moment and answer with what that one wrote (R131).
+//! Only the session's cookie gives access to its refresh token. A refresh token works once, so only
+//! one of many concurrent requests, possibly in different processes, may present it: the one that
+//! acquires the lease on the session. The others wait for a moment and return the tokens that it stored
+//! (R131).
 
 mod error;
 mod exchange;
@@ -37,7 +38,7 @@ use turn::{Time, Turn};
 pub use error::RefreshError;
 pub use turn::{LEASE, PATIENCE, POLL};
 
-/// The function.
+/// The refresh function.
 #[derive(Debug)]
 pub struct Refresh {
     config: RefreshConfig,
@@ -48,23 +49,23 @@ pub struct Refresh {
     sessions: Sessions,
 }
 
-/// What the refresh function uses.
+/// The settings of the refresh function.
 #[derive(Debug)]
 pub struct RefreshConfig {
-    /// Who logs people in.
+    /// The application at the identity provider.
     pub application: Application,
-    /// Where the bundle is reached.
+    /// The URL under which the bundle is reached.
     pub base_url: BaseUrl,
-    /// What proves this application to the provider.
+    /// The credentials with which this application authenticates to the provider.
     pub credentials: StoredSecret<ClientCredentials>,
     /// How long sessions live.
     pub limits: SessionLimits,
-    /// Whether the answer shows the token.
+    /// Whether the response contains the token.
     pub show_key: bool,
 }
 
 impl RefreshConfig {
-    /// Reads what the refresh function uses.
+    /// Reads the settings of the refresh function.
     pub fn from_settings(settings: &mut Settings) -> Option<Self> {
         let application = Application::from_settings(settings);
         let base_url = BaseUrl::from_settings(settings);
@@ -84,7 +85,7 @@ impl RefreshConfig {
 }
 
 impl Refresh {
-    /// The function with `config`, over `dependencies`.
+    /// Creates the function from `config` and `dependencies`.
     pub fn new(config: RefreshConfig, dependencies: &Dependencies) -> Self {
         Self {
             cookies: CookieJar::new(&config.base_url),
@@ -120,10 +121,11 @@ impl Refresh {
         }
     }
 
-    /// A token beside the cookie adds nothing: it opens no refresh token.
+    /// Refreshes the session of the cookie. A bearer token is ignored: it gives no access to a refresh
+    /// token.
     async fn refresh(&self, request: &Request, time: Time) -> Result<Session, RefreshError> {
         let own = self.config.base_url.resolve(request).map_err(Refusal::from)?;
-        // The new token is for a page of ours, so no other origin may ask for it (R167).
+        // The new token is for our own page, so requests from other origins are rejected (R167).
         if !AllowedOrigins::default().vouch_for(request, &own) {
             return Err(Refusal::CrossSite.into());
         }
@@ -140,8 +142,8 @@ impl Refresh {
         self.cookies.session(&RequestCookies::of(request.headers()))
     }
 
-    /// What the key page needs to go on with. Spans are told beside moments, for a visitor's clock
-    /// may be wrong.
+    /// The response that updates the key page. It contains durations as well as timestamps, because
+    /// the visitor's clock may be wrong.
     fn renewed(&self, session: &Session, now: Timestamp) -> Response {
         let contents = &session.contents;
         let mut body = json!({

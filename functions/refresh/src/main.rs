@@ -1,4 +1,4 @@
-//! The refresh function's cold start.
+//! Entry point of the refresh function.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! Whose turn it is to refresh a session.
+//! Decides which of several concurrent requests refreshes a session.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,33 +14,33 @@ use tokio::time::{Instant, sleep};
 
 use crate::{Refresh, RefreshError};
 
-/// How long one request may be about a refresh: longer than the provider and the store may take
-/// together. Whoever has not come to an end by then never will, and the next one tries.
+/// How long one request may take for a refresh: longer than the provider and the store may take
+/// together. A request that has not finished by then never will, and the next one takes over.
 pub const LEASE: Duration = Duration::from_secs(20);
 
-/// How long a request waits for another one that refreshes the same session.
+/// How long a request waits while another one refreshes the same session.
 pub const PATIENCE: Duration = Duration::from_secs(8);
 
-/// How often it looks meanwhile.
+/// How long a waiting request pauses between two reads of the session.
 pub const POLL: Duration = Duration::from_millis(200);
 
-/// What became of a request to refresh.
+/// Whether this request refreshes the session or another one did.
 pub(crate) enum Turn {
-    /// It presents the refresh token, as this client.
+    /// This request holds the lease and presents the refresh token as this client.
     Ours(Box<HeldLease>, Client),
-    /// Another one did, just now.
+    /// Another request has just refreshed the session.
     Theirs(Box<Session>),
 }
 
 /// This application as a client of the provider.
 pub(crate) struct Client {
-    /// Where the provider takes tokens.
+    /// Contains the provider's token endpoint.
     pub(crate) metadata: Arc<Metadata>,
-    /// What proves to it who asks.
+    /// The credentials with which this application authenticates.
     pub(crate) credentials: Arc<ClientCredentials>,
 }
 
-/// The time as it passes. A handler is told `now` once, and this one waits.
+/// The current time while a request waits. A handler receives `now` only once, at the start.
 #[derive(Clone, Copy)]
 pub(crate) struct Time {
     told: Timestamp,
@@ -82,8 +82,8 @@ impl Refresh {
             match lease.filter(|lease| now < lease.expires_at) {
                 Some(lease) => awaited = Some(lease),
                 None => {
-                    // Before the lease: nobody waits for a provider that cannot be found, nor for
-                    // a secret that cannot be had.
+                    // Before the lease, so that no request waits for another one whose provider
+                    // metadata or secret is unavailable.
                     let client = Client {
                         metadata: self.keys.metadata(now).await?,
                         credentials: self.config.credentials.current(now).await?,
@@ -114,8 +114,8 @@ impl Refresh {
     }
 }
 
-/// Whether whoever had the lease `awaited` has come to an end without a new token, and said so: the
-/// provider does not answer, and asking it again at once would help nobody.
+/// Whether the holder of the lease `awaited` released it without a new token. Then the provider is
+/// unavailable, and an immediate retry would not help.
 fn was_given_up(awaited: Lease, lease: Option<Lease>) -> bool {
     lease.is_none_or(|lease| lease.owner == awaited.owner && lease.expires_at < awaited.expires_at)
 }

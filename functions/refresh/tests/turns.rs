@@ -1,4 +1,4 @@
-//! Who refreshes a session when many would, over both stores, with time that a test passes by itself.
+//! Concurrent refreshes of one session, over both stores, with simulated time.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -57,10 +57,10 @@ const CLIENT: &str = "client";
 const API: &str = "https://api.example";
 const START: Timestamp = Timestamp::from_unix(1_800_000_000);
 
-/// When every story begins: the token of the login is old enough to be renewed.
+/// The time at which every test starts. The login's token is old enough to be renewed.
 const NOW: Timestamp = Timestamp::from_unix(1_800_000_100);
 
-/// A provider that rotates refresh tokens and, if it is strict, never takes one twice.
+/// A provider that rotates refresh tokens. A strict one accepts each refresh token only once.
 #[derive(Debug)]
 struct Provider {
     issuer: Issuer,
@@ -139,7 +139,7 @@ impl IdentityProvider for Provider {
         _: &Url,
         _: AuthorizationCodeGrant<'_>,
     ) -> Result<TokenResponse, RedeemError> {
-        unreachable!("nobody logs in")
+        unreachable!("these tests do not log in")
     }
 
     async fn refresh(
@@ -158,7 +158,7 @@ impl IdentityProvider for Provider {
         if self.is_strict && !is_new {
             return Err(RedeemError::Refused(ErrorResponse::of_query("invalid_grant", None)));
         }
-        // Each at a second of its own, as far as the token shows.
+        // Each token has a different `iat`.
         let issued_at = NOW + Duration::from_secs(number as u64);
         Ok(RefreshResponse {
             access_token: self.access_token(issued_at).into(),
@@ -174,11 +174,11 @@ impl IdentityProvider for Provider {
     }
 
     async fn login_methods(&self, _: &str) -> Result<Vec<u8>, ProviderError> {
-        unreachable!("nobody asks for login methods")
+        unreachable!("these tests request no login methods")
     }
 }
 
-/// A session that can be refreshed, and who would refresh it.
+/// A session that can be refreshed, and its provider and store.
 struct Story {
     store: Arc<dyn SessionStore>,
     provider: Arc<Provider>,
@@ -210,7 +210,7 @@ impl Story {
         Self::over(Arc::new(MemoryStore::default()), Provider::new(true)).await
     }
 
-    /// An instance of the function, which shares nothing with others but store and provider.
+    /// An instance of the function. It shares only the store and the provider with other instances.
     fn instance(&self, store: Arc<dyn SessionStore>) -> Refresh {
         let settings = [
             ("AUTH_HOST", "tenant.auth0.com"),
@@ -224,7 +224,7 @@ impl Story {
         Refresh::new(config, &dependencies(store, &self.provider))
     }
 
-    /// A request to an instance of its own.
+    /// Sends a request to a new instance.
     fn refresh(&self, now: Timestamp) -> impl Future<Output = Answer> + Send + use<> {
         let instance = self.instance(Arc::clone(&self.store));
         let request = self.request();
@@ -303,7 +303,7 @@ async fn login_claims(issuer: &Issuer) -> Claims {
     keys.verify(&TEST_KEY.sign(&claims), &expected, START).await.unwrap()
 }
 
-/// An emulator with an empty table, and where it is.
+/// Starts an emulator with an empty table and returns its address.
 async fn table() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
@@ -337,7 +337,7 @@ async fn twenty(story: &Story, stores: &[Arc<dyn SessionStore>]) -> Vec<Answer> 
 }
 
 #[tokio::test(start_paused = true)]
-async fn r131_of_twenty_instances_over_memory_one_asks_and_all_succeed() {
+async fn r131_of_twenty_instances_over_memory_one_refreshes_and_all_succeed() {
     let story = Story::in_memory().await;
     *lock(&story.provider.delay) = Duration::from_secs(4);
     let answers = twenty(&story, &[Arc::clone(&story.store)]).await;
@@ -345,9 +345,9 @@ async fn r131_of_twenty_instances_over_memory_one_asks_and_all_succeed() {
     assert_eq!((keys.len(), story.provider.requests()), (1, 1));
 }
 
-/// Each of four clients with connections of its own, as functions in processes of their own have.
+/// Four clients with separate connections, as functions in separate processes have.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn r131_of_twenty_instances_over_dynamodb_one_asks_and_all_succeed() {
+async fn r131_of_twenty_instances_over_dynamodb_one_refreshes_and_all_succeed() {
     for _ in 0..5 {
         let address = table().await;
         let clients = [(); 4].map(|()| client(&address));
@@ -361,9 +361,9 @@ async fn r131_of_twenty_instances_over_dynamodb_one_asks_and_all_succeed() {
     }
 }
 
-/// R132: nobody hears of it again.
+/// R132: the first holder of the lease never comes back.
 #[tokio::test(start_paused = true)]
-async fn r132_whoever_died_holding_the_lease_is_followed_when_it_runs_out() {
+async fn r132_after_its_holder_died_the_lease_expires_and_another_request_refreshes() {
     let story = Story::in_memory().await;
     let dead = Lease { owner: [7; 16], expires_at: NOW + Duration::from_secs(5) };
     assert!(story.store.lease(story.key(), 0, dead, NOW).await.unwrap());
@@ -376,7 +376,7 @@ async fn r132_whoever_died_holding_the_lease_is_followed_when_it_runs_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn r132_patience_ends_before_a_long_lease_does_and_the_next_request_succeeds() {
+async fn r132_a_request_stops_waiting_before_a_long_lease_expires_and_a_later_one_succeeds() {
     let story = Story::in_memory().await;
     let dead = Lease { owner: [7; 16], expires_at: NOW + LEASE };
     assert!(story.store.lease(story.key(), 0, dead, NOW).await.unwrap());
@@ -390,9 +390,9 @@ async fn r132_patience_ends_before_a_long_lease_does_and_the_next_request_succee
     assert_eq!(story.provider.requests(), 1);
 }
 
-/// R132: it answers with what the other one wrote, and revokes nothing of it.
+/// R132: it returns the tokens that the other request stored, and revokes none of them.
 #[tokio::test(start_paused = true)]
-async fn r132_whoever_comes_back_after_its_lease_has_run_out_writes_nothing() {
+async fn r132_a_request_that_finishes_after_its_lease_expired_writes_nothing() {
     let story = Story::over(Arc::new(MemoryStore::default()), Provider::new(false)).await;
     *lock(&story.provider.delay) = LEASE + Duration::from_secs(5);
     let late = tokio::spawn(story.refresh(NOW));
@@ -407,7 +407,7 @@ async fn r132_whoever_comes_back_after_its_lease_has_run_out_writes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn r134_a_provider_that_fails_is_asked_once_however_many_wait() {
+async fn r134_a_failing_provider_gets_one_request_while_many_callers_wait() {
     let story = Story::in_memory().await;
     *lock(&story.provider.delay) = Duration::from_secs(3);
     *lock(&story.provider.failure) = Some(17);
@@ -424,9 +424,9 @@ async fn r134_a_provider_that_fails_is_asked_once_however_many_wait() {
     story.refresh(NOW + Duration::from_secs(5)).await.key();
 }
 
-/// What came of a refresh cannot be verified for now; the next refresh token is not lost.
+/// The new tokens cannot be verified yet, but the next refresh token must not be lost.
 #[tokio::test(start_paused = true)]
-async fn r134_keys_that_cannot_be_had_keep_the_session_and_its_next_refresh_token() {
+async fn r134_unavailable_keys_keep_the_session_and_its_next_refresh_token() {
     let story = Story::in_memory().await;
     *lock(&story.provider.keys_are_out) = true;
     story.refresh(NOW).await.is(503, "identity_provider_unavailable");
@@ -436,10 +436,10 @@ async fn r134_keys_that_cannot_be_had_keep_the_session_and_its_next_refresh_toke
     assert!(lock(&story.provider.revoked).is_empty());
 }
 
-/// R196: two sessions of one user, refreshed within one second, may be issued the very same token. The
-/// others that wait for the refresh hear of the next one.
+/// R196: two sessions of one user that are refreshed within one second may get the same token. The
+/// requests that wait for the refresh receive the next token.
 #[tokio::test(start_paused = true)]
-async fn r196_a_token_that_is_another_sessions_is_not_taken_and_the_next_one_is() {
+async fn r196_a_token_of_another_session_is_skipped_and_the_next_one_is_used() {
     let provider = Provider::new(true);
     let story = Story::over(Arc::new(MemoryStore::default()), Arc::clone(&provider)).await;
     let contents = SessionContents {
@@ -463,9 +463,9 @@ async fn r196_a_token_that_is_another_sessions_is_not_taken_and_the_next_one_is(
     assert!(lock(&provider.revoked).is_empty());
 }
 
-/// R196: it is not asked for ever, and the session goes on with its next refresh token.
+/// R196: the number of retries is limited, and the session continues with its next refresh token.
 #[tokio::test(start_paused = true)]
-async fn r196_a_provider_that_issues_one_token_to_all_is_asked_three_times() {
+async fn r196_a_provider_that_issues_one_token_to_all_sessions_gets_three_requests() {
     let story = Story::in_memory().await;
     let same = json!({ "iat": NOW.as_unix(), "exp": NOW.as_unix() + 3_600 });
     *lock(&story.provider.changes) = same;
@@ -487,9 +487,9 @@ async fn r196_a_provider_that_issues_one_token_to_all_is_asked_three_times() {
     assert!(lock(&story.provider.used).contains("rotated 2"));
 }
 
-/// R138: what a function's rules see, for the cookie and for the token alike.
+/// R138: checked by the rules of a function, with the cookie and with the token.
 #[tokio::test(start_paused = true)]
-async fn r138_what_is_gone_is_gone_and_what_is_new_is_not_granted() {
+async fn r138_a_refresh_drops_removed_scopes_and_grants_no_new_ones() {
     for (changes, scope, is_granted) in [
         (json!({}), "read", true),
         (json!({}), "write", true),
