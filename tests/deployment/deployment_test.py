@@ -67,9 +67,14 @@ def built_functions():
     }
 
 
-def readme_code(language, word):
-    """The one piece of code in README.md in this language in which this word stands."""
-    pieces = re.findall(rf"```{language}\n(.*?)```", (PROJECT / "README.md").read_text(), re.S)
+def documents():
+    """The documents that contain tables or code which tests hold against the sources."""
+    return "\n".join((PROJECT / name).read_text() for name in ["README.md", "functions/README.md"])
+
+
+def documented_code(language, word):
+    """The one piece of code in the documents in this language that contains this word."""
+    pieces = re.findall(rf"^```{language}\n(.*?)```", documents(), re.S | re.M)
     (piece,) = [piece for piece in pieces if word in piece]
     return piece
 
@@ -133,8 +138,8 @@ def setUpModule():
         yaml_parse(packaged.read_text()), {}, ManagedPolicyLoader(MOTO.client("iam"))
     )
     (PROJECT / ".aws-sam" / "transformed.json").write_text(json.dumps(TRANSFORMED, indent=2))
-    # What README.md has others paste into stacks of theirs.
-    snippet = yaml_parse(readme_code("yaml", "Ref AuthorizerArn"))
+    # README.md tells readers to paste this into their own stacks.
+    snippet = yaml_parse(documented_code("yaml", "Ref AuthorizerArn"))
     SNIPPET = transform(snippet, {}, ManagedPolicyLoader(MOTO.client("iam")))
     (PROJECT / ".aws-sam" / "snippet.json").write_text(json.dumps(SNIPPET, indent=2))
 
@@ -330,9 +335,9 @@ class Template(unittest.TestCase):
         source = (PROJECT / "functions" / "callback" / "src" / "error.rs").read_text()
         self.assertIn(f'=> "{event}"', source)
 
-    def test_every_setting_of_the_readme_can_be_deployed(self):
+    def test_every_documented_setting_can_be_deployed(self):
         """All but those that are for local runs, or that Lambda sets."""
-        rows = re.findall(r"^\| (`[A-Z_`, ]+`) \|", (PROJECT / "README.md").read_text(), re.M)
+        rows = re.findall(r"^\| (`[A-Z_`, ]+`) \|", documents(), re.M)
         settings = {name for row in rows for name in re.findall(r"`([A-Z_]+)`", row)}
         settings = {name for name in settings if not name.startswith("AWS_")}
         self.assertIn("AUTH_HOST", settings)

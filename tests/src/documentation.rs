@@ -1,9 +1,12 @@
-//! What `README.md` promises, read off its tables.
+//! The tables and code examples of the project's documents.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-/// The text of `README.md`.
+/// The documents that contain tables or code which tests hold against the sources.
+const DOCUMENTS: [&str; 2] = ["README.md", "functions/README.md"];
+
+/// The text of these documents, one after the other.
 #[derive(Debug)]
 pub struct Documentation(String);
 
@@ -17,11 +20,11 @@ pub struct LoggedEvent {
 }
 
 impl Documentation {
-    /// Reads `README.md`.
+    /// Reads the documents.
     #[must_use]
     pub fn read() -> Self {
-        let file = crate::project().join("README.md");
-        Self(fs::read_to_string(file).expect("the file is there"))
+        let read = |name: &str| fs::read_to_string(crate::project().join(name));
+        Self(DOCUMENTS.map(|name| read(name).expect("the document can be read")).join("\n"))
     }
 
     /// The events, by name.
@@ -34,7 +37,7 @@ impl Documentation {
             for name in code_in(row[0]) {
                 assert!(
                     events.insert(name.clone(), event.clone()).is_none(),
-                    "{name} stands there twice"
+                    "{name} is documented twice"
                 );
             }
         }
@@ -61,8 +64,23 @@ impl Documentation {
         rows.flat_map(|row| code_in(row[0]).collect::<Vec<_>>()).collect()
     }
 
-    /// The one piece of code in this language that mentions `word`, without the indentation of the list
-    /// that it may stand in.
+    /// The routes: each path with the files in the same row.
+    #[must_use]
+    pub fn routes(&self) -> Vec<(String, Vec<String>)> {
+        let path_of = |route: String| {
+            let path = route.split_once(' ').map(|(_, path)| path.to_owned());
+            path.expect("a route is a method and a path")
+        };
+        let mut routes = Vec::new();
+        for row in self.table("| route | file | what it does |") {
+            let files: Vec<_> = code_in(row[1]).collect();
+            routes.extend(code_in(row[0]).map(|route| (path_of(route), files.clone())));
+        }
+        routes
+    }
+
+    /// The one piece of code in this language that contains `word`, without the indentation of the
+    /// list around it.
     #[must_use]
     pub fn code(&self, language: &str, word: &str) -> String {
         let fence = format!("```{language}");
@@ -77,14 +95,14 @@ impl Documentation {
                 found.push(code);
             }
         }
-        assert_eq!(found.len(), 1, "README.md has one {language} with {word}");
+        assert_eq!(found.len(), 1, "the documents contain one {language} with {word}");
         found.remove(0)
     }
 
     /// The cells of each row of the table with this head.
     fn table(&self, head: &str) -> Vec<Vec<&str>> {
         let mut lines = self.0.lines().skip_while(|line| *line != head);
-        assert!(lines.next().is_some(), "README.md has no table {head}");
+        assert!(lines.next().is_some(), "no document contains a table {head}");
         let rows = lines.skip(1).take_while(|line| line.starts_with('|'));
         rows.map(|row| row.trim_matches('|').split('|').map(str::trim).collect()).collect()
     }

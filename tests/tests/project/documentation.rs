@@ -1,4 +1,4 @@
-//! What `README.md` promises in its tables is what the sources do.
+//! The tables of the project's documents agree with the sources.
 
 use std::{collections::BTreeSet, fs};
 
@@ -129,6 +129,26 @@ fn r177_the_table_of_settings_is_what_is_read() {
     }
     assert!(settings.len() >= 20, "{settings:?}");
     assert_eq!(Documentation::read().settings(), settings);
+}
+
+#[test]
+fn each_file_in_the_table_of_routes_exists_and_contains_the_path() {
+    let routes = Documentation::read().routes();
+    assert!(routes.len() >= 10, "{routes:?}");
+    for (path, files) in routes {
+        assert!(!files.is_empty(), "no file serves {path}");
+        for file in files {
+            let text = fs::read_to_string(project().join(&file));
+            let text = text.unwrap_or_else(|error| panic!("{file} of {path}: {error}"));
+            let literal = format!("\"{path}\"");
+            let in_template = format!(" Path: {path}");
+            let is_there = match file.as_str() {
+                "template.yaml" => text.lines().any(|line| line.ends_with(&in_template)),
+                _ => text.contains(&literal),
+            };
+            assert!(is_there, "{file} does not contain {literal}");
+        }
+    }
 }
 
 /// The rows that the threat model names are rows, and it does not rest on one that is not built.
