@@ -1,4 +1,4 @@
-//! What `README.md` promises, read off its tables.
+//! Reads the tables of `README.md`, so that tests can compare them with the code.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -12,7 +12,7 @@ pub struct Documentation(String);
 pub struct LoggedEvent {
     /// The levels it may have.
     pub levels: BTreeSet<String>,
-    /// The fields it may have, beside those of every line.
+    /// The fields it may have, in addition to those of every line.
     pub fields: BTreeSet<String>,
 }
 
@@ -21,7 +21,7 @@ impl Documentation {
     #[must_use]
     pub fn read() -> Self {
         let file = crate::project().join("README.md");
-        Self(fs::read_to_string(file).expect("the file is there"))
+        Self(fs::read_to_string(file).expect("README.md can be read"))
     }
 
     /// The events, by name.
@@ -34,14 +34,14 @@ impl Documentation {
             for name in code_in(row[0]) {
                 assert!(
                     events.insert(name.clone(), event.clone()).is_none(),
-                    "{name} stands there twice"
+                    "{name} is documented twice"
                 );
             }
         }
         events
     }
 
-    /// The errors: each status that an answer may have, with the `code` in it.
+    /// The errors: each documented status with its `code`.
     #[must_use]
     pub fn errors(&self) -> BTreeSet<(u16, String)> {
         let mut errors = BTreeSet::new();
@@ -54,15 +54,15 @@ impl Documentation {
         errors
     }
 
-    /// The settings.
+    /// The names of the settings.
     #[must_use]
     pub fn settings(&self) -> BTreeSet<String> {
         let rows = self.table("| variable | default | meaning |").into_iter();
         rows.flat_map(|row| code_in(row[0]).collect::<Vec<_>>()).collect()
     }
 
-    /// The one piece of code in this language that mentions `word`, without the indentation of the list
-    /// that it may stand in.
+    /// The only code block in this language that contains `word`, without the indentation of a
+    /// surrounding list.
     #[must_use]
     pub fn code(&self, language: &str, word: &str) -> String {
         let fence = format!("```{language}");
@@ -81,7 +81,7 @@ impl Documentation {
         found.remove(0)
     }
 
-    /// The cells of each row of the table with this head.
+    /// The cells of each row of the table with this header.
     fn table(&self, head: &str) -> Vec<Vec<&str>> {
         let mut lines = self.0.lines().skip_while(|line| *line != head);
         assert!(lines.next().is_some(), "README.md has no table {head}");
