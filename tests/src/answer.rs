@@ -1,4 +1,4 @@
-//! What the bundle answered, and what may be asked of it.
+//! A response of the product, with accessors and assertions for tests.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -8,37 +8,37 @@ use scraper::{Html, Selector};
 use serde_json::Value;
 use shared::web::request::Response;
 
-/// An answer of the bundle.
+/// A response of the product.
 ///
-/// Every method panics where the answer is not as expected, and shows the answer.
+/// Every method panics when the response is not as expected, and prints the response.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// The id that the gateway gave the request.
+    /// The id that the gateway assigned to the request.
     pub request_id: String,
     response: Response,
 }
 
 impl Answer {
-    /// The answer to the request with this id.
+    /// The response to the request with this id.
     pub const fn new(request_id: String, response: Response) -> Self {
         Self { request_id, response }
     }
 
-    /// The status.
+    /// The status code.
     pub fn status(&self) -> u16 {
         self.response.status().as_u16()
     }
 
-    /// The one value of a header; empty if there is none.
+    /// The only value of a header; empty if the header is missing. Panics if it occurs twice.
     #[track_caller]
     pub fn header(&self, name: &str) -> &str {
         let mut values = self.response.headers().get_all(name).iter();
         let value = values.next().map_or("", |value| value.to_str().unwrap());
-        assert!(values.next().is_none(), "{name} stands there twice: {self:?}");
+        assert!(values.next().is_none(), "header {name} occurs twice: {self:?}");
         value
     }
 
-    /// Whether there is such a header.
+    /// Whether the header is present.
     pub fn has(&self, name: &str) -> bool {
         self.response.headers().contains_key(name)
     }
@@ -55,19 +55,19 @@ impl Answer {
         serde_json::from_slice(self.response.body()).unwrap()
     }
 
-    /// Whether it is a page.
+    /// Whether the body is an HTML page.
     pub fn is_page(&self) -> bool {
         self.header("content-type").starts_with("text/html")
     }
 
-    /// The page.
+    /// The parsed HTML page.
     #[track_caller]
     pub fn page(&self) -> Html {
-        assert!(self.is_page(), "no page: {self:?}");
+        assert!(self.is_page(), "not a page: {self:?}");
         Html::parse_document(self.text())
     }
 
-    /// The text of the elements that `selector` finds, without the white space around each.
+    /// The trimmed text of each element that `selector` matches.
     #[track_caller]
     pub fn texts(&self, selector: &str) -> Vec<String> {
         let (page, selector) = (self.page(), Selector::parse(selector).unwrap());
@@ -75,7 +75,7 @@ impl Answer {
         found.map(|element| element.text().collect::<String>().trim().to_owned()).collect()
     }
 
-    /// An attribute of every element that `selector` finds.
+    /// The attribute `name` of each element that `selector` matches.
     #[track_caller]
     pub fn attributes(&self, selector: &str, name: &str) -> Vec<String> {
         let (page, selector) = (self.page(), Selector::parse(selector).unwrap());
@@ -83,26 +83,26 @@ impl Answer {
         found.filter_map(|element| element.attr(name).map(str::to_owned)).collect()
     }
 
-    /// Where it redirects to.
+    /// The redirect target.
     #[track_caller]
     pub fn location(&self) -> &str {
-        assert_eq!(self.status(), 303, "no redirect: {self:?}");
+        assert_eq!(self.status(), 303, "not a redirect: {self:?}");
         assert!(self.response.body().is_empty(), "a redirect with a body: {self:?}");
         self.header("location")
     }
 
-    /// Its cookies, in order.
+    /// The cookies of the response, in order.
     pub fn cookies(&self) -> Vec<Cookie<'static>> {
         let values = self.response.headers().get_all(header::SET_COOKIE).iter();
         values.map(|value| Cookie::parse(value.to_str().unwrap().to_owned()).unwrap()).collect()
     }
 
-    /// The names of the cookies that it sets, without those that it clears.
+    /// The names of the cookies that the response sets. Cleared cookies are not included.
     pub fn cookies_set(&self) -> Vec<String> {
         self.cookies_where(false)
     }
 
-    /// The names of the cookies that it clears.
+    /// The names of the cookies that the response clears.
     pub fn cookies_cleared(&self) -> Vec<String> {
         self.cookies_where(true)
     }
@@ -118,7 +118,7 @@ impl Answer {
             .collect()
     }
 
-    /// Asserts that it is a page with this status and heading.
+    /// Asserts that the response is a page with this status and heading.
     #[track_caller]
     pub fn is_a_page(&self, status: u16, heading: &str) -> &Self {
         assert_eq!(
@@ -129,8 +129,8 @@ impl Answer {
         self
     }
 
-    /// Asserts that it is a page about a failure, with this status and heading, on which the
-    /// request's id stands, and no cookie of a session.
+    /// Asserts that the response is an error page with this status and heading. The page shows the
+    /// request id and sets no session cookie.
     #[track_caller]
     pub fn is_a_refusal(&self, status: u16, heading: &str) -> &Self {
         self.is_a_page(status, heading);
@@ -139,7 +139,7 @@ impl Answer {
         self
     }
 
-    /// Asserts that it is JSON with this status and `code`.
+    /// Asserts that the response is JSON with this status and `code`, and sets no session cookie.
     #[track_caller]
     pub fn is_json(&self, status: u16, code: &str) -> &Self {
         assert_eq!(self.status(), status, "{self:?}");
@@ -148,7 +148,7 @@ impl Answer {
         self
     }
 
-    /// Asserts that the challenge beside a 400, 401 or 403 is this one.
+    /// Asserts that the `WWW-Authenticate` challenge starts with this text.
     #[track_caller]
     pub fn challenges(&self, challenge: &str) -> &Self {
         let found = self.header("www-authenticate");
@@ -156,7 +156,7 @@ impl Answer {
         self
     }
 
-    /// Asserts that the page's one button leads there.
+    /// Asserts that the page has exactly one button, with this label and link.
     #[track_caller]
     pub fn offers(&self, label: &str, href: &str) -> &Self {
         assert_eq!(self.texts("a.button"), [label], "{self:?}");

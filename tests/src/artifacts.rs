@@ -1,4 +1,4 @@
-//! The functions' programs: what `sam build` left, or what cargo builds of the same code.
+//! The functions' programs: built by `sam build`, or by cargo from the same code.
 
 use std::{
     env,
@@ -10,28 +10,29 @@ use std::{
 
 use crate::{project, template::Function, watch::prepare};
 
-/// Names the folder that `sam build` left, `.aws-sam/build`. `tests/run` sets it.
+/// Environment variable with the output folder of `sam build`, `.aws-sam/build`. `tests/run` sets it.
 pub const VARIABLE: &str = "ARTIFACTS";
 
-/// The folder of what this very program's profile builds.
+/// Cargo's output folder for the profile of this test program.
 const PROFILE: &str = if cfg!(debug_assertions) { "debug" } else { "release" };
 
 /// Where the programs are.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Artifacts {
-    /// In the folder that `sam build` left: `LOGICAL_ID/bootstrap`, what would be deployed.
+    /// In the output folder of `sam build`, as `LOGICAL_ID/bootstrap`: the files that would be
+    /// deployed.
     Built(PathBuf),
-    /// In cargo's target folder, made just now. For whoever works without SAM.
+    /// In cargo's target folder, freshly built. Used when SAM is not installed.
     Cargo(PathBuf),
 }
 
 impl Artifacts {
-    /// What `sam build` left if the environment says so, else what cargo builds of these functions,
-    /// which is done first.
+    /// The output of `sam build` if the environment names it; otherwise builds these functions with
+    /// cargo.
     ///
     /// # Panics
     ///
-    /// As [`Self::built`] does, and when the build fails.
+    /// Panics as [`Self::built`] does, and when the build fails.
     #[must_use]
     pub fn of(functions: &[Function]) -> Self {
         match env::var_os(VARIABLE).filter(|folder| !folder.is_empty()) {
@@ -43,12 +44,12 @@ impl Artifacts {
         }
     }
 
-    /// What `sam build` left in this folder.
+    /// The programs in this output folder of `sam build`.
     ///
     /// # Panics
     ///
-    /// When the program of a function is missing. Nothing else is taken in its place: a story that is
-    /// told on other programs than it says proves nothing.
+    /// Panics when the program of a function is missing. There is no fallback: a test that runs other
+    /// programs than it claims proves nothing.
     #[must_use]
     pub fn built(folder: &Path, functions: &[Function]) -> Self {
         let artifacts = Self::Built(folder.to_owned());
@@ -59,7 +60,7 @@ impl Artifacts {
         artifacts
     }
 
-    /// The program of this function, whose code does not stand in the template.
+    /// The path of this function's program. Does not apply to functions with inline code.
     #[must_use]
     pub fn bootstrap(&self, function: &Function) -> PathBuf {
         match self {
@@ -68,12 +69,11 @@ impl Artifacts {
         }
     }
 
-    /// Builds these binaries, with the profile of this very program: the one for development, or the
-    /// one that ships.
+    /// Builds these binaries with the profile of this test program (development or release).
     ///
     /// # Panics
     ///
-    /// When one cannot be built.
+    /// Panics when a build fails.
     #[must_use]
     pub fn build<const N: usize>(binaries: &[&str; N]) -> [PathBuf; N] {
         build(binaries);
@@ -81,17 +81,17 @@ impl Artifacts {
     }
 }
 
-/// Those that have a program of their own.
+/// The functions that have a program, which means no inline code.
 fn programs(functions: &[Function]) -> impl Iterator<Item = &Function> {
     functions.iter().filter(|function| function.inline.is_none())
 }
 
-/// Builds the binary `name` of the workspace in this folder, which is not the project's but uses its
-/// crates, for development and without a network. What both use is built once.
+/// Builds the binary `name` of another workspace that uses the project's crates. The build is a
+/// development build without network access. Crates used by both workspaces are built once.
 ///
 /// # Panics
 ///
-/// When it cannot be built.
+/// Panics when the build fails.
 #[must_use]
 pub fn build_elsewhere(workspace: &Path, name: &str) -> PathBuf {
     let mut command = Command::new("cargo");
@@ -109,17 +109,17 @@ pub fn build_elsewhere(workspace: &Path, name: &str) -> PathBuf {
     target.join("debug").join(name)
 }
 
-/// Builds this binary with the feature `concurrent`, beside the one without it, and with the profile of
-/// this very program. Where that is the one that ships, a panic unwinds: it must not end the process, in
-/// which other requests are in flight.
+/// Builds this binary with the feature `concurrent`, next to the build without it and with the
+/// profile of this test program. In release builds a panic unwinds, since other requests run in the
+/// same process.
 ///
 /// # Panics
 ///
-/// When it cannot be built.
+/// Panics when the build fails.
 #[must_use]
 pub fn concurrent(binary: &str) -> PathBuf {
     let apart = crate::target().join("concurrent");
-    // What is built on the way there is that of all other builds.
+    // Intermediate files are shared with all other builds.
     let build_folder = format!("build.build-dir={:?}", crate::target());
     let feature = format!("{binary}/concurrent");
     let mut arguments = vec!["build", "--quiet", "--config", &build_folder, "--features", &feature];
@@ -140,7 +140,7 @@ fn build(binaries: &[&str]) {
         cargo(["build", "--quiet"].into_iter().chain(binaries));
         return;
     }
-    // Each by itself: built together, one would get what another needs of their libraries.
+    // One build each: in a joint build, cargo would unify the features of their libraries.
     for binary in binaries {
         cargo(["build", "--quiet", "--release", "--package", binary]);
     }
@@ -153,7 +153,7 @@ fn cargo(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Where they are then.
+/// The folder that contains the built binaries.
 fn folder() -> PathBuf {
     crate::target().join(PROFILE)
 }

@@ -1,5 +1,5 @@
-//! What stands behind functions that are processes of their own: the development provider and a
-//! DynamoDB table, both as `local`'s `backends` serves them.
+//! The backends of functions that run as separate processes: the development provider and a DynamoDB
+//! table, both served by `local`'s `backends`.
 
 use std::{path::Path, process::Command, time::Duration};
 
@@ -10,10 +10,10 @@ use crate::{
     watch::prepare,
 };
 
-/// What is measured is not to wait for an emulator that was built for development.
+/// Benchmarks use an optimized emulator, so that they do not measure a slow one.
 const PROFILE: &str = if cfg!(debug_assertions) { "dev" } else { "bench" };
 
-/// The running backends. They end, with what they keep, when this is dropped.
+/// The running backends. Dropping this stops them and discards their data.
 #[derive(Debug)]
 pub struct Backends {
     _process: Process,
@@ -21,8 +21,8 @@ pub struct Backends {
 }
 
 impl Backends {
-    /// Starts them on free ports with these settings and nothing else set. With `AUTH_HOST` among
-    /// them there is a table and no provider.
+    /// Starts the backends on free ports with exactly these settings. If `AUTH_HOST` is among them,
+    /// there is a table but no provider.
     pub async fn start(settings: &[(&str, &str)]) -> Self {
         let environment = NamedTempFile::new().expect("a file can be made");
         let mut command = Command::new("cargo");
@@ -37,13 +37,13 @@ impl Backends {
         Self { _process: process, environment }
     }
 
-    /// The file in which the functions read what they need, for `--env-file`.
+    /// The file with the functions' settings, for `--env-file`.
     #[must_use]
     pub fn environment_file(&self) -> &Path {
         self.environment.path()
     }
 
-    /// What stands in that file.
+    /// The variables in that file.
     #[must_use]
     pub fn environment(&self) -> Vec<(String, String)> {
         let text = std::fs::read_to_string(&self.environment).expect("the file can be read");

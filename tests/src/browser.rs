@@ -1,9 +1,11 @@
 //! A browser without a screen: cookies, navigations, redirects, links and forms over HTTP.
 //!
-//! It does what a real one does and a bare HTTP client does not: it keeps cookies per host with
-//! their attributes (`__Host-` and `SameSite` included), says where a navigation comes from
-//! (`Sec-Fetch-*`, `Origin`), and follows a redirect only when told to, so that a story can look at
-//! every step.
+//! Unlike a bare HTTP client, it does this as a real browser does:
+//!
+//! - It keeps cookies per host with their attributes, including `__Host-` and `SameSite`.
+//! - It sends where a navigation comes from (`Sec-Fetch-*`, `Origin`).
+//!
+//! It follows a redirect only on request, so that a test can check every step.
 //!
 //! ```no_run
 //! # async fn story() {
@@ -33,7 +35,7 @@ use crate::{
 type Answer = Pin<Box<dyn Future<Output = Response<Bytes>> + Send>>;
 type Handler = Arc<dyn Fn(Request<Bytes>) -> Answer + Send + Sync>;
 
-/// One browser profile. A clone is a copy of the profile: a second device, or a thief's.
+/// One browser profile. A clone is a copy of the profile, for a second device or a thief.
 #[derive(Clone)]
 pub struct Browser {
     base: Url,
@@ -63,8 +65,8 @@ impl Browser {
         Self { http: api.http_client(), ..Self::at(http_api::ORIGIN) }
     }
 
-    /// A browser whose requests to the origin of `base_url` are answered by `handler`, without a
-    /// network; those to other origins, such as a provider, go over real HTTP.
+    /// A browser whose requests to the origin of `base_url` go to `handler`, without a network.
+    /// Requests to other origins, such as a provider, go over real HTTP.
     #[must_use]
     pub fn in_process<F, A>(base_url: &str, handler: F) -> Self
     where
@@ -75,15 +77,15 @@ impl Browser {
         Self { in_process: Some(handler), ..Self::at(base_url) }
     }
 
-    /// Types an address, absolute or on the application. Nothing says where the person was before.
+    /// Types an address, absolute or relative to the application. The request names no previous page.
     pub async fn get(&mut self, address: &str) -> Page<'_> {
         let url = self.resolve(address);
         self.shown = None;
         self.navigate(Navigation::to(url)).await
     }
 
-    /// Submits a form to `address` from the page that is shown; in a fresh tab, from the
-    /// application's own.
+    /// Submits a form to `address` from the current page; in a new tab, from the application's
+    /// origin.
     pub async fn post_form(&mut self, address: &str, fields: &[(&str, &str)]) -> Page<'_> {
         let url = self.resolve(address);
         if self.shown.is_none() {
@@ -92,13 +94,15 @@ impl Browser {
         self.navigate(Navigation::post(url, fields)).await
     }
 
-    /// Shows a page of another site without asking for it: what is sent next comes from there.
+    /// Pretends that the tab shows a page of another site, without a request. The next request comes
+    /// from that page.
     pub fn show(&mut self, address: &str) -> &mut Self {
         self.shown = Some(self.resolve(address));
         self
     }
 
-    /// What a script of the application's page does with `fetch(address, {method, headers})`.
+    /// Sends a request as a script on the application's page does with `fetch(address, {method,
+    /// headers})`.
     pub async fn fetch(
         &mut self,
         method: Method,
@@ -122,21 +126,20 @@ impl Browser {
         self.send(request.body(Bytes::new()).expect("headers are well-formed")).await
     }
 
-    /// Sends a request as it is, with the cookies of a same-site request added unless it brings
-    /// its own.
+    /// Sends a request unchanged. Adds the cookies of a same-site request unless it already has some.
     pub async fn send(&mut self, request: Request<Bytes>) -> Page<'_> {
         let url = self.resolve(&request.uri().to_string());
         self.exchange(url, request, Distance::SameOrigin).await
     }
 
-    /// The value of a cookie that would be sent to the application.
+    /// The value of a cookie that the browser would send to the application.
     #[must_use]
     pub fn cookie(&self, name: &str) -> Option<&str> {
         let mut values = self.cookies.get_request_values(&self.base);
         values.find_map(|(found, value)| (found == name).then_some(value))
     }
 
-    /// The value of the application's session cookie, whatever its address makes the name of it.
+    /// The value of the application's session cookie, under whichever name its address gives it.
     #[must_use]
     pub fn session(&self) -> Option<&str> {
         // A provider on the same host has a session cookie too.
@@ -148,20 +151,20 @@ impl Browser {
         values.find_map(|(name, value)| is_ours(name).then_some(value))
     }
 
-    /// The names of all cookies that would be sent to the application, in no order.
+    /// The names of all cookies that the browser would send to the application, in any order.
     #[must_use]
     pub fn cookie_names(&self) -> Vec<&str> {
         self.cookies.get_request_values(&self.base).map(|(name, _)| name).collect()
     }
 
-    /// Sets a cookie as a response of the application would: `name=value; Path=/; HttpOnly`.
+    /// Sets a cookie as if the application had sent it: `name=value; Path=/; HttpOnly`.
     pub fn set_cookie(&mut self, set_cookie: &str) -> &mut Self {
         let url = self.base.clone();
         self.keep(set_cookie, &url);
         self
     }
 
-    /// Forgets every cookie.
+    /// Deletes every cookie.
     pub fn clear_cookies(&mut self) -> &mut Self {
         self.cookies.clear();
         self
@@ -254,7 +257,8 @@ impl Browser {
     fn keep(&mut self, set_cookie: &str, url: &Url) {
         let cookie = RawCookie::parse(set_cookie.to_owned()).expect("Set-Cookie is well-formed");
         if prefix_is_honoured(&cookie) {
-            // What the store refuses, such as another host's Domain, a browser refuses silently.
+            // A browser silently drops cookies that the cookie store refuses, such as one for another
+            // host's Domain.
             let _ = self.cookies.insert_raw(&cookie.into_owned(), url);
         }
     }
@@ -264,13 +268,13 @@ impl Browser {
     }
 }
 
-/// One load of a page, as what a redirect of it needs to know.
+/// One page load, with the data that a redirect needs.
 #[derive(Clone, Debug)]
 pub(crate) struct Navigation {
     url: Url,
     method: Method,
     body: Bytes,
-    /// The farthest that any hop so far was from where the navigation began.
+    /// The greatest distance from the start of the navigation over all hops so far.
     site: Distance,
     initiator: Option<Origin>,
 }
@@ -286,7 +290,7 @@ impl Navigation {
         Self { method: Method::POST, body: body.into(), ..Self::to(url) }
     }
 
-    /// Where a redirect leads. 307 and 308 repeat the request; the others fetch.
+    /// The navigation after a redirect. 307 and 308 repeat the request; other statuses use GET.
     pub(crate) fn redirected(self, url: Url, status: http::StatusCode) -> Self {
         if matches!(status.as_u16(), 307 | 308) {
             return Self { url, ..self };
@@ -295,7 +299,7 @@ impl Navigation {
     }
 }
 
-/// `Sec-Fetch-Site`, from the nearest to the farthest.
+/// The value of `Sec-Fetch-Site`, from nearest to farthest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Distance {
     None,
@@ -309,7 +313,7 @@ impl Distance {
         Self::of(&from.origin(), to)
     }
 
-    /// Hosts of the stories have no public suffix: the site is the scheme and the host.
+    /// Test hosts have no public suffix, so a site is a scheme and a host.
     fn of(from: &Origin, to: &Url) -> Self {
         let to = to.origin();
         match (from, &to) {
@@ -333,7 +337,8 @@ impl Distance {
     }
 }
 
-/// RFC 6265bis §4.1.3: a browser drops a cookie that claims more than its attributes keep.
+/// Whether the attributes match the name prefix. Browsers drop the cookie otherwise (RFC 6265bis
+/// §4.1.3).
 fn prefix_is_honoured(cookie: &RawCookie<'_>) -> bool {
     let secure = cookie.secure() == Some(true);
     if cookie.name().starts_with("__Host-") {

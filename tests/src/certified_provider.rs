@@ -1,8 +1,8 @@
-//! An OpenID Connect provider that nobody here wrote, certified by the OpenID Foundation: npm
-//! `oidc-provider`, dressed with Auth0's paths.
+//! An independent OpenID Connect provider, certified by the OpenID Foundation: npm `oidc-provider`,
+//! with Auth0's paths.
 //!
-//! Its login form has one field, `email`, and takes any; the account's `sub` is that e-mail. Its
-//! logout asks for confirmation with one button.
+//! Its login form has one field, `email`, and accepts any value; the account's `sub` is that e-mail.
+//! Its logout has one confirmation button.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -17,18 +17,18 @@ use crate::process::Process;
 pub struct Client {
     /// `client_id`.
     pub id: String,
-    /// `client_secret`, sent by `client_secret_post` unless `authentication` says otherwise.
+    /// `client_secret`, sent by `client_secret_post` unless `authentication` differs.
     pub secret: String,
-    /// Where the application is, without a trailing slash: `http://localhost:9000`.
+    /// The application's base URL, without a trailing slash: `http://localhost:9000`.
     pub base_url: String,
     /// `token_endpoint_auth_method`.
     pub authentication: String,
-    /// `backchannel_logout_uri`. With one, ID tokens carry `sid`, as Auth0's do.
+    /// `backchannel_logout_uri`. If set, ID tokens contain `sid`, as Auth0's do.
     pub backchannel_logout: Option<String>,
 }
 
 impl Client {
-    /// A client whose application is at `base_url`, on the product's own paths.
+    /// A client for the application at `base_url`, with the product's paths.
     #[must_use]
     pub fn at(base_url: &str) -> Self {
         Self {
@@ -57,16 +57,16 @@ impl Client {
     }
 }
 
-/// How the provider spoils the next ID token it issues.
+/// A defect in the next ID token that the provider issues.
 #[derive(Clone, Debug)]
 pub enum Spoilt {
-    /// These claims replace the true ones: `json!({"nonce": "another"})`.
+    /// Replaces these claims: `json!({"nonce": "another"})`.
     Claims(Value),
-    /// It is signed by a key that the provider never published.
+    /// Signs the token with a key that the provider never published.
     UnknownKey,
 }
 
-/// The running provider. It ends when this is dropped.
+/// The running provider. Dropping this stops it.
 #[derive(Debug)]
 pub struct CertifiedProvider {
     _process: Process,
@@ -75,7 +75,7 @@ pub struct CertifiedProvider {
 }
 
 impl CertifiedProvider {
-    /// Starts it on a free port. `tests/run` installs what it needs.
+    /// Starts the provider on a free port. `tests/run` installs its packages.
     pub async fn start(client: &Client) -> Self {
         let folder = crate::project().join("tests/certified_provider");
         assert!(
@@ -103,18 +103,19 @@ impl CertifiedProvider {
         &self.issuer
     }
 
-    /// The issuer as `AUTH_HOST` takes it: without the trailing slash.
+    /// The issuer as `AUTH_HOST` expects it: without the trailing slash.
     #[must_use]
     pub fn auth_host(&self) -> &str {
         self.issuer.trim_end_matches('/')
     }
 
-    /// Replaces the signing key. The old one is no longer published: what it signed is worthless.
+    /// Replaces the signing key and stops publishing the old one. Tokens signed by the old key become
+    /// invalid.
     pub async fn rotate_keys(&self) {
         self.control("rotate-keys", "").await;
     }
 
-    /// Spoils the next ID token, and only that one.
+    /// Applies a defect to the next ID token only.
     pub async fn spoil_next_id_token(&self, how: Spoilt) {
         let how = match how {
             Spoilt::Claims(claims) => json!({ "claims": claims }),
@@ -123,7 +124,7 @@ impl CertifiedProvider {
         self.control("next-id-token", &how.to_string()).await;
     }
 
-    /// How many requests it has served, by path: what shows that none was made.
+    /// The number of requests per path, for tests that no request was made.
     pub async fn served(&self) -> BTreeMap<String, u64> {
         let response = self.http.get(format!("{}__control/served", self.issuer)).send().await;
         let body = response.expect("the provider runs").bytes().await.expect("it answers whole");

@@ -1,10 +1,10 @@
-//! The bundle as `template.yaml` deploys it: the functions' own programs, each in processes of its
-//! own, behind an HTTP API with the template's routes and authorizers, with their sessions in a DynamoDB
-//! table and their secrets in Secrets Manager. A function whose code stands in the template is run by
-//! this machine's Python.
+//! The product as `template.yaml` deploys it: each function's program in separate processes, behind
+//! an HTTP API with the template's routes and authorizers. Sessions are in a DynamoDB table and
+//! secrets in Secrets Manager. This machine's Python runs functions with inline code.
 //!
-//! What is not AWS' own: the API ([`HttpApi`]), Lambda ([`Lambda`]), the table (an emulator, before which
-//! the template's policies are in force, see [`iam`](crate::iam)), [`SecretsManager`], and the provider.
+//! These parts imitate AWS: the API ([`HttpApi`]), Lambda ([`Lambda`]), the table, and
+//! [`SecretsManager`]. The table is an emulator that enforces the template's policies (see
+//! [`iam`](crate::iam)). The provider is a test provider.
 //!
 //! ```no_run
 //! # async fn story() {
@@ -35,7 +35,7 @@ use crate::{
     template::{InlineCode, Stack, Statement, Template},
 };
 
-/// The deployed bundle. Everything ends when this is dropped.
+/// The deployed product. Dropping this stops everything.
 #[derive(Debug)]
 pub struct Deployment {
     api: HttpApi,
@@ -52,24 +52,25 @@ pub struct Deployment {
 struct Table {
     name: String,
     endpoint: String,
-    /// Who may use it.
+    /// The access key that the emulator accepts.
     access_key_id: String,
-    /// Each function's way to it, by the names of binaries.
+    /// Each function's connection to the table, by binary name.
     lines: BTreeMap<String, Line>,
 }
 
 impl Deployment {
-    /// Deploys the template with these parameters, each function in up to `instances` processes.
+    /// Deploys the template with these parameters, with up to `instances` processes for each
+    /// function.
     ///
-    /// Without an `AuthHost` there is the development provider. It and any other on loopback are
-    /// refused inside Lambda; so the functions must believe to be elsewhere then, which two variables
-    /// tell them ([`Surroundings::Workplace`]). All else is as it is deployed.
+    /// Without an `AuthHost`, the development provider is used. Functions refuse any provider on
+    /// loopback inside Lambda. So two environment variables make them run as outside Lambda
+    /// ([`Surroundings::Workplace`]). Everything else is as deployed.
     pub async fn start(instances: usize, parameters: &[(&str, &str)]) -> Self {
         Self::deploy(Surroundings::Workplace, instances, None, parameters).await
     }
 
-    /// The same with one function built for Lambda Managed Instances: all its requests, up to
-    /// `concurrency` at a time, go to one process.
+    /// Like [`Self::start`], with one function built for Lambda Managed Instances: one process serves
+    /// all its requests, up to `concurrency` at a time.
     pub async fn start_concurrent(
         function: &str,
         concurrency: usize,
@@ -79,7 +80,8 @@ impl Deployment {
         Self::deploy(Surroundings::Workplace, 1, concurrent, parameters).await
     }
 
-    /// The same inside Lambda, with an `AuthHost` that is not on loopback and that nobody reaches.
+    /// Like [`Self::start`], but inside Lambda. `AuthHost` must not be on loopback and is never
+    /// reached.
     pub async fn start_inside_lambda(instances: usize, parameters: &[(&str, &str)]) -> Self {
         Self::deploy(Surroundings::Lambda, instances, None, parameters).await
     }
@@ -95,7 +97,7 @@ impl Deployment {
         for (parameter, variable) in
             [("AuthHost", "AUTH_HOST"), ("Audience", "AUDIENCE"), ("ClientId", "CLIENT_ID")]
         {
-            // Which APIs there are, the development provider alone is told.
+            // Only the development provider needs the list of APIs.
             if parameter != "Audience" || given("AuthHost").is_none() {
                 settings.extend(given(parameter).map(|(_, value)| (variable, *value)));
             }
@@ -112,9 +114,9 @@ impl Deployment {
         for (parameter, variable) in [("AuthHost", "AUTH_HOST"), ("ClientId", "CLIENT_ID")] {
             values.extend(backing(variable).map(|value| (parameter, value)));
         }
-        // It goes to Secrets Manager, and to no function.
+        // The client secret is stored in Secrets Manager and passed to no function.
         values.push(("ClientSecret", CLIENT_SECRET));
-        let table = backing("SESSION_TABLE").expect("the backends make a table");
+        let table = backing("SESSION_TABLE").expect("the backends create a table");
         let endpoint = backing("AWS_ENDPOINT_URL_DYNAMODB").expect("the backends name it");
         let access_key_id = backing("AWS_ACCESS_KEY_ID").expect("the backends name it");
         let mut table = Table {
@@ -149,7 +151,7 @@ impl Deployment {
         for function in &stack.functions() {
             if let Some(code) = &function.inline {
                 let own = functions.iter_mut().find(|own| own.name == function.binary);
-                own.expect("it is one of them").bootstrap =
+                own.expect("the function is in the list").bootstrap =
                     interpreter(&inline, &function.binary, code);
             }
         }
@@ -177,32 +179,31 @@ impl Deployment {
         &self.lambda
     }
 
-    /// Where the functions read their secrets.
+    /// The Secrets Manager from which the functions read their secrets.
     #[must_use]
     pub const fn secrets(&self) -> &SecretsManager {
         &self.secrets
     }
 
-    /// The URL of the table's service, to which the functions have their lines.
+    /// The URL of the emulated table's service.
     #[must_use]
     pub fn table_endpoint(&self) -> &str {
         &self.table.endpoint
     }
 
-    /// The way of this function's processes to the table.
+    /// The connection from this function's processes to the table.
     #[must_use]
     pub fn line_to_table(&self, function: &str) -> &Line {
         let line = self.table.lines.get(function);
         line.unwrap_or_else(|| panic!("there is no function {function:?}"))
     }
 
-    /// The ways of all functions to the table.
+    /// The connections of all functions to the table.
     pub fn lines_to_table(&self) -> impl Iterator<Item = &Line> {
         self.table.lines.values()
     }
 
-    /// How many rows of this kind lie in the table, `session` or `once` say, whether their time has
-    /// come or not.
+    /// The number of rows of this kind (`session` or `once`) in the table, expired rows included.
     pub async fn rows(&self, kind: &str) -> usize {
         let scan = json!({ "TableName": self.table.name, "ConsistentRead": true });
         let answer = crate::http_client()
@@ -219,13 +220,13 @@ impl Deployment {
         keys.filter(|key| key.split('#').next() == Some(kind)).count()
     }
 
-    /// Whose programs run.
+    /// The programs that run.
     #[must_use]
     pub const fn artifacts(&self) -> &Artifacts {
         &self.artifacts
     }
 
-    /// A browser in front of it.
+    /// A browser for the API.
     #[must_use]
     pub fn browser(&self) -> Browser {
         Browser::in_front_of(&self.api)
@@ -233,13 +234,14 @@ impl Deployment {
 }
 
 impl Table {
-    /// The emulator asks who signed, and does not look at the signature.
+    /// An authorization header for the emulator, which reads the access key and ignores the
+    /// signature.
     fn authorization(&self) -> String {
         let key = &self.access_key_id;
         format!("AWS4-HMAC-SHA256 Credential={key}/20260131/{REGION}/dynamodb/aws4_request")
     }
 
-    /// A line at whose end these policies are in force.
+    /// A connection to the table that enforces these policies.
     async fn lay_line(&self, policies: Vec<Vec<Statement>>) -> Line {
         Line::to(GuardedTable::before(&self.endpoint, policies).await.address()).await
     }
@@ -255,7 +257,7 @@ fn functions(
     let functions = stack.functions().into_iter();
     functions
         .map(|function| lambda::Function {
-            // Of one whose code stands in the template it is made later.
+            // Functions with inline code get their program later.
             bootstrap: artifacts.bootstrap(&function),
             environment: function
                 .environment
@@ -272,8 +274,9 @@ fn functions(
         .collect()
 }
 
-/// What runs `code`: the script `python`, which is the runtime, under the name of the handler and
-/// beside its module. A link, since a file that was just written may not be ready to be run.
+/// Creates the program that runs `code`: a link to the script `python`, named after the handler and
+/// next to the handler's module. A link, since a freshly written file may not be executable yet
+/// ("text file busy").
 fn interpreter(folder: &TempDir, name: &str, code: &InlineCode) -> PathBuf {
     assert!(code.runtime.starts_with("python3."), "{} cannot be run here", code.runtime);
     let folder = folder.path().join(name);
@@ -285,7 +288,7 @@ fn interpreter(folder: &TempDir, name: &str, code: &InlineCode) -> PathBuf {
     bootstrap
 }
 
-/// The authorizers, by the routes that they guard.
+/// The authorizers, by the keys of the routes that they protect.
 fn guarded(stack: &Stack) -> BTreeMap<String, Authorizer> {
     let (functions, authorizers) = (stack.functions(), stack.authorizers());
     let binary_of = |id: &str| {
@@ -296,7 +299,7 @@ fn guarded(stack: &Stack) -> BTreeMap<String, Authorizer> {
     guarded
         .map(|(route, name)| {
             let authorizer = &authorizers[name];
-            // A cache is not imitated.
+            // The emulated gateway has no authorizer cache.
             assert_eq!(authorizer.result_ttl, 0, "{name}");
             let function = binary_of(&authorizer.function);
             let identity_sources = authorizer.identity_sources.clone();

@@ -15,7 +15,7 @@ pub struct Documentation(String);
 pub struct LoggedEvent {
     /// The levels it may have.
     pub levels: BTreeSet<String>,
-    /// The fields it may have, beside those of every line.
+    /// The fields it may have, in addition to those of every line.
     pub fields: BTreeSet<String>,
 }
 
@@ -44,7 +44,7 @@ impl Documentation {
         events
     }
 
-    /// The errors: each status that an answer may have, with the `code` in it.
+    /// The errors: each documented status with its `code`.
     #[must_use]
     pub fn errors(&self) -> BTreeSet<(u16, String)> {
         let mut errors = BTreeSet::new();
@@ -57,7 +57,7 @@ impl Documentation {
         errors
     }
 
-    /// The settings.
+    /// The names of the settings.
     #[must_use]
     pub fn settings(&self) -> BTreeSet<String> {
         let rows = self.table("| variable | default | meaning |").into_iter();
@@ -99,7 +99,7 @@ impl Documentation {
         found.remove(0)
     }
 
-    /// The cells of each row of the table with this head.
+    /// The cells of each row of the table with this header.
     fn table(&self, head: &str) -> Vec<Vec<&str>> {
         let mut lines = self.0.lines().skip_while(|line| *line != head);
         assert!(lines.next().is_some(), "no document contains a table {head}");

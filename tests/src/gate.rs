@@ -1,8 +1,8 @@
-//! What holds others up until it is opened.
+//! A gate that holds up tasks until a test opens it.
 
 use tokio::sync::Semaphore;
 
-/// Whoever comes to it waits until it is opened, and whoever tells the story knows how many have come.
+/// Tasks wait at it until it is opened. A test can wait for arrivals.
 #[derive(Debug)]
 pub struct Gate {
     arrived: Semaphore,
@@ -10,25 +10,25 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// Waits until one more has come to it.
+    /// Waits until one more task has arrived.
     pub async fn arrival(&self) {
         self.arrivals(1).await;
     }
 
-    /// Waits until so many more have come to it.
+    /// Waits until `count` more tasks have arrived.
     pub async fn arrivals(&self, count: u32) {
         self.arrived.acquire_many(count).await.expect("it is never closed").forget();
     }
 
-    /// Lets everybody through, now and from now on.
+    /// Lets all waiting and all later tasks pass.
     pub fn open(&self) {
         self.opened.close();
     }
 
-    /// Comes to it, and goes on when it is open.
+    /// Arrives at the gate and waits until it is open.
     pub(crate) async fn pass(&self) {
         self.arrived.add_permits(1);
-        // Nobody is given a permit: an error says that it is open.
+        // There are no permits: the only outcome is an error, when the gate is open.
         let _ = self.opened.acquire().await;
     }
 }

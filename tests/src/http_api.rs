@@ -1,20 +1,20 @@
-//! An API Gateway HTTP API on this machine, in front of the functions of a [`Lambda`].
+//! An emulated API Gateway HTTP API in front of the functions of a [`Lambda`].
 //!
-//! It speaks TLS under the name that the API would have, [`DOMAIN`], with a certificate made for the
-//! run. Nothing resolves that name: [`HttpApi::http_client`] and [`HttpApi::chromium_flags`] know the
-//! way, and trust this one certificate.
+//! It speaks TLS under [`DOMAIN`], the name that the API would have, with a certificate made for the
+//! run. No DNS server resolves that name: [`HttpApi::http_client`] and [`HttpApi::chromium_flags`]
+//! resolve it and trust only this certificate.
 //!
-//! What it does is what AWS documents, and where AWS documents nothing, what has been observed of it:
+//! It behaves as AWS documents, or as observed where AWS documents nothing:
 //!
-//! - routes: [`route`]; payload format 2.0: [`event`]; answers: [`answer`];
-//! - `{"message":"Not Found"}` with 404 where no route matches; an `OPTIONS` is as any request;
-//! - `{"message":"Internal Server Error"}` with 500 where the function fails, times out, ends, or
-//!   answers what is no answer (a REST API answers 502);
+//! - routes: [`route`]; payload format 2.0: [`event`]; responses: [`answer`];
+//! - `{"message":"Not Found"}` with 404 if no route matches; `OPTIONS` has no special treatment;
+//! - `{"message":"Internal Server Error"}` with 500 if the function fails, times out, exits, or
+//!   returns an invalid response (a REST API returns 502);
 //! - `{"message":"Service Unavailable"}` with 503 after 30 s;
-//! - a Lambda authorizer is asked before the function: [`authorizer`];
-//! - 413 above 10 MB, 431 where the request line and headers are above 10,240 bytes.
+//! - a Lambda authorizer runs before the function: [`authorizer`];
+//! - 413 above 10 MB, 431 if the request line and headers exceed 10,240 bytes.
 //!
-//! It does not throttle, and has one stage, `$default`.
+//! There is no throttling, and one stage, `$default`.
 
 pub mod answer;
 pub mod authorizer;
@@ -41,10 +41,10 @@ use crate::lambda::Lambda;
 /// The first label of its domain.
 pub const API_ID: &str = "abc123";
 
-/// Its domain, from which the bundle derives its base URL.
+/// The API's domain, from which the product derives its base URL.
 pub const DOMAIN: &str = "abc123.execute-api.eu-central-1.amazonaws.com";
 
-/// Where browsers reach it.
+/// The origin that browsers use.
 pub const ORIGIN: &str = "https://abc123.execute-api.eu-central-1.amazonaws.com";
 
 /// How long the gateway waits for a function.
@@ -53,10 +53,10 @@ const INTEGRATION_TIMEOUT: Duration = Duration::from_secs(30);
 /// The largest body, in bytes.
 const LARGEST_BODY: usize = 10 * 1024 * 1024;
 
-/// The most that the request line and the header values may come to, in bytes.
+/// The largest total size of the request line and header values, in bytes.
 const LARGEST_HEAD: usize = 10_240;
 
-/// A listening gateway. It ends when this is dropped; the functions' processes end with `Lambda`.
+/// A listening gateway. Dropping this stops it. The functions' processes stop with `Lambda`.
 #[derive(Debug)]
 pub struct HttpApi {
     address: SocketAddr,
@@ -65,7 +65,7 @@ pub struct HttpApi {
     server: JoinHandle<()>,
 }
 
-/// What a request needs.
+/// The state that request handling needs.
 struct Gateway {
     routes: Routes,
     guarded: BTreeMap<String, Authorizer>,
@@ -79,7 +79,8 @@ impl HttpApi {
         Self::start_guarded(routes, BTreeMap::new(), lambda).await
     }
 
-    /// The same with an authorizer in front of each of these routes, which are named by their keys.
+    /// Like [`Self::start`], with an authorizer for each of these routes. The map's keys are route
+    /// keys.
     pub async fn start_guarded(
         routes: Vec<Route>,
         guarded: BTreeMap<String, Authorizer>,
@@ -107,30 +108,30 @@ impl HttpApi {
         &self.lambda
     }
 
-    /// Where it really listens.
+    /// The loopback address that it listens on.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// A client that reaches it at [`ORIGIN`], follows no redirect, and knows the way to loopback.
+    /// A client that resolves [`ORIGIN`] to loopback and follows no redirect.
     #[must_use]
     pub fn http_client(&self) -> reqwest::Client {
         let mut roots = RootCertStore::empty();
         roots.add(self.identity.certificate().clone()).expect("it is a certificate");
         let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
-            .expect("the library has both")
+            .expect("the library supports both versions")
             .with_root_certificates(roots)
             .with_no_client_auth();
         crate::http_client_builder()
             .resolve(DOMAIN, self.address)
             .tls_backend_preconfigured(tls)
             .build()
-            .expect("the client needs nothing from outside")
+            .expect("the client can be built")
     }
 
-    /// What makes Chromium reach it at [`ORIGIN`] and trust the certificate, and no other.
+    /// Flags that make Chromium resolve [`ORIGIN`] to loopback and trust only this certificate.
     #[must_use]
     pub fn chromium_flags(&self) -> [String; 2] {
         [
@@ -139,7 +140,7 @@ impl HttpApi {
         ]
     }
 
-    /// What makes curl do so.
+    /// Options that make curl do the same.
     #[must_use]
     pub fn curl_options(&self) -> String {
         let pin = self.identity.public_key_pin();
@@ -157,7 +158,7 @@ impl Drop for HttpApi {
 async fn serve(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response<Body> {
     let request_id = gateway.request_id();
     let mut answer = gateway.answer(request, &request_id).await;
-    let request_id = request_id.parse().expect("it is plain text");
+    let request_id = request_id.parse().expect("a request id is a valid header value");
     answer.headers_mut().insert("apigw-requestid", request_id);
     answer.map(Body::from)
 }
@@ -191,7 +192,7 @@ impl Gateway {
         }
     }
 
-    /// As they look: 16 characters that end in `=`.
+    /// A request id in the gateway's format: 16 characters that end in `=`.
     fn request_id(&self) -> String {
         format!("{}=", &self.random.token()[..15])
     }

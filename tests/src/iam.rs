@@ -1,8 +1,8 @@
-//! What IAM would make of the calls of a table: the template's policies, evaluated against what is sent.
+//! Enforces the template's IAM policies on the calls to a table.
 //!
-//! A DynamoDB emulator knows no policies. [`GuardedTable`] is in front of one and answers as DynamoDB does
-//! where a policy allows a call, and where none does. It gathers the condition keys from the requests as
-//! they are, not from what the code says of them: `dynamodb:LeadingKeys` are the partition keys,
+//! A DynamoDB emulator knows no policies. [`GuardedTable`] sits in front of one and answers as
+//! DynamoDB does, for allowed and for denied calls. It takes the condition keys from the actual
+//! requests, independently of the code: `dynamodb:LeadingKeys` are the partition keys,
 //! `dynamodb:Attributes` are all attributes that a request names in keys, items and expressions.
 
 use std::{
@@ -24,23 +24,23 @@ use tokio::net::TcpListener;
 
 use crate::template::Statement;
 
-/// One action, as IAM is asked whether it is allowed.
+/// One action for which IAM checks permission.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Action {
     /// `dynamodb:GetItem`
     pub name: String,
-    /// The table's ARN or an index', as the template's reader writes it.
+    /// The ARN of the table or an index, in the format of [`template`](crate::template).
     pub resource: String,
-    /// The condition keys with their values. One without values is not there.
+    /// The condition keys with their values. A key without values is missing.
     pub context: BTreeMap<&'static str, Vec<String>>,
 }
 
 impl Action {
-    /// The actions that a request of DynamoDB asks for: for a transaction those of its parts.
+    /// The actions of a DynamoDB request. A transaction has the actions of its parts.
     ///
     /// # Panics
     ///
-    /// If it is no such request.
+    /// Panics if it is not a DynamoDB request.
     #[must_use]
     pub fn of(operation: &str, body: &Value) -> Vec<Self> {
         match operation {
@@ -94,7 +94,7 @@ impl Action {
         Self { name: format!("dynamodb:{operation}"), resource, context }
     }
 
-    /// Whether one of these statements allows it.
+    /// Whether one of these statements allows the action.
     #[must_use]
     pub fn is_allowed(&self, statements: &[Statement]) -> bool {
         statements.iter().any(|statement| {
@@ -108,32 +108,32 @@ impl Action {
     }
 }
 
-/// Whether a condition holds for the values that a request has for its key.
+/// Whether a condition holds, given the request's values for its key.
 ///
 /// # Panics
 ///
-/// For an operator that the template does not use.
+/// Panics for an operator that the template does not use.
 fn holds(operator: &str, found: &[String], values: &[String]) -> bool {
     let equals = |found: &String| values.contains(found);
     match operator {
-        // Without values it is true: nothing is there that differs.
+        // True without values: no value differs.
         "ForAllValues:StringEquals" => found.iter().all(equals),
         "ForAllValues:StringLike" => {
             found.iter().all(|found| values.iter().any(|pattern| is_like(found, pattern)))
         }
         "StringEqualsIfExists" => found.iter().all(equals),
         "Null" => values == [found.is_empty().to_string()],
-        other => panic!("{other} is not understood here"),
+        other => panic!("{other} is not supported"),
     }
 }
 
-/// With a `*` at the end, and no other.
+/// Whether `text` matches a pattern whose only wildcard is a `*` at the end.
 fn is_like(text: &str, pattern: &str) -> bool {
     let start = pattern.strip_suffix('*').filter(|start| !start.contains(['*', '?']));
-    text.starts_with(start.unwrap_or_else(|| panic!("{pattern} is not understood here")))
+    text.starts_with(start.unwrap_or_else(|| panic!("{pattern} is not supported")))
 }
 
-/// The attributes in an expression of DynamoDB, without its own words, functions and `:values`.
+/// The attributes in a DynamoDB expression, without keywords, functions and `:values`.
 fn names_in(expression: &str) -> impl Iterator<Item = &str> {
     const FUNCTIONS: [&str; 3] = ["attribute_exists", "attribute_not_exists", "if_not_exists"];
     let is_part = |letter: char| letter.is_ascii_alphanumeric() || "_:#".contains(letter);
@@ -146,7 +146,7 @@ fn names_in(expression: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// A table before which policies are enforced. It ends with the runtime of the test that started it.
+/// A table that enforces policies. It stops with the runtime of the test that started it.
 #[derive(Clone, Debug)]
 pub struct GuardedTable {
     address: SocketAddr,
@@ -155,16 +155,17 @@ pub struct GuardedTable {
 
 #[derive(Debug)]
 struct Enforcement {
-    /// Where the emulator listens, a URL.
+    /// The URL of the emulator.
     emulator: String,
     client: reqwest::Client,
-    /// Each of these policies must allow an action: a role's, and its boundary.
+    /// Every one of these policies must allow an action: the role's policy and its permissions
+    /// boundary.
     policies: Vec<Vec<Statement>>,
     asked: Mutex<Vec<Action>>,
 }
 
 impl GuardedTable {
-    /// Puts a table in front of `emulator`, with all of these policies in force.
+    /// Starts a table in front of `emulator` that enforces all these policies.
     pub async fn before(emulator: &str, policies: Vec<Vec<Statement>>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback has a free port");
         let address = listener.local_addr().expect("it is bound");
@@ -175,13 +176,13 @@ impl GuardedTable {
         Self { address, state }
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// What it was asked since the last time.
+    /// The actions requested since the last call.
     #[must_use]
     pub fn take_asked(&self) -> Vec<Action> {
         std::mem::take(&mut *self.state.asked.lock().unwrap_or_else(PoisonError::into_inner))

@@ -1,10 +1,10 @@
-//! Lambda on this machine: function processes, started when they are needed, and the Runtime API
-//! that they take their invocations from.
+//! Lambda on this machine: function processes, started on demand, and the Runtime API that gives them
+//! their invocations.
 //!
-//! Each process has a Runtime API on a port of its own, as each execution environment has. Beyond
-//! what a story needs nothing is imitated: no freezing, no memory limit, no retries, no throttling.
-//! When a function has no process to spare and may start no other, the caller waits. A process gets
-//! one invocation at a time, or several, as Lambda Managed Instances give them.
+//! Each process has a Runtime API on its own port, as each execution environment has. The emulation
+//! is limited to what tests need: no freezing, memory limit, retries or throttling. If all processes
+//! are busy and no more may start, the caller waits. A process gets one invocation at a time, or
+//! several, as in Lambda Managed Instances.
 //!
 //! ```no_run
 //! # async fn story() {
@@ -42,56 +42,56 @@ use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 
 pub use self::instance::Instance;
 
-/// The region that all of this pretends to lie in.
+/// The region of all emulated resources.
 pub const REGION: &str = "eu-central-1";
 
-/// The account that all of this pretends to belong to.
+/// The account of all emulated resources.
 pub const ACCOUNT: &str = "123456789012";
 
-/// A function as it is deployed.
+/// A deployed function.
 #[derive(Clone, Debug)]
 pub struct Function {
-    /// Its name, by which it is invoked.
+    /// The name for invocations.
     pub name: String,
-    /// The program that a process of it runs.
+    /// The program of its processes.
     pub bootstrap: PathBuf,
-    /// What the deployment sets in its environment; nothing else of this process' own gets there.
+    /// The environment that the deployment sets. Variables of the test process are not passed on.
     pub environment: Vec<(String, String)>,
-    /// How long an invocation may take until its process is killed; with a `concurrency`, until
-    /// nobody waits for it any more.
+    /// The time limit of an invocation. The process is then killed; with a `concurrency` above one,
+    /// only the wait ends.
     pub timeout: Duration,
-    /// What it is told its memory is, in MB.
+    /// The memory size that the function is given in its environment, in MB.
     pub memory: u32,
-    /// The most processes of it at a time.
+    /// The largest number of concurrent processes.
     pub instances: usize,
-    /// The most invocations that a process has at a time. More than one is for a program that was
+    /// The largest number of concurrent invocations in a process. A value above one needs a program
     /// built for it.
     pub concurrency: usize,
-    /// Where it must believe to be.
+    /// Whether the environment looks like Lambda's.
     pub surroundings: Surroundings,
 }
 
-/// Where a function process believes to be. It may tell by two variables, `LAMBDA_TASK_ROOT` and
-/// `AWS_LAMBDA_INITIALIZATION_TYPE`.
+/// Whether the environment of a function process looks like Lambda's. The process can tell by two
+/// variables, `LAMBDA_TASK_ROOT` and `AWS_LAMBDA_INITIALIZATION_TYPE`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Surroundings {
-    /// Inside Lambda, with all that Lambda sets.
+    /// Inside Lambda, with all variables that Lambda sets.
     Lambda,
-    /// On a developer's machine: the two variables are left out. Inside Lambda the bundle takes no
-    /// provider on loopback, so a story with a login in it cannot be told there.
+    /// On a developer's machine: without the two variables. Inside Lambda the product refuses a
+    /// provider on loopback, so tests with a login need this.
     Workplace,
 }
 
-/// Why an invocation has no answer.
+/// Why an invocation has no response.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum InvocationError {
-    /// The process could not begin its work. It has ended, or said so, or took more than 10 s.
+    /// The process failed to start: it exited, reported an error, or took more than 10 s.
     #[error("the function cannot be initialised: {0}")]
     Initialisation(String),
-    /// The function reported an error instead of an answer: what it reported.
+    /// The function reported this error instead of a response.
     #[error("the function failed: {0}")]
     Function(String),
-    /// The process ended in the middle of it.
+    /// The process exited during the invocation.
     #[error("the function's process has ended: {0}")]
     Exited(String),
     /// It took longer than the function's timeout.
@@ -99,7 +99,7 @@ pub enum InvocationError {
     TimedOut(Duration),
 }
 
-/// The functions, with their processes. A clone is the same Lambda; the processes end with the last.
+/// The functions with their processes. Clones share them; the processes stop with the last clone.
 #[derive(Clone, Debug)]
 pub struct Lambda(Arc<BTreeMap<String, Pool>>);
 
@@ -107,24 +107,24 @@ pub struct Lambda(Arc<BTreeMap<String, Pool>>);
 #[derive(Debug)]
 struct Pool {
     function: Function,
-    /// As many as there may be invocations.
+    /// One permit for each possible concurrent invocation.
     free: Semaphore,
-    /// Held by who starts a process with room for others, who are to wait for it.
+    /// Held while a process with room for several invocations starts, so that others wait for it.
     starting: AsyncMutex<()>,
     processes: Mutex<Processes>,
 }
 
 #[derive(Debug, Default)]
 struct Processes {
-    /// Whoever has been idle longest goes next, so that each one gets its share of the work. A process
-    /// stands there once for each invocation that it has room for.
+    /// The process that has been idle longest goes next, so that each one gets some work. A process
+    /// occurs once for each invocation that it has room for.
     idle: VecDeque<Arc<Instance>>,
-    /// Of all that were ever started: how many invocations each was handed, and where it logs to.
+    /// For every process ever started: the number of its invocations, and its log file.
     started: Vec<(usize, PathBuf)>,
 }
 
 impl Lambda {
-    /// Nothing is started until it is needed.
+    /// Defines functions. Their processes start on demand.
     #[must_use]
     pub fn new(functions: impl IntoIterator<Item = Function>) -> Self {
         let pools = functions.into_iter().map(|function| {
@@ -136,11 +136,12 @@ impl Lambda {
         Self(Arc::new(pools.collect()))
     }
 
-    /// Has one of the function's processes answer `event`: an idle one, else a new one.
+    /// Invokes the function with `event`, in an idle process or else a new one.
     ///
     /// # Errors
     ///
-    /// When there is no answer. A process that did not just report an error is gone then.
+    /// Returns why there is no response. The process is then stopped, unless it only reported an
+    /// error.
     pub async fn invoke(&self, function: &str, event: Bytes) -> Result<Bytes, InvocationError> {
         let pool = self.pool(function);
         let _turn = pool.free.acquire().await.expect("it is never closed");
@@ -149,7 +150,7 @@ impl Lambda {
         let outcome = instance.invoke(event).await;
         let goes_on = match outcome {
             Ok(_) | Err(InvocationError::Function(_)) => true,
-            // Others are in flight there.
+            // Other invocations run in that process.
             Err(InvocationError::TimedOut(_)) => pool.function.concurrency > 1,
             Err(_) => false,
         };
@@ -169,18 +170,18 @@ impl Lambda {
         }
     }
 
-    /// Ends the function's idle processes, so that the next invocation meets one that starts for it.
+    /// Stops the function's idle processes, so that the next invocation is a cold start.
     pub fn cool(&self, function: &str) {
         self.pool(function).processes().idle.clear();
     }
 
-    /// How many invocations each process of the function was handed, in the order of their start.
+    /// The number of invocations of each process of the function, in start order.
     #[must_use]
     pub fn served(&self, function: &str) -> Vec<usize> {
         self.pool(function).processes().started.iter().map(|(served, _)| *served).collect()
     }
 
-    /// All that every process has printed so far.
+    /// The output of all processes so far.
     #[must_use]
     pub fn output(&self) -> String {
         let logs = self.0.values().flat_map(|pool| pool.processes().started.clone());
@@ -223,7 +224,7 @@ impl Pool {
         }
     }
 
-    /// A new process, for one invocation. What other room it has is idle.
+    /// A new process for one invocation. Its remaining capacity is added to the idle list.
     async fn start(&self) -> Result<Arc<Instance>, InvocationError> {
         let mut instance = Instance::start(&self.function).await;
         {

@@ -1,8 +1,7 @@
-//! What the stories are told with: a browser without a screen, Chromium, Firefox, WebKit, a certified
-//! provider, `cargo lambda watch`, the deployed functions' own programs behind an HTTP API.
+//! Test support: two HTTP browsers, real browsers (Chromium, Firefox, WebKit), a certified provider,
+//! `cargo lambda watch`, and the deployed programs behind an HTTP API.
 //!
-//! Everything here panics when it cannot do its work: the failure of the machinery is the failure
-//! of the story.
+//! Everything here panics on failure, so that the test fails.
 #![expect(clippy::expect_used, clippy::panic, reason = "a failure here is a failed test")]
 
 pub mod answer;
@@ -45,7 +44,7 @@ pub fn project() -> PathBuf {
     tests.parent().expect("the package lies in the project").to_owned()
 }
 
-/// A file below `target`, in a folder made for it: `artifact("screenshots", "key.png")`.
+/// A file below `target`, for example `artifact("screenshots", "key.png")`. Creates the folder.
 #[must_use]
 pub fn artifact(folder: &str, file: &str) -> PathBuf {
     let folder = target().join(folder);
@@ -53,7 +52,7 @@ pub fn artifact(folder: &str, file: &str) -> PathBuf {
     folder.join(file)
 }
 
-/// Where cargo puts what it builds.
+/// Cargo's target folder.
 fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| project().join("target"), PathBuf::from)
 }
@@ -61,10 +60,10 @@ fn target() -> PathBuf {
 /// An HTTP client for loopback that follows no redirect.
 #[must_use]
 pub fn http_client() -> reqwest::Client {
-    http_client_builder().build().expect("the client needs nothing from outside")
+    http_client_builder().build().expect("the client can be built")
 }
 
-/// The same before it is built.
+/// The builder of [`http_client`].
 fn http_client_builder() -> reqwest::ClientBuilder {
     install_cryptography();
     reqwest::Client::builder()
@@ -73,12 +72,11 @@ fn http_client_builder() -> reqwest::ClientBuilder {
         .no_proxy()
 }
 
-/// reqwest is built without a default TLS provider and will not start before it is given one, even
-/// for plain HTTP.
+/// Installs a TLS provider for reqwest. It is built without one and needs one even for plain HTTP.
 fn install_cryptography() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
-        // An error says that another part of the process installed one first, which serves as well.
+        // An error means that another part of the process has already installed one.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     });
 }

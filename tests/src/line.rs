@@ -1,4 +1,4 @@
-//! A line to a server on loopback that fails on command: it is cut, or nothing gets through.
+//! A network connection to a server on loopback that fails on demand: it closes or stalls.
 
 use std::{
     io,
@@ -20,21 +20,21 @@ use tokio::{
     sync::watch::Sender,
 };
 
-/// What becomes of what is sent along a line.
+/// The state of a line.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Condition {
-    /// It arrives.
+    /// Data arrives.
     Works,
-    /// Nothing arrives, and nobody is told. What was sent meanwhile is lost once its sender gives up,
-    /// and arrives late if the line works before that.
+    /// No data arrives and no side gets an error. Data sent meanwhile is lost if its sender gives up,
+    /// and arrives late if the line works again before that.
     Stalls,
-    /// The same happens to what has this word in it, and all else arrives.
+    /// Data that contains this word stalls; all other data arrives.
     StallsAt(&'static str),
     /// Every connection is closed.
     Cut,
 }
 
-/// A line. It ends with the runtime of the test that laid it.
+/// A line. It stops with the runtime of the test that started it.
 #[derive(Clone, Debug)]
 pub struct Line {
     address: SocketAddr,
@@ -43,7 +43,7 @@ pub struct Line {
 }
 
 impl Line {
-    /// Lays a line to `server`, which works.
+    /// Starts a working line to `server`.
     pub async fn to(server: SocketAddr) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback has a free port");
         let address = listener.local_addr().expect("it is bound");
@@ -59,27 +59,28 @@ impl Line {
         line
     }
 
-    /// Where it begins.
+    /// The address for clients.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// It is in this condition from now on.
+    /// Sets the state from now on.
     pub fn set(&self, condition: Condition) {
         self.condition.send_replace(condition);
     }
 
-    /// How often something was sent that did not arrive at once.
+    /// The number of times that data stalled.
     #[must_use]
     pub fn held_up(&self) -> usize {
         self.held_up.load(Ordering::SeqCst)
     }
 
-    /// Carries bytes both ways until one side has had enough, or the line is cut.
+    /// Copies bytes both ways until one side closes or the line is cut.
     async fn carry(&self, client: TcpStream, server: SocketAddr) -> io::Result<()> {
         let server = TcpStream::connect(server).await?;
-        // What one side writes in two parts is not to wait for the other to acknowledge the first.
+        // Without this, a message written in two parts would wait for an acknowledgement of the
+        // first.
         client.set_nodelay(true)?;
         server.set_nodelay(true)?;
         let (from_client, mut to_client) = client.into_split();
@@ -117,7 +118,7 @@ impl Line {
 
     async fn becomes(&self, is_met: impl Fn(Condition) -> bool) {
         let mut condition = self.condition.subscribe();
-        // An error says that nobody can change it any more, and this line is one who can.
+        // Fails only if the sender is dropped; this line holds a sender itself.
         let _ = condition.wait_for(|condition| is_met(*condition)).await;
     }
 }
@@ -142,7 +143,7 @@ mod tests {
 
     const MOMENT: Duration = Duration::from_millis(200);
 
-    /// A server that sends everything back, behind a line.
+    /// An echo server behind a line.
     async fn echo() -> Line {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let server = listener.local_addr().unwrap();

@@ -1,4 +1,4 @@
-//! Where a provider, which speaks real HTTP, reaches handlers that need no network.
+//! A loopback listener through which a provider, which uses real HTTP, reaches in-process handlers.
 
 use axum::{Router, body::Body};
 use bytes::Bytes;
@@ -13,20 +13,20 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Takes a free port, on which nothing is answered yet.
+    /// Reserves a free port. Nothing answers on it yet.
     pub async fn bind() -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback has a free port");
         let address = listener.local_addr().expect("it is bound");
         Self { listener, origin: format!("http://{address}") }
     }
 
-    /// The URL of `path` there.
+    /// The URL of `path` on this listener.
     #[must_use]
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.origin)
     }
 
-    /// Has `handler` answer every request, until the runtime of the test ends.
+    /// Answers every request with `handler` until the test's runtime ends.
     pub fn serve<F, A>(self, handler: F)
     where
         F: Fn(Request<Bytes>) -> A + Clone + Send + Sync + 'static,

@@ -1,4 +1,4 @@
-//! An identity provider over real HTTP that does what a test tells it, be it wrong.
+//! An identity provider over real HTTP that behaves as a test configures it, correctly or not.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -47,7 +47,7 @@ use crate::site::{CLIENT_ID, CLIENT_SECRET};
 
 pub use self::refresh::Revocation;
 
-/// Somebody with an account at the provider.
+/// A user with an account at the provider.
 #[derive(Clone, Copy, Debug)]
 pub struct User {
     /// `sub`.
@@ -79,17 +79,17 @@ pub const GRACE: User = User {
 /// How ID tokens are signed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Signature {
-    /// As they should be.
+    /// Correctly.
     Own,
-    /// By a key of somebody else that has the same name.
+    /// By an attacker's key with the same key id.
     Foreign,
-    /// By a key whose name is not in the key set.
+    /// By a key whose id is not in the key set.
     UnknownKey,
-    /// With one byte changed.
+    /// With one byte of the signature changed.
     Damaged,
-    /// Left out: the header is a good one, and nothing follows the last dot.
+    /// Without a signature: the header is correct, and nothing follows the last dot.
     Stripped,
-    /// Not at all: `alg` is `none`.
+    /// Unsigned, with `alg` set to `none`.
     None,
     /// By HMAC with the public key as the secret.
     HmacWithPublicKey(PublicKeyForm),
@@ -97,22 +97,22 @@ pub enum Signature {
     HmacWithClientSecret,
 }
 
-/// In which form an attacker may take the public key for an HMAC's secret.
+/// The form in which an attacker uses the public key as an HMAC secret.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum PublicKeyForm {
-    /// The modulus as it stands in the key set.
+    /// The modulus as encoded in the key set.
     Modulus,
     /// The bytes of the modulus.
     ModulusBytes,
-    /// The whole key as it stands in the key set.
+    /// The whole key as JSON, as in the key set.
     Jwk,
     /// `RSAPublicKey` (RFC 8017 appendix A.1.1).
     Pkcs1Der,
-    /// The same in PEM.
+    /// `RSAPublicKey` in PEM.
     Pkcs1Pem,
     /// `SubjectPublicKeyInfo` (RFC 5280 §4.1).
     SpkiDer,
-    /// The same in PEM.
+    /// `SubjectPublicKeyInfo` in PEM.
     SpkiPem,
 }
 
@@ -134,8 +134,8 @@ impl PublicKeyForm {
         let components = RsaPublicKeyComponents { n: bytes("n"), e: bytes("e") };
         let key: PublicEncryptingKey = components.try_into().unwrap();
         let spki = AsDer::<PublicKeyX509Der<'_>>::as_der(&key).unwrap();
-        // The one form is wrapped in the other, behind a head that is the same for all keys of a
-        // size: two lengths, the algorithm, and the bit string's own head.
+        // SPKI wraps PKCS#1. The prefix is the same for all keys of a size: two lengths, the
+        // algorithm, and the header of the bit string.
         let pkcs1 = &spki.as_ref()[24..];
         assert!(pkcs1.starts_with(&[0x30, 0x82]), "a sequence with a length of two bytes");
         match self {
@@ -150,7 +150,7 @@ impl PublicKeyForm {
     }
 }
 
-/// Text encoding of RFC 7468 §3.
+/// The text encoding of RFC 7468 §3.
 fn pem(label: &str, der: &[u8]) -> Vec<u8> {
     let base64 = BASE64_STANDARD.encode(der);
     let lines: Vec<_> =
@@ -158,31 +158,32 @@ fn pem(label: &str, der: &[u8]) -> Vec<u8> {
     format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n")).into()
 }
 
-/// How an endpoint behaves.
+/// How an endpoint responds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Endpoint {
-    /// As it should.
+    /// Correctly.
     Works,
-    /// It answers with this status and this `error`.
+    /// With this status and this `error`.
     Refuses(u16, &'static str),
-    /// It redirects with this status.
+    /// With a redirect of this status.
     Redirects(u16),
-    /// It answers with a page.
+    /// With an HTML page.
     Html,
-    /// It answers as it should, and calls it plain text.
+    /// Correctly, but with the content type of plain text.
     PlainText,
-    /// It answers with text that is no JSON, and says that it is.
+    /// With text that is not JSON, under the content type of JSON.
     Garbage,
-    /// It answers with 2 MB of JSON.
+    /// With 2 MB of JSON.
     Huge,
-    /// It answers with JSON that never ends, and says nothing of its length.
+    /// With JSON that never ends, without a content length.
     Endless,
-    /// It takes longer than anybody waits.
+    /// After every client's timeout.
     Slow,
 }
 
 impl Endpoint {
-    /// The answer, which would be `good` if all went well. What is sent of an endless one is counted.
+    /// The response; `good` is the correct one. `endless_bytes` counts the bytes sent of an endless
+    /// one.
     async fn answer(self, good: Value, endless_bytes: Arc<AtomicUsize>) -> Response {
         let json_type = [(header::CONTENT_TYPE, "application/json")];
         match self {
@@ -219,23 +220,23 @@ impl Endpoint {
     }
 }
 
-/// How the script with the login methods behaves.
+/// How the script with the login methods responds.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum MethodsScript {
-    /// It lists these connections of these strategies.
+    /// Lists these connections, as pairs of strategy and name.
     Lists(Vec<(&'static str, &'static str)>),
-    /// It answers with this status.
+    /// With this status.
     Fails(u16),
-    /// It answers with a page.
+    /// With an HTML page.
     Html,
-    /// It takes longer than anybody waits.
+    /// After every client's timeout.
     Silent,
 }
 
 /// A provider on loopback. It stops with the runtime of the test that started it.
 #[derive(Clone)]
 pub struct MisbehavingProvider {
-    /// Its identifier, with a trailing slash.
+    /// Its issuer identifier, with a trailing slash.
     pub issuer: String,
     clock: Clock,
     state: Arc<Mutex<Behaviour>>,
@@ -268,22 +269,21 @@ struct Behaviour {
     last: Option<Value>,
 }
 
-/// What an attacker makes of a text.
+/// A change that an attacker makes to a text.
 pub type Rewrite = fn(&str) -> String;
 
-/// How texts are changed: those of the ID token's header and payload before they are signed, and
-/// the signed token itself.
+/// Text changes in ID tokens. The header and payload change before signing, the token after it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rewriting {
     /// The JSON of the header.
     pub header: Option<Rewrite>,
     /// The JSON of the payload.
     pub payload: Option<Rewrite>,
-    /// The whole token.
+    /// The whole signed token.
     pub token: Option<Rewrite>,
 }
 
-/// What a code stands for.
+/// The login that a code belongs to.
 #[derive(Clone, Debug)]
 struct Grant {
     user: User,
@@ -291,7 +291,7 @@ struct Grant {
 }
 
 impl MisbehavingProvider {
-    /// Starts one that behaves.
+    /// Starts a provider that behaves correctly.
     pub async fn start(clock: Clock) -> Self {
         let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         let issuer = format!("http://127.0.0.1:{}/", listener.local_addr().unwrap().port());
@@ -352,115 +352,115 @@ impl MisbehavingProvider {
         next.run(request).await
     }
 
-    /// How many requests came, whatever they asked for.
+    /// The number of requests to any endpoint.
     pub fn requests(&self) -> usize {
         self.requests.load(Ordering::SeqCst)
     }
 
-    /// From now on it can do nothing, or works again.
+    /// Makes every endpoint fail, or work again.
     pub fn set_down(&self, is_down: bool) {
         self.is_down.store(is_down, Ordering::SeqCst);
     }
 
-    /// Changes claims of the ID tokens from now on; `null` takes one out.
+    /// Changes claims of the ID tokens from now on; `null` removes one.
     pub fn change_claims(&self, changes: Value) {
         self.state().claims = changes;
     }
 
-    /// Changes claims of the access tokens from now on; `null` takes one out.
+    /// Changes claims of the access tokens from now on; `null` removes one.
     pub fn change_access_token_claims(&self, changes: Value) {
         self.state().access_token_claims = changes;
     }
 
-    /// Changes the header of the ID tokens from now on; `null` takes a member out.
+    /// Changes the header of the ID tokens from now on; `null` removes a member.
     pub fn change_header(&self, changes: Value) {
         self.state().header = changes;
     }
 
-    /// Changes members of the token response from now on; `null` takes one out.
+    /// Changes members of the token response from now on; `null` removes one.
     pub fn change_response(&self, changes: Value) {
         self.state().response = changes;
     }
 
-    /// Changes members of the discovery document from now on; `null` takes one out.
+    /// Changes members of the discovery document from now on; `null` removes one.
     pub fn change_metadata(&self, changes: Value) {
         self.state().metadata = changes;
     }
 
-    /// Whether the discovery document can be had.
+    /// Makes the discovery document unavailable, or available again.
     pub fn set_metadata_down(&self, is_down: bool) {
         let down = Endpoint::Refuses(502, "down");
         self.set_metadata_endpoint(if is_down { down } else { Endpoint::Works });
     }
 
-    /// The discovery document is answered like that from now on.
+    /// Sets how the discovery document is served from now on.
     pub fn set_metadata_endpoint(&self, behaviour: Endpoint) {
         self.state().metadata_endpoint = behaviour;
     }
 
-    /// The key set is answered like that from now on.
+    /// Sets how the key set is served from now on.
     pub fn set_key_set_endpoint(&self, behaviour: Endpoint) {
         self.state().key_set_endpoint = behaviour;
     }
 
-    /// Publishes this document as its key set from now on.
+    /// Publishes this key set from now on.
     pub fn publish(&self, keys: Value) {
         self.state().keys = keys;
     }
 
-    /// Signs ID tokens with this key from now on, and publishes it instead of the one before.
+    /// Signs ID tokens with this key from now on, and publishes it instead of the previous one.
     pub fn rotate_to(&self, key: TestKey) {
         let mut state = self.state();
         state.keys = key_set_document(&[&key]);
         state.signing_key = Some(Arc::new(key));
     }
 
-    /// Changes the texts of the ID tokens from now on.
+    /// Changes the texts of ID tokens from now on.
     pub fn rewrite(&self, rewriting: Rewriting) {
         self.state().rewriting = rewriting;
     }
 
-    /// Signs ID tokens like that from now on.
+    /// Sets how ID tokens are signed from now on.
     pub fn sign(&self, signature: Signature) {
         self.state().signature = signature;
     }
 
-    /// The token endpoint behaves like that from now on.
+    /// Sets how the token endpoint responds from now on.
     pub fn set_token_endpoint(&self, behaviour: Endpoint) {
         self.state().token_endpoint = behaviour;
     }
 
-    /// The script with the login methods behaves like that from now on.
+    /// Sets how the script with the login methods responds from now on.
     pub fn set_methods_script(&self, behaviour: MethodsScript) {
         self.state().methods_script = behaviour;
     }
 
-    /// How many token requests came.
+    /// The number of token requests.
     pub fn token_requests(&self) -> usize {
         self.state().token_requests.len()
     }
 
-    /// How many requests for the discovery document came.
+    /// The number of requests for the discovery document.
     pub fn metadata_requests(&self) -> usize {
         self.state().metadata_requests
     }
 
-    /// How many requests for the key set came.
+    /// The number of requests for the key set.
     pub fn key_set_requests(&self) -> usize {
         self.state().key_set_requests
     }
 
-    /// Everything it gave out, or was shown, that nobody else may read, with a name.
+    /// Every secret that the provider issued or received, with a name.
     pub fn secrets(&self) -> Vec<(&'static str, String)> {
         self.state().secrets.clone()
     }
 
-    /// How much of endless answers was taken, what lies in the sockets' buffers included.
+    /// The number of bytes of endless responses sent so far, including those in socket buffers.
     pub fn endless_bytes(&self) -> usize {
         self.endless_bytes.load(Ordering::SeqCst)
     }
 
-    /// How many requests came where a redirect pointed to.
+    /// The number of requests to the target of a redirect.
     pub fn requests_elsewhere(&self) -> usize {
         self.state().elsewhere
     }
@@ -475,13 +475,12 @@ impl MisbehavingProvider {
         self.state().last.clone().unwrap()
     }
 
-    /// What `/authorize` does with `request` once `user` has logged in: the address that the
-    /// browser is sent back to.
+    /// Logs `user` in for the authentication request `request`. Returns the callback URL.
     pub fn log_in(&self, request: &Url, user: User) -> String {
         self.log_in_with_code(request, user, Random::system().token())
     }
 
-    /// The same with this code.
+    /// Like [`Self::log_in`], with this code.
     pub fn log_in_with_code(&self, request: &Url, user: User, code: String) -> String {
         let parameters: HashMap<_, _> = request.query_pairs().into_owned().collect();
         let back = self.back(request, &[("code", &code)]);
@@ -491,7 +490,7 @@ impl MisbehavingProvider {
         back
     }
 
-    /// What `/authorize` does with `request` when it ends in this `error`.
+    /// Ends the authentication request `request` with this `error`. Returns the callback URL.
     pub fn refuse(&self, request: &Url, error: &str) -> String {
         self.back(request, &[("error", error), ("error_description", "The text of the provider")])
     }
@@ -507,7 +506,7 @@ impl MisbehavingProvider {
         url.into()
     }
 
-    /// An access token of `user` for the API `audience`, to whomever it was issued.
+    /// An access token of `user` for the API `audience`, for any client.
     pub fn access_token(&self, user: User, audience: &str, changes: &Value) -> String {
         let now = self.clock.now().as_unix();
         let mut claims = json!({
@@ -526,7 +525,7 @@ impl MisbehavingProvider {
         token
     }
 
-    /// An ID token of `user` that no login here brought.
+    /// An ID token of `user` that belongs to no login.
     pub fn id_token(&self, user: User, changes: &Value) -> String {
         let mut claims = self.id_token_claims(user);
         change(&mut claims, changes);
@@ -535,7 +534,7 @@ impl MisbehavingProvider {
         token
     }
 
-    /// The claims of a logout token about a session of `user` that ends now.
+    /// The claims of a logout token for a session of `user` that ends now.
     pub fn logout_claims(&self, user: User, changes: &Value) -> Value {
         let now = self.clock.now().as_unix();
         let mut claims = json!({
@@ -552,12 +551,12 @@ impl MisbehavingProvider {
         claims
     }
 
-    /// A logout token about a session of `user` that ends now.
+    /// A logout token for a session of `user` that ends now.
     pub fn logout_token(&self, user: User, changes: &Value) -> String {
         TEST_KEY.sign(&self.logout_claims(user, changes))
     }
 
-    /// A logout token that is signed like that.
+    /// A logout token with this kind of signature.
     pub fn logout_token_signed(&self, signature: Signature, user: User) -> String {
         let claims = self.logout_claims(user, &json!({})).to_string();
         sign(signature, &TEST_KEY, TEST_KEY.header(), &claims, |header| header)
@@ -616,7 +615,7 @@ impl MisbehavingProvider {
         response
     }
 
-    /// What a strict provider demands of a token request.
+    /// Checks a token request as a strict provider does. Returns the code's login.
     fn redeem(&self, form: &HashMap<String, String>) -> Result<Grant, &'static str> {
         let field = |name: &str| form.get(name).map_or("", String::as_str);
         if field("client_id") != CLIENT_ID || field("client_secret") != CLIENT_SECRET {
@@ -680,7 +679,7 @@ fn sign(
     }
 }
 
-/// Sets each member of `changes`, and takes those out that are `null`.
+/// Sets each member of `changes`, and removes those that are `null`.
 fn change(object: &mut Value, changes: &Value) {
     let object = object.as_object_mut().unwrap();
     for (name, value) in changes.as_object().unwrap() {
@@ -692,7 +691,7 @@ fn change(object: &mut Value, changes: &Value) {
     }
 }
 
-/// Longer than any client of the bundle waits.
+/// Longer than the timeout of any client in the product.
 const TOO_LONG: Duration = Duration::from_secs(20);
 
 async fn metadata(State(provider): State<MisbehavingProvider>) -> Response {
@@ -755,14 +754,15 @@ async fn token(
     }
 }
 
-/// What an endless answer is made of.
+/// One chunk of an endless response.
 const SPACES: &[u8] = &[b' '; 10_000];
 
-/// Where redirects lead, and nobody should go.
+/// The target of redirects, which no client may request.
 const ELSEWHERE: &str = "/elsewhere";
 
 impl Behaviour {
-    /// The end of a token is its signature: whoever has it, and the rest in another form, has it.
+    /// Records the last part of a token, its signature. It identifies the token even if the rest is
+    /// re-encoded.
     fn keep_secret(&mut self, name: &'static str, token: &str) {
         let parts = token.rsplit('.').take(2).filter(|part| part.len() >= 16);
         self.secrets.extend(parts.map(|part| (name, part.to_owned())));

@@ -1,4 +1,4 @@
-//! A session store that is watched, and that fails on command.
+//! A session store that records its calls and fails on demand.
 
 use std::{
     collections::BTreeMap,
@@ -21,7 +21,7 @@ use shared::{
 
 use crate::{gate::Gate, permissions::Permissions};
 
-/// A store behind a counter, with a copy of every row that was ever put in.
+/// A store wrapper that counts calls and keeps a copy of every row ever stored.
 #[derive(Debug)]
 pub struct ObservedStore {
     store: Arc<dyn SessionStore>,
@@ -49,7 +49,7 @@ struct Written {
 }
 
 impl ObservedStore {
-    /// `store`, watched.
+    /// Wraps `store`.
     pub fn over(store: Arc<dyn SessionStore>) -> Self {
         Self {
             store,
@@ -67,91 +67,89 @@ impl ObservedStore {
         }
     }
 
-    /// How often it was asked for anything but the provider's documents, which are nobody's. A pointer
-    /// that is read along with them is no call of its own.
+    /// The number of calls, except those for the provider's documents, which belong to no user. A
+    /// pointer that is read along with the documents is not counted as a call.
     pub fn calls(&self) -> usize {
         self.asked_for().into_iter().filter(|method| !method.contains("document")).count()
     }
 
-    /// How often it was asked for the provider's documents.
+    /// The number of calls for the provider's documents.
     pub fn document_calls(&self) -> usize {
         self.asked_for().len() - self.calls()
     }
 
-    /// What it was asked since the last time, by the names in
-    /// [`RIGHTS`](shared::store::table::RIGHTS).
+    /// The calls since the last time, by the names in [`RIGHTS`](shared::store::table::RIGHTS).
     pub fn take_calls(&self) -> Vec<&'static str> {
         let mut asked_for = self.asked_for();
         let taken = self.taken.swap(asked_for.len(), Ordering::SeqCst);
         asked_for.split_off(taken)
     }
 
-    /// What each function may do with it, and did.
+    /// The permissions of each function, and those that it used.
     pub fn permissions(&self) -> &Permissions {
         &self.permissions
     }
 
-    /// From now on it answers nothing, or answers again.
+    /// Makes the store unavailable, or available again.
     pub fn set_down(&self, is_down: bool) {
         self.is_down.store(is_down, Ordering::SeqCst);
     }
 
-    /// From now on it shares none of the provider's documents, or does again.
+    /// Makes the provider's documents unavailable, or available again.
     pub fn set_documents_down(&self, are_down: bool) {
         self.documents_are_down.store(are_down, Ordering::SeqCst);
     }
 
-    /// From now on it does not find the sessions of an owner, or finds them again.
+    /// Hides the sessions of an owner from queries, or shows them again.
     pub fn set_index_down(&self, is_down: bool) {
         self.index_is_down.store(is_down, Ordering::SeqCst);
     }
 
-    /// From now on whoever slides a session finds that a logout was faster by a moment.
+    /// Makes each slide of a session find that a logout came just before it.
     pub fn end_before_slide(&self) {
         self.ends_before_slide.store(true, Ordering::SeqCst);
     }
 
-    /// The next session that is to end does not; those after it do.
+    /// Makes only the next end of a session fail.
     pub fn fail_next_end(&self) {
         self.next_end_fails.store(true, Ordering::SeqCst);
     }
 
-    /// From now on it takes no renewal, and then answers nothing else either, as one that goes down
-    /// at the worst moment; or answers again.
+    /// Makes renewals fail and the store unavailable afterwards, as a store that goes down at the
+    /// worst moment; or makes it work again.
     pub fn set_renewals_fail(&self, fail: bool) {
         self.renewals_fail.store(fail, Ordering::SeqCst);
     }
 
-    /// From now on whoever calls `method` is held up, once the store has done what was asked, until
-    /// the gate is opened.
+    /// Makes each call of `method` wait at the gate from now on, after the store has done its work.
     pub fn hold(&self, method: &'static str) -> Arc<Gate> {
         let gate = Arc::new(Gate::default());
         self.gates().insert(method, Arc::clone(&gate));
         gate
     }
 
-    /// Holds nobody up who comes from now on.
+    /// Makes further calls skip the gate.
     pub fn let_pass(&self) {
         self.gates().clear();
     }
 
-    /// How many sessions were ever created.
+    /// The number of sessions ever created.
     pub fn sessions_created(&self) -> usize {
         self.written().sessions.len()
     }
 
-    /// How many login states were ever claimed.
+    /// The number of login states ever claimed.
     pub fn marks(&self) -> usize {
         self.written().marks.len()
     }
 
-    /// How long the marks live that were made at `now`, the longest of them.
+    /// The longest lifetime of the marks that were made at `now`.
     pub fn longest_mark(&self, now: Timestamp) -> Duration {
         let written = self.written();
         written.marks.iter().map(|(_, expires_at)| expires_at.since(now)).max().unwrap_or_default()
     }
 
-    /// How many of the sessions ever created live at `now`.
+    /// The number of sessions that are alive at `now`.
     pub async fn live_sessions(&self, now: Timestamp) -> usize {
         let keys: Vec<_> = self.written().sessions.iter().map(|row| row.key).collect();
         let mut live = 0;
@@ -163,7 +161,8 @@ impl ObservedStore {
         live
     }
 
-    /// Everything that whoever reads the store could read, as raw bytes and as printed.
+    /// Everything that an attacker with read access to the store could read, as raw bytes and as
+    /// debug output.
     pub fn dump(&self) -> Vec<u8> {
         let written = self.written();
         let mut dump = format!("{written:?}").into_bytes();
@@ -197,7 +196,7 @@ impl ObservedStore {
         dump
     }
 
-    /// The last session that was created.
+    /// The session created last.
     pub fn last_session(&self) -> Option<SessionRow> {
         self.written().sessions.last().cloned()
     }
@@ -214,7 +213,7 @@ impl ObservedStore {
         self.gates.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the store answered to `method`, as soon as nobody holds it up.
+    /// Returns `answer` once no gate holds `method` up.
     async fn answer<T>(&self, method: &str, answer: T) -> T {
         let gate = self.gates().get(method).cloned();
         if let Some(gate) = gate {
@@ -243,7 +242,7 @@ impl ObservedStore {
     }
 }
 
-/// The memory store, watched.
+/// Wraps a memory store.
 impl Default for ObservedStore {
     fn default() -> Self {
         Self::over(Arc::new(MemoryStore::default()))

@@ -1,4 +1,4 @@
-//! What a [`Browser`] got as an answer: a redirect to follow, a page with links and forms, JSON.
+//! A [`Browser`]'s response: a redirect to follow, a page with links and forms, or JSON.
 
 use std::fmt;
 
@@ -11,9 +11,9 @@ use url::Url;
 
 use crate::browser::{Browser, Navigation};
 
-/// An answer. It borrows the browser, so that what it leads to is asked for by the same one.
+/// A response. It borrows the browser, which then sends the requests that follow from it.
 pub struct Page<'browser> {
-    /// Where it came from.
+    /// The URL of the response.
     pub url: Url,
     /// Its status.
     pub status: StatusCode,
@@ -36,16 +36,16 @@ impl<'browser> Page<'browser> {
         Self { url, status, headers, body, browser, navigation: None }
     }
 
-    /// A header's value. Panics when it is there more than once.
+    /// A header's value. Panics if the header occurs more than once.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut values = self.headers.get_all(name).iter();
         let first = values.next()?;
-        assert!(values.next().is_none(), "{name} is there twice: {self:?}");
-        Some(first.to_str().expect("headers of the stories are ASCII"))
+        assert!(values.next().is_none(), "header {name} occurs twice: {self:?}");
+        Some(first.to_str().expect("headers in tests are ASCII"))
     }
 
-    /// Where a redirect leads.
+    /// The target of a redirect.
     #[must_use]
     pub fn location(&self) -> Option<Url> {
         let location = self.headers.get(LOCATION)?.to_str().expect("a location is ASCII");
@@ -61,10 +61,10 @@ impl<'browser> Page<'browser> {
     /// The body as JSON.
     #[must_use]
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
     }
 
-    /// What a person reads in the element that `selector` finds first, its white space collapsed.
+    /// The visible text of the first element that `selector` matches, with white space collapsed.
     #[must_use]
     pub fn read(&self, selector: &str) -> Option<String> {
         let document = Html::parse_document(self.text());
@@ -75,7 +75,7 @@ impl<'browser> Page<'browser> {
     pub async fn follow(self) -> Page<'browser> {
         let location = match self.location() {
             Some(location) if self.status.is_redirection() => location,
-            _ => panic!("no redirect: {self:?}"),
+            _ => panic!("not a redirect: {self:?}"),
         };
         let navigation = match self.navigation {
             Some(navigation) => navigation.redirected(location, self.status),
@@ -93,7 +93,7 @@ impl<'browser> Page<'browser> {
             }
             page = page.follow().await;
         }
-        panic!("it redirects without end: {page:?}");
+        panic!("too many redirects: {page:?}");
     }
 
     /// Clicks the link with this visible text.
@@ -115,7 +115,7 @@ impl<'browser> Page<'browser> {
         self.form_at("form")
     }
 
-    /// The only form that `selector` finds: `form[action='/logout']`.
+    /// The only form that matches `selector`: `form[action='/logout']`.
     #[must_use]
     pub fn form_at(self, selector: &str) -> Form<'browser> {
         let (action, posts, fields, buttons) = {
@@ -163,7 +163,7 @@ impl<'browser> Form<'browser> {
         self
     }
 
-    /// The fields as they would be sent, hidden ones included.
+    /// The fields that would be sent, including hidden ones.
     #[must_use]
     pub fn fields(&self) -> &[(String, String)] {
         &self.fields

@@ -1,4 +1,4 @@
-//! What `template.yaml` allows each function to do with the table, held against what it does.
+//! Compares the table permissions in `template.yaml` with what each function does.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,7 +9,7 @@ use shared::store::table::RIGHTS;
 
 use crate::template::{Function, Statement, Template};
 
-/// The policies, and which of their actions were needed.
+/// The policies, and the actions that were used.
 #[derive(Debug, Default)]
 pub struct Permissions {
     needed: Mutex<BTreeMap<String, BTreeSet<String>>>,
@@ -28,7 +28,7 @@ pub const REQUIRED: [(&str, &str); 3] =
     [("AuthHost", "tenant.eu.auth0.com"), ("ClientId", "client"), ("ClientSecret", "hunter2")];
 
 impl Permissions {
-    /// Awaits `handling`, the serving of a request for `path`, with no more rights than those of the
+    /// Awaits `handling`, which serves a request for `path`, with only the permissions of the
     /// function that the template routes it to.
     pub async fn hold<F: Future>(&self, path: &str, handling: F) -> F::Output {
         let route = format!("ANY {path}");
@@ -39,14 +39,14 @@ impl Permissions {
         SERVING.scope(function.expect("the template has a default route"), handling).await
     }
 
-    /// The same with the rights of the function with this binary.
+    /// Like [`Self::hold`], with the permissions of the function with this binary.
     pub async fn hold_as<F: Future>(&self, binary: &str, working: F) -> F::Output {
         let function = FUNCTIONS.iter().find(|function| function.binary == binary);
         SERVING.scope(function.expect("the template has that function"), working).await
     }
 
-    /// Fails the story if the function at work may not call `method` of the store. Whoever is no
-    /// function may.
+    /// Fails the test if the current function may not call `method` of the store. Calls outside of
+    /// functions are allowed.
     pub fn demand(&self, method: &str) {
         let Ok(function) = SERVING.try_with(|function| *function) else { return };
         let rights = rights_of(method);
@@ -62,12 +62,12 @@ impl Permissions {
         needed.entry(function.binary.clone()).or_default().extend(rights);
     }
 
-    /// What each function needed so far, by the names of binaries.
+    /// The permissions that each function has used so far, by binary name.
     pub fn needed(&self) -> BTreeMap<String, BTreeSet<String>> {
         self.needed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What the template allows each function that may do anything, by the names of binaries.
+    /// The permissions in the template of each function that has any, by binary name.
     pub fn allowed() -> BTreeMap<String, BTreeSet<String>> {
         let functions = FUNCTIONS.iter();
         let allowed =
@@ -76,20 +76,20 @@ impl Permissions {
     }
 }
 
-/// What `method` of the store needs, each right by itself: the action, the beginning of a row's key, and
-/// where the right is not one to whole rows an attribute. `dynamodb:UpdateItem session# used_at`
+/// The rights that `method` of the store needs, one string each: the action, the prefix of the row's
+/// key, and the attribute unless the right covers whole rows. `dynamodb:UpdateItem session# used_at`
 ///
 /// # Panics
 ///
-/// If [`RIGHTS`] does not have it.
+/// Panics if [`RIGHTS`] does not contain the method.
 #[must_use]
 pub fn rights_of(method: &str) -> BTreeSet<String> {
     let found = RIGHTS.iter().find(|(name, _)| *name == method);
-    let (_, rights) = found.unwrap_or_else(|| panic!("{method} is not among the RIGHTS"));
+    let (_, rights) = found.unwrap_or_else(|| panic!("RIGHTS does not contain {method}"));
     rights.iter().flat_map(|right| single(right.action, right.rows, right.attributes)).collect()
 }
 
-/// What these statements allow with the table, in the same form.
+/// The rights that these statements grant on the table, in the same form.
 #[must_use]
 pub fn rights_in(statements: &[Statement]) -> BTreeSet<String> {
     let of_table =
@@ -114,7 +114,8 @@ fn single(action: &str, rows: &[&str], attributes: &[impl AsRef<str>]) -> Vec<St
     if rows.is_empty() { each("") } else { rows.iter().flat_map(|row| each(row)).collect() }
 }
 
-/// Whether an ARN, as the template's reader writes it, is that of the table or of one of its indexes.
+/// Whether an ARN, in the format of [`template`](crate::template), is that of the table or of one of
+/// its indexes.
 #[must_use]
 pub fn is_of_table(resource: &str) -> bool {
     resource == "SessionTable.Arn" || resource.starts_with("SessionTable.Arn/index/")

@@ -1,4 +1,4 @@
-//! A process that ends, with everything it started, when its owner is dropped.
+//! A process that is killed, with all its descendants, when its owner is dropped.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::time::{ClockId, clock_gettime};
 
-/// A running process. What it and its children print goes to a file.
+/// A running process. Its output and that of its children go to a file.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
@@ -16,8 +16,8 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `command` with its output in `target/test-logs/NAME.log`. Its standard input stays
-    /// open as long as the process is owned.
+    /// Starts `command` with its output in `target/test-logs/NAME.log`. Its standard input stays open
+    /// while the process is owned.
     #[must_use]
     pub fn start(name: &str, command: &mut Command) -> Self {
         let log = crate::artifact("test-logs", &format!("{name}.log"));
@@ -28,7 +28,7 @@ impl Process {
             .stdout(output)
             .stderr(errors)
             .spawn()
-            .unwrap_or_else(|error| panic!("{name} does not start: {error}: {command:?}"));
+            .unwrap_or_else(|error| panic!("{name} failed to start: {error}: {command:?}"));
         Self { child, log }
     }
 
@@ -38,30 +38,30 @@ impl Process {
         self.child.id()
     }
 
-    /// How it has ended, if it has.
+    /// The exit status, if the process has ended.
     pub fn has_ended(&mut self) -> Option<ExitStatus> {
-        self.child.try_wait().expect("its state can be read")
+        self.child.try_wait().expect("the process state can be read")
     }
 
-    /// Where its output goes.
+    /// The file with its output.
     #[must_use]
     pub fn log(&self) -> &Path {
         &self.log
     }
 
-    /// All it has printed so far.
+    /// Its output so far.
     #[must_use]
     pub fn output(&self) -> String {
         let bytes = std::fs::read(&self.log).expect("the log can be read");
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// Waits until it prints `prefix`, and returns what follows it on that line.
+    /// Waits for a line that starts with `prefix`, and returns the rest of that line.
     pub async fn line_after(&mut self, prefix: &str, within: Duration) -> String {
         let deadline = Instant::now() + within;
         loop {
             let output = self.output();
-            // The last line may be half written.
+            // The last line may be incomplete.
             let whole = output.rfind('\n').map_or("", |end| &output[..end]);
             let line = whole.lines().find_map(|line| line.split_once(prefix));
             if let Some((_, rest)) = line {
@@ -72,7 +72,7 @@ impl Process {
         }
     }
 
-    /// Panics, with all it printed, when it has ended or the deadline has passed.
+    /// Panics with the output when the process has ended or the deadline has passed.
     pub fn must_go_on(&mut self, deadline: Instant, waiting_for: &str) {
         let ended = self.has_ended();
         assert!(
@@ -85,8 +85,8 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Children are looked for first: once their parent is gone nothing leads to them. SIGKILL,
-        // because a stopped test has no time to be polite, and none of them has anything to save.
+        // Finds the children first, since they cannot be found after their parent has exited. SIGKILL
+        // is fast, and no process has data to save.
         let mut all = vec![self.child.id()];
         let mut next = 0;
         while let Some(parent) = all.get(next).copied() {
@@ -95,7 +95,7 @@ impl Drop for Process {
         }
         for id in all {
             let id = i32::try_from(id).ok().and_then(Pid::from_raw);
-            // One that has already ended is what is wanted.
+            // An error means that the process has already ended.
             let _ = id.map(|id| kill_process(id, Signal::KILL));
         }
         let _ = self.child.wait();
@@ -110,14 +110,14 @@ fn children(parent: u32) -> Vec<u32> {
         .collect()
 }
 
-/// How long this thread has kept a processor busy so far.
+/// The processor time of this thread so far.
 #[must_use]
 pub fn processor_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
 }
 
-/// A name no other process started by any test has: several run at a time.
+/// A name that is unique among all running test processes.
 #[must_use]
 pub fn unique() -> String {
     use std::sync::atomic::{AtomicU32, Ordering};

@@ -35,7 +35,8 @@ use tokio::net::TcpStream;
 
 use crate::{process::Process, watch::free_port};
 
-/// Nothing that looks for the network, nothing that another run left, no sandbox: CI runs as root.
+/// No background requests to the network, no state of earlier runs, and no sandbox, since CI runs as
+/// root.
 const CHROMIUM_FLAGS: &[&str] = &[
     "--headless=new",
     "--no-sandbox",
@@ -52,10 +53,10 @@ const CHROMIUM_FLAGS: &[&str] = &[
 
 const START: Duration = Duration::from_secs(60);
 
-/// Whose browser it is.
+/// The browser to use.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Engine {
-    /// Debian's Chromium. What asks for its developer tools works in no other.
+    /// Debian's Chromium. Features that need its developer tools work in no other browser.
     Chromium,
     /// Debian's Firefox ESR.
     Firefox,
@@ -63,25 +64,26 @@ pub enum Engine {
     WebKit,
 }
 
-/// One browser with an empty profile. A [`WebDriver`] by deref.
+/// A browser with an empty profile. Dereferences to a [`WebDriver`].
 #[derive(Debug)]
 pub struct RealBrowser {
     driver: WebDriver,
     engine: Engine,
-    // Fields are dropped in this order: the profile goes when nothing writes to it any more.
+    // Fields are dropped in this order: processes must stop before the profile they write to is
+    // deleted.
     _processes: Vec<Process>,
     profile: TempDir,
 }
 
 impl RealBrowser {
-    /// Starts Chromium, tells the story and closes the browser. When the story fails, a screenshot
-    /// lies in `target/screenshots/NAME-failed.png` and the page and the console are printed. A
-    /// story that ends well must have left the console without an error, warning or CSP violation.
+    /// Runs `story` in Chromium and closes the browser. If the story fails, writes the screenshot
+    /// `target/screenshots/NAME-failed.png` and prints the page and the console. Even a successful
+    /// story fails if the console contains an error, warning or CSP violation.
     pub async fn tell(name: &str, story: impl AsyncFnOnce(&Self) -> WebDriverResult<()>) {
         Self::tell_in(Engine::Chromium, name, &[], story).await;
     }
 
-    /// The same in any browser, with more flags for Chromium.
+    /// Like [`Self::tell`], in any browser, with additional flags for Chromium.
     pub async fn tell_in(
         engine: Engine,
         name: &str,
@@ -108,10 +110,12 @@ impl RealBrowser {
             let page = browser.source().await.unwrap_or_default();
             eprintln!("{name} failed at {url:?}\nconsole: {console:#?}\npage: {page}");
         }
-        // The processes are killed anyway; this only closes them in order.
+        // Only closes the browser cleanly; the processes are killed anyway.
         let _ = browser.driver.clone().quit().await;
         match outcome {
-            Ok(Ok(())) => assert!(console.is_empty(), "{name} left in the console: {console:#?}"),
+            Ok(Ok(())) => {
+                assert!(console.is_empty(), "{name} left messages in the console: {console:#?}")
+            }
             Ok(Err(error)) => panic!("{name}: {error:?}"),
             Err(panic) => resume_unwind(panic),
         }
@@ -143,7 +147,7 @@ impl RealBrowser {
             command.env("DISPLAY", format!(":{}", screen.line_after("display ", START).await));
             processes.push(screen);
         }
-        // The driver goes before its screen.
+        // The driver must stop before its screen.
         processes.insert(0, Process::start(&format!("{engine:?}-{name}"), &mut command));
         let deadline = Instant::now() + START;
         while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
@@ -158,14 +162,14 @@ impl RealBrowser {
         Self { driver, engine, _processes: processes, profile }
     }
 
-    /// The folder of its profile, which is gone when it is.
+    /// The folder of its profile, which is deleted with the browser.
     #[must_use]
     pub fn profile(&self) -> &Path {
         self.profile.path()
     }
 
-    /// What the console has received since the last call and a clean page does not cause: errors,
-    /// warnings, failed requests and CSP violations, one line each. Only Chromium tells it.
+    /// The unexpected console messages since the last call: errors, warnings, failed requests and CSP
+    /// violations, one line each. Only Chromium provides them.
     pub async fn console(&self) -> Vec<String> {
         if self.engine != Engine::Chromium {
             return Vec::new();
@@ -186,7 +190,7 @@ impl RealBrowser {
         }
     }
 
-    /// Lays pages out as on a phone of this width in CSS pixels.
+    /// Emulates a phone with this width in CSS pixels.
     pub async fn use_phone(&self, width: u32) -> WebDriverResult<()> {
         let metrics = json!({
             "width": width, "height": 640, "deviceScaleFactor": 2, "mobile": true,
@@ -194,7 +198,7 @@ impl RealBrowser {
         self.emulate("setDeviceMetricsOverride", metrics).await
     }
 
-    /// Has pages shown in `light` or `dark`, without transitions from one to the other.
+    /// Sets the preferred color scheme, `light` or `dark`, and disables transitions.
     pub async fn prefer(&self, color_scheme: &str) -> WebDriverResult<()> {
         let media = json!({ "features": [
             { "name": "prefers-color-scheme", "value": color_scheme },
@@ -203,7 +207,7 @@ impl RealBrowser {
         self.emulate("setEmulatedMedia", media).await
     }
 
-    /// Takes the network away from the page that is shown, or gives it back.
+    /// Disconnects the current page from the network, or reconnects it.
     pub async fn be_offline(&self, offline: bool) -> WebDriverResult<()> {
         let conditions = json!({
             "offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1,
@@ -213,14 +217,14 @@ impl RealBrowser {
         Ok(())
     }
 
-    /// Whether the page is wider than the window, so that one has to scroll sideways or zoom out.
+    /// Whether the page is wider than the window, so that users must scroll sideways or zoom out.
     pub async fn scrolls_sideways(&self) -> WebDriverResult<bool> {
         let script =
             "return document.documentElement.scrollWidth > document.documentElement.clientWidth";
         self.driver.execute(script, Vec::new()).await?.convert()
     }
 
-    /// What axe-core finds wrong with the page that is shown, one line each.
+    /// The accessibility violations that axe-core finds on the current page, one line each.
     pub async fn violations(&self) -> WebDriverResult<Vec<String>> {
         let axe =
             crate::project().join("tests/certified_provider/node_modules/axe-core/axe.min.js");
@@ -249,13 +253,13 @@ impl Deref for RealBrowser {
 
 impl Drop for RealBrowser {
     fn drop(&mut self) {
-        // Left to itself the driver ends its session with a request that blocks this very thread,
-        // for two minutes. The processes are killed next.
+        // Otherwise dropping the driver sends a request that blocks this thread for two minutes. The
+        // processes are killed next.
         let _ = self.driver.clone().leak();
     }
 }
 
-/// Where `tests/run` installs it: Debian has none.
+/// The path where `tests/run` installs geckodriver, since Debian has no package of it.
 fn geckodriver() -> PathBuf {
     let geckodriver = crate::project().join("target/tools/bin/geckodriver");
     assert!(geckodriver.exists(), "geckodriver is not installed: use tests/run");

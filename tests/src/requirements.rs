@@ -34,14 +34,14 @@ struct Untested {
     later: Option<String>,
 }
 
-/// A test and the rows that its name and its doc comment name.
+/// A test with the rows that its name and doc comment mention.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct NumberedTest {
-    /// Where it is, from the project's folder on.
+    /// Its file, relative to the project's folder.
     pub file: String,
-    /// The function's name.
+    /// The name of the test function.
     pub name: String,
-    /// The numbers.
+    /// The row numbers.
     pub rows: Vec<u32>,
 }
 
@@ -57,8 +57,8 @@ impl Requirements {
         Self(basic_toml::from_str(text).expect("the rows are well-formed"))
     }
 
-    /// Every row without a test that must have one, every test of a row that does not exist, and
-    /// every row that is said not to be built and is tested.
+    /// The faults: rows without a required test, tests of unknown rows, and tests of rows that are
+    /// marked as not built.
     #[must_use]
     pub fn faults(&self, tests: &[NumberedTest]) -> Vec<String> {
         let mut faults = Vec::new();
@@ -139,7 +139,7 @@ impl Group {
     }
 }
 
-/// Every test of the project that names a row.
+/// Every test in the project that mentions a row.
 #[must_use]
 pub fn numbered_tests() -> Vec<NumberedTest> {
     let project = crate::project();
@@ -155,7 +155,7 @@ pub fn numbered_tests() -> Vec<NumberedTest> {
     tests
 }
 
-/// The Rust sources below `folder`, in order of their names.
+/// The Rust sources below `folder`, sorted by name.
 #[must_use]
 pub fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let mut entries: Vec<_> = fs::read_dir(folder)
@@ -175,7 +175,7 @@ pub fn rust_files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The tests of one source. A test that is ignored proves nothing, and is none.
+/// The numbered tests in one source file. Ignored tests do not count.
 fn tests_of(file: &str, source: &str) -> Vec<NumberedTest> {
     let mut tests = Vec::new();
     let (mut rows, mut is_test, mut is_ignored) = (Vec::new(), false, false);
@@ -209,7 +209,7 @@ fn rows_of_name(name: &str) -> Vec<u32> {
     words.map_while(|word| word.strip_prefix('r')?.parse().ok()).collect()
 }
 
-/// Every `R17` of a text.
+/// Every number such as `R17` in a text.
 fn rows_in(text: &str) -> Vec<u32> {
     let words = text.split(|character: char| !character.is_ascii_alphanumeric());
     words.filter_map(|word| word.strip_prefix('R')?.parse().ok()).collect()

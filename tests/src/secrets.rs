@@ -1,4 +1,4 @@
-//! Where a secret may not be found, in whatever form.
+//! Checks that a text does not contain a secret, in any encoding.
 
 use base64::{
     Engine,
@@ -7,23 +7,23 @@ use base64::{
 use memchr::memmem;
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 
-/// Asserts that none of the named secrets stands in `haystack`: not plain, nor in base64 of either
-/// alphabet at any alignment, nor in hexadecimal of either case, nor encoded for a URL, nor as a
-/// list of bytes as `Debug` prints it.
+/// Asserts that `haystack` contains none of the named secrets. The search includes plain text, both
+/// base64 alphabets at any alignment, hexadecimal in either case, URL encoding, and a list of bytes
+/// as printed by `Debug`.
 ///
 /// # Panics
 ///
-/// When one does.
+/// Panics if a secret is found.
 pub fn assert_absent(haystack: &[u8], secrets: &[(&str, &str)]) {
     for (name, secret) in secrets {
-        assert!(secret.len() >= 4, "{name} is too short to be looked for");
+        assert!(secret.len() >= 4, "{name} is too short to search for");
         for (form, needle) in forms(secret.as_bytes()) {
-            assert!(!contains(haystack, &needle), "{name} is there, {form}");
+            assert!(!contains(haystack, &needle), "{name} was found, {form}");
         }
     }
 }
 
-/// Whether `needle` stands in `haystack`.
+/// Whether `haystack` contains `needle`.
 pub fn contains(haystack: &[u8], needle: &[u8]) -> bool {
     memmem::find(haystack, needle).is_some()
 }
@@ -38,7 +38,7 @@ fn forms(secret: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
         ("in hexadecimal", hexadecimal.into_bytes()),
         ("as a list", list.trim_matches(['[', ']']).as_bytes().to_vec()),
     ];
-    // Inside a longer text a secret begins at any of three places of a group of base64.
+    // Inside a longer text, a secret may start at any of three positions in a base64 group.
     for padding in 0..3 {
         let padded = [&[0; 2][..padding], secret].concat();
         let whole = padded.len() / 3 * 4;

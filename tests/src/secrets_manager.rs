@@ -1,4 +1,4 @@
-//! An AWS Secrets Manager over real HTTP, with as much of it as a function calls.
+//! An emulated AWS Secrets Manager over real HTTP, with only the operations that functions call.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -20,15 +20,15 @@ use tokio::net::TcpListener;
 
 use crate::site::{CLIENT_SECRET, SECRET_KEY};
 
-/// Names the client secret.
+/// The ARN of the client secret.
 pub const CLIENT_SECRET_ARN: &str =
     "arn:aws:secretsmanager:eu-central-1:123456789012:secret:bundle/client-secret-AbCdEf";
 
-/// Names the secret key.
+/// The ARN of the secret key.
 pub const SECRET_KEY_ARN: &str =
     "arn:aws:secretsmanager:eu-central-1:123456789012:secret:bundle/secret-key-GhIjKl";
 
-/// On loopback. It stops with the runtime of the test that started it.
+/// A service on loopback. It stops with the runtime of the test that started it.
 #[derive(Clone, Debug)]
 pub struct SecretsManager {
     address: String,
@@ -43,7 +43,8 @@ struct Kept {
 }
 
 impl SecretsManager {
-    /// Starts one that keeps what [`Site`](crate::site::Site) usually has in its environment.
+    /// Starts a service with the secrets that [`Site`](crate::site::Site) usually has in its
+    /// environment.
     pub async fn start() -> Self {
         let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
@@ -55,12 +56,12 @@ impl SecretsManager {
         manager
     }
 
-    /// Where it listens: `http://127.0.0.1:PORT`.
+    /// Its address: `http://127.0.0.1:PORT`.
     pub fn address(&self) -> &str {
         &self.address
     }
 
-    /// What makes a bundle read its secrets here.
+    /// The settings that make the product read its secrets here.
     pub fn settings(&self) -> [(&str, &str); 6] {
         [
             ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
@@ -72,27 +73,27 @@ impl SecretsManager {
         ]
     }
 
-    /// From now on the secret `arn` has this text.
+    /// Sets the text of the secret `arn`.
     pub fn put(&self, arn: &str, text: &str) {
         self.state().secrets.insert(arn.to_owned(), text.to_owned());
     }
 
-    /// From now on nobody may read the secret `arn`.
+    /// Denies all reads of the secret `arn` from now on.
     pub fn forbid(&self, arn: &str) {
         self.state().forbidden.insert(arn.to_owned());
     }
 
-    /// From now on everybody may read every secret.
+    /// Allows all reads of every secret from now on.
     pub fn allow_all(&self) {
         self.state().forbidden.clear();
     }
 
-    /// How often any secret was asked for.
+    /// The number of requests for any secret.
     pub fn reads(&self) -> usize {
         self.state().reads.len()
     }
 
-    /// How often the secret `arn` was asked for.
+    /// The number of requests for the secret `arn`.
     pub fn reads_of(&self, arn: &str) -> usize {
         self.state().reads.iter().filter(|read| *read == arn).count()
     }
@@ -107,7 +108,7 @@ async fn answer(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    // Not axum's `Json`, which does not take AWS's content type.
+    // Not axum's `Json`, which rejects AWS's content type.
     let request: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(headers["x-amz-target"], "secretsmanager.GetSecretValue");
     let arn = request["SecretId"].as_str().unwrap();

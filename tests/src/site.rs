@@ -1,4 +1,4 @@
-//! The whole bundle in this process, with a clock that is moved by hand.
+//! The whole product in this process, with a manual clock.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -43,35 +43,35 @@ use crate::{
     watched_log::WatchedLog,
 };
 
-/// Where browsers reach it.
+/// The origin that browsers use.
 pub const ORIGIN: &str = "https://api.example.com";
 
-/// Its name at the provider.
+/// The client id at the provider.
 pub const CLIENT_ID: &str = "client-0123456789";
 
-/// Its secret at the provider.
+/// The client secret at the provider.
 pub const CLIENT_SECRET: &str = "b9Q2mZ7xT4kL8vR1cW6s";
 
-/// What seals the login cookies.
+/// The key that seals login cookies.
 pub const SECRET_KEY: &str = "GJ5cWzkR8xHc1vXq9tYb3nMf7sLd2pQa";
 
-/// The type of the body in which a provider sends a logout token.
+/// The content type of a logout token request.
 pub const FORM: &str = "application/x-www-form-urlencoded";
 
-/// When every story begins.
+/// The time at which every test begins.
 pub const START: Timestamp = Timestamp::from_unix(1_800_000_000);
 
-/// A clock that stands still until it is moved.
+/// A clock that moves only on request.
 #[derive(Clone, Debug)]
 pub struct MovedClock(Arc<AtomicU64>);
 
-/// The bundle, its store and its provider.
+/// The product, its store and its provider.
 #[derive(Clone)]
 pub struct Site(Arc<Parts>);
 
 struct Parts {
     clock: MovedClock,
-    /// By how many seconds the functions' clock is ahead of it.
+    /// The number of seconds by which the functions' clock is ahead.
     clock_error: AtomicI64,
     log: WatchedLog,
     process: Mutex<Arc<Process>>,
@@ -82,7 +82,7 @@ struct Parts {
     nonces: Mutex<HashSet<String>>,
 }
 
-/// The functions, as they start: with no document of the provider in memory.
+/// The functions as in a new process, with no document of the provider in memory.
 struct Process {
     authorizer: SessionAuthorizer,
     bundle: Bundle,
@@ -90,22 +90,22 @@ struct Process {
 }
 
 impl MovedClock {
-    /// A clock that stands at [`START`].
+    /// A clock that shows [`START`].
     pub fn new() -> Self {
         Self(Arc::new(AtomicU64::new(START.as_unix())))
     }
 
-    /// The moment that it shows.
+    /// The current time.
     pub fn now(&self) -> Timestamp {
         Timestamp::from_unix(self.0.load(Ordering::SeqCst))
     }
 
-    /// Moves it on.
+    /// Moves the clock forward.
     pub fn pass(&self, time: Duration) {
         self.0.fetch_add(time.as_secs(), Ordering::SeqCst);
     }
 
-    /// The same clock, as the bundle and its providers take it.
+    /// This clock in the type that the product and the providers use.
     pub fn as_clock(&self) -> Clock {
         let clock = self.clone();
         Clock::from_fn(move || clock.now())
@@ -119,17 +119,17 @@ impl Default for MovedClock {
 }
 
 impl Site {
-    /// A bundle with a provider that misbehaves on command.
+    /// The product with a [`MisbehavingProvider`].
     pub async fn start() -> Self {
         Self::start_with(&[]).await
     }
 
-    /// The same with these settings beside the usual ones, or instead of them.
+    /// Like [`Self::start`], with these settings added to the usual ones or replacing them.
     pub async fn start_with(settings: &[(&str, &str)]) -> Self {
         Self::start_over(ObservedStore::default(), settings).await
     }
 
-    /// The same with its sessions in `store`.
+    /// Like [`Self::start_with`], with its sessions in `store`.
     pub async fn start_over(store: ObservedStore, settings: &[(&str, &str)]) -> Self {
         let clock = MovedClock::new();
         let provider = MisbehavingProvider::start(clock.as_clock()).await;
@@ -137,16 +137,16 @@ impl Site {
         Self::build(&issuer, Some(provider), Arc::new(store), clock, settings)
     }
 
-    /// The same bundle in another process, which was started with the same settings and knows
-    /// nothing yet: provider, store and clock are those of this one.
+    /// The same product in another process, started with the same settings and with an empty memory.
+    /// Provider, store and clock are shared with this one.
     pub fn another_process(&self, settings: &[(&str, &str)]) -> Self {
         let Parts { clock, provider, store, .. } = &*self.0;
         let issuer = self.provider().issuer.clone();
         Self::build(&issuer, provider.clone(), Arc::clone(store), clock.clone(), settings)
     }
 
-    /// A bundle whose users log in at the development provider, which is strict. `adjust` changes
-    /// its options; the handle is an administrator's.
+    /// The product with the development provider, which is strict. `adjust` changes the provider's
+    /// options; the returned handle administers it.
     pub async fn at_development_provider(
         settings: &[(&str, &str)],
         adjust: impl FnOnce(&mut Options),
@@ -186,7 +186,7 @@ impl Site {
             ("SCOPE", "openid profile email"),
             ("SECRET_KEY", SECRET_KEY),
         ];
-        // What a setting names in Secrets Manager does not stand beside it.
+        // A setting that comes from Secrets Manager is not set in the environment too.
         let is_named = |variable: &str| {
             settings.iter().any(|(name, _)| name.strip_suffix("_ARN") == Some(variable))
         };
@@ -220,8 +220,7 @@ impl Site {
         }))
     }
 
-    /// Ends the process in which all functions are, and starts another: what it had in memory is gone,
-    /// what is in the store is not.
+    /// Restarts the process of all functions: memory is lost, the store is kept.
     pub fn restart(&self) {
         let process = Arc::new(Process::start(&self.0.settings, &self.0.store));
         *self.0.process.lock().unwrap_or_else(PoisonError::into_inner) = process;
@@ -246,44 +245,43 @@ impl Site {
         &self.0.clock
     }
 
-    /// What guards its API, for rules of a function of one's own.
+    /// The guard of its API, for rules of an application's function.
     pub fn guard(&self) -> Guard {
         self.process().guard.clone()
     }
 
-    /// What it logs.
+    /// The log of the functions.
     pub fn log(&self) -> &WatchedLog {
         &self.0.log
     }
 
-    /// The moment that its clock shows, and that of everybody else.
+    /// The current time of the test clock.
     pub fn now(&self) -> Timestamp {
         self.0.clock.now()
     }
 
-    /// From now on the functions' own clock is ahead of everybody else's by so many seconds, or
-    /// behind.
+    /// Sets how many seconds the functions' clock is ahead of the test clock; negative means behind.
     pub fn set_clock_error(&self, seconds: i64) {
         self.0.clock_error.store(seconds, Ordering::SeqCst);
     }
 
-    /// The moment that the functions take for the present one.
+    /// The current time of the functions' clock.
     fn functions_now(&self) -> Timestamp {
         let error = self.0.clock_error.load(Ordering::SeqCst);
         Timestamp::from_unix(self.now().as_unix().saturating_add_signed(error))
     }
 
-    /// Lets time pass.
+    /// Moves the test clock forward.
     pub fn pass(&self, seconds: u64) {
         self.0.clock.pass(Duration::from_secs(seconds));
     }
 
-    /// How many sessions live.
+    /// The number of live sessions.
     pub async fn live_sessions(&self) -> usize {
         self.0.store.live_sessions(self.now()).await
     }
 
-    /// Sends a request with no headers but these, as a program does.
+    /// Sends a request with only these headers, as a program does.
     pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
         let mut request = http::Request::builder().method(method).uri(path);
         for (name, value) in headers {
@@ -292,12 +290,12 @@ impl Site {
         self.handle(request.body(Bytes::new()).unwrap()).await
     }
 
-    /// Sends a `GET` with no headers but these, as a program does.
+    /// Sends a `GET` with only these headers, as a program does.
     pub async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
         self.send(Method::GET, path, headers).await
     }
 
-    /// Sends a `POST` with this body and no headers but these, as a provider does.
+    /// Sends a `POST` with this body and only these headers, as a provider does.
     pub async fn post(
         &self,
         path: &str,
@@ -311,19 +309,18 @@ impl Site {
         self.handle(request.body(body.into()).unwrap()).await
     }
 
-    /// Hands over a logout token as the provider does.
+    /// Sends a logout token as the provider does.
     pub async fn post_logout_token(&self, token: &str) -> Answer {
         self.post("/backchannel-logout", &[("content-type", FORM)], format!("logout_token={token}"))
             .await
     }
 
-    /// Asks `/protected` with this token.
+    /// Requests `/protected` with this token.
     pub async fn call_api(&self, token: &str) -> Answer {
         self.get("/protected", &[("authorization", &format!("Bearer {token}"))]).await
     }
 
-    /// Hands over a request as the gateway does, and looks at the answer as every answer must be
-    /// looked at.
+    /// Sends a request as the gateway does, and runs the checks that apply to every response.
     pub async fn handle(&self, mut request: Request) -> Answer {
         let number = self.0.requests.fetch_add(1, Ordering::SeqCst);
         let request_id = format!("request-{number}");
@@ -341,7 +338,8 @@ impl Site {
         answer
     }
 
-    /// The bundle's bare answer, by functions that may do what `template.yaml` allows them (R181).
+    /// The product's unchecked response. Each function has only the permissions that `template.yaml`
+    /// grants it (R181).
     pub async fn answer(&self, request: Request, now: Timestamp) -> Response {
         let path = request.uri().path().to_owned();
         let process = self.process();
@@ -349,7 +347,7 @@ impl Site {
         self.0.store.permissions().hold(&path, answer).await
     }
 
-    /// What its authorizer decides about an event of API Gateway, with the rights that it has.
+    /// The authorizer's decision about an API Gateway event, with only the authorizer's permissions.
     pub async fn decide(&self, event: &Value) -> Result<Value, NoDecision> {
         let (event, clock) = (event.to_string(), self.0.clock.as_clock());
         let (process, context) = (self.process(), Context::default());
@@ -358,12 +356,12 @@ impl Site {
         Ok(serde_json::to_value(deciding.await?).unwrap())
     }
 
-    /// Which path is served by which binary.
+    /// The binary that serves each path.
     pub fn routes(&self) -> BTreeMap<&'static str, &'static str> {
         self.process().bundle.routes()
     }
 
-    /// R169, R170: what stands in every answer, whatever it is.
+    /// R169, R170: checks the headers that every response must have.
     fn check_headers(&self, path: &str, answer: &Answer) {
         assert_ne!(answer.status(), 500, "{path}: {answer:?}");
         for (name, value) in [
@@ -386,7 +384,7 @@ impl Site {
         }
     }
 
-    /// R169, R172: a page runs and loads nothing but its own.
+    /// R169, R172: checks that a page runs and loads only its own content.
     fn check_page(&self, answer: &Answer) {
         let policy = answer.header("content-security-policy");
         let (_, rest) = policy.split_once("script-src 'nonce-").unwrap();
@@ -429,10 +427,10 @@ impl Site {
             match name {
                 "script" | "style" => {
                     assert_eq!(element.attr("nonce"), Some(nonce), "<{name}> without the nonce");
-                    assert_eq!(element.attr("src"), None, "<{name}> from elsewhere");
+                    assert_eq!(element.attr("src"), None, "<{name}> loads from a URL");
                 }
                 "link" => assert!(element.attr("href").unwrap().starts_with("data:")),
-                other => assert!(!EMBEDDING.contains(&other), "<{name}> has no place on a page"),
+                other => assert!(!EMBEDDING.contains(&other), "<{name}> is not allowed on a page"),
             }
         }
     }
@@ -464,24 +462,27 @@ impl Drop for Parts {
     }
 }
 
-/// `README.md` names every error that a program may be answered with.
+/// Checks that `README.md` documents the error.
 fn check_error(path: &str, answer: &Answer) {
     static ERRORS: LazyLock<BTreeSet<(u16, String)>> =
         LazyLock::new(|| Documentation::read().errors());
     if answer.status() >= 400 && !answer.is_page() {
         let body = answer.json();
-        // OpenID Connect Back-Channel Logout §2.8 has another name for it.
+        // OpenID Connect Back-Channel Logout §2.8 uses a different error code.
         let code =
             body.get("code").or_else(|| body.get("error")).and_then(serde_json::Value::as_str);
         let code = code.unwrap_or_default().to_owned();
         let error = (answer.status(), code);
-        assert!(ERRORS.contains(&error), "{path}: README.md knows no such error: {error:?}");
+        assert!(
+            ERRORS.contains(&error),
+            "{path}: README.md does not document the error: {error:?}"
+        );
     }
 }
 
 const EMBEDDING: [&str; 5] = ["base", "embed", "frame", "iframe", "object"];
 
-/// R8, R88, R102: every cookie is bound to this host and hidden from scripts.
+/// R8, R88, R102: checks that every cookie is bound to this host and hidden from scripts.
 fn check_cookies(answer: &Answer) {
     for cookie in answer.cookies() {
         assert!(cookie.name().starts_with("__Host-"), "{cookie}");

@@ -1,5 +1,4 @@
-//! An emulated session table in this process, at the end of a line that fails on command, or
-//! behind policies.
+//! An emulated session table in this process, behind a line that fails on demand or behind policies.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -19,13 +18,14 @@ use crate::{iam::GuardedTable, line::Line, template::Statement};
 
 const NAME: &str = "sessions";
 
-/// An empty table, and the line to it. It ends with the runtime of the test that made it.
+/// An empty table and the line to it. It stops with the runtime of the test that created it.
 pub async fn at_the_end_of_a_line() -> (Arc<dyn SessionStore>, Line) {
     let line = Line::to(emulated().await).await;
     (store_at(line.address()), line)
 }
 
-/// An empty table, a store for which these policies are in force, and one that may do everything.
+/// An empty table with two stores: these policies apply to the first, and the second may do
+/// everything.
 pub async fn guarded(
     policies: Vec<Vec<Statement>>,
 ) -> (Arc<dyn SessionStore>, GuardedTable, Arc<dyn SessionStore>) {
@@ -36,8 +36,9 @@ pub async fn guarded(
 
 /// The address of an emulator with an empty table.
 async fn emulated() -> SocketAddr {
-    let database = Database::memory().expect("memory can be had");
-    let request = serde_json::from_value(create_table(NAME)).expect("it is such a request");
+    let database = Database::memory().expect("an in-memory database can be created");
+    let request =
+        serde_json::from_value(create_table(NAME)).expect("it is a valid CreateTable request");
     database.create_table(request).expect("a table can be made");
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback has a free port");
     let address = listener.local_addr().expect("it is bound");
@@ -55,6 +56,6 @@ fn store_at(address: SocketAddr) -> Arc<dyn SessionStore> {
         ("AWS_ENDPOINT_URL_DYNAMODB", &endpoint),
     ]);
     let config = DynamoConfig::from_settings(&mut settings).expect("nothing is missing");
-    let store = DynamoStore::new(config, Random::system()).expect("it needs nothing from outside");
+    let store = DynamoStore::new(config, Random::system()).expect("the store can be created");
     Arc::new(store)
 }

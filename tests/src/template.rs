@@ -16,11 +16,11 @@ use serde_json::{Map, Value, json};
 
 use crate::project;
 
-/// The template. Intrinsic functions are in their long form: `!Ref X` is `{"Ref": "X"}`.
+/// The parsed template. Intrinsic functions are in their long form: `!Ref X` is `{"Ref": "X"}`.
 #[derive(Clone, Debug)]
 pub struct Template(Value);
 
-/// The template with its parameters and its resources' names put in.
+/// The template with values for its parameters and names for its resources.
 #[derive(Clone, Debug)]
 pub struct Stack {
     template: Value,
@@ -31,69 +31,68 @@ pub struct Stack {
 /// One `AWS::Serverless::Function`.
 #[derive(Clone, Debug)]
 pub struct Function {
-    /// What the template calls it.
+    /// Its logical id in the template.
     pub logical_id: String,
-    /// The binary that is built for it; for want of one, its logical id in small letters.
+    /// The name of its binary, or its logical id in lower case if it has none.
     pub binary: String,
-    /// Its code, if that stands in the template.
+    /// Its inline code, if the template contains it.
     pub inline: Option<InlineCode>,
-    /// `ANY /login`, or `$default`, sorted.
+    /// Its sorted route keys, such as `ANY /login` or `$default`.
     pub routes: Vec<String>,
-    /// The names of the authorizers that are asked about its routes, by route.
+    /// The name of the authorizer of each protected route, by route.
     pub guarded: BTreeMap<String, String>,
-    /// How long an invocation may take.
+    /// The time limit of an invocation.
     pub timeout: Duration,
     /// Its memory in MB.
     pub memory: u32,
-    /// Its variables, those of `Globals` among them.
+    /// Its environment variables, including those of `Globals`.
     pub environment: BTreeMap<String, String>,
-    /// What it may do, beside writing its log and its traces.
+    /// Its permissions, except for logs and traces.
     pub statements: Vec<Statement>,
 }
 
-/// Code that stands in the template.
+/// Code inside the template.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct InlineCode {
     /// `python3.13`
     pub runtime: String,
     /// `index.handler`
     pub handler: String,
-    /// The text.
+    /// The source code.
     pub code: String,
 }
 
-/// One of the API's authorizers: a function that is asked with payload format 2.0, and answers yes or
-/// no.
+/// An authorizer of the API: a function with payload format 2.0 and simple responses.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Authorizer {
     /// The logical id of the function.
     pub function: String,
     /// `$request.header.Authorization`, …
     pub identity_sources: Vec<String>,
-    /// For how many seconds an answer counts.
+    /// How many seconds the gateway may cache a result.
     pub result_ttl: u64,
 }
 
-/// What a policy allows.
+/// The permissions that a policy statement grants.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Statement {
     /// `dynamodb:GetItem`
     pub actions: Vec<String>,
     /// ARNs.
     pub resources: Vec<String>,
-    /// On which conditions: by operator and key, the values.
+    /// Conditions: values by operator and key.
     pub conditions: BTreeMap<(String, String), Vec<String>>,
 }
 
 impl Statement {
-    /// The rows of a table to which it is limited, by the beginnings of their keys.
+    /// The key prefixes of the rows to which the statement is limited.
     #[must_use]
     pub fn rows(&self) -> Vec<&str> {
         let patterns = self.values("ForAllValues:StringLike", "dynamodb:LeadingKeys");
         patterns.iter().map(|pattern| pattern.trim_end_matches('*')).collect()
     }
 
-    /// The attributes of those rows to which it is limited; none: it is to whole rows.
+    /// The attributes to which the statement is limited; empty if it covers whole rows.
     #[must_use]
     pub fn attributes(&self) -> &[String] {
         self.values("ForAllValues:StringEquals", "dynamodb:Attributes")
@@ -106,7 +105,7 @@ impl Statement {
 }
 
 impl Template {
-    /// Reads the project's.
+    /// Reads the project's `template.yaml`.
     #[must_use]
     pub fn read() -> Self {
         let text = fs::read_to_string(project().join("template.yaml"))
@@ -115,7 +114,7 @@ impl Template {
         Self(long_form(documents.first().expect("template.yaml is not empty")))
     }
 
-    /// One of its parameters.
+    /// The definition of a parameter.
     #[must_use]
     pub fn parameter(&self, name: &str) -> &Value {
         &self.0["Parameters"][name]
@@ -123,9 +122,9 @@ impl Template {
 
     /// The template with values for `parameters`; the others have their defaults.
     ///
-    /// `names` are what `!Ref X` and `!GetAtt X.Y` come to for resources: of `("Table", "sessions")`
-    /// and `("Table.Arn", "arn:…")`. One that is not named is called by what is asked for: `Table`,
-    /// `Table.Arn`.
+    /// `names` contains the values of `!Ref X` and `!GetAtt X.Y` for resources, such as `("Table",
+    /// "sessions")` and `("Table.Arn", "arn:…")`. Without a value, the reference itself is used:
+    /// `Table`, `Table.Arn`.
     #[must_use]
     pub fn deploy(&self, parameters: &[(&str, &str)], names: &[(&str, &str)]) -> Stack {
         let mut values = BTreeMap::from(
@@ -143,7 +142,10 @@ impl Template {
             values.extend(value.map(|value| (name.clone(), value)));
         }
         for (given, _) in parameters {
-            assert!(self.0["Parameters"].get(*given).is_some(), "{given} is no parameter");
+            assert!(
+                self.0["Parameters"].get(*given).is_some(),
+                "the template has no parameter {given}"
+            );
         }
         let names = names.iter().copied().map(owned).collect();
         Stack { template: self.0.clone(), parameters: values, names }
@@ -151,7 +153,7 @@ impl Template {
 }
 
 impl Stack {
-    /// Its functions, in the order of their logical ids.
+    /// The functions, sorted by logical id.
     #[must_use]
     pub fn functions(&self) -> Vec<Function> {
         let functions = self
@@ -164,41 +166,40 @@ impl Stack {
     ///
     /// # Panics
     ///
-    /// For one of a kind that is not understood here, and for one that guards the routes that name
-    /// none.
+    /// Panics for an unsupported kind of authorizer, and for a default authorizer.
     #[must_use]
     pub fn authorizers(&self) -> BTreeMap<String, Authorizer> {
         let auth = &self.template["Resources"]["HttpApi"]["Properties"]["Auth"];
-        assert_eq!(auth.get("DefaultAuthorizer"), None, "the login must be open to everybody");
+        assert_eq!(auth.get("DefaultAuthorizer"), None, "the login must need no authorization");
         let authorizers = object(&auth["Authorizers"]).iter();
         authorizers.map(|(name, authorizer)| (name.clone(), self.authorizer(authorizer))).collect()
     }
 
-    /// All resources by their logical ids, with nothing put in.
+    /// All resources by logical id, unresolved.
     pub fn resources(&self) -> impl Iterator<Item = (&str, &Value)> {
         object(&self.template["Resources"]).iter().map(|(id, resource)| (id.as_str(), resource))
     }
 
-    /// The settings of the API's routes, each for its own.
+    /// The settings of each of the API's routes.
     #[must_use]
     pub fn route_settings(&self) -> BTreeMap<String, Value> {
         let settings = &self.template["Resources"]["HttpApi"]["Properties"]["RouteSettings"];
         object(settings).iter().map(|(route, own)| (route.clone(), self.resolve(own))).collect()
     }
 
-    /// What the managed policy `id` allows.
+    /// The statements of the managed policy `id`.
     #[must_use]
     pub fn managed_policy(&self, id: &str) -> Vec<Statement> {
         let document = &self.template["Resources"][id]["Properties"]["PolicyDocument"];
         self.statements(document)
     }
 
-    /// `value` with intrinsic functions put in. `Null` is `AWS::NoValue`.
+    /// Resolves the intrinsic functions in `value`. `Null` is `AWS::NoValue`.
     ///
     /// # Panics
     ///
-    /// For a parameter that has neither a value nor a default, and for what is no intrinsic function
-    /// that the template uses.
+    /// Panics for a parameter with neither a value nor a default, and for an unsupported intrinsic
+    /// function.
     #[must_use]
     pub fn resolve(&self, value: &Value) -> Value {
         match value {
@@ -294,7 +295,7 @@ impl Stack {
         list(&policy["Statement"]).into_iter().map(|statement| self.statement(statement)).collect()
     }
 
-    /// One that allows; whatever else a statement can say is not understood here.
+    /// Reads a statement of effect `Allow`. Panics for unsupported elements.
     fn statement(&self, statement: &Value) -> Statement {
         let statement = self.resolve(statement);
         let mut names: Vec<_> = object(&statement).keys().map(String::as_str).collect();
@@ -342,7 +343,7 @@ impl Stack {
                 json!(truth(&left) && truth(&right))
             }
             "Condition" => json!(self.holds(&text(argument))),
-            other => panic!("{other} is not understood here"),
+            other => panic!("{other} is not supported"),
         }
     }
 
@@ -356,7 +357,7 @@ impl Stack {
         if let Some(value) = self.parameters.get(name) {
             return value.clone();
         }
-        // `HttpApi.Stage` is a resource that SAM makes beside another.
+        // SAM creates `HttpApi.Stage` as part of another resource.
         let resource = name.split('.').next().unwrap_or_default();
         assert!(self.template["Resources"].get(resource).is_some(), "{name} has no value");
         self.names.get(name).cloned().unwrap_or_else(|| name.to_owned())
@@ -380,7 +381,7 @@ impl Stack {
     }
 }
 
-/// `ANY /login`; without a path `$default`.
+/// The route key: `ANY /login`, or `$default` without a path.
 fn route(event: &Value) -> String {
     assert_eq!(event["Type"], "HttpApi");
     match event["Properties"].get("Path") {
@@ -393,7 +394,7 @@ fn is_intrinsic(name: &str) -> bool {
     name.starts_with("Fn::") || matches!(name, "Condition" | "Ref")
 }
 
-/// YAML as JSON, with `!Name value` as `{"Fn::Name": value}`.
+/// Converts YAML to JSON, with `!Name value` as `{"Fn::Name": value}`.
 fn long_form(yaml: &Yaml<'_>) -> Value {
     match yaml {
         Yaml::Tagged(tag, value) => {
@@ -411,7 +412,7 @@ fn long_form(yaml: &Yaml<'_>) -> Value {
         Yaml::Value(Scalar::Boolean(value)) => json!(value),
         Yaml::Value(Scalar::Integer(value)) => json!(value),
         Yaml::Value(Scalar::String(value)) => json!(value),
-        other => panic!("template.yaml holds {other:?}"),
+        other => panic!("template.yaml contains {other:?}"),
     }
 }
 
@@ -420,10 +421,10 @@ fn owned((name, value): (&str, &str)) -> (String, String) {
 }
 
 fn object(value: &Value) -> &Map<String, Value> {
-    value.as_object().unwrap_or_else(|| panic!("an object was expected, not {value}"))
+    value.as_object().unwrap_or_else(|| panic!("expected an object, found {value}"))
 }
 
-/// CloudFormation takes one for a list of one.
+/// CloudFormation treats a single value as a list with one element.
 fn list(value: &Value) -> Vec<&Value> {
     match value {
         Value::Array(items) => items.iter().collect(),
@@ -432,15 +433,15 @@ fn list(value: &Value) -> Vec<&Value> {
     }
 }
 
-/// CloudFormation takes numbers and truths for text.
+/// CloudFormation treats numbers and booleans as text.
 fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Bool(_) | Value::Number(_) => value.to_string(),
-        other => panic!("a text was expected, not {other}"),
+        other => panic!("expected text, found {other}"),
     }
 }
 
 fn truth(value: &Value) -> bool {
-    value.as_bool().unwrap_or_else(|| panic!("a condition was expected, not {value}"))
+    value.as_bool().unwrap_or_else(|| panic!("expected a condition, found {value}"))
 }

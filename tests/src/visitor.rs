@@ -1,4 +1,4 @@
-//! A browser in this process: it keeps cookies by a browser's rules and sends what a browser sends.
+//! An in-process browser that follows a browser's cookie rules and sends a browser's headers.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -15,7 +15,7 @@ use crate::{
     site::{ORIGIN, Site},
 };
 
-/// A person with a browser.
+/// A user with a browser.
 #[derive(Clone)]
 pub struct Visitor {
     site: Site,
@@ -28,7 +28,7 @@ struct Kept {
     expires_at: Timestamp,
 }
 
-/// What a browser says of a request, by which the cookies that go along are chosen.
+/// The `Sec-Fetch-*` headers of a request, which also select the cookies to send.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Sending {
     /// `Sec-Fetch-Site`.
@@ -40,76 +40,76 @@ pub struct Sending {
 }
 
 impl Sending {
-    /// A click, or an address that was typed.
+    /// A navigation by the user, such as a typed address.
     pub const NAVIGATION: Self = Self { site: "none", mode: "navigate", destination: "document" };
-    /// A link, a form or a redirect on another site.
+    /// A link, form or redirect on another site.
     pub const FROM_ELSEWHERE: Self = Self { site: "cross-site", ..Self::NAVIGATION };
-    /// A link, a form or a redirect here.
+    /// A link, form or redirect on this site.
     pub const FROM_HERE: Self = Self { site: "same-origin", ..Self::NAVIGATION };
-    /// `fetch` by a script of ours.
+    /// A `fetch` by a script on this site.
     pub const SCRIPT: Self = Self { site: "same-origin", mode: "cors", destination: "empty" };
     /// An image on another site.
     pub const IMAGE_ELSEWHERE: Self =
         Self { site: "cross-site", mode: "no-cors", destination: "image" };
 
-    /// A `Lax` cookie goes along within the site and with a navigation that only reads.
+    /// Whether `Lax` cookies are sent: within the site, and with safe navigations.
     fn takes_lax_cookies(self, method: &Method) -> bool {
         self.site != "cross-site" || self.mode == "navigate" && method.is_safe()
     }
 }
 
 impl Visitor {
-    /// Somebody with a fresh browser.
+    /// A user with a new browser.
     pub fn new(site: &Site) -> Self {
         Self { site: site.clone(), jar: BTreeMap::new() }
     }
 
-    /// Somebody who has logged in.
+    /// A user who has logged in.
     pub async fn logged_in(site: &Site, user: User) -> Self {
         let mut visitor = Self::new(site);
         visitor.log_in(user).await;
         visitor
     }
 
-    /// The same browser, which is answered by `site` from now on.
+    /// The same browser with requests sent to `site` from now on.
     pub fn served_by(self, site: &Site) -> Self {
         Self { site: site.clone(), ..self }
     }
 
-    /// Types an address.
+    /// Opens an address that the user types.
     pub async fn open(&mut self, path: &str) -> Answer {
         self.send(Method::GET, path, Sending::NAVIGATION, &[]).await
     }
 
-    /// Goes where the provider's redirect leads.
+    /// Follows the provider's redirect.
     pub async fn arrive(&mut self, url: &str) -> Answer {
         let path = own_path(url);
         self.send(Method::GET, &path, Sending::FROM_ELSEWHERE, &[]).await
     }
 
-    /// Goes where a redirect within the site leads.
+    /// Follows a redirect within the site.
     pub async fn follow(&mut self, answer: &Answer) -> Answer {
         let path = own_path(answer.location());
         self.send(Method::GET, &path, Sending::FROM_HERE, &[]).await
     }
 
-    /// Sends a form of one of our pages.
+    /// Submits a form on one of our pages.
     pub async fn submit(&mut self, path: &str) -> Answer {
         self.send(Method::POST, path, Sending::FROM_HERE, &[("origin", ORIGIN)]).await
     }
 
-    /// Asks as a script on one of our pages does.
+    /// Sends a `fetch` request of a script on one of our pages.
     pub async fn fetch(&mut self, path: &str) -> Answer {
         self.send(Method::GET, path, Sending::SCRIPT, &[]).await
     }
 
-    /// Asks for new tokens, as the key page does.
+    /// Requests new tokens as the key page does.
     pub async fn refresh(&mut self) -> Answer {
         self.send(Method::POST, "/refresh", Sending::SCRIPT, &[("origin", ORIGIN)]).await
     }
 
-    /// Sends a request as this browser would, with these headers beside. A header given here
-    /// replaces the browser's own, and an empty one takes it away.
+    /// Sends a request as this browser would, with additional headers. A header given here replaces
+    /// the browser's own; an empty value removes it.
     pub async fn send(
         &mut self,
         method: Method,
@@ -155,18 +155,18 @@ impl Visitor {
         request.body(Bytes::new()).unwrap()
     }
 
-    /// Starts a login at `path`; answers the request that the provider is sent.
+    /// Starts a login at `path`. Returns the authentication request.
     pub async fn start(&mut self, path: &str) -> Url {
         let answer = self.send(Method::GET, path, Sending::FROM_HERE, &[]).await;
         Url::parse(answer.location()).unwrap()
     }
 
-    /// Logs in, from `/login` to where the callback leads.
+    /// Logs in, from `/login` through the callback. Returns the callback's response.
     pub async fn log_in(&mut self, user: User) -> Answer {
         self.log_in_from("/login", user).await
     }
 
-    /// Logs in, from this login link to where the callback leads.
+    /// Logs in, from this login link through the callback. Returns the callback's response.
     pub async fn log_in_from(&mut self, path: &str, user: User) -> Answer {
         let request = self.start(path).await;
         let back = self.site.provider().log_in(&request, user);
@@ -176,49 +176,49 @@ impl Visitor {
         answer
     }
 
-    /// The token on the key page.
+    /// The API key shown on the key page.
     pub async fn api_key(&mut self) -> String {
         let page = self.open("/").await;
         page.is_a_page(200, "Your API key");
         page.texts("#token").remove(0)
     }
 
-    /// The value of a cookie that is kept and has not expired.
+    /// The value of a stored cookie that has not expired.
     pub fn cookie(&self, name: &str) -> Option<&str> {
         let kept = self.jar.get(name).filter(|kept| self.site.now() < kept.expires_at);
         kept.map(|kept| kept.value.as_str())
     }
 
-    /// The session cookie's value.
+    /// The value of the session cookie.
     pub fn session(&self) -> Option<&str> {
         self.cookie(SESSION)
     }
 
-    /// The names of the login cookies that are kept and have not expired.
+    /// The names of the stored login cookies that have not expired.
     pub fn login_cookies(&self) -> Vec<String> {
         let names = self.jar.keys().filter(|name| name.starts_with(LOGIN));
         names.filter(|name| self.cookie(name).is_some()).cloned().collect()
     }
 
-    /// Plants a cookie, as a browser never would and an attacker's tool does.
+    /// Plants a cookie as an attacker's tool does, without a browser's checks.
     pub fn plant(&mut self, name: &str, value: &str) {
         let expires_at = self.site.now() + Duration::from_secs(86_400);
         self.jar.insert(name.to_owned(), Kept { value: value.to_owned(), expires_at });
     }
 
-    /// Loses a cookie.
+    /// Deletes a cookie.
     pub fn forget(&mut self, name: &str) {
         self.jar.remove(name);
     }
 
-    /// The `Cookie` header.
+    /// The value of the `Cookie` header.
     pub fn cookie_header(&self) -> String {
         let live = self.jar.iter().filter(|(_, kept)| self.site.now() < kept.expires_at);
         live.map(|(name, kept)| format!("{name}={}", kept.value)).collect::<Vec<_>>().join("; ")
     }
 
-    /// Keeps the cookies that an answer sets, and drops those that it clears. What a clone of this
-    /// browser was answered, another tab of it was.
+    /// Stores the cookies that a response sets and removes those that it clears. A response to a
+    /// clone can be passed in, as if another tab had received it.
     pub fn hear(&mut self, answer: &Answer) {
         for cookie in answer.cookies() {
             let max_age = cookie.max_age().unwrap().whole_seconds();
@@ -236,10 +236,11 @@ impl Visitor {
 /// The name of the session cookie.
 pub const SESSION: &str = "__Host-session";
 
-/// How the names of login cookies begin.
+/// The prefix of login cookie names.
 pub const LOGIN: &str = "__Host-login.";
 
-/// The path of a URL of ours. A redirect to anywhere else is never followed unawares.
+/// The path of a URL on this site. Panics for other sites, so that no redirect leaves the site
+/// unnoticed.
 #[track_caller]
 fn own_path(url: &str) -> String {
     let url = Url::parse(ORIGIN).unwrap().join(url).unwrap();

@@ -1,4 +1,4 @@
-//! The product as a person runs it: under `cargo lambda watch`.
+//! The product as a user runs it: under `cargo lambda watch`.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,8 @@ use local::watch::forget_this_build;
 
 use crate::{backends::Backends, process::Process};
 
-/// What the product reads; a story that sets none of them must not get the developer's own.
+/// The settings that the product reads. Those that a test does not set must not come from the
+/// developer's environment.
 const SETTINGS: &[&str] = &[
     "ALLOWED_ORIGINS",
     "AUDIENCE",
@@ -44,26 +45,25 @@ const SETTINGS: &[&str] = &[
     "no_proxy",
 ];
 
-/// A running `cargo lambda watch`. It ends, with the functions it started, when this is dropped.
+/// A running `cargo lambda watch`. Dropping this stops it and its functions.
 #[derive(Debug)]
 pub struct Watch {
     process: Process,
-    /// What the deployed form needs beside it.
+    /// The backends of the deployed form.
     backends: Option<Backends>,
     base_url: String,
 }
 
 impl Watch {
-    /// Starts it on a free port with these settings and nothing else set, and waits until `/` is
-    /// answered.
+    /// Starts on a free port with exactly these settings, and waits for a response from `/`.
     pub async fn start(settings: &[(&str, &str)]) -> Self {
         let port = free_port();
         let started = Self::run(port, &mut watch_on(port, settings), None).await;
         started.unwrap_or_else(|output| panic!("the function has ended:\n{output}"))
     }
 
-    /// The deployed form with these settings: the functions, each in up to `concurrency`
-    /// processes of its own, with their sessions in a DynamoDB table.
+    /// Starts the deployed form with these settings. Each function runs in up to `concurrency`
+    /// processes, and sessions are in a DynamoDB table.
     pub async fn start_deployed(concurrency: u32, settings: &[(&str, &str)]) -> Self {
         let port = free_port();
         let backends = Backends::start(&[&[("PORT", &*port.to_string())], settings].concat()).await;
@@ -73,7 +73,7 @@ impl Watch {
             .arg("--env-file")
             .arg(backends.environment_file());
         let started = Self::run(port, &mut command, Some(backends)).await;
-        started.unwrap_or_else(|output| panic!("the function has ended:\n{output}"))
+        started.unwrap_or_else(|output| panic!("the function has exited:\n{output}"))
     }
 
     async fn run(
@@ -96,20 +96,20 @@ impl Watch {
         &self.base_url
     }
 
-    /// All that it and the functions have printed.
+    /// The output of the emulator and the functions.
     #[must_use]
     pub fn output(&self) -> String {
         self.process.output()
     }
 
-    /// What finds the table of the deployed form, as its functions are told it.
+    /// The environment of the functions, which locates the table of the deployed form.
     #[must_use]
     pub fn environment(&self) -> Vec<(String, String)> {
         let backends = self.backends.as_ref().expect("it is the deployed form");
         backends.environment()
     }
 
-    /// How many processes of this function have been started.
+    /// The number of processes started for this function.
     #[must_use]
     pub fn instances(&self, function: &str) -> usize {
         self.output()
@@ -117,15 +117,16 @@ impl Watch {
             .count()
     }
 
-    /// The first request builds and starts the function, and is answered when that is done - or
-    /// never, when the function ends.
+    /// Waits for the first response. The first request builds and starts the function; if the
+    /// function exits, the request is never answered.
     async fn first_answer(&mut self) -> Result<(), String> {
         let deadline = Instant::now() + Duration::from_mins(10);
         let http = crate::http_client();
         let mut answer = Box::pin(http.get(&self.base_url).send());
         loop {
             match tokio::time::timeout(Duration::from_millis(100), &mut answer).await {
-                // Whatever the function answers, it runs. A 5xx is the emulator's or a failure.
+                // Any other response shows that the function runs. A 5xx is the emulator's or a
+                // failure.
                 Ok(Ok(answer)) if !answer.status().is_server_error() => return Ok(()),
                 Ok(_) => answer = Box::pin(http.get(&self.base_url).send()),
                 Err(_) => {}
@@ -143,16 +144,16 @@ fn watch_on(port: u16, settings: &[(&str, &str)]) -> Command {
     prepare(&mut command, settings);
     command
         .env("PORT", port.to_string())
-        // A reload in the middle of a story would lose its sessions.
+        // A reload during a test would lose its sessions.
         .args(["lambda", "watch", "--ignore-changes", "-A", "127.0.0.1"])
         .args(["-P", &port.to_string()]);
     command
 }
 
-/// Has `command` run in the project, with free ports, these settings and nothing else set.
+/// Prepares `command` to run in the project with free ports and exactly these settings.
 pub(crate) fn prepare(command: &mut Command, settings: &[(&str, &str)]) {
     command.current_dir(crate::project());
-    // Set to nothing, which wins over the developer's `.env`.
+    // An empty value takes precedence over the developer's `.env`.
     for name in SETTINGS {
         command.env(name, "");
     }
@@ -163,16 +164,16 @@ pub(crate) fn prepare(command: &mut Command, settings: &[(&str, &str)]) {
         .envs(settings.iter().copied());
 }
 
-/// The one that `local/start` would use, which is installed by this if there is none.
+/// The cargo-lambda that `local/start` would use. The script installs it if it is missing.
 fn cargo_lambda(project: &Path) -> PathBuf {
     let found =
-        Command::new(project.join("local/cargo-lambda")).output().expect("the script is there");
-    let folder = String::from_utf8(found.stdout).expect("it prints a folder");
+        Command::new(project.join("local/cargo-lambda")).output().expect("the script can be run");
+    let folder = String::from_utf8(found.stdout).expect("the script prints a folder");
     assert!(found.status.success(), "{}", String::from_utf8_lossy(&found.stderr));
     Path::new(folder.trim()).join("cargo-lambda")
 }
 
-/// A port of loopback that nobody listens on.
+/// A free port on loopback.
 #[must_use]
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback has a free port");

@@ -1,4 +1,4 @@
-//! What the functions log, watched for what may not be in it.
+//! The functions' log, checked for secrets and undocumented lines.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{LazyLock, Mutex, MutexGuard, Once, PoisonError};
@@ -15,11 +15,11 @@ use url::Url;
 use crate::documentation::{Documentation, LoggedEvent};
 use crate::secrets::assert_absent;
 
-/// A log in which, when it is dropped, no secret may be found that was named to it, and no line but
-/// those that `README.md` promises.
+/// A log that is checked when it is dropped: it must contain no registered secret, and no line that
+/// `README.md` does not document.
 ///
-/// What a library logs outside of the futures that are [watched](Self::watch), say on a task of its
-/// own, is in the log of the whole process, which is looked at as well.
+/// Libraries may log outside of the [watched](Self::watch) futures, for example in their own tasks.
+/// Those lines are in the log of the whole process, which is checked too.
 #[derive(Debug)]
 pub struct WatchedLog {
     log: CapturedLog,
@@ -28,7 +28,7 @@ pub struct WatchedLog {
 }
 
 impl WatchedLog {
-    /// An empty log, of all that a function logs in debug.
+    /// An empty log at debug level.
     #[must_use]
     pub fn new() -> Self {
         static STARTED: Once = Once::new();
@@ -38,13 +38,13 @@ impl WatchedLog {
         Self { log, subscriber, secrets: Mutex::default() }
     }
 
-    /// Runs `future`, and keeps what it logs.
+    /// Runs `future` and captures its log.
     pub async fn watch<F: Future>(&self, future: F) -> F::Output {
         future.with_subscriber(self.subscriber.clone()).await
     }
 
-    /// What `handler` answers to `request`. What the request brought may not stand in the lines that
-    /// it causes; what the answer hands out may stand in no line at all.
+    /// The response of `handler` to `request`. Credentials of the request must not occur in the lines
+    /// of this exchange. Secrets in the response must not occur in any line.
     pub async fn exchange<F: Future<Output = Response>>(
         &self,
         request: Request,
@@ -62,12 +62,12 @@ impl WatchedLog {
         response
     }
 
-    /// From now on, and of all that was logged already, `secret` may not be found in it.
+    /// Registers `secret`, which must not occur in any line, including earlier ones.
     pub fn keep_out(&self, name: &'static str, secret: &str) {
         self.secrets().insert(secret.to_owned(), name);
     }
 
-    /// Everything that was logged.
+    /// The whole log.
     #[must_use]
     pub fn text(&self) -> String {
         self.log.text()
@@ -79,7 +79,7 @@ impl WatchedLog {
         self.log.lines()
     }
 
-    /// Each line that tells an event: its name, and the error if there is one.
+    /// The name of each logged event, with its error if there is one.
     #[must_use]
     pub fn events(&self) -> Vec<(String, String)> {
         let text = |line: &Value, name: &str| line[name].as_str().unwrap_or_default().to_owned();
@@ -88,7 +88,7 @@ impl WatchedLog {
         events.map(|line| (text(line, "event"), text(line, "error"))).collect()
     }
 
-    /// The events of this name, with their errors.
+    /// The errors of the events with this name.
     #[must_use]
     pub fn errors_of(&self, event: &str) -> Vec<String> {
         let events = self.events().into_iter();
@@ -108,7 +108,7 @@ impl Default for WatchedLog {
 
 impl Drop for WatchedLog {
     fn drop(&mut self) {
-        // A story that has failed already says why; a second panic would end the process.
+        // A failed test already has a message; a second panic would abort the process.
         if std::thread::panicking() {
             return;
         }
@@ -122,7 +122,8 @@ impl Drop for WatchedLog {
 
 static PROCESS: LazyLock<CapturedLog> = LazyLock::new(CapturedLog::default);
 
-/// The lines that differ by more than their time: a flood of the same is searched once.
+/// The lines without duplicates that differ only in their time, so that repeated lines are searched
+/// once.
 fn different_lines(log: &CapturedLog) -> String {
     let without_time = |mut line: Value| {
         line.as_object_mut().expect("a line is an object").remove("timestamp");
@@ -136,7 +137,8 @@ fn subscriber(log: &CapturedLog) -> impl tracing::Subscriber + Send + Sync + use
     gateway::logging::subscriber(gateway::logging::Logging::json(true), "local::main", log.writer())
 }
 
-/// The credentials in a request, and all values of its query but the provider's words (R194): the values that are long enough to be told from other text.
+/// The credentials in a request, and all values of its query except the provider's error texts
+/// (R194). Only values long enough to be distinguished from other text.
 fn credentials(request: &Request) -> Vec<String> {
     let texts = |name: HeaderName| {
         let values = request.headers().get_all(name).iter();
@@ -157,7 +159,7 @@ fn credentials(request: &Request) -> Vec<String> {
     all.filter(|text| text.len() >= 16).collect()
 }
 
-/// The secrets in an answer: its cookies, and those of a redirect to the provider.
+/// The secrets in a response: its cookies, and those of a redirect to the provider.
 fn handed_out(response: &Response) -> Vec<(&'static str, String)> {
     let texts = |name: HeaderName| {
         response.headers().get_all(name).iter().filter_map(|value| value.to_str().ok())
@@ -174,7 +176,7 @@ fn handed_out(response: &Response) -> Vec<(&'static str, String)> {
     cookies.chain(parameters).filter(|(_, secret)| !secret.is_empty()).collect()
 }
 
-/// R175: a line of the functions is an event with the level and the fields that `README.md` names.
+/// R175: asserts that a line is an event with the level and fields that `README.md` documents.
 fn assert_documented(line: &Value) {
     let text = |name: &str| line[name].as_str().unwrap_or_default();
     let (event, level, target) = (text("event"), text("level"), text("target"));
@@ -186,11 +188,12 @@ fn assert_documented(line: &Value) {
     static DOCUMENTED: LazyLock<BTreeMap<String, LoggedEvent>> =
         LazyLock::new(|| Documentation::read().events());
     let documented = DOCUMENTED.get(event);
-    let documented = documented.unwrap_or_else(|| panic!("README.md knows no such event: {line}"));
-    assert!(documented.levels.contains(level), "README.md names another level: {line}");
+    let documented =
+        documented.unwrap_or_else(|| panic!("README.md does not document the event: {line}"));
+    assert!(documented.levels.contains(level), "README.md documents another level: {line}");
     for field in line.as_object().expect("a line is an object").keys() {
         let is_known = OF_EVERY_LINE.contains(&&**field) || documented.fields.contains(field);
-        assert!(is_known, "README.md does not name the field `{field}`: {line}");
+        assert!(is_known, "README.md does not document the field `{field}`: {line}");
     }
 }
 
@@ -204,8 +207,8 @@ mod tests {
 
     use super::*;
 
-    /// A log with this line that this secret is to be kept out of. In a process with many tests
-    /// each needs a secret of its own.
+    /// A log with this line, in which this secret must not occur. Each test in a process needs a
+    /// different secret.
     async fn log(secret: &str, line: &str) -> WatchedLog {
         let log = WatchedLog::new();
         log.keep_out("the secret", secret);

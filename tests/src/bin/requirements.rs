@@ -1,4 +1,4 @@
-//! Prints the table of rows and tests, and says what is wrong with the rows or the tests.
+//! Prints the table of requirements and their tests, and reports rows or tests that are wrong.
 
 use std::process::ExitCode;
 

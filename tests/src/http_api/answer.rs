@@ -1,4 +1,4 @@
-//! From what a function answers to what the client gets: format 2.0.
+//! Converts a function's response (format 2.0) to the client's response.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
@@ -8,9 +8,9 @@ use http::{
 };
 use serde_json::{Value, json};
 
-/// The client's answer, or `None` if the function's is none.
+/// The client's response, or `None` if the function's response is invalid.
 ///
-/// Without a `statusCode` what the function answers is the body, as JSON.
+/// Without a `statusCode`, the function's whole response becomes the body, as JSON.
 #[must_use]
 pub fn read(answer: &[u8]) -> Option<Response<Bytes>> {
     let value: Value = serde_json::from_slice(answer).ok()?;
@@ -39,7 +39,7 @@ pub fn read(answer: &[u8]) -> Option<Response<Bytes>> {
     Some(response)
 }
 
-/// An answer of the gateway's own.
+/// A response that the gateway itself makes.
 #[must_use]
 pub fn message(status: StatusCode, message: &str) -> Response<Bytes> {
     let mut response = Response::new(json!({ "message": message }).to_string().into());
@@ -48,7 +48,7 @@ pub fn message(status: StatusCode, message: &str) -> Response<Bytes> {
     response
 }
 
-/// What the client learns of any failure behind the gateway.
+/// The client's response to any failure behind the gateway.
 #[must_use]
 pub fn internal_error() -> Response<Bytes> {
     message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")

@@ -2,12 +2,12 @@
 //!
 //! As AWS documents it:
 //!
-//! - `{"message":"Unauthorized"}` with 401 where a request has not all of the identity sources; the
-//!   authorizer is not asked then;
-//! - `{"message":"Forbidden"}` with 403 where it says no;
-//! - `{"message":"Internal Server Error"}` with 500 where it cannot be asked, fails, takes more than ten
-//!   seconds, or answers what is no answer;
-//! - what it says in `context` is all that the function finds in `requestContext.authorizer.lambda`.
+//! - `{"message":"Unauthorized"}` with 401 if an identity source is missing; the authorizer is not
+//!   called;
+//! - `{"message":"Forbidden"}` with 403 if the authorizer refuses;
+//! - `{"message":"Internal Server Error"}` with 500 if the authorizer cannot be called, fails, takes
+//!   more than ten seconds, or returns an invalid response;
+//! - the function's `requestContext.authorizer.lambda` contains exactly the authorizer's `context`.
 
 use std::time::Duration;
 
@@ -18,24 +18,24 @@ use serde_json::{Map, Value, json};
 use super::{API_ID, answer};
 use crate::lambda::{ACCOUNT, Lambda, REGION};
 
-/// How long the gateway waits for it.
+/// How long the gateway waits for the authorizer.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// An authorizer of the API.
 #[derive(Clone, Debug)]
 pub struct Authorizer {
-    /// The name of the function that is asked.
+    /// The name of the authorizer's function.
     pub function: String,
     /// `$request.header.Authorization`, `$request.querystring.key`, `$context.routeKey`
     pub identity_sources: Vec<String>,
 }
 
 impl Authorizer {
-    /// The event of the function with what the authorizer says of the request.
+    /// The function's event, with the authorizer's context added.
     ///
     /// # Errors
     ///
-    /// With what the caller gets instead.
+    /// The caller's response if the authorizer does not allow the request.
     pub async fn authorize(
         &self,
         head: &Parts,
@@ -60,7 +60,7 @@ impl Authorizer {
         }
     }
 
-    /// The event of the authorizer, if the request has all that identifies it.
+    /// The authorizer's event; `None` if an identity source is missing.
     #[must_use]
     pub fn question(&self, head: &Parts, event: &Value) -> Option<Value> {
         let sources = self.identity_sources.iter();
@@ -79,7 +79,7 @@ impl Authorizer {
     }
 }
 
-/// What an identity source comes to, unless that is nothing.
+/// The value of an identity source; `None` if missing or empty.
 fn value<'a>(source: &str, event: &'a Value) -> Option<&'a str> {
     let value = if let Some(name) = source.strip_prefix("$request.header.") {
         &event["headers"][name.to_lowercase()]
@@ -88,12 +88,12 @@ fn value<'a>(source: &str, event: &'a Value) -> Option<&'a str> {
     } else if source == "$context.routeKey" {
         &event["routeKey"]
     } else {
-        panic!("{source} is not understood here")
+        panic!("{source} is not supported")
     };
     value.as_str().filter(|value| !value.is_empty())
 }
 
-/// Whether it says yes, and the context; `None` if it is no answer.
+/// Whether the request is allowed, and the context; `None` if the response is invalid.
 fn read(decision: &[u8]) -> Option<(bool, Option<Map<String, Value>>)> {
     let decision: Value = serde_json::from_slice(decision).ok()?;
     let is_authorized = decision.get("isAuthorized")?.as_bool()?;

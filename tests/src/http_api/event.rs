@@ -1,4 +1,4 @@
-//! From a request to an event of payload format 2.0.
+//! Converts a request to an event of payload format 2.0.
 
 use std::{
     borrow::Cow,
@@ -19,10 +19,10 @@ use serde_json::{Map, Value, json};
 use super::{API_ID, DOMAIN, route::Matched};
 use crate::lambda::ACCOUNT;
 
-/// The address of whoever sends a request here.
+/// The client's address in every event.
 const LOOPBACK: &str = "127.0.0.1";
 
-/// What is between a client and the gateway alone, or is said anew by the gateway.
+/// Headers that concern only the client's connection, or that the gateway sets itself.
 const NOT_PASSED_ON: &[&str] = &[
     "connection",
     "cookie",
@@ -37,22 +37,22 @@ const NOT_PASSED_ON: &[&str] = &[
     "x-forwarded-proto",
 ];
 
-/// The path of a request, decoded, as routes are matched with and as `rawPath` holds it in spite of
-/// its name: `/a%20b` arrives as `/a b`. What follows a decoded `?` is lost.
+/// The decoded path of a request. Routes are matched against it, and `rawPath` contains it despite
+/// its name: `/a%20b` arrives as `/a b`. Everything after a decoded `?` is lost.
 #[must_use]
 pub fn path(uri: &Uri) -> String {
     let decoded = percent_decode_str(uri.path()).decode_utf8_lossy().into_owned();
     decoded.split('?').next().unwrap_or_default().to_owned()
 }
 
-/// The event of a request that takes this route.
+/// The event of a request for this route.
 ///
-/// - Names of headers are in lower case; values of the same name are joined by a comma.
+/// - Header names are in lower case; values with the same name are joined by a comma.
 /// - Cookies are in `cookies` and not among the headers.
-/// - `rawQueryString` is as it was sent; `queryStringParameters` are decoded, and joined by a comma
-///   where a name is there more than once.
-/// - The body is base64, and flagged, unless its type is `text/*` or JSON, XML or JavaScript by the
-///   name of `application/…`. So is a form's, and one without a type.
+/// - `rawQueryString` is unchanged; `queryStringParameters` are decoded, and repeated ones are joined
+///   by a comma.
+/// - The body is base64 with the flag set, unless its type is `text/*` or JSON, XML or JavaScript
+///   named `application/…`. Forms and bodies without a type are base64 too.
 #[must_use]
 pub fn build(head: &Parts, body: &Bytes, matched: &Matched<'_>, request_id: &str) -> Bytes {
     let path = path(&head.uri);
@@ -160,7 +160,7 @@ fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     (!values.is_empty()).then(|| values.join(","))
 }
 
-/// The time as the access log of a web server has it, and in milliseconds since the epoch.
+/// The time in the format of a web server's access log, and in milliseconds since the epoch.
 #[expect(
     clippy::disallowed_methods,
     reason = "the gateway stamps its events in milliseconds; a Timestamp is too coarse"

@@ -1,4 +1,4 @@
-//! Routes of an HTTP API, and which one a request takes.
+//! The routes of an HTTP API, and the matching of requests to them.
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
@@ -7,7 +7,7 @@ use http::Method;
 /// A route and the function that serves it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Route {
-    /// What it matches.
+    /// The requests that it matches.
     pub key: RouteKey,
     /// The name of the function.
     pub function: String,
@@ -16,34 +16,34 @@ pub struct Route {
 /// `GET /login`, `ANY /reports/{id}`, `GET /files/{path+}` or `$default`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum RouteKey {
-    /// Whatever matches no other route.
+    /// Every request that matches no other route.
     Default,
     /// A method and a path.
     Path {
-        /// `None`: `ANY`, all methods that no other route with this path names.
+        /// `None` means `ANY`: all methods for which no other route has this path.
         method: Option<Method>,
-        /// Between the slashes.
+        /// The parts between the slashes.
         segments: Vec<Segment>,
     },
 }
 
-/// What stands between two slashes of a route's path.
+/// One part of a route's path.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Segment {
-    /// Itself.
+    /// Literal text.
     Text(String),
-    /// `{name}`: anything but nothing.
+    /// `{name}`: one part that is not empty.
     Variable(String),
-    /// `{name+}`: all that is left, if anything is.
+    /// `{name+}`: the rest of the path, if not empty.
     Greedy(String),
 }
 
-/// The text is not what a route can be.
+/// The text is not a valid route key.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{0:?} is no route key, such as `GET /path` or `$default`")]
 pub struct InvalidRouteKey(String);
 
-/// The route that a request takes.
+/// The matching route of a request.
 #[derive(Debug)]
 pub struct Matched<'a> {
     /// The route.
@@ -55,13 +55,13 @@ pub struct Matched<'a> {
 /// All routes of an API, the most specific first.
 ///
 /// AWS documents three ranks: a full match of method and path, a match with a greedy path variable,
-/// `$default`. Within a rank, a literal segment goes before a variable and that before a greedy one;
-/// of two routes with the same path, the one that names the method before `ANY`.
+/// `$default`. Within a rank, a literal part precedes a variable, and a variable precedes a greedy
+/// one. Of two routes with the same path, one with a method precedes `ANY`.
 #[derive(Clone, Debug)]
 pub struct Routes(Vec<Route>);
 
 impl Routes {
-    /// Puts routes in order.
+    /// Sorts the routes by rank.
     #[must_use]
     pub fn new(mut routes: Vec<Route>) -> Self {
         routes.sort_by_key(|route| match &route.key {
@@ -76,7 +76,7 @@ impl Routes {
         Self(routes)
     }
 
-    /// The route of a request with this method and decoded path.
+    /// The route for a request with this method and decoded path.
     #[must_use]
     pub fn find(&self, method: &Method, path: &str) -> Option<Matched<'_>> {
         self.0.iter().find_map(|route| {
@@ -166,7 +166,7 @@ fn segment(text: &str) -> Segment {
     }
 }
 
-/// As it stands in `routeKey`.
+/// The format of `routeKey`.
 impl fmt::Display for RouteKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self::Path { method, segments } = self else { return f.write_str("$default") };
@@ -194,7 +194,7 @@ mod tests {
         routes.find(&method, path).map(|matched| matched.route.key.to_string())
     }
 
-    /// The example of AWS' page on routes.
+    /// The example from AWS' page on routes.
     #[test]
     fn the_most_specific_route_is_taken() {
         let all = ["$default", "ANY /{proxy+}", "GET /pets/{proxy+}", "GET /pets/dog/{id}"];

@@ -1,4 +1,4 @@
-//! TLS under a name that is nobody's here, with a certificate that is made for the run.
+//! A TLS listener for a domain that is not ours, with a certificate made for the run.
 
 use std::{fmt, io, net::SocketAddr, sync::Arc};
 
@@ -21,7 +21,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 pub struct Identity(CertifiedKey<KeyPair>);
 
 impl Identity {
-    /// A fresh one, signed by itself.
+    /// Creates a new self-signed certificate.
     pub fn new(domain: &str) -> Self {
         Self(generate_simple_self_signed([domain.to_owned()]).expect("a certificate can be made"))
     }
@@ -31,7 +31,7 @@ impl Identity {
         self.0.cert.der()
     }
 
-    /// SHA-256 of the public key, as Chromium takes it.
+    /// The SHA-256 hash of the public key, in Chromium's format.
     pub fn public_key_pin(&self) -> String {
         BASE64_STANDARD.encode(digest(&SHA256, &self.0.signing_key.subject_public_key_info()))
     }
@@ -40,10 +40,10 @@ impl Identity {
         let key = PrivatePkcs8KeyDer::from(self.0.signing_key.serialize_der());
         ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
-            .expect("the library has both")
+            .expect("the library supports both versions")
             .with_no_client_auth()
             .with_single_cert(vec![self.certificate().clone()], PrivateKeyDer::Pkcs8(key))
-            .expect("the key is the certificate's")
+            .expect("the key belongs to the certificate")
     }
 }
 
@@ -53,7 +53,7 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// Connections on which TLS is spoken already.
+/// A listener whose connections have completed the TLS handshake.
 pub struct Listener {
     address: SocketAddr,
     connections: mpsc::Receiver<TlsStream<TcpStream>>,
@@ -71,9 +71,9 @@ impl Listener {
             loop {
                 let Ok((stream, _)) = listener.accept().await else { continue };
                 let (acceptor, sender) = (acceptor.clone(), sender.clone());
-                // Each handshake by itself: a client that says nothing must hold up no other.
+                // Each handshake has its own task: a silent client must not delay the others.
                 tokio::spawn(async move {
-                    // One that fails is that client's affair.
+                    // A failed handshake concerns only that client.
                     if let Ok(stream) = acceptor.accept(stream).await {
                         let _ = sender.send(stream).await;
                     }
@@ -94,7 +94,7 @@ impl axum::serve::Listener for Listener {
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Self::Io, SocketAddr) {
-        let stream = self.connections.recv().await.expect("the task never ends by itself");
+        let stream = self.connections.recv().await.expect("the accepting task never ends");
         (stream, self.address)
     }
 

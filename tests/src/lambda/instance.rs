@@ -1,4 +1,4 @@
-//! One process of a function, with the Runtime API that it is attached to.
+//! One process of a function, with its own Runtime API.
 
 use std::{
     fmt,
@@ -16,16 +16,16 @@ use super::{
 };
 use crate::process::Process;
 
-/// How long Lambda gives a process until it asks for its first invocation.
+/// Lambda's time limit for a process to request its first invocation.
 const INITIALISATION: Duration = Duration::from_secs(10);
 
-/// How often is looked whether the process still runs.
+/// How often to check whether the process still runs.
 const PULSE: Duration = Duration::from_millis(20);
 
-/// A process of a function. It ends when this is dropped.
+/// A process of a function. Dropping this stops it.
 #[derive(Debug)]
 pub struct Instance {
-    /// Which of its function's processes it is.
+    /// Its index among the function's processes.
     pub(super) number: usize,
     process: Mutex<Process>,
     process_id: u32,
@@ -36,7 +36,7 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// Starts a process of `function`, and does not wait for it.
+    /// Starts a process of `function` without waiting for it.
     pub async fn start(function: &Function) -> Self {
         let runtime_api = RuntimeApi::start(&function.name).await;
         let mut command = Command::new(&function.bootstrap);
@@ -44,7 +44,7 @@ impl Instance {
         command.env_clear().current_dir(folder);
         command.envs(environment(function, &runtime_api));
         let name = format!("lambda-{}-{}", function.name, crate::process::unique());
-        // The moment before: what the operating system does to start it is part of a cold start.
+        // Taken before the start, since the operating system's work is part of a cold start.
         let started = Instant::now();
         let process = Process::start(&name, &mut command);
         let (process_id, log) = (process.id(), process.log().to_owned());
@@ -52,7 +52,7 @@ impl Instance {
         Self { number: 0, process, process_id, log, runtime_api, timeout, started }
     }
 
-    /// Waits until it asks for its first invocation. Returns how long that was after its start.
+    /// Waits until the process requests its first invocation. Returns the time since its start.
     ///
     /// # Errors
     ///
@@ -72,12 +72,13 @@ impl Instance {
         Err(InvocationError::Initialisation(format!("{outcome}; it printed:\n{output}")))
     }
 
-    /// Hands it an invocation and waits for the answer, beside others if it asks for several at a time.
+    /// Gives the process an invocation and waits for the response. Invocations may run concurrently
+    /// if the process requests several.
     ///
     /// # Errors
     ///
-    /// When there is none. Unless it is [`InvocationError::Function`], a process that has one at a time
-    /// is not to be used any more.
+    /// Returns why there is no response. After any error but [`InvocationError::Function`], a process
+    /// for one invocation at a time must not be used again.
     pub async fn invoke(&self, event: Bytes) -> Result<Bytes, InvocationError> {
         let timeout = self.timeout;
         let (invocation, answer) = Invocation::new(event, timeout);
@@ -104,12 +105,12 @@ impl Instance {
         self.started
     }
 
-    /// How it has ended, if it has.
+    /// The exit status, if the process has ended.
     pub fn has_ended(&self) -> Option<ExitStatus> {
         self.process().has_ended()
     }
 
-    /// Where what it prints goes.
+    /// The file with the process's output.
     #[must_use]
     pub fn log(&self) -> &Path {
         &self.log
@@ -129,8 +130,8 @@ impl Instance {
     }
 }
 
-/// The environment of a process: what Lambda sets, and what the deployment does. Like in Lambda, of
-/// the two Lambda wins where it reserves a name; unlike there, the credentials are nobody's.
+/// The environment of a process: Lambda's variables and the deployment's. As in Lambda, Lambda's
+/// reserved variables take precedence; unlike there, the credentials are examples.
 fn environment(function: &Function, runtime_api: &RuntimeApi) -> Vec<(String, String)> {
     let folder = function.bootstrap.parent().expect("a program lies in a folder").to_string_lossy();
     let name = function.name.as_str();
@@ -162,7 +163,7 @@ fn environment(function: &Function, runtime_api: &RuntimeApi) -> Vec<(String, St
     let managed = managed.into_iter().filter(|_| function.concurrency > 1);
     let reserved = reserved.into_iter().chain(inside).chain(managed);
     let reserved = reserved.map(|(variable, value)| (variable.to_owned(), value.to_owned()));
-    // The emulated table admits those with its own run's key, as IAM admits a role's.
+    // The emulated table accepts the access key of its own run, as IAM accepts a role's.
     let is_given = |variable: &str| {
         let mut given = function.environment.iter().map(|(given, _)| given);
         variable == "AWS_ACCESS_KEY_ID" && given.any(|given| given == variable)

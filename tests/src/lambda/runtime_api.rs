@@ -1,12 +1,12 @@
-//! The Lambda Runtime API, version 2018-06-01, for one process. It may ask for several invocations at a
-//! time.
+//! The Lambda Runtime API, version 2018-06-01, for one process. The process may request several
+//! invocations at a time.
 //!
 //! | | |
 //! |---|---|
 //! | `GET /runtime/invocation/next` | waits for an invocation |
-//! | `POST /runtime/invocation/{id}/response` | its answer |
+//! | `POST /runtime/invocation/{id}/response` | its response |
 //! | `POST /runtime/invocation/{id}/error` | an error instead |
-//! | `POST /runtime/init/error` | the process cannot begin |
+//! | `POST /runtime/init/error` | the process failed to start |
 
 use std::{
     collections::HashMap,
@@ -33,10 +33,10 @@ use tokio::{
 
 use super::{ACCOUNT, REGION};
 
-/// The largest answer of a synchronous invocation, in bytes.
+/// The largest response of a synchronous invocation, in bytes.
 const LARGEST_ANSWER: usize = 6 * 1024 * 1024;
 
-/// What a process reports instead of an answer.
+/// An error that a process reports instead of a response.
 #[derive(Clone, Debug)]
 pub(super) struct Report {
     /// `Lambda-Runtime-Function-Error-Type`.
@@ -47,14 +47,14 @@ pub(super) struct Report {
 
 type Answer = Result<Bytes, Report>;
 
-/// One event on its way to the process.
+/// One event for the process.
 pub(super) struct Invocation {
     event: Bytes,
     deadline: Duration,
     answer: oneshot::Sender<Answer>,
 }
 
-/// A listening Runtime API. It ends when this is dropped.
+/// A listening Runtime API. Dropping this stops it.
 #[derive(Debug)]
 pub(super) struct RuntimeApi {
     address: SocketAddr,
@@ -63,18 +63,19 @@ pub(super) struct RuntimeApi {
     server: JoinHandle<()>,
 }
 
-/// What the endpoints share.
+/// The state that the endpoints share.
 struct Shared {
     function_arn: String,
     random: Random,
     waiting: AsyncMutex<mpsc::Receiver<Invocation>>,
-    /// Handed out and not answered, by request id.
+    /// Unanswered invocations, by request id.
     pending: Mutex<HashMap<String, oneshot::Sender<Answer>>>,
     beginning: watch::Sender<Option<Result<Instant, Report>>>,
 }
 
 impl Invocation {
-    /// An invocation with `event` that may take `timeout` from now, and where its answer arrives.
+    /// An invocation with `event` and a deadline `timeout` from now, and the receiver of its
+    /// response.
     #[expect(
         clippy::disallowed_methods,
         reason = "the deadline is a wall-clock time in milliseconds; a Timestamp is too coarse"
@@ -119,17 +120,17 @@ impl RuntimeApi {
         self.address
     }
 
-    /// When the process first asked for an invocation, or why it never will.
+    /// When the process first requested an invocation, or why it failed to start.
     pub(super) async fn first_poll(&self) -> Result<Instant, Report> {
         let mut beginning = self.beginning.clone();
         let beginning = beginning.wait_for(Option::is_some).await;
-        let beginning = beginning.expect("the server holds the other end").clone();
-        beginning.expect("it has just been waited for")
+        let beginning = beginning.expect("the server holds the sender").clone();
+        beginning.expect("wait_for has found a value")
     }
 
-    /// Hands the process an invocation as soon as it asks for one; first come, first served.
+    /// Gives the process an invocation when it requests one; first come, first served.
     pub(super) async fn hand_over(&self, invocation: Invocation) {
-        // Whoever waits for the answer notices when there is nobody to give it.
+        // On an error the response never arrives, which the caller notices.
         let _ = self.invocations.send(invocation).await;
     }
 }
@@ -159,7 +160,7 @@ impl Shared {
                 json!({ "errorMessage": "Invalid request ID", "errorType": "InvalidRequestID" });
             return (StatusCode::BAD_REQUEST, Json(error));
         };
-        // Whoever asked may have stopped waiting.
+        // The caller may have stopped waiting.
         let _ = sender.send(answer);
         (StatusCode::ACCEPTED, Json(json!({ "status": "OK" })))
     }
@@ -224,7 +225,7 @@ fn report(headers: &HeaderMap, body: &Bytes) -> Report {
     }
 }
 
-/// A UUID (RFC 9562 §5.4), as Lambda names its invocations.
+/// A UUID (RFC 9562 §5.4), the format of Lambda's request ids.
 fn request_id(random: &Random) -> String {
     let value = u128::from_be_bytes(random.bytes());
     let value = (value & !(0xf << 76)) | (0x4 << 76);

@@ -1,4 +1,4 @@
-//! Its refresh tokens: each works once, and one that is seen again takes its family with it.
+//! The provider's refresh tokens. Each works once; reuse revokes its whole family.
 
 use std::{collections::HashMap, mem, sync::Arc};
 
@@ -15,12 +15,12 @@ use tokio::time::sleep;
 use super::{CLIENT_ID, CLIENT_SECRET, Grant, MisbehavingProvider, TOO_LONG, at_hash, change};
 use crate::gate::Gate;
 
-/// What it knows of refresh tokens, and how it treats them.
+/// The state and configuration of refresh tokens.
 #[derive(Debug)]
 pub(super) struct Refreshing {
-    /// By token: the family, and whether it was exchanged.
+    /// By token: the index of its family, and whether the token was used.
     tokens: HashMap<String, (usize, bool)>,
-    /// One for each login: what was granted, until it is revoked.
+    /// One for each login: its grant, until revoked.
     families: Vec<Option<Grant>>,
     claims: Value,
     access_token_claims: Value,
@@ -30,14 +30,14 @@ pub(super) struct Refreshing {
     revoked: Vec<String>,
 }
 
-/// How the revocation endpoint behaves.
+/// How the revocation endpoint responds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Revocation {
-    /// As it should.
+    /// Correctly.
     Works,
-    /// It answers with this status.
+    /// With this status.
     Fails(u16),
-    /// It takes longer than anybody waits.
+    /// After every client's timeout.
     Silent,
 }
 
@@ -57,34 +57,34 @@ impl Default for Refreshing {
 }
 
 impl MisbehavingProvider {
-    /// Changes claims of the ID tokens of refreshes from now on; `null` takes one out.
+    /// Changes claims of the ID tokens of refreshes from now on; `null` removes one.
     pub fn change_refreshed_claims(&self, changes: Value) {
         self.state().refreshing.claims = changes;
     }
 
-    /// Changes claims of the access tokens of refreshes from now on; `null` takes one out.
+    /// Changes claims of the access tokens of refreshes from now on; `null` removes one.
     pub fn change_refreshed_access_token_claims(&self, changes: Value) {
         self.state().refreshing.access_token_claims = changes;
     }
 
-    /// Changes members of the token responses of refreshes from now on; `null` takes one out.
+    /// Changes members of the token responses of refreshes from now on; `null` removes one.
     pub fn change_refresh_response(&self, changes: Value) {
         self.state().refreshing.response = changes;
     }
 
-    /// From now on a refresh is held up, once its token is used up, until the gate is opened for it.
+    /// Makes each refresh from now on wait at the gate after its refresh token is used up.
     pub fn hold_refreshes(&self) -> Arc<Gate> {
         let gate = Arc::new(Gate::default());
         self.state().refreshing.gate = Some(Arc::clone(&gate));
         gate
     }
 
-    /// Holds up no further refresh.
+    /// Makes further refreshes skip the gate.
     pub fn let_refreshes_pass(&self) {
         self.state().refreshing.gate = None;
     }
 
-    /// The revocation endpoint behaves like that from now on.
+    /// Sets how the revocation endpoint responds from now on.
     pub fn set_revocation(&self, behaviour: Revocation) {
         self.state().refreshing.revocation = behaviour;
     }
@@ -94,18 +94,18 @@ impl MisbehavingProvider {
         self.state().refreshing.revoked.clone()
     }
 
-    /// How many refreshes were asked for.
+    /// The number of refresh requests.
     pub fn refreshes(&self) -> usize {
         let is_refresh = |form: &&HashMap<String, String>| form["grant_type"] == "refresh_token";
         self.state().token_requests.iter().filter(is_refresh).count()
     }
 
-    /// Revokes every refresh token, as an administrator does or a thief brings about.
+    /// Revokes every refresh token, as an administrator does, or as a thief's reuse causes.
     pub fn revoke_all(&self) {
         self.state().refreshing.families.fill(None);
     }
 
-    /// Gives a login its first refresh token, if it asked for one.
+    /// Adds the first refresh token of a login to the response, if the login requested one.
     pub(super) fn begin_family(&self, grant: &Grant, response: &mut Value) {
         let scope = grant.request["scope"].as_str();
         if !scope.split(' ').any(|scope| scope == "offline_access") {
@@ -118,7 +118,7 @@ impl MisbehavingProvider {
         response["scope"] = scope.into();
     }
 
-    /// As Auth0 makes them: without `nonce` and `sid`.
+    /// New tokens without `nonce` and `sid`, as Auth0 issues them at a refresh.
     fn refreshed_tokens(&self, grant: &Grant) -> Value {
         let (changes, access_token_changes) = {
             let refreshing = &self.state().refreshing;
@@ -149,7 +149,7 @@ impl Refreshing {
         token
     }
 
-    /// The family of a token, which is used up by this.
+    /// Uses up a token and returns its family.
     fn rotate(&mut self, token: &str) -> Option<(usize, Grant)> {
         let (family, is_used) = self.tokens.get_mut(token)?;
         let family = *family;
