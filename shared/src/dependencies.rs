@@ -1,4 +1,4 @@
-//! What a function depends on: the session store, the identity provider and randomness.
+//! The dependencies of a function: session store, identity provider and randomness.
 
 use std::sync::Arc;
 
@@ -12,10 +12,10 @@ use crate::{
     store::{SessionStore, memory::MemoryStore},
 };
 
-/// The two seams, the session store and the identity provider, with randomness.
+/// The two seams (session store and identity provider), the provider's keys and randomness.
 #[derive(Clone, Debug)]
 pub struct Dependencies {
-    /// Where sessions are kept.
+    /// The session store.
     pub store: Arc<dyn SessionStore>,
     /// The identity provider.
     pub provider: Arc<dyn IdentityProvider>,
@@ -26,22 +26,24 @@ pub struct Dependencies {
 }
 
 impl Dependencies {
-    /// The dependencies that the settings name: `SESSION_STORE` and `AUTH_HOST`.
+    /// Builds the dependencies from the settings, such as `SESSION_STORE` and `AUTH_HOST`.
     ///
-    /// The store is prepared, for a function that asks it for every request: Lambda lets a process start
-    /// with more of the processor than it has afterwards.
+    /// Prepares the store, for a function that uses it for every request: Lambda gives a process
+    /// more CPU during its start than afterwards.
     pub fn from_settings(settings: &mut Settings) -> Option<Self> {
         Self::over(settings, Network::default())
     }
 
-    /// The same with the provider reached by another network than a function's, for local runs.
+    /// As [`from_settings`](Self::from_settings), but reaches the provider over `network`, for
+    /// local runs.
     pub fn over(settings: &mut Settings, network: Network) -> Option<Self> {
         let dependencies = Self::build(settings, network)?;
         dependencies.store.prepare();
         Some(dependencies)
     }
 
-    /// The same, with nothing done ahead: for a function that answers most requests without the store.
+    /// As [`from_settings`](Self::from_settings), without preparing the store: for a function that
+    /// answers most requests without it.
     pub fn made_when_used(settings: &mut Settings) -> Option<Self> {
         Self::build(settings, Network::default())
     }
@@ -66,10 +68,11 @@ enum StoreChoice {
     Memory,
 }
 
-/// `SESSION_STORE`. Where a table is named, and inside Lambda, it need not be said.
+/// Reads `SESSION_STORE`. The default is `dynamodb` inside Lambda, and wherever `SESSION_TABLE` is
+/// set.
 ///
-/// Memory is refused inside Lambda: each instance would have sessions of its own, and a logout
-/// would end them in one instance alone (R178).
+/// Refuses `memory` inside Lambda: each instance would have separate sessions, and a logout would
+/// end them in one instance only (R178).
 fn store(settings: &mut Settings, random: &Random) -> Option<Arc<dyn SessionStore>> {
     let inside_lambda = settings.inside_lambda();
     if inside_lambda || settings.is_set("SESSION_TABLE") {
@@ -138,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_must_be_asked_for() {
+    fn the_memory_store_must_be_chosen_explicitly() {
         assert!(choose(&[("SESSION_STORE", "memory")]).unwrap().starts_with("MemoryStore"));
         assert_eq!(
             choose(&[]),
@@ -163,7 +166,7 @@ mod tests {
 
     #[cfg(feature = "dynamodb")]
     #[test]
-    fn a_table_or_lambda_itself_means_dynamodb() {
+    fn dynamodb_is_the_default_with_a_table_or_inside_lambda() {
         assert!(choose(&TABLE).unwrap().starts_with("DynamoStore"));
         assert!(choose(&[&TABLE[..], &[INSIDE_LAMBDA]].concat()).is_ok());
         assert_eq!(
@@ -174,10 +177,10 @@ mod tests {
         assert!(memory.unwrap().starts_with("MemoryStore"));
     }
 
-    /// So that an operator mends them in one go.
+    /// An operator can then fix all of them at once.
     #[cfg(feature = "dynamodb")]
     #[test]
-    fn faults_of_the_store_and_of_the_provider_are_told_together() {
+    fn faults_of_the_store_and_of_the_provider_are_reported_together() {
         let mut settings = Settings::from_values([INSIDE_LAMBDA]);
         assert!(Dependencies::from_settings(&mut settings).is_none());
         let message = settings.finish().unwrap_err().to_string();
@@ -188,7 +191,7 @@ mod tests {
 
     #[cfg(not(feature = "dynamodb"))]
     #[test]
-    fn a_build_without_dynamodb_says_so() {
+    fn a_build_without_dynamodb_reports_it_as_missing() {
         assert_eq!(
             choose(&[INSIDE_LAMBDA]),
             fault("SESSION_STORE", "cannot be `dynamodb`: this program was built without it")

@@ -1,4 +1,4 @@
-//! Who sent a request: the one call that a protected function makes.
+//! Authentication of requests: the one call that a protected function makes.
 
 mod credential;
 mod function;
@@ -27,64 +27,64 @@ pub use self::{
     refusal::Refusal,
 };
 
-/// Turns a request into whoever sent it, or into the reason why nobody is believed.
+/// Authenticates the caller of a request and checks a function's [`Rules`].
 #[derive(Clone, Debug)]
 pub struct Guard {
     config: GuardConfig,
     cookies: CookieJar,
     keys: Arc<Keys>,
     sessions: Sessions,
-    /// The same, for [`POLL`].
+    /// The same sessions, not prolonged by use: for requests with [`POLL`].
     polled: Sessions,
 }
 
-/// The request header, with the value `1`, by which a page that asks by itself says that its user does
-/// nothing: such a request is no use of the session (R207). It can only shorten the session's
+/// A request header with the value `1`. A page sends it with requests that its user did not cause.
+/// Such a request does not count as use of the session (R207), so it can only shorten the session's
 /// life.
 pub const POLL: &str = "x-session-poll";
 
 /// The settings of a [`Guard`].
 #[derive(Clone, Debug)]
 pub struct GuardConfig {
-    /// Whose tokens are accepted.
+    /// The application whose tokens are accepted.
     pub application: Application,
-    /// Where the bundle is reached, on which the cookies depend.
+    /// The bundle's public base URL, which determines the cookies.
     pub base_url: BaseUrl,
-    /// The origins that may send a request with our cookie beside our own.
+    /// The origins, besides our own, that may send requests with our cookie.
     pub origins: AllowedOrigins,
     /// How long sessions live.
     pub limits: SessionLimits,
-    /// Whether a valid token needs a session. Without it, tokens that no login here ever showed
-    /// are accepted too: those of machines and of other applications.
+    /// Whether a valid token needs a session. If not, tokens that never had a session here are
+    /// accepted too: those of machines and of other applications.
     pub require_session: bool,
 }
 
-/// What a protected function asks beyond a valid credential.
+/// What a protected function requires beyond a valid credential.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rules<'a> {
-    /// Scopes or permissions, all of which must have been granted.
+    /// Scopes or permissions that must all have been granted.
     pub scopes: &'a [&'a str],
-    /// Claims of the user with the one value that each must have, e.g. `org_id`.
+    /// Claims of the user, each with its required value, e.g. `org_id`.
     pub claims: &'a [(&'a str, &'a str)],
-    /// Whether it must be a person: a client that acts for itself is refused (R147).
+    /// Whether the caller must be a person: a client that acts for itself is refused (R147).
     pub person: bool,
 }
 
-/// Whoever sent a request, as far as one credential proves it.
+/// The authenticated caller of a request.
 #[derive(Clone)]
 pub struct Principal {
-    /// The user's claims, without those that serve the protocol.
+    /// The user's claims, without those of the protocol.
     pub user: Map<String, Value>,
-    /// Whether it is a person: a client that acts for itself is none.
+    /// Whether the caller is a person, and not a client that acts for itself.
     pub is_person: bool,
-    /// The scopes and permissions that were granted.
+    /// The granted scopes and permissions.
     pub scopes: Vec<String>,
-    /// The session, unless the token is one that needs none.
+    /// The session. `None` if the token needs none.
     pub session: Option<Session>,
 }
 
 impl GuardConfig {
-    /// Reads what a protected function uses.
+    /// Reads the settings of a protected function.
     pub fn from_settings(settings: &mut Settings) -> Option<Self> {
         let application = Application::from_settings(settings);
         let base_url = BaseUrl::from_settings(settings);
@@ -102,7 +102,7 @@ impl GuardConfig {
 }
 
 impl Guard {
-    /// A guard that finds sessions and keys in `dependencies`.
+    /// A guard that uses the sessions and keys in `dependencies`.
     pub fn new(config: GuardConfig, dependencies: &Dependencies) -> Self {
         let cookies = CookieJar::new(&config.base_url);
         let sessions = Sessions::new(
@@ -114,14 +114,15 @@ impl Guard {
         Self { config, cookies, keys, sessions, polled }
     }
 
-    /// Who sent `request`, if its credential is good, its session lives and `rules` are met.
+    /// Returns the caller of `request` if the credential is valid, the session is live and `rules`
+    /// are met.
     ///
-    /// A bearer token decides alone if there is one; a cookie beside it adds nothing (R151). What
-    /// the gateway or a header says about the caller is never looked at (R153, R164).
+    /// If there is a bearer token, it alone decides, and a cookie is ignored (R151). Nothing that
+    /// the gateway or another header states about the caller is used (R153, R164).
     ///
     /// # Errors
     ///
-    /// With the one reason why nobody is believed.
+    /// With the reason why the request is refused.
     pub async fn authenticate(
         &self,
         request: &Request,
@@ -140,11 +141,11 @@ impl Guard {
         Ok(principal)
     }
 
-    /// The claims of `token` if it is a good one, and its session.
+    /// Returns the claims of `token` if it is valid, and its session.
     ///
     /// # Errors
     ///
-    /// When the token is not good, or the keys or the store cannot be had.
+    /// When the token is invalid, or the keys or the store are unavailable.
     pub async fn verify(
         &self,
         token: &str,
@@ -177,7 +178,7 @@ impl Guard {
     ) -> Result<Principal, Refusal> {
         let (claims, session) = self.verify_in(sessions, token, now).await?;
         match session {
-            // Not the token's own: one that a refresh brought may name more than the login was
+            // Not the scopes in the token: after a refresh it may contain more than the login was
             // granted (R138).
             TokenSession::Live(session) => Ok(Principal {
                 user: session.contents.user.clone(),
@@ -195,7 +196,8 @@ impl Guard {
                     session: None,
                 })
             }
-            // Its session ends with the token, which is believed for a while longer.
+            // The session ends when the token expires; the token itself is accepted a little
+            // longer.
             _ if claims.expires_at <= now => Err(TokenError::Expired.into()),
             TokenSession::Ended | TokenSession::Unknown => Err(Refusal::SessionEnded),
         }
@@ -215,8 +217,8 @@ impl Guard {
         }
         let session =
             sessions.by_cookie(secret, now).await?.ok_or(Refusal::CookieWithoutSession)?;
-        // A session that can be refreshed outlives its token, and what the token granted does not:
-        // else a blocked user or a lost role would go unnoticed until the session ends (R188).
+        // A refreshable session outlives its token, but the rights that the token granted do not.
+        // Otherwise a blocked user or a lost role would go unnoticed until the session ends (R188).
         if session.contents.api_key_expires_at <= now {
             return Err(Refusal::RefreshRequired);
         }
@@ -229,8 +231,8 @@ impl Guard {
     }
 }
 
-/// Whether a client got this token for itself (RFC 6749 §4.4): Auth0 says so in `gty` and `sub`; in
-/// the profile of RFC 9068 §2.2 the client is its own subject.
+/// Whether a client obtained this token for itself (RFC 6749 §4.4). Auth0 marks that in `gty` and
+/// `sub`; in the profile of RFC 9068 §2.2 the client is its own subject.
 fn is_machine(claims: &Claims) -> bool {
     let subject = claims.subject.as_str();
     let is_client = |name| claims.string(name) == Some(subject);
@@ -241,7 +243,7 @@ fn is_machine(claims: &Claims) -> bool {
 }
 
 impl Rules<'_> {
-    /// Compares whole words: `read` is not granted by `read:all` (R148).
+    /// Compares whole words: `read:all` does not grant `read` (R148).
     fn check(&self, principal: &Principal) -> Result<(), Refusal> {
         if self.person && !principal.is_person {
             return Err(Refusal::NotPerson);
@@ -260,7 +262,7 @@ impl Rules<'_> {
     }
 }
 
-/// Shows what was granted, and nothing of who the user is.
+/// Shows the scopes and the session's ID, but not the user's claims.
 impl fmt::Debug for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Principal")
@@ -287,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn r148_a_scope_is_a_whole_word() {
+    fn r148_a_scope_matches_only_as_a_whole_word() {
         let rules = Rules { scopes: &["read"], ..Rules::default() };
         assert!(rules.check(&principal(&json!({}), &["openid", "read"])).is_ok());
         for granted in ["read:all", "rea", "Read", "read write"] {
@@ -306,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn r150_a_claim_must_have_the_one_value_that_the_rule_names() {
+    fn r150_a_claim_must_have_the_required_value() {
         let rules = Rules { claims: &[("org_id", "org_ours")], ..Rules::default() };
         assert!(rules.check(&principal(&json!({ "org_id": "org_ours" }), &[])).is_ok());
         for user in

@@ -1,17 +1,17 @@
-//! What two functions need, or what is a seam: the session store and the identity provider.
+//! The library that all functions share: login, sessions, tokens, the session store and the
+//! identity provider.
 //!
-//! Imports point down. A module uses modules of lower floors, and those of its own floor where no
-//! circle arises.
+//! A module imports only from lower floors, or from its own floor if that creates no cycle.
 //!
-//! | floor | modules | what |
+//! | floor | modules | contents |
 //! |---|---|---|
-//! | 7 | [`guard`] | who sent a request, and what they may do |
-//! | 6 | [`dependencies`] | the store, the provider, the clock and randomness of a function |
-//! | 5 | [`pages`], [`discovery`], `testing` | answers; what the provider publishes; support for tests |
-//! | 4 | [`session`], [`login`], [`provider`] | sessions; a login under way; requests to the provider |
-//! | 3 | [`store`], [`secrets`] | where sessions are kept; the two secrets |
+//! | 7 | [`guard`] | authentication and authorization of requests |
+//! | 6 | [`dependencies`] | a function's store, provider, keys and source of randomness |
+//! | 5 | [`pages`], [`discovery`], `testing` | responses; provider metadata and keys; test support |
+//! | 4 | [`session`], [`login`], [`provider`] | sessions; logins in progress; provider requests |
+//! | 3 | [`store`], [`secrets`] | storage of sessions; the two secrets |
 //! | 2 | `aws`, [`web`], [`jwt`], `cache` | AWS clients; HTTP; tokens and keys; a cache |
-//! | 1 | [`crypto`], [`settings`], [`clock`], [`issuer`] | cryptography; the environment; time; the issuer's name |
+//! | 1 | [`crypto`], [`settings`], [`clock`], [`issuer`] | cryptography; settings; time; the issuer |
 
 #[cfg(feature = "aws")]
 mod aws;

@@ -1,4 +1,4 @@
-//! What a request offers as proof of who sent it.
+//! The credential in a request.
 
 use http::{HeaderMap, header};
 
@@ -12,24 +12,25 @@ use crate::{
     },
 };
 
-/// A credential, as it stands in a request.
+/// A credential, as the request contains it.
 pub enum Credential<'a> {
     /// A bearer token in the `Authorization` header (RFC 6750 §2.1).
     Bearer(&'a str),
     /// The session cookie.
     Cookie(SessionSecret),
-    /// A session cookie that we never set.
+    /// A session cookie with a value that we never issue.
     MalformedCookie,
-    /// None.
+    /// No credential.
     Absent,
 }
 
 impl<'a> Credential<'a> {
-    /// The credential of `request`. A bearer token leaves the cookie unread (R151).
+    /// The credential of `request`. With a bearer token, the cookie is not read (R151).
     ///
     /// # Errors
     ///
-    /// When there is an `Authorization` header that is not one bearer token.
+    /// When the `Authorization` header is not exactly one bearer token, or the query contains a
+    /// second token.
     pub fn of(request: &'a Request, cookies: &CookieJar) -> Result<Self, Refusal> {
         if let Some(token) = bearer(request.headers())? {
             if Query::of(request.uri()).contains("access_token") {
@@ -45,9 +46,9 @@ impl<'a> Credential<'a> {
     }
 }
 
-/// The bearer token of the `Authorization` header (RFC 6750 §2.1), if there is such a header.
+/// The bearer token of the `Authorization` header (RFC 6750 §2.1), if the header is present.
 ///
-/// API Gateway joins two headers by a comma, which no token contains.
+/// API Gateway joins repeated headers with a comma, which no token contains.
 fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Ok(None) };
@@ -75,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn r141_the_scheme_is_read_in_any_case() {
+    fn r141_the_scheme_is_case_insensitive() {
         for value in ["Bearer x.y.z", "bearer x.y.z", "BEARER x.y.z"] {
             assert_eq!(bearer(&headers(&[value])).unwrap(), Some("x.y.z"));
         }
@@ -83,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn r141_anything_but_one_token_is_malformed() {
+    fn r141_a_header_that_is_not_one_bearer_token_is_refused() {
         for value in [
             "Bearer",
             "Bearer ",

@@ -1,8 +1,9 @@
-//! A function that answers whoever the [`Guard`] lets in: all of it but what it answers.
+//! A protected function behind the [`Guard`]: everything except its own response.
 //!
-//! People copy such a function for code of their own, so it gets the least rights of all: a defect in it
-//! must not be able to publish a signing key. Its policy lets it read the provider's documents in the
-//! store and write none, and so does [`Keys::reader`](crate::discovery::keys::Keys::reader) (R205).
+//! People copy such a function for their own code, so it has the fewest rights: a bug in it must
+//! not be able to publish a signing key. Its policy allows it to read the provider's documents in
+//! the store, but not to write them. [`Keys::reader`](crate::discovery::keys::Keys::reader) keeps
+//! to the same limit (R205).
 
 use std::{fmt, sync::Arc};
 
@@ -21,20 +22,21 @@ use crate::{
     },
 };
 
-/// What a protected function says of itself. All else is done by [`Guarded`].
+/// The parts that a protected function defines. [`Guarded`] does the rest.
 #[async_trait]
 pub trait ProtectedFunction: Send + Sync {
-    /// Where it is served.
+    /// The path under which it is served.
     const PATH: &'static str;
 
-    /// The methods that it answers, as they stand in `Allow` (RFC 9110 §10.2.1). `OPTIONS` is
-    /// answered for it: that is a browser's preflight, which has no credential (R154).
+    /// The methods that it accepts, as the `Allow` header lists them (RFC 9110 §10.2.1).
+    /// [`Guarded`] answers `OPTIONS`: that is a browser's preflight request, which has no
+    /// credential (R154).
     const METHODS: &'static str = "GET, HEAD, OPTIONS";
 
-    /// What is asked beyond a good credential with a live session.
+    /// What is required beyond a valid credential with a live session.
     const RULES: Rules<'static>;
 
-    /// Answers `request`, of one of [`METHODS`](Self::METHODS), which `principal` sent.
+    /// Answers `request`, which `principal` sent with one of [`METHODS`](Self::METHODS).
     async fn answer(
         &self,
         principal: &Principal,
@@ -43,7 +45,8 @@ pub trait ProtectedFunction: Send + Sync {
     ) -> Response;
 }
 
-/// A protected function behind its [`Guard`]: methods, preflights, CORS and refusals, all in JSON.
+/// A protected function behind its [`Guard`]. It handles methods, preflight requests, CORS and
+/// refusals, all in JSON.
 pub struct Guarded<P> {
     protected: P,
     guard: Guard,
@@ -52,14 +55,14 @@ pub struct Guarded<P> {
 }
 
 impl<P: ProtectedFunction> Guarded<P> {
-    /// `protected` with what the settings say.
+    /// Guards `protected` as the settings define.
     pub fn from_settings(protected: P, settings: &mut Settings) -> Option<Self> {
         let (config, dependencies) =
             (GuardConfig::from_settings(settings), Dependencies::from_settings(settings));
         Some(Self::new(protected, config?, &dependencies?))
     }
 
-    /// `protected` with `config`, over `dependencies`.
+    /// Guards `protected` with `config`, over `dependencies`.
     pub fn new(protected: P, config: GuardConfig, dependencies: &Dependencies) -> Self {
         let dependencies =
             Dependencies { keys: Arc::new(dependencies.keys.reader()), ..dependencies.clone() };

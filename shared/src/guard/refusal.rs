@@ -1,4 +1,4 @@
-//! Why nobody is believed, and what they are told.
+//! Authentication errors and their HTTP responses.
 
 use http::{HeaderValue, StatusCode, header};
 
@@ -12,52 +12,52 @@ use crate::{
     },
 };
 
-/// Why nobody is believed.
+/// Why a request is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
-    /// A claim is not what the rules ask.
+    /// A claim does not have the value that the rules require.
     #[error("the claim `{0}` is not what is needed here")]
     ClaimNotAllowed(String),
-    /// A request with our cookie that may have been sent by a page elsewhere.
+    /// A page of another site may have sent this request with our cookie.
     #[error("a request with a cookie came from another site")]
     CrossSite,
-    /// The cookie opens no session.
+    /// The cookie has no live session.
     #[error("the cookie opens no session")]
     CookieWithoutSession,
-    /// The keys cannot be had.
+    /// The keys are unavailable.
     #[error(transparent)]
     Keys(#[from] KeysError),
-    /// An `Authorization` header that is not one bearer token.
+    /// The `Authorization` header is not exactly one bearer token.
     #[error("the Authorization header is not one bearer token")]
     MalformedHeader,
-    /// No credential.
+    /// The request has no credential.
     #[error("there is no credential")]
     MissingCredential,
-    /// Not all of these scopes, with a space between two, were granted.
+    /// Not all of these scopes, separated by spaces, were granted.
     #[error("not all of the scopes were granted")]
     MissingScope(String),
-    /// A client that acts for itself, where a person is needed.
+    /// The caller is a client that acts for itself, where a person is required.
     #[error("the token is a machine's")]
     NotPerson,
-    /// Another scheme than `Bearer`.
+    /// The `Authorization` header has another scheme than `Bearer`.
     #[error("the Authorization header has another scheme")]
     OtherScheme,
-    /// The session of the cookie lives, and its token has expired.
+    /// The cookie's session is live, but its token has expired.
     #[error("the session's token has expired and was not refreshed")]
     RefreshRequired,
-    /// The token is good, its session is gone.
+    /// The token is valid, but its session has ended.
     #[error("good token, bad session")]
     SessionEnded,
-    /// The store does not answer.
+    /// The store is unavailable.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The token is not good.
+    /// The token is invalid.
     #[error(transparent)]
     Token(#[from] TokenError),
-    /// A token in the query beside the one in the header (RFC 6750 §2).
+    /// The query contains a second token besides the one in the header (RFC 6750 §2).
     #[error("there is a second token in the query")]
     TwoTokens,
-    /// Where the bundle itself is reached is not known.
+    /// The bundle's own base URL is unknown.
     #[error(transparent)]
     UnknownBaseUrl(#[from] UnknownBaseUrl),
 }
@@ -155,7 +155,7 @@ impl Failure for Refusal {
 }
 
 impl Refusal {
-    /// The challenge of RFC 6750 §3. Whoever sent no credential is told no error (§3.1).
+    /// The challenge of RFC 6750 §3. It contains no error if the request has no credential (§3.1).
     fn challenge(&self, status: StatusCode, description: &str) -> HeaderValue {
         let error = match (self, status) {
             (Self::MissingCredential | Self::OtherScheme, _) => None,
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn r139_whoever_sent_no_credential_is_told_no_error() {
+    fn r139_the_challenge_for_a_missing_credential_contains_no_error() {
         let public = Refusal::MissingCredential.public();
         assert_eq!(public.headers[0].1, r#"Bearer realm="api""#);
     }
