@@ -1,11 +1,11 @@
-// A certified OpenID Connect provider dressed with Auth0's paths.
+// A certified OpenID Connect provider with Auth0's paths.
 //
 // Usage: PROVIDER_CLIENT='{"client_id":…,"client_secret":…,"redirect_uris":[…]}' node provider.mjs [PORT]
-// Prints `ready PORT` once it listens on loopback. Ends when its standard input closes, so that it
+// Prints `ready PORT` when it listens on loopback. Exits when its standard input closes, so that it
 // cannot outlive the test that started it.
 //
-// Its pages are plain forms: a client without script walks through login and logout. What a test
-// may change while it runs stands in `controls`.
+// Its pages are plain forms that work without script. `controls` contains what a test may change at
+// run time.
 import * as crypto from 'node:crypto';
 import * as http from 'node:http';
 import Provider from 'oidc-provider';
@@ -77,9 +77,9 @@ function rotateKeys() {
       email: ['email', 'email_verified'],
       profile: ['name', 'nickname', 'picture', 'updated_at'],
     },
-    // Auth0 puts the claims of the granted scopes into the ID token, not only behind /userinfo.
+    // Like Auth0, puts the claims of the granted scopes into the ID token, not only into /userinfo.
     conformIdTokenClaims: false,
-    // What Auth0 takes beside the standard's own parameters.
+    // Auth0's parameters in addition to the standard's.
     extraParams: ['audience', 'connection', 'organization', 'invitation'],
     features: {
       devInteractions: { enabled: false },
@@ -88,7 +88,7 @@ function rotateKeys() {
       rpInitiatedLogout: { enabled: true, logoutSource, postLogoutSuccessSource },
     },
     interactions: { url: (_ctx, { uid }) => `/interaction/${uid}` },
-    // The application is a first party: what it asks for, it is granted.
+    // The application is first-party: requested scopes are granted without consent.
     loadExistingGrant: async (ctx) => {
       const grant = new ctx.oidc.provider.Grant({
         clientId: ctx.oidc.client.clientId,
@@ -99,7 +99,7 @@ function rotateKeys() {
       return grant;
     },
     findAccount: (_ctx, id) => ({ accountId: id, claims: () => claimsOf(id) }),
-    // Its own `dispatcher` refuses loopback, where the tests listen.
+    // The library's `dispatcher` refuses loopback, where the tests listen.
     fetch: (url, { dispatcher, ...options }) => globalThis.fetch(url, options),
   });
   provider.use(consentToOfflineAccess);

@@ -1,5 +1,5 @@
-"""What `sam build` left, the template as SAM transforms it, and what CloudFormation makes of it, as
-far as moto can tell."""
+"""Tests of the output of `sam build`, the template as transformed by SAM, and the stack that moto's
+CloudFormation creates from it."""
 
 import ast
 import io
@@ -26,13 +26,13 @@ PROJECT = Path(__file__).parents[2]
 BUILT = PROJECT / ".aws-sam" / "build"
 TEMPLATE = yaml_parse((PROJECT / "template.yaml").read_text())
 
-# The newest that provided.al2023 has.
+# The glibc version of provided.al2023.
 GLIBC_OF_LAMBDA = (2, 34)
-# What API Gateway waits for a function, in seconds, and for an authorizer.
+# How long API Gateway waits for a function and for an authorizer, in seconds.
 GATEWAY_PATIENCE = 30
 AUTHORIZER_PATIENCE = 10
 
-# A stack behind a proxy needs nothing of the API's for its outputs, and moto makes no API.
+# The outputs of a stack behind a proxy do not refer to the API, which moto does not create.
 PARAMETERS = {
     "AuthHost": "tenant.eu.auth0.com",
     "BaseUrl": "https://api.example.com",
@@ -40,7 +40,7 @@ PARAMETERS = {
     "ClientSecret": "hunter2",
 }
 
-# What moto does not make from a template. Whoever upgrades it may find that this list got shorter.
+# Resource types that moto does not create from a template. An upgrade may shorten this list.
 IGNORED_BY_MOTO = {
     "AWS::ApiGatewayV2::Api",
     "AWS::ApiGatewayV2::Stage",
@@ -59,7 +59,7 @@ def functions():
 
 
 def built_functions():
-    """Those that have a program: the code of the others stands in the template."""
+    """The functions with a program. The others have inline code in the template."""
     return {
         name: function
         for name, function in functions().items()
@@ -80,8 +80,8 @@ def documented_code(language, word):
 
 
 class Moto:
-    """An AWS on this machine, of which CloudFormation, DynamoDB, IAM, Lambda, S3 and a few more are
-    there."""
+    """An AWS emulated by moto, with CloudFormation, DynamoDB, IAM, Lambda, S3 and a few other
+    services."""
 
     def __init__(self):
         with socket.socket() as free:
@@ -106,7 +106,7 @@ class Moto:
         raise RuntimeError(f"moto did not start: {self.text()}")
 
     def client(self, service):
-        # Without a proxy, should the environment name one.
+        # Ignores a proxy that the environment may name.
         return boto3.client(service, endpoint_url=self.address, config=Config(proxies={}))
 
     def text(self):
@@ -145,7 +145,7 @@ def setUpModule():
 
 
 def authorizer_of(transformed, api):
-    """The one authorizer of this API, as API Gateway would import it."""
+    """The only authorizer of this API, as API Gateway would import it."""
     (scheme,) = transformed["Resources"][api]["Properties"]["Body"]["components"][
         "securitySchemes"
     ].values()
@@ -153,7 +153,7 @@ def authorizer_of(transformed, api):
 
 
 class Artifacts(unittest.TestCase):
-    """What would be uploaded."""
+    """The files that would be uploaded."""
 
     def test_each_function_has_its_program(self):
         for name in built_functions():
@@ -165,14 +165,14 @@ class Artifacts(unittest.TestCase):
             # x86-64, the default of the template's Architecture.
             self.assertEqual(int.from_bytes(head[18:20], "little"), 62, name)
 
-    def test_they_start_on_the_glibc_of_lambda(self):
+    def test_they_need_no_newer_glibc_than_lambdas(self):
         for name in built_functions():
             versions = re.findall(rb"GLIBC_(\d+)\.(\d+)", (BUILT / name / "bootstrap").read_bytes())
             newest = max((int(major), int(minor)) for major, minor in versions)
             self.assertLessEqual(newest, GLIBC_OF_LAMBDA, name)
 
     def test_each_is_built_from_its_own_package(self):
-        """From the workspace's root Cargo would build in the features that the tests need."""
+        """A build from the workspace's root would enable the features that the tests need."""
         for name, function in built_functions().items():
             binary = function["Metadata"]["BuildProperties"]["Binary"]
             manifest = PROJECT / function["Properties"]["CodeUri"] / "Cargo.toml"
@@ -189,9 +189,9 @@ class Artifacts(unittest.TestCase):
 
 
 class Template(unittest.TestCase):
-    """What CloudFormation would be given."""
+    """The template that CloudFormation would get."""
 
-    def test_the_transformed_template_has_no_fault(self):
+    def test_the_transformed_template_passes_cfn_lint(self):
         for file in ["transformed.json", "snippet.json"]:
             lint = subprocess.run(
                 ["cfn-lint", PROJECT / ".aws-sam" / file], capture_output=True, text=True
@@ -205,7 +205,7 @@ class Template(unittest.TestCase):
         routed = {}
         for path, methods in paths.items():
             if path == "/api/hello":
-                # It has no counterpart in local runs, where nothing asks an authorizer.
+                # Local runs lack this route, since they have no authorizer.
                 self.assertEqual(list(methods), ["get"])
                 continue
             self.assertEqual(list(methods), ["x-amazon-apigateway-any-method"], path)
@@ -218,7 +218,7 @@ class Template(unittest.TestCase):
             self.assertEqual(method.get("isDefaultRoute", False), path == "/$default")
         self.assertEqual(routed, router | {"/$default": "login"})
 
-    def test_the_api_may_call_each_function_for_its_routes_alone(self):
+    def test_the_api_may_call_each_function_only_for_its_routes(self):
         allowed = {}
         for resource in TRANSFORMED["Resources"].values():
             if resource["Type"] == "AWS::Lambda::Permission":
@@ -232,13 +232,13 @@ class Template(unittest.TestCase):
         self.assertEqual(
             allowed,
             {
-                # It serves whatever is no route.
+                # It also serves requests without a route.
                 "Login": {"/*"},
                 "Callback": {"/*/callback"},
                 "Protected": {"/*/protected"},
                 "Logout": {"/*/backchannel-logout", "/*/logout", "/*/signed-out"},
                 "Refresh": {"/*/refresh"},
-                # As an authorizer alone: no route leads to it.
+                # It is only an authorizer and has no route.
                 "Authorizer": {"/authorizers/*"},
                 "Hello": {"/GET/api/hello"},
             },
@@ -248,7 +248,7 @@ class Template(unittest.TestCase):
         body = TRANSFORMED["Resources"]["HttpApi"]["Properties"]["Body"]
         for word in ["x-amazon-apigateway-cors", "CorsConfiguration"]:
             self.assertNotIn(word, json.dumps(body))
-        # All but the one that has no code for it. No default stands before the login.
+        # Only the function without its own check has an authorizer. A default would block the login.
         secured = {
             path: method["security"]
             for path, methods in body["paths"].items()
@@ -258,23 +258,23 @@ class Template(unittest.TestCase):
         self.assertEqual(secured, {"/api/hello": [{"SessionAuthorizer": []}]})
         self.assertNotIn("security", body)
 
-    def test_r207_each_route_that_has_settings_is_one_of_the_api(self):
-        """Of a route that is not there they keep the stage from being deployed."""
+    def test_r207_every_route_with_settings_exists(self):
+        """Settings of a missing route would make the deployment of the stage fail."""
         paths = TRANSFORMED["Resources"]["HttpApi"]["Properties"]["Body"]["paths"]
         routes = {f"ANY {path}" for path in paths if path not in ["/$default", "/api/hello"]}
         stage = TRANSFORMED["Resources"]["HttpApiApiGatewayDefaultStage"]["Properties"]
         self.assertEqual(set(stage["RouteSettings"]), routes)
 
-    def test_r152_no_decision_of_an_authorizer_is_kept(self):
+    def test_r152_authorizer_decisions_are_not_cached(self):
         for transformed, api in [(TRANSFORMED, "HttpApi"), (SNIPPET, "Api")]:
             authorizer = authorizer_of(transformed, api)
             self.assertEqual(authorizer["authorizerResultTtlInSeconds"], 0)
-            # With one it could be kept, and a request without it would be refused unasked.
+            # With one, decisions could be cached, and requests without it would be rejected by the gateway.
             self.assertEqual(authorizer["identitySource"], [])
             self.assertEqual(authorizer["authorizerPayloadFormatVersion"], "2.0")
             self.assertIs(authorizer["enableSimpleResponses"], True)
 
-    def test_the_authorizer_of_another_stack_may_be_asked_by_its_api_alone(self):
+    def test_only_the_api_of_another_stack_may_call_the_authorizer(self):
         (permission,) = [
             resource["Properties"]
             for resource in SNIPPET["Resources"].values()
@@ -287,13 +287,13 @@ class Template(unittest.TestCase):
         self.assertEqual(names, {"__ApiId__": {"Ref": "Api"}})
         self.assertIn("AuthorizerArn", TEMPLATE["Outputs"])
 
-    def test_a_function_answers_before_the_gateway_gives_up(self):
+    def test_functions_time_out_before_the_gateway(self):
         for name in functions():
             timeout = TRANSFORMED["Resources"][name]["Properties"]["Timeout"]
             patience = AUTHORIZER_PATIENCE if name == "Authorizer" else GATEWAY_PATIENCE
             self.assertLess(timeout, patience, name)
 
-    def test_r173_the_access_log_holds_nothing_that_a_client_wrote(self):
+    def test_r173_the_access_log_contains_no_client_input(self):
         stage = TRANSFORMED["Resources"]["HttpApiApiGatewayDefaultStage"]["Properties"]
         line = json.loads(stage["AccessLogSettings"]["Format"])
         self.assertEqual(
@@ -329,14 +329,14 @@ class Template(unittest.TestCase):
         self.assertEqual(watched, {"Errors": every, "Throttles": every, "Duration": every})
         self.assertEqual(len(alarms), 5)
 
-    def test_the_event_that_raises_an_alarm_is_one_that_is_logged(self):
+    def test_the_event_of_the_alarm_is_logged(self):
         pattern = TEMPLATE["Resources"]["FailedLogins"]["Properties"]["FilterPattern"]
         (event,) = re.findall(r'^\{ \$\.event = "([a-z._]+)" \}$', pattern)
         source = (PROJECT / "functions" / "callback" / "src" / "error.rs").read_text()
         self.assertIn(f'=> "{event}"', source)
 
     def test_every_documented_setting_can_be_deployed(self):
-        """All but those that are for local runs, or that Lambda sets."""
+        """Except settings for local runs and those that Lambda sets."""
         rows = re.findall(r"^\| (`[A-Z_`, ]+`) \|", documents(), re.M)
         settings = {name for row in rows for name in re.findall(r"`([A-Z_]+)`", row)}
         settings = {name for name in settings if not name.startswith("AWS_")}
@@ -362,13 +362,13 @@ class Template(unittest.TestCase):
 
 
 class Deployment(unittest.TestCase):
-    """What moto makes of it."""
+    """The stack that moto creates."""
 
     @classmethod
     def setUpClass(cls):
         cls.template = json.loads(json.dumps(TRANSFORMED))
         cls.secrets = {}
-        # moto makes no secrets from templates, so its API makes them from the same properties.
+        # moto does not create secrets from templates, so its API creates them from the same properties.
         for name, resource in list(cls.template["Resources"].items()):
             if resource["Type"] == "AWS::SecretsManager::Secret":
                 cls.secrets[name] = cls.make_secret(name, resource["Properties"])
@@ -402,7 +402,7 @@ class Deployment(unittest.TestCase):
 
     @classmethod
     def name_secrets(cls, value):
-        """`value` with the ARNs of the secrets where CloudFormation would put them."""
+        """`value` with the ARNs of the secrets filled in as CloudFormation would."""
         if isinstance(value, list):
             return [cls.name_secrets(item) for item in value]
         if isinstance(value, dict):
@@ -417,12 +417,12 @@ class Deployment(unittest.TestCase):
         (function,) = [one for one in found if one["FunctionName"].startswith(of_stack)]
         return function
 
-    def test_the_stack_is_made_but_for_what_moto_does_not_know(self):
+    def test_moto_creates_the_stack_except_unsupported_resources(self):
         self.assertEqual(self.stack["StackStatus"], "CREATE_COMPLETE")
         ignored = set(re.findall(r"No Moto CloudFormation support for (\S+)", MOTO.text()))
         self.assertEqual(ignored, IGNORED_BY_MOTO)
 
-    def test_the_outputs_are_what_auth0_is_told(self):
+    def test_the_outputs_are_the_settings_for_auth0(self):
         self.assertEqual(self.outputs["Url"], "https://api.example.com/")
         self.assertEqual(self.outputs["AllowedCallbackUrls"], "https://api.example.com/callback")
         self.assertEqual(self.outputs["AllowedLogoutUrls"], "https://api.example.com/signed-out")
@@ -462,10 +462,10 @@ class Deployment(unittest.TestCase):
             variables = self.lambda_of(name)["Environment"]["Variables"]
             self.assertEqual(variables["SESSION_TABLE"], table["TableName"])
 
-    def test_r179_the_secrets_hold_what_they_must(self):
+    def test_r179_the_secrets_have_the_right_contents(self):
         client = MOTO.client("secretsmanager")
         key = client.get_secret_value(SecretId=self.secrets["SecretKey"])["SecretString"]
-        # 64 of 62 characters, and none of them a comma, which would make two keys of one.
+        # 64 alphanumeric characters. A comma would split the key into two.
         self.assertRegex(key, r"^[A-Za-z0-9]{64}$")
         secret = client.get_secret_value(SecretId=self.secrets["ClientSecretStore"])["SecretString"]
         self.assertEqual(secret, PARAMETERS["ClientSecret"])
@@ -474,7 +474,7 @@ class Deployment(unittest.TestCase):
             self.assertNotIn(secret, variables.values())
             self.assertNotIn(key, variables.values())
 
-    def test_r181_each_function_has_a_role_of_its_own_with_its_rights_and_no_more(self):
+    def test_r181_each_function_has_its_own_role_with_only_its_permissions(self):
         client = MOTO.client("iam")
         table = MOTO.client("dynamodb").describe_table(TableName=self.outputs["SessionTableName"])
         table = table["Table"]["TableArn"]
@@ -544,7 +544,7 @@ class Deployment(unittest.TestCase):
             found[name] = set()
             for policy in client.list_role_policies(RoleName=role["RoleName"])["PolicyNames"]:
                 document = client.get_role_policy(RoleName=role["RoleName"], PolicyName=policy)
-                # moto keeps it as Python would print it.
+                # moto stores it in Python syntax.
                 document = ast.literal_eval(document["PolicyDocument"])
                 for statement in document["Statement"]:
                     rows, attributes = [], []
@@ -556,7 +556,7 @@ class Deployment(unittest.TestCase):
                             found[name].add((resource, " ".join(right)))
         self.assertEqual(found, expected)
 
-    def test_the_functions_are_what_was_built(self):
+    def test_the_functions_match_the_build(self):
         for name in built_functions():
             function = self.lambda_of(name)
             self.assertEqual(function["Runtime"], "provided.al2023")
@@ -568,7 +568,7 @@ class Deployment(unittest.TestCase):
         hello = self.lambda_of("Hello")
         self.assertEqual((hello["Runtime"], hello["Handler"]), ("python3.13", "index.handler"))
 
-    def test_logs_are_kept_for_a_while(self):
+    def test_logs_are_kept_for_a_limited_time(self):
         groups = MOTO.client("logs").describe_log_groups()["logGroups"]
         kept = {group["logGroupName"]: group["retentionInDays"] for group in groups}
         self.assertEqual(
@@ -577,8 +577,8 @@ class Deployment(unittest.TestCase):
 
 
 def limits(condition):
-    """The rows and the attributes that a statement is limited to: these conditions and no others, and
-    none of them true of a request that has no such key."""
+    """The rows and attributes to which a statement is limited. Asserts that there are no other
+    conditions, and that none holds for a request without the condition key."""
     patterns = as_list(condition["ForAllValues:StringLike"]["dynamodb:LeadingKeys"])
     expected = {
         "ForAllValues:StringLike": {"dynamodb:LeadingKeys": patterns},

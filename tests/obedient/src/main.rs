@@ -1,4 +1,4 @@
-//! A function that does what its path says, for stories of many requests in one process.
+//! A function that behaves as its path says, for tests of many requests in one process.
 
 use std::{future::pending, process::ExitCode};
 
@@ -9,10 +9,10 @@ use shared::{
 };
 use tokio::sync::Barrier;
 
-/// How many wait for each other at `/meet`.
+/// The number of requests that wait for each other at `/meet`.
 const COMPANY: usize = 8;
 
-/// What the paths have in common.
+/// The state that all requests share.
 struct Obedient {
     company: Barrier,
 }
@@ -23,7 +23,7 @@ impl Function for Obedient {
         &["/", "/meet", "/never", "/panic"]
     }
 
-    #[expect(clippy::panic, reason = "it is told to")]
+    #[expect(clippy::panic, reason = "the path requests a panic")]
     async fn handle(&self, request: Request, _: Timestamp) -> Response {
         let id = RequestContext::of(&request).request_id;
         tracing::info!(event = "obedient.asked", own = id, "a request has come");
