@@ -1,4 +1,4 @@
-//! Sessions in this process's memory, for local runs and tests.
+//! A session store in this process's memory, for local runs and tests.
 
 use std::{
     collections::HashMap,
@@ -15,35 +15,35 @@ use super::{
 };
 use crate::{clock::Timestamp, crypto::secret::Digest};
 
-/// A store that forgets everything when its process ends.
+/// A store that loses its data when its process ends.
 ///
-/// Its memory is bounded: expired rows are dropped as it goes, and past `capacity` rows it refuses
-/// new ones rather than grow.
+/// Its memory is bounded: it drops expired rows regularly, and refuses new rows beyond `capacity`.
 ///
-/// Two kinds of lock. Whoever adds a row takes the one of `rows` first, so that nobody else adds one
-/// meanwhile: what was looked at beside the row, a tombstone or the room that is left, holds until
-/// the row is there. Sessions and pointers lie in shards, each behind a lock of its own: reading
-/// one, sliding one or ending one takes that lock alone. No two shards are locked at once.
+/// There are two kinds of lock. A caller that adds a row first takes the lock of `rows`, so that no
+/// other row is added meanwhile. The checks before the insertion, of tombstones and of the capacity,
+/// therefore stay true until the row is inserted. Sessions and pointers are in shards, each with a
+/// separate lock. Reading, sliding or ending one takes only that lock. No two shards are locked at
+/// once.
 pub struct MemoryStore {
     rows: RwLock<Rows>,
     shards: [RwLock<Shard>; SHARDS],
     capacity: usize,
 }
 
-/// What a request with a session never looks at.
+/// The rows that a request with a session does not read.
 #[derive(Default)]
 struct Rows {
     marks: HashMap<Digest, Timestamp>,
-    /// By their owner.
+    /// Tombstones by owner.
     tombstones: HashMap<Digest, Tombstone>,
-    /// A handful, whatever happens: they take up no capacity.
+    /// Always few, so they do not count towards the capacity.
     documents: HashMap<Digest, DocumentRow>,
-    /// Until when a document is somebody's to fetch.
+    /// When the right to fetch a document expires.
     document_leases: HashMap<Digest, Timestamp>,
     next_sweep: Option<Timestamp>,
 }
 
-/// The sessions and pointers whose keys begin alike.
+/// A part of the sessions and pointers, selected by their keys.
 #[derive(Default)]
 struct Shard {
     sessions: HashMap<Digest, SessionRow>,
@@ -51,13 +51,13 @@ struct Shard {
 }
 
 impl MemoryStore {
-    /// An empty store of at most `capacity` rows.
+    /// An empty store for at most `capacity` rows.
     pub fn new(capacity: usize) -> Self {
         Self { rows: RwLock::default(), shards: Default::default(), capacity }
     }
 
-    /// One in which what has expired lies on, as in DynamoDB: a clock that was ahead and is set back
-    /// finds it there.
+    /// A store that keeps expired rows, as DynamoDB does: a clock that was ahead and is set back finds
+    /// them again.
     #[cfg(test)]
     pub(crate) fn without_sweeps() -> Self {
         let rows = Rows { next_sweep: Some(Timestamp::MAX), ..Rows::default() };
@@ -68,7 +68,8 @@ impl MemoryStore {
         self.rows.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The right to add a row that takes up room.
+    /// Locks `rows` for adding a row that counts towards the capacity. If it is due, or the store is
+    /// full, expired rows are dropped first.
     fn write(&self, now: Timestamp) -> RwLockWriteGuard<'_, Rows> {
         let mut rows = self.rows();
         let is_due = rows.next_sweep.is_none_or(|next_sweep| next_sweep <= now);
@@ -81,8 +82,8 @@ impl MemoryStore {
         rows
     }
 
-    /// Read locks in passing: what is added meanwhile is added by whoever holds `rows`, and what
-    /// vanishes makes room.
+    /// Takes each read lock only briefly: only the holder of `rows` adds rows, and rows that are
+    /// removed make room.
     fn len(&self, rows: &Rows) -> usize {
         rows.len() + self.shards.iter().map(|shard| read(shard).len()).sum::<usize>()
     }
@@ -95,14 +96,14 @@ impl MemoryStore {
         read(self.shard(key)).pointer(key, now).is_some()
     }
 
-    /// The part of the store where `key` lies if it is there.
+    /// The shard that contains `key` if any does.
     fn shard(&self, key: Digest) -> &RwLock<Shard> {
         &self.shards[usize::from(key.as_bytes()[0]) % SHARDS]
     }
 }
 
 impl Default for MemoryStore {
-    /// Room for some 30,000 sessions: about 100 MB.
+    /// Room for about 30,000 sessions: about 100 MB.
     fn default() -> Self {
         Self::new(100_000)
     }
@@ -136,7 +137,7 @@ impl SessionStore for MemoryStore {
         if self.len(&rows) + 2 > self.capacity {
             return Err(StoreError::Full.into());
         }
-        // The session first: a pointer without one would say that it has ended.
+        // The session first: a pointer without a session means that the session has ended.
         write(self.shard(session.key)).sessions.insert(session.key, session);
         write(self.shard(pointer.key)).pointers.insert(pointer.key, pointer);
         Ok(())
@@ -185,7 +186,7 @@ impl SessionStore for MemoryStore {
         Ok(true)
     }
 
-    /// Walks over all sessions, which are as many as fit into memory.
+    /// Iterates over all sessions, which fit into memory.
     async fn sessions_of(
         &self,
         selection: Selection,
@@ -377,7 +378,7 @@ impl Shard {
     }
 }
 
-/// Keys are digests, so the shards fill evenly.
+/// The number of shards. Keys are digests, so the shards fill evenly.
 const SHARDS: usize = 16;
 
 fn read(shard: &RwLock<Shard>) -> RwLockReadGuard<'_, Shard> {
@@ -388,7 +389,7 @@ fn write(shard: &RwLock<Shard>) -> RwLockWriteGuard<'_, Shard> {
     shard.write().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Dropping expired rows walks over all of them, so it is done once in a while.
+/// The time between two sweeps. A sweep iterates over all rows, so it is done rarely.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
@@ -405,7 +406,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn expired_rows_are_dropped_as_it_goes() {
+    async fn expired_marks_are_dropped_regularly() {
         let store = MemoryStore::new(1_000);
         for index in 0..100_u64 {
             assert!(store.claim(Digest::of(index.to_be_bytes()), after(10), NOW).await.unwrap());
@@ -415,9 +416,8 @@ mod tests {
         assert_eq!(len(&store), 1);
     }
 
-    /// Whatever lies where: sessions and pointers too.
     #[tokio::test]
-    async fn expired_sessions_and_pointers_are_dropped_as_it_goes() {
+    async fn expired_sessions_and_pointers_are_dropped_regularly() {
         let store = MemoryStore::new(1_000);
         for number in 0..100 {
             let name = number.to_string();
@@ -430,7 +430,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_store_takes_no_session_whose_pointer_has_no_room() {
+    async fn a_session_is_refused_if_its_pointer_has_no_room() {
         let store = MemoryStore::new(3);
         store.create(session("one"), pointer("one", "one"), NOW).await.unwrap();
         let refused = store.create(session("two"), pointer("two", "two"), NOW).await;
@@ -441,7 +441,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_store_refuses_and_recovers_when_rows_expire() {
+    async fn a_full_store_refuses_rows_until_others_expire() {
         let store = MemoryStore::new(2);
         for mark in ["one", "two"] {
             assert!(store.claim(Digest::of(mark), after(10), NOW).await.unwrap());
