@@ -1,39 +1,38 @@
-//! The session store, as a seam.
+//! The session store, one of the two seams.
 //!
-//! A store is small and dumb: it keeps rows under digests and knows nothing of cookies, tokens or
-//! keys. What makes a session safe lives above it, once, in [`crate::session`].
+//! A store only keeps rows under digests. It knows nothing of cookies, tokens or keys. The security of
+//! sessions is implemented once, in [`crate::session`].
 //!
 //! # The laws
 //!
-//! Every store obeys them; `store::contract` proves it for each.
+//! Every store must obey them; `testing::contract` tests each store.
 //!
-//! 1. A row whose `expires_at` has come is as if it were not there, though it may still lie there:
-//!    DynamoDB deletes such rows days later (R92).
-//! 2. [`create`](SessionStore::create) writes both rows or neither, and never over a row that is
-//!    there (R95).
-//! 3. A read sees every write that ended before it began (R93).
-//! 4. [`slide`](SessionStore::slide) changes a row that is there; it never makes one. What has been
-//!    ended stays ended, whatever was in flight (R94).
-//! 5. [`claim`](SessionStore::claim) says yes to one caller, however many ask at once (R17, R18).
-//! 6. [`create`](SessionStore::create) refuses a login that a tombstone covers, its subject's or its
-//!    provider session's. Once [`mark_ended`](SessionStore::mark_ended) has answered, none such is
-//!    created; one that was before has been there to be found (R129).
-//! 7. Of two tombstones of one owner, the one that covers more stays.
-//! 8. [`sessions_of`](SessionStore::sessions_of) finds every session that is there, has been for
-//!    [`index_lag`](SessionStore::index_lag) and is selected, however many there are, and none that
-//!    is not selected. Law 3 does not hold for it: it reads an index, which a store may write a
-//!    moment later.
-//! 9. [`lease`](SessionStore::lease) gives one version of a session to one owner, however many ask at
-//!    once, until the lease runs out; and to that owner again, who may thereby hold it for longer or
-//!    give it up (R131, R132).
-//! 10. [`renew`](SessionStore::renew) writes session and pointer or neither, for the owner of the lease
-//!     on the version before and for nobody else. A session that was ended stays ended, one that
-//!     somebody else has renewed stays as it is (R132, R137).
+//! 1. A row whose `expires_at` has come counts as missing, even if it still exists: DynamoDB deletes
+//!    such rows days later (R92).
+//! 2. [`create`](SessionStore::create) writes both rows or neither, and never overwrites an existing
+//!    row (R95).
+//! 3. A read sees every write that completed before the read began (R93).
+//! 4. [`slide`](SessionStore::slide) changes an existing row and never creates one. An ended session
+//!    stays ended, whatever requests were in flight (R94).
+//! 5. [`claim`](SessionStore::claim) succeeds for one caller, however many call at once (R17, R18).
+//! 6. [`create`](SessionStore::create) refuses a login that a tombstone of its subject or of its
+//!    provider session covers. Once [`mark_ended`](SessionStore::mark_ended) has returned, no such
+//!    session is created; one created before can be found (R129).
+//! 7. Of two tombstones of one owner, the one that covers more is kept.
+//! 8. [`sessions_of`](SessionStore::sessions_of) finds every selected session that has existed for
+//!    [`index_lag`](SessionStore::index_lag), however many there are, and no others. Law 3 does not
+//!    apply to it: it reads an index, which a store may update a moment later.
+//! 9. [`lease`](SessionStore::lease) gives one version of a session to one owner until the lease
+//!    expires, however many call at once. That owner may take it again, to extend it or to give it up
+//!    (R131, R132).
+//! 10. [`renew`](SessionStore::renew) writes session and pointer or neither, and only for the owner of
+//!     the lease on the previous version. An ended session stays ended, and a session that another
+//!     owner has renewed stays unchanged (R132, R137).
 //! 11. [`lease_document`](SessionStore::lease_document) gives the right to fetch a document to one
-//!     caller, however many ask at once, until it runs out or the document is written (R76).
-//! 12. [`write_document`](SessionStore::write_document) never writes over a document that was fetched
-//!     later: a slow writer brings no old key back (R72). What comes from the future, by more than
-//!     [`CLOCK_TOLERANCE`], binds nobody (R80).
+//!     caller, however many call at once, until it expires or the document is written (R76).
+//! 12. [`write_document`](SessionStore::write_document) never overwrites a document that was fetched
+//!     later, so a slow writer restores no old key (R72). Timestamps more than [`CLOCK_TOLERANCE`]
+//!     ahead of `now` are ignored (R80).
 
 use std::{error::Error, fmt, time::Duration};
 
@@ -55,13 +54,13 @@ pub use self::{
     renewal::{Lease, PreviousToken, RefreshRow, RenewError, Renewal},
 };
 
-/// Where sessions are kept.
+/// A store of sessions.
 #[async_trait]
 pub trait SessionStore: fmt::Debug + Send + Sync {
-    /// Does ahead of the first call what need not wait for it. Nothing is asked.
+    /// Does work ahead of the first call. Sends no request.
     fn prepare(&self) {}
 
-    /// Creates a session together with the pointer from its token.
+    /// Creates a session and the pointer from its token.
     ///
     /// # Errors
     ///
@@ -78,22 +77,22 @@ pub trait SessionStore: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// When the store cannot answer. That is not the same as "no session" (R96).
+    /// When the store is unavailable. That is not the same as "no session" (R96).
     async fn session(&self, key: Digest, now: Timestamp) -> Result<Option<SessionRow>, StoreError>;
 
     /// The pointer under `key`.
     ///
     /// # Errors
     ///
-    /// When the store cannot answer.
+    /// When the store is unavailable.
     async fn pointer(&self, key: Digest, now: Timestamp) -> Result<Option<PointerRow>, StoreError>;
 
-    /// Records that the session under `key` was used at `now`, and lets it live until
-    /// `expires_at`. Answers whether the session was there.
+    /// Records that the session under `key` was used at `now`, and moves its expiry to `expires_at`.
+    /// Returns whether the session exists.
     ///
     /// # Errors
     ///
-    /// When the store cannot answer.
+    /// When the store is unavailable.
     async fn slide(
         &self,
         key: Digest,
@@ -101,21 +100,21 @@ pub trait SessionStore: fmt::Debug + Send + Sync {
         now: Timestamp,
     ) -> Result<bool, StoreError>;
 
-    /// Ends the session under `key`. Answers whether there was one.
+    /// Ends the session under `key`. Returns whether there was one.
     ///
-    /// Its pointer stays until it expires: a pointer without a session is how a token whose
-    /// session was ended is told from one that never had any.
+    /// Its pointer stays until it expires: a pointer without a session distinguishes a token whose
+    /// session has ended from one that never had a session.
     ///
     /// # Errors
     ///
-    /// When the store cannot answer; the session may then still live.
+    /// When the store is unavailable; the session may then still live.
     async fn end(&self, key: Digest, now: Timestamp) -> Result<bool, StoreError>;
 
-    /// Claims `mark` until `expires_at`. Answers whether it was free.
+    /// Claims `mark` until `expires_at`. Returns whether it was free.
     ///
     /// # Errors
     ///
-    /// When the store cannot answer; the mark may then be claimed all the same.
+    /// When the store is unavailable; the mark may then be claimed all the same.
     async fn claim(
         &self,
         mark: Digest,
@@ -123,44 +122,44 @@ pub trait SessionStore: fmt::Debug + Send + Sync {
         now: Timestamp,
     ) -> Result<bool, StoreError>;
 
-    /// The keys of the sessions in `selection`. Among them may be some whose time has come.
+    /// The keys of the sessions in `selection`. Some of them may have expired.
     ///
     /// # Errors
     ///
-    /// When the store cannot answer.
+    /// When the store is unavailable.
     async fn sessions_of(
         &self,
         selection: Selection,
         now: Timestamp,
     ) -> Result<Vec<Digest>, StoreError>;
 
-    /// Ends the sessions under `keys`, each of which is named once. Their pointers stay, as with
+    /// Ends the sessions under `keys`, which are distinct. Their pointers stay, as with
     /// [`end`](Self::end).
     ///
     /// # Errors
     ///
-    /// When the store cannot answer; any of the sessions may then still live.
+    /// When the store is unavailable; any of the sessions may then still live.
     async fn end_all(&self, keys: &[Digest], now: Timestamp) -> Result<(), StoreError>;
 
-    /// Lets no login that `tombstone` covers become a session any more.
+    /// Prevents every login that `tombstone` covers from becoming a session.
     ///
     /// # Errors
     ///
-    /// When the store cannot answer.
+    /// When the store is unavailable.
     async fn mark_ended(&self, tombstone: Tombstone, now: Timestamp) -> Result<(), StoreError>;
 
-    /// How long a session may be there before [`sessions_of`](Self::sessions_of) finds it.
+    /// How long [`sessions_of`](Self::sessions_of) may miss a session after its creation.
     fn index_lag(&self) -> Duration;
 
-    /// Lets the owner of `lease` alone refresh the session under `key`, as long as it is at
-    /// `version`. Answers whether the lease was free, or that owner's.
+    /// Lets only the owner of `lease` refresh the session under `key`, as long as the session is at
+    /// `version`. Returns whether the lease was free, or already belonged to that owner.
     ///
-    /// The version is part of the question: whoever read the row before somebody else's refresh
-    /// would present a refresh token that has been used.
+    /// The version is compared because a request may have read the row before another refresh. It
+    /// would then send a refresh token that was already used.
     ///
     /// # Errors
     ///
-    /// When the store cannot answer; the lease may then be taken all the same.
+    /// When the store is unavailable; the lease may then be taken all the same.
     async fn lease(
         &self,
         key: Digest,
@@ -169,20 +168,23 @@ pub trait SessionStore: fmt::Debug + Send + Sync {
         now: Timestamp,
     ) -> Result<bool, StoreError>;
 
-    /// Writes what a refresh brought, and gives up the lease. The session counts as used at `now`.
+    /// Writes the result of a refresh, with the lease that `renewal` contains, if any. The session
+    /// counts as used at `now`.
     ///
-    /// A lease that has run out is good enough if nobody took it since.
+    /// An expired lease suffices if no other owner has taken it.
     ///
     /// # Errors
     ///
-    /// [`RenewError::Lost`] or [`RenewError::PointerExists`] if it may not; nothing was written then.
+    /// [`RenewError::Lost`] or [`RenewError::PointerExists`] if the renewal is refused; nothing was
+    /// written then. [`RenewError::Store`] when the store is unavailable; the session may then be
+    /// renewed all the same.
     async fn renew(&self, renewal: Renewal, now: Timestamp) -> Result<(), RenewError>;
 
-    /// The documents under `keys`, and in the same round trip the pointer under `pointer`.
+    /// The documents under `keys` and, in the same round trip, the pointer under `pointer`.
     ///
     /// # Errors
     ///
-    /// When the store cannot answer for all of them.
+    /// When the store is unavailable for any of them.
     async fn documents(
         &self,
         keys: &[Digest],
@@ -190,12 +192,13 @@ pub trait SessionStore: fmt::Debug + Send + Sync {
         now: Timestamp,
     ) -> Result<Found, StoreError>;
 
-    /// Lets the caller alone fetch the document under `key` until `until`, be there one yet or not.
-    /// `None`: it is the caller's. Otherwise until when it is somebody else's.
+    /// Gives the caller the exclusive right to fetch the document under `key` until `until`, whether
+    /// or not the document exists. Returns `None` if the caller now has the right; otherwise, when the
+    /// right of the current holder expires.
     ///
     /// # Errors
     ///
-    /// When the store cannot answer; the right may then be taken all the same.
+    /// When the store is unavailable; the right may then be taken all the same.
     async fn lease_document(
         &self,
         key: Digest,
@@ -203,50 +206,50 @@ pub trait SessionStore: fmt::Debug + Send + Sync {
         now: Timestamp,
     ) -> Result<Option<Timestamp>, StoreError>;
 
-    /// Writes a document of at most [`MAX_DOCUMENT`] bytes, whoever has the right to fetch it, and
-    /// gives that right up. Where one is there that was fetched later, nothing is written, which is
-    /// no error.
+    /// Writes a document of at most [`MAX_DOCUMENT`] bytes, regardless of who holds the right to fetch
+    /// it, and releases that right. If a document exists that was fetched later, nothing is written,
+    /// which is no error.
     ///
     /// # Errors
     ///
-    /// When the store cannot answer; the document may then be written all the same.
+    /// When the store is unavailable; the document may then be written all the same.
     async fn write_document(&self, document: DocumentRow, now: Timestamp)
     -> Result<(), StoreError>;
 }
 
-/// A session, as the store sees it.
+/// A row of a session.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SessionRow {
     /// The digest of the cookie's secret.
     pub key: Digest,
-    /// Whose it is. It never changes.
+    /// The owner. It never changes.
     pub owner: Owner,
     /// When it began.
     pub created_at: Timestamp,
-    /// When it was last seen to be used.
+    /// When its last use was recorded.
     pub used_at: Timestamp,
-    /// When it ends, however much it is used.
+    /// When it ends, regardless of use.
     pub ends_at: Timestamp,
-    /// When it ends unless it is used before; never later than `ends_at`.
+    /// When it ends if it is not used before; never later than `ends_at`.
     pub expires_at: Timestamp,
-    /// The key to `sealed`, itself sealed for whoever has the cookie.
+    /// The key to `sealed`, itself sealed for the cookie.
     pub cookie_key: Vec<u8>,
-    /// Claims and tokens.
+    /// Claims and tokens, sealed.
     pub sealed: Vec<u8>,
-    /// What a refresh needs. `None` where the login brought no refresh token.
+    /// The data for a refresh. `None` if the login returned no refresh token.
     pub refresh: Option<RefreshRow>,
 }
 
-/// The way from a token to its session. It is written once and never changed.
+/// The row that leads from a token to its session. It is written once and never changed.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct PointerRow {
     /// The digest of the token.
     pub key: Digest,
     /// The key of the session's row.
     pub session: Digest,
-    /// The key to the session's `sealed`, itself sealed for whoever has the token.
+    /// The key to the session's `sealed`, itself sealed for the token.
     pub token_key: Vec<u8>,
-    /// When the token expires.
+    /// When the token is no longer accepted.
     pub expires_at: Timestamp,
 }
 
@@ -256,21 +259,21 @@ pub enum CreateError {
     /// One of the keys is taken.
     #[error("a row with this key exists")]
     Exists,
-    /// It was ended at the provider, or everywhere, while the login was under way.
+    /// It was ended at the provider, or everywhere, while the login was in progress.
     #[error("the session was ended before it began")]
     Ended,
-    /// The store cannot answer.
+    /// The store is unavailable.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// The store cannot answer. The request is answered with 503, never with "signed out".
+/// The store is unavailable. The request is answered with 503, never with "logged out".
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// There is no room for another row.
+    /// It has no room for another row.
     #[error("the session store is full")]
     Full,
-    /// It was not reached, or refused.
+    /// It was not reached, or it refused the call.
     #[error("the session store is unavailable")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
 }

@@ -1,22 +1,22 @@
-//! Whose sessions they are, in digests: how the sessions of a user are found by a store that knows no
+//! The owners of sessions, as digests: with them a store that knows no users finds the sessions of a
 //! user.
 
 use crate::{clock::Timestamp, crypto::secret::Digest, jwt::Claims};
 
-/// Whose session a row is, as the store sees it.
+/// The owner of a session, as stored in its row.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Owner {
-    /// Who logged in, see [`subject_digest`].
+    /// The user, see [`subject_digest`].
     pub subject: Digest,
-    /// The session at the provider that the login belongs to, see [`provider_session_digest`].
+    /// The provider's session that the login belongs to, see [`provider_session_digest`].
     pub provider_session: Option<Digest>,
-    /// When the provider issued the ID token of the login, by the provider's clock: the one that
-    /// dates its logout tokens too.
+    /// When the provider issued the login's ID token, by the provider's clock, which also dates its
+    /// logout tokens.
     pub issued_at: Timestamp,
 }
 
 impl Owner {
-    /// Whoever the ID token of a login names.
+    /// The owner that the ID token of a login names.
     pub fn of(claims: &Claims) -> Self {
         Self {
             subject: subject_digest(&claims.issuer, &claims.subject),
@@ -29,21 +29,21 @@ impl Owner {
     }
 }
 
-/// Some of the sessions in a store.
+/// A selection of the sessions in a store.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Selection {
-    /// Those of a user.
+    /// The sessions of a user.
     Subject {
         /// The user.
         subject: Digest,
-        /// And of those, the ones whose login was issued before this moment.
+        /// Only sessions whose login was issued before this time.
         issued_before: Timestamp,
     },
-    /// Those that belong to one session at the provider.
+    /// The sessions that belong to one session at the provider.
     ProviderSession {
         /// The provider's session.
         provider_session: Digest,
-        /// And of those, the ones of this user, if one is named.
+        /// Only sessions of this user, if one is given.
         subject: Option<Digest>,
     },
 }
@@ -54,7 +54,7 @@ impl Selection {
         Self::Subject { subject, issued_before: Timestamp::MAX }
     }
 
-    /// Whether the session of `owner` is among them.
+    /// Whether it contains the session of `owner`.
     pub fn contains(&self, owner: &Owner) -> bool {
         match self {
             Self::Subject { subject, issued_before } => {
@@ -68,35 +68,35 @@ impl Selection {
     }
 }
 
-/// What keeps a login that is under way from becoming a session after the logout that ended it
+/// A mark that prevents a login in progress from becoming a session after the logout that ended it
 /// (R129).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Tombstone {
-    /// Whose: a subject's or a provider session's digest.
+    /// The subject's or provider session's digest.
     pub owner: Digest,
-    /// Logins issued before this moment become no session.
+    /// Only logins issued before this time are covered.
     pub issued_before: Timestamp,
-    /// When no such login can be under way any more.
+    /// When no such login can still be in progress.
     pub expires_at: Timestamp,
 }
 
 impl Tombstone {
-    /// Whether it keeps the login of `owner` from becoming a session. That it is `owner`'s is for
-    /// the caller to know.
+    /// Whether it prevents the login of `owner` from becoming a session. The caller must know that the
+    /// tombstone belongs to `owner`.
     pub fn covers(&self, owner: &Owner, now: Timestamp) -> bool {
         owner.issued_at < self.issued_before && now < self.expires_at
     }
 }
 
-/// The digest of a user. `sub` is unique within its issuer alone.
+/// The digest of a user. `sub` is unique only within its issuer.
 ///
-/// It hides who the user is from whoever only reads the store. Whoever can guess the `sub` can tell
-/// by it whether that user has sessions.
+/// It hides the user from an attacker who only reads the store. An attacker who can guess a `sub` can
+/// check whether that user has sessions.
 pub fn subject_digest(issuer: &str, subject: &str) -> Digest {
     Digest::of_parts(["subject", issuer, subject])
 }
 
-/// The digest of a session at the provider. `sid` is unique within its issuer alone.
+/// The digest of a session at the provider. `sid` is unique only within its issuer.
 pub fn provider_session_digest(issuer: &str, session_id: &str) -> Digest {
     Digest::of_parts(["provider session", issuer, session_id])
 }
@@ -110,7 +110,7 @@ mod tests {
     const ISSUER: &str = "https://tenant.auth0.com/";
 
     #[test]
-    fn r067_separators_in_a_name_make_no_two_owners_one() {
+    fn r067_names_with_separators_have_different_digests() {
         let names =
             ["auth0|ada", "auth0#ada", "auth0\0ada", "auth0", "|ada", "ada", "", "auth0|ad"];
         let issuers = [ISSUER, "https://tenant.auth0.com/a", "https://tenant.auth0.com/auth0|", ""];
@@ -125,13 +125,13 @@ mod tests {
     }
 
     #[test]
-    fn r067_what_moves_from_one_part_to_the_next_is_another_owner() {
+    fn r067_text_moved_from_the_issuer_to_the_name_changes_the_digest() {
         assert_ne!(subject_digest("ab", "c"), subject_digest("a", "bc"));
         assert_ne!(subject_digest("ab", ""), subject_digest("", "ab"));
     }
 
     #[test]
-    fn a_selection_contains_who_it_names() {
+    fn a_selection_contains_only_the_sessions_that_match() {
         let owner = Owner {
             subject: Digest::of("ada"),
             provider_session: Some(Digest::of("sid")),

@@ -1,54 +1,54 @@
-//! What the store keeps of a session that can be refreshed, and what a refresh writes.
+//! The stored data for refreshing a session, and what a refresh writes.
 
 use super::{PointerRow, StoreError};
 use crate::{clock::Timestamp, crypto::secret::Digest};
 
-/// The part of a session's row that only a login with a refresh token has.
+/// The part of a session's row that exists only if the login returned a refresh token.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RefreshRow {
-    /// The refresh token, sealed for whoever has the cookie.
+    /// The refresh token, sealed for the cookie.
     pub sealed: Vec<u8>,
-    /// How many refresh tokens came before it. It never goes back, so that a write which comes too
-    /// late is known by it.
+    /// The number of refresh tokens before this one. It only increases, so a write that comes too late
+    /// is detected.
     pub version: u64,
-    /// When the token shown as API key came.
+    /// When the token shown as API key was obtained.
     pub refreshed_at: Timestamp,
-    /// The pointer from that token. The pointers from the tokens before it lead here still, and open
-    /// nothing.
+    /// The key of that token's pointer. The pointers of earlier tokens still lead to this session, but
+    /// open nothing.
     pub current: Digest,
-    /// The token before it, for as long as it is accepted.
+    /// The previous token, for as long as it is accepted.
     pub previous: Option<PreviousToken>,
-    /// Who refreshes the session now.
+    /// Current lease, or one left by a refresh that did not finish.
     pub lease: Option<Lease>,
 }
 
-/// A token that was replaced a moment ago.
+/// A token that was replaced recently.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct PreviousToken {
-    /// The pointer from it.
+    /// The key of its pointer.
     pub pointer: Digest,
-    /// When it is accepted no more.
+    /// When it is no longer accepted.
     pub until: Timestamp,
-    /// The key to the session's `sealed`, itself sealed for whoever has this token: the one in its
-    /// pointer is the key to what was sealed before.
+    /// The key to the session's `sealed`, itself sealed for this token. The key in the token's pointer
+    /// opens only the earlier contents.
     pub token_key: Vec<u8>,
 }
 
-/// The right to refresh a session, for one of those who would.
+/// The exclusive right of one owner to refresh a session.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Lease {
-    /// Who has it: random, and drawn anew for each attempt.
+    /// The owner: random, and generated for each attempt.
     pub owner: [u8; 16],
-    /// When it has run out, and somebody else may take it.
+    /// When it expires, so that another owner may take it.
     pub expires_at: Timestamp,
 }
 
-/// What a refresh writes over the session's row. The rest of the row stays as it is.
+/// What a refresh writes to the session's row. The other attributes stay unchanged.
 #[derive(Clone, Debug)]
 pub struct Renewal {
     /// The session's key.
     pub key: Digest,
-    /// Who took the lease.
+    /// The owner of the lease.
     pub owner: [u8; 16],
     /// See [`SessionRow::ends_at`](super::SessionRow::ends_at).
     pub ends_at: Timestamp,
@@ -58,22 +58,23 @@ pub struct Renewal {
     pub cookie_key: Vec<u8>,
     /// See [`SessionRow::sealed`](super::SessionRow::sealed).
     pub sealed: Vec<u8>,
-    /// Its version is the one after that which was leased. Its lease is none, or the same owner's.
+    /// The new refresh data. Its version is one more than the leased version. Its lease is `None` or
+    /// belongs to the same owner.
     pub refresh: RefreshRow,
-    /// The pointer from the new token, if there is one.
+    /// The pointer of the new token, if there is a new one.
     pub pointer: Option<PointerRow>,
 }
 
-/// Why a session was not renewed. Nothing was written.
+/// Why a session was not renewed. Unless a variant states otherwise, nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum RenewError {
-    /// The session has ended, or somebody else has taken the lease.
+    /// The session has ended, or another owner has taken the lease.
     #[error("the session has ended, or somebody else refreshes it")]
     Lost,
-    /// The new token leads to another session.
+    /// The new token belongs to another session.
     #[error("the new token leads to another session")]
     PointerExists,
-    /// The store cannot answer; the session may have been renewed all the same.
+    /// The store is unavailable; the session may have been renewed all the same.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

@@ -1,34 +1,34 @@
-//! The table that `store::dynamodb` keeps its rows in, for whoever creates it: the deployment's
-//! template, an emulator, a test.
+//! The DynamoDB table of `store::dynamodb`, for everything that creates it: the deployment's template,
+//! an emulator, a test.
 //!
-//! One table holds everything, under one string key:
+//! One table contains all rows, under one string key:
 //!
 //! | row | `pk` | other attributes |
 //! |---|---|---|
-//! | a session | `session#DIGEST` | `created_at`, `used_at`, `ends_at`, `cookie_key`, `sealed`, `subject`, `issued_at`, `provider_session` where the provider names one |
+//! | a session | `session#DIGEST` | `created_at`, `used_at`, `ends_at`, `cookie_key`, `sealed`, `subject`, `issued_at`, `provider_session` if the provider names one |
 //! | the pointer from a token | `token#DIGEST` | `session`, `token_key` |
 //! | a claimed mark | `once#DIGEST` | `claimant` |
 //! | the tombstone of an owner | `ended#DIGEST` | `issued_before` |
-//! | a document of the provider | `provider#DIGEST` | `document`, `fetched_at`; while it is being fetched `lease_until` |
+//! | a document of the provider | `provider#DIGEST` | `document`, `fetched_at`; `lease_until` while it is fetched |
 //!
-//! A session that can be refreshed has `refresh_sealed`, `refresh_version`, `refreshed_at` and
-//! `current_token` besides; for a moment after a refresh `previous_token`, `previous_token_until` and
-//! `previous_token_key`; while it is being refreshed `lease_owner` and `lease_until`.
+//! A refreshable session also has `refresh_sealed`, `refresh_version`, `refreshed_at` and
+//! `current_token`. For a short time after a refresh it has `previous_token`, `previous_token_until`
+//! and `previous_token_key`; during a refresh it has `lease_owner` and `lease_until`.
 //!
 //! DIGEST is a SHA-256 in base64url. Every row has `expires_at`, which is the table's TTL attribute.
 //! All `…_at`, `…_until` and `issued_before` are numbers: whole seconds since 1970. `session`,
-//! `subject`, `provider_session`, `current_token` and `previous_token` hold a digest's 32 bytes,
-//! `claimant` and `lease_owner` 16 random ones; `refresh_version` is a number; `cookie_key`,
-//! `token_key`, `previous_token_key`, `refresh_sealed` and `sealed` are ciphertext; `document` is the
-//! text that the provider sent, which is public. Nothing else is in the table (R86, R98).
+//! `subject`, `provider_session`, `current_token` and `previous_token` contain a digest's 32 bytes;
+//! `claimant` and `lease_owner` contain 16 random bytes. `refresh_version` is a number. `cookie_key`,
+//! `token_key`, `previous_token_key`, `refresh_sealed` and `sealed` are ciphertext. `document` is the
+//! text that the provider sent, which is public. The table contains nothing else (R86, R98).
 //!
-//! Documents are not secret, but they are believed: whoever can write them can publish a signing key.
-//! That opens nothing to them that was closed, for whoever can write rows can write a session of any
-//! user under a cookie of their own.
+//! Documents are not secret, but they are trusted: an attacker who can write them can publish a
+//! signing key. That adds no power: an attacker who can write rows can write a session of any user
+//! with a cookie of their choice.
 //!
 //! Two global secondary indexes find the sessions of an owner: [`BY_SUBJECT`] and
-//! [`BY_PROVIDER_SESSION`]. Only session rows are in them, and of those only the keys; no attribute
-//! of theirs ever changes, so that using a session writes to no index.
+//! [`BY_PROVIDER_SESSION`]. They contain only session rows, and of those only the keys. The indexed
+//! attributes never change, so using a session does not write to an index.
 
 use serde_json::{Value, json};
 
@@ -53,7 +53,7 @@ pub const PROVIDER_SESSION: &str = "provider_session";
 /// When the provider issued the login's ID token, a number of seconds since 1970.
 pub const ISSUED_AT: &str = "issued_at";
 
-/// The body of the `CreateTable` call that makes the table `name`.
+/// The body of the `CreateTable` call that creates the table `name`.
 pub fn create_table(name: &str) -> Value {
     json!({
         "TableName": name,
@@ -72,7 +72,7 @@ pub fn create_table(name: &str) -> Value {
     })
 }
 
-/// The body of the `UpdateTimeToLive` call that lets DynamoDB delete what has expired in the table
+/// The body of the `UpdateTimeToLive` call that makes DynamoDB delete expired rows of the table
 /// `name`.
 pub fn update_time_to_live(name: &str) -> Value {
     json!({
@@ -81,22 +81,23 @@ pub fn update_time_to_live(name: &str) -> Value {
     })
 }
 
-/// A right that a function needs (IAM): one action, on rows of some kinds.
+/// An IAM permission that a function needs: one action, on rows of some kinds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Right {
-    /// `dynamodb:GetItem`
+    /// The action, e.g. `dynamodb:GetItem`.
     pub action: &'static str,
-    /// How the keys of the rows begin (`dynamodb:LeadingKeys`). Empty for a query: an index holds the
-    /// keys of sessions and nothing else.
+    /// The prefixes of the rows' keys (`dynamodb:LeadingKeys`). Empty for a query: an index contains
+    /// only the keys of sessions.
     pub rows: &'static [&'static str],
-    /// The attributes that the call names, if it leaves the others alone (`dynamodb:Attributes`).
-    /// Empty: the right is one to whole rows.
+    /// The attributes that the call names, if it uses no others (`dynamodb:Attributes`). Empty if the
+    /// permission is for whole rows.
     pub attributes: &'static [&'static str],
 }
 
-/// What each of the store's methods needs. The functions' policies are held against it.
+/// The permissions that each method of the store needs. A test compares the functions' policies with
+/// them.
 ///
-/// A transaction needs no right of its own but those of its parts.
+/// A transaction needs only the permissions of its parts.
 pub const RIGHTS: [(&str, &[Right]); 15] = [
     ("claim", &[rows("dynamodb:PutItem", &["once#"])]),
     (
@@ -156,7 +157,7 @@ const fn rows(action: &'static str, rows: &'static [&'static str]) -> Right {
     Right { action, rows, attributes: &[] }
 }
 
-/// A session is created and ended as a whole, and changed in some attributes: never in whose it is.
+/// A session is created and ended as a whole. Updates change some attributes, but never the owner.
 const fn session_update(attributes: &'static [&'static str]) -> Right {
     Right { action: "dynamodb:UpdateItem", rows: &["session#"], attributes }
 }
