@@ -1,8 +1,8 @@
-//! Reads of the memory store by one thread and by eight, while nobody writes and while one does:
+//! Measures reads of the memory store by one thread and by eight, with and without a concurrent writer:
 //! `cargo bench --package shared --features contract --bench memory_store`.
 //!
-//! Each figure is one read by one thread. With as many cores as threads they would be equal; with
-//! fewer, threads take turns, and what counts is that none waits for another.
+//! Each figure is one read by one thread. With as many cores as threads, the figures would be equal.
+//! With fewer, threads take turns; the requirement is that none waits for another.
 #![expect(clippy::expect_used, reason = "a benchmark that cannot go on says so")]
 
 use std::{
@@ -32,12 +32,12 @@ fn main() {
     divan::main();
 }
 
-/// Many sessions, one read after the other.
+/// Many sessions, read one after the other.
 #[divan::bench(threads = [1, 2, 8])]
 fn many_sessions(bencher: Bencher<'_, '_>) {
     let (store, next) = (filled(), AtomicUsize::new(0));
     bencher.bench(|| {
-        // Each takes a stride of its own, so that the counter is not what is measured.
+        // Each thread has its own stride, so that the counter is not measured.
         let start = next.fetch_add(1, Ordering::Relaxed) * 997;
         for step in 0..100 {
             let key = KEYS[(start + step) % SESSIONS];
@@ -46,7 +46,7 @@ fn many_sessions(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// One session, which all of them read.
+/// One session, read by all threads.
 #[divan::bench(threads = [1, 2, 8])]
 fn one_session(bencher: Bencher<'_, '_>) {
     let store = filled();
@@ -93,7 +93,7 @@ fn filled() -> MemoryStore {
     store
 }
 
-/// What a future brings that never waits.
+/// The result of a future that is ready at once.
 fn at_once<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,

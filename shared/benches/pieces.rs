@@ -1,7 +1,7 @@
-//! What the pieces of a request cost, and what each allocates:
-//! `cargo bench --package shared --features testing --bench pieces`.
+//! Measures the duration and the allocations of the parts of a request: `cargo bench --package shared
+//! --features testing --bench pieces`.
 //!
-//! Over the memory store, so that what remains is our own work.
+//! It uses the memory store, so that only our own code is measured.
 #![expect(clippy::expect_used, reason = "a benchmark that cannot go on says so")]
 
 use std::sync::{Arc, LazyLock};
@@ -53,7 +53,7 @@ fn main() {
     divan::main();
 }
 
-/// A token under keys that are there.
+/// Verifies a token with cached keys.
 #[divan::bench(args = ["RS256", "ES256", "EdDSA"])]
 fn verify_token(bencher: Bencher<'_, '_>, algorithm: &str) {
     let key = match algorithm {
@@ -159,7 +159,7 @@ fn render_key_page(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// A request with a token that was shown before.
+/// A request with a token that was already used.
 #[divan::bench]
 fn guard_by_token(bencher: Bencher<'_, '_>) {
     let site = Site::new();
@@ -176,7 +176,7 @@ fn guard_by_cookie(bencher: Bencher<'_, '_>) {
     bencher.bench_local(|| site.authenticate(black_box(&request)));
 }
 
-/// A guard, and somebody who is logged in.
+/// A guard with a logged-in user.
 struct Site {
     guard: Guard,
     token: String,
@@ -266,7 +266,7 @@ fn user(subject: &str) -> Map<String, Value> {
     user.as_object().expect("it is an object").clone()
 }
 
-/// What Auth0 puts into an ID token.
+/// The claims that Auth0 puts into an ID token.
 fn claims(subject: &str) -> Value {
     let mut claims = Value::Object(user(subject));
     claims["iss"] = ISSUER.as_str().into();
