@@ -17,7 +17,7 @@ const NOW: u64 = 1_800_000_000;
 const CLIENT: &str = "the-client";
 const API: &str = "https://api.example/";
 
-// A login's ID token.
+// The ID token of a login.
 
 /// R50.
 #[test]
@@ -29,7 +29,7 @@ fn r050_a_good_id_token_is_accepted() {
     assert_eq!(claims.expires_at, Timestamp::from_unix(NOW + 3600));
 }
 
-/// R50: the other three algorithms, under keys of their own.
+/// R50: the other three algorithms, each with its own key.
 #[test]
 fn r050_every_algorithm_verifies() {
     for key in [
@@ -67,8 +67,8 @@ fn r044_what_is_not_three_parts_of_strict_base64url_is_malformed() {
     }
 }
 
-/// R44: the last character of an RSA signature carries bits of no byte; with them set it would be
-/// a second text for the same token.
+/// R44: the last character of an RSA signature has unused bits; with other values there, it would be a
+/// second text of the same token.
 #[test]
 fn r044_bits_that_belong_to_no_byte_are_malformed() {
     let good = TEST_KEY.sign(&id_token());
@@ -149,7 +149,7 @@ fn r045_an_algorithm_that_is_none_of_ours_is_refused() {
     assert_eq!(refusal(&unsigned, &[&TEST_KEY], login_kind()), TokenError::AlgorithmNotAllowed);
 }
 
-/// R46: the public key, which everybody has, as an HMAC secret.
+/// R46: the public key, which everyone can read, used as an HMAC secret.
 #[test]
 fn r046_an_hmac_keyed_with_the_public_key_is_refused() {
     let mut header = TEST_KEY.header();
@@ -167,7 +167,7 @@ fn r046_an_hmac_keyed_with_the_public_key_is_refused() {
     }
 }
 
-/// R48, R79: a header that names another algorithm than the key is for.
+/// R48, R79: the header names an algorithm that does not fit the key.
 #[test]
 fn r048_a_key_of_another_type_is_no_candidate() {
     let mut header = TEST_KEY.header();
@@ -176,7 +176,7 @@ fn r048_a_key_of_another_type_is_no_candidate() {
     assert_eq!(refusal(&token, &[&TEST_KEY], login_kind()), TokenError::UnknownKey);
 }
 
-/// R79: the candidates are the caller's, but a key is never used with another algorithm.
+/// R79: the caller passes the candidates, but a key is never used with another algorithm.
 #[test]
 fn r079_a_key_that_does_not_fit_proves_nothing() {
     let issuer = issuer();
@@ -189,7 +189,7 @@ fn r079_a_key_that_does_not_fit_proves_nothing() {
     assert_eq!(error, TokenError::InvalidSignature);
 }
 
-/// R79: not even with one of its own type, if its JWK names another.
+/// R79: not even with an algorithm of its type, if its JWK names another.
 #[test]
 fn r079_a_key_for_one_algorithm_proves_nothing_under_another() {
     let signer = TestKey::rsa("test").with_algorithm(Algorithm::Ps256);
@@ -250,7 +250,7 @@ fn r052_a_strange_kid_is_an_unknown_name_and_no_string_is_none() {
     }
 }
 
-/// R53: the header brings the attacker's key along, in every way there is.
+/// R53: the header contains the attacker's key in every possible member.
 #[test]
 fn r053_a_key_in_the_header_proves_nothing() {
     let attacker = TestKey::rsa("test");
@@ -339,7 +339,7 @@ fn r058_an_authorized_party_can_only_be_this_application() {
     assert_eq!(login(&claims).unwrap_err(), TokenError::InvalidAudience);
 }
 
-/// R59, R200: 255 characters, however many bytes they are.
+/// R59, R200: 255 characters, regardless of the number of bytes.
 #[test]
 fn r200_a_subject_is_a_short_text_in_any_script() {
     for letter in ["x", "é", "東", "😀"] {
@@ -358,7 +358,7 @@ fn r200_a_subject_is_a_short_text_in_any_script() {
     assert_eq!(login_without("sub"), TokenError::MissingClaim("sub"));
 }
 
-/// R60: each pair is one second apart.
+/// R60: the values of each pair are one second apart.
 #[test]
 fn r060_an_id_token_was_issued_just_now() {
     let leeway = LEEWAY.as_secs();
@@ -370,7 +370,7 @@ fn r060_an_id_token_was_issued_just_now() {
     assert_eq!(login_without("iat"), TokenError::MissingClaim("iat"));
 }
 
-/// R61: the pair is one second apart.
+/// R61: the values of the pair are one second apart.
 #[test]
 fn r061_a_token_expires() {
     let leeway = LEEWAY.as_secs();
@@ -381,7 +381,7 @@ fn r061_a_token_expires() {
     assert_eq!(login_without("exp"), TokenError::MissingClaim("exp"));
 }
 
-/// R61, R62, R60: no number overflows, and none is read out of a string.
+/// R61, R62, R60: no number overflows, and no number is parsed from a string.
 #[test]
 fn r061_a_time_is_a_number_of_seconds_that_can_be() {
     for name in ["exp", "iat", "nbf", "auth_time", "session_expiry"] {
@@ -403,7 +403,7 @@ fn r061_a_time_is_a_number_of_seconds_that_can_be() {
     }
 }
 
-/// R199: each pair is the whole second that still does and the first fraction beyond it.
+/// R199: each pair is the last whole second that is accepted and the first fraction that is not.
 #[test]
 fn r199_a_date_with_a_fraction_is_rounded_towards_the_refusal() {
     let (now, leeway) = (f64::from(u32::try_from(NOW).unwrap()), LEEWAY.as_secs_f64());
@@ -422,7 +422,7 @@ fn r199_a_date_with_a_fraction_is_rounded_towards_the_refusal() {
     assert_eq!(read.session_expiry, Some(Timestamp::from_unix(1_800_003_600)));
 }
 
-/// R62: the pair is one second apart.
+/// R62: the values of the pair are one second apart.
 #[test]
 fn r062_a_token_is_not_valid_before_its_time() {
     let leeway = LEEWAY.as_secs();
@@ -439,7 +439,7 @@ fn r063_the_nonce_is_this_logins() {
     assert_eq!(login_without("nonce"), TokenError::MissingClaim("nonce"));
 }
 
-/// R64. The expected value is OpenID Connect Core's own, appendix A.3.
+/// R64. The expected value is from OpenID Connect Core, appendix A.3.
 #[test]
 fn r064_a_hash_of_the_access_token_must_fit_if_there_is_one() {
     let access_token = "jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y";
@@ -467,7 +467,7 @@ fn r064_a_hash_of_the_access_token_must_fit_if_there_is_one() {
     assert_eq!(with_hash(Some(json!(7))), Err(TokenError::MistypedClaim("at_hash")));
 }
 
-/// R65: each pair is one second apart.
+/// R65: the values of each pair are one second apart.
 #[test]
 fn r065_an_authentication_is_as_fresh_as_was_asked_for() {
     let leeway = LEEWAY.as_secs();
@@ -538,9 +538,9 @@ fn r069_unknown_claims_and_any_updated_at_are_tolerated() {
     assert_eq!(login_with("https://app.example/roles", json!([{ "a": [1.5, null] }])), Ok(()));
 }
 
-// Tokens shown to an API.
+// Tokens presented to an API.
 
-/// R143: without an API the ID token is the key, and an access token is not.
+/// R143: without an API, the ID token is the key and an access token is refused.
 #[test]
 fn r143_an_api_key_is_an_id_token() {
     let kind = Kind::ApiKey { client_id: CLIENT };
@@ -555,7 +555,7 @@ fn r143_an_api_key_is_an_id_token() {
     assert_eq!(refusal(&token, &[&TEST_KEY], kind), TokenError::TypeNotAllowed);
 }
 
-/// R143: with an API the ID token is refused, even where its audience would do.
+/// R143: with an API, the ID token is refused even if its audience would fit.
 #[test]
 fn r143_an_id_token_is_no_access_token() {
     let error = refusal(&TEST_KEY.sign(&id_token()), &[&TEST_KEY], api_kind());
@@ -627,7 +627,7 @@ fn r146_an_access_token_may_have_the_userinfo_audience_too() {
     }
 }
 
-/// R60 for an API: the pair is one second apart.
+/// R60 for an API: the values of the pair are one second apart.
 #[test]
 fn r060_an_access_token_is_of_this_month() {
     let oldest = NOW - MAX_AGE.as_secs() - LEEWAY.as_secs();
@@ -670,7 +670,7 @@ fn r149_a_token_bound_to_a_key_is_no_bearer_token() {
     assert_eq!(refusal(&TEST_KEY.sign(&claims), &[&TEST_KEY], kind), TokenError::BoundToKey);
 }
 
-// What comes out.
+// The results.
 
 #[test]
 fn what_a_user_is_shown_is_about_the_user() {
@@ -718,7 +718,7 @@ proptest! {
         prop_assert!(verify(&token, &[&TEST_KEY], login_kind()).is_err());
     }
 
-    /// R49, R180: any one byte of a good token replaced.
+    /// R49, R180: one byte of a valid token is replaced.
     #[test]
     fn r180_a_mutated_token_is_never_accepted(place in any::<prop::sample::Index>(), byte in 0_u8..128) {
         let mut token = TEST_KEY.sign(&id_token()).into_bytes();
@@ -772,7 +772,7 @@ fn api_kind() -> Kind<'static> {
     Kind::AccessToken { audience: API }
 }
 
-/// The whole way of a token, with the candidates that the set of `keys` has for it.
+/// Verifies a token in full, with the candidates from the set of `keys`.
 fn verify(token: &str, keys: &[&TestKey], kind: Kind<'_>) -> Result<Claims, TokenError> {
     let issuer = issuer();
     let expected = Expected { issuer: &issuer, kind };

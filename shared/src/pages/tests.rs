@@ -1,4 +1,4 @@
-//! Every page, with data as it should be and as an attacker would like it to be.
+//! Renders every page with ordinary and with hostile data.
 
 use std::{collections::HashSet, sync::LazyLock};
 
@@ -61,7 +61,7 @@ fn r171_hostile_claims_are_shown_as_the_text_they_are() {
     assert_eq!(page.text("#token"), hostile);
 }
 
-/// R171: an override in a name must not turn around the text beside it.
+/// R171: an override character in a name must not change the direction of the text around it.
 #[test]
 fn r171_what_users_call_themselves_is_isolated_from_the_direction_of_the_page() {
     let page = Page::parse(&key_page_made_of("\u{202e}nimda"));
@@ -181,7 +181,7 @@ fn a_pasted_line_runs_nothing_but_curl() {
     );
 }
 
-/// R101: with keys hidden there is none in the page, nor a line that would need one.
+/// R101: with keys hidden, the page contains neither the key nor a `curl` line, which would need it.
 #[test]
 fn r101_a_key_page_without_a_key_asks_by_cookie() {
     let html = key_page(None);
@@ -200,7 +200,7 @@ fn the_key_page_logs_out_without_a_script() {
     assert_eq!(page.text("form button"), "Log out");
 }
 
-/// Without JavaScript a button that copies and a region that never changes would be lies.
+/// Without JavaScript, a copy button and a live region would not work.
 #[test]
 fn what_only_a_script_can_do_is_hidden_until_it_runs() {
     let page = Page::parse(&key_page(Some(key())));
@@ -222,7 +222,7 @@ fn buttons_copy_and_unfold_elements_that_are_there() {
     }
 }
 
-/// What names the user or opens the API is marked for removal when the session has ended.
+/// Elements that identify the user or contain the key are marked for removal at the end of the session.
 #[test]
 fn all_that_is_of_the_session_is_marked() {
     let html = key_page_of(User { email_verified: false, ..user() });
@@ -239,7 +239,7 @@ fn all_that_is_of_the_session_is_marked() {
     assert_eq!(page.all("#again, #verdict, #explanation, #pace, #http-status, h1").len(), 6);
 }
 
-/// R171: a host with `;` or `,` in it would write into the Content-Security-Policy that names it.
+/// R171: a host with `;` or `,` could add directives to the Content-Security-Policy, which contains it.
 #[test]
 fn r171_a_picture_has_a_host_that_a_policy_can_name() {
     let origin = |claim: &str| Picture::parse(claim, &issuer()).map(|picture| picture.origin());
@@ -296,7 +296,7 @@ fn a_token_that_is_over_is_called_expired() {
     assert_eq!(page.all(".over #time-left").len(), 1);
 }
 
-/// A provider may name any number as `exp`; beyond the year 9999 RFC 3339 has no words for it.
+/// A provider may send any number as `exp`; RFC 3339 cannot express dates after the year 9999.
 #[test]
 fn an_expiry_beyond_all_calendars_is_shown_as_the_last_second_of_the_calendar() {
     let expires_at = Timestamp::from_unix(u64::MAX);
@@ -343,7 +343,7 @@ fn a_user_without_a_picture_has_initials_and_no_image() {
     assert_eq!(page.text("#initials"), "AL");
 }
 
-/// R104: the question is asked with a form; the answer is a POST.
+/// R104: the page only asks, and its form sends a POST.
 #[test]
 fn r104_the_logout_page_offers_a_post_and_a_way_back() {
     let page = Page::parse(&SignOutPage { nonce: &nonce(), signed_in: true }.render());
@@ -369,7 +369,7 @@ fn a_message_shows_its_text_its_action_and_its_request() {
     assert_eq!(page.text("#request-id"), "Root=1-abc");
 }
 
-/// What holds for every page, whatever is put into it.
+/// Asserts the properties that every page has with any data.
 fn assert_sound(name: &str, html: &str) {
     let page = Page::parse(html);
     assert!(page.0.errors.is_empty(), "{name}: {:?}", page.0.errors);
@@ -587,7 +587,7 @@ fn nonce() -> Nonce {
     Nonce::new(&Random::from_fn(|bytes| bytes.fill(0x42)))
 }
 
-/// A page as a browser reads it.
+/// A page as parsed by a browser.
 struct Page(Html);
 
 impl Page {
@@ -613,7 +613,7 @@ impl Page {
     }
 }
 
-/// What an element says, with white space as a browser shows it.
+/// The text of an element, with white space as a browser shows it.
 fn words(element: ElementRef<'_>) -> String {
     element.text().flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ")
 }

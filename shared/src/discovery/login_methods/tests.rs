@@ -82,7 +82,7 @@ fn a_connection_of_which_only_the_name_is_known_gets_a_label() {
     assert_eq!(LoginMethod::named("a&b"), None);
 }
 
-/// Each pair is one second apart.
+/// The times of each pair are one second apart.
 #[tokio::test]
 async fn a_list_is_used_for_a_while_and_survives_an_outage() {
     let (provider, methods) = story();
@@ -97,7 +97,7 @@ async fn a_list_is_used_for_a_while_and_survives_an_outage() {
     assert_eq!(*methods.list(Timestamp::from_unix(2 * age)).await, github);
 }
 
-/// The pair is one second apart.
+/// The times of the pair are one second apart.
 #[tokio::test]
 async fn a_failure_is_an_empty_list_for_a_moment() {
     let (provider, methods) = story();
@@ -133,7 +133,7 @@ async fn pages_at_the_same_time_share_one_question() {
     assert_eq!(provider.login_method_fetches(), 1);
 }
 
-/// Another application's list is another one.
+/// The list of another application is separate.
 #[tokio::test]
 async fn a_process_that_starts_has_the_list_that_another_asked_for() {
     let (provider, store) = (provider(), Arc::new(MemoryStore::default()));
@@ -149,7 +149,7 @@ async fn a_process_that_starts_has_the_list_that_another_asked_for() {
     assert_eq!((&*other, provider.login_method_fetches()), (&google, 2));
 }
 
-/// Each pair is one second apart; the list is a day old at last.
+/// The times of each pair are one second apart; at the end the list is a day old.
 #[tokio::test]
 async fn processes_that_start_in_an_outage_have_the_last_list_for_a_day() {
     let (provider, store) = (provider(), Arc::new(MemoryStore::default()));

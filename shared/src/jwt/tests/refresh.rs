@@ -1,8 +1,8 @@
-//! The ID token of a refresh, beside that of the login (OpenID Connect Core §12.2).
+//! The ID token of a refresh, compared with that of the login (OpenID Connect Core §12.2).
 
 use super::*;
 
-/// As Auth0 makes it: without `nonce`, `sid` and `amr`.
+/// The claims as Auth0 sends them: without `nonce`, `sid` and `amr`.
 fn refreshed() -> Value {
     json!({
         "iss": "https://tenant.auth0.com/",
@@ -13,7 +13,7 @@ fn refreshed() -> Value {
     })
 }
 
-/// A login whose ID token said all that can be said, with these changes.
+/// The claims of a login whose ID token had all claims, with these changes.
 fn login_claims(changes: &Value) -> LoginClaims {
     let mut claims = id_token();
     claims["auth_time"] = json!(NOW - 60);
@@ -96,7 +96,7 @@ fn r135_an_auth_time_that_is_there_is_the_logins() {
         let refused = refresh(&login, &json!({ "auth_time": time })).unwrap_err();
         assert_eq!(refused, TokenError::OtherLogin("auth_time"), "{time}");
     }
-    // Where the login did not say, it was not after its own token, give or take the leeway.
+    // If the login had no `auth_time`, it was not later than its own token, within the leeway.
     let silent = login_claims(&json!({ "auth_time": null, "iat": NOW - 100, "exp": NOW + 100 }));
     assert!(refresh(&silent, &json!({ "auth_time": NOW - 70 })).is_ok());
     let refused = refresh(&silent, &json!({ "auth_time": NOW - 69 })).unwrap_err();

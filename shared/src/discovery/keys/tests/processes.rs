@@ -1,4 +1,4 @@
-//! Several processes, each with keys of its own, over one store.
+//! Several processes, each with its own keys, over one store.
 
 use std::sync::{
     Mutex,
@@ -35,7 +35,7 @@ async fn a_process_that_starts_asks_the_store_once_and_the_provider_never() {
     assert_eq!(site.store.writes(), 2);
 }
 
-/// The pointer comes with the documents, and not where none is needed.
+/// The pointer is read with the documents, and not if no document is needed.
 #[tokio::test]
 async fn the_pointer_of_a_token_is_read_with_the_documents() {
     let site = Site::new();
@@ -59,7 +59,7 @@ async fn the_pointer_of_a_token_is_read_with_the_documents() {
     assert_eq!((site.store.reads(), site.fetches()), (reads + 1, (1, 1)));
 }
 
-/// R75: nor the store.
+/// R75: nor from the store.
 #[tokio::test]
 async fn r075_a_token_that_no_key_could_make_good_has_nothing_read() {
     let site = Site::new();
@@ -87,7 +87,7 @@ async fn metadata_alone_is_read_alone() {
     assert_eq!(site.store.asked.lock().unwrap().last().unwrap().len(), 1);
 }
 
-/// R76: of all that start at once where nobody has been before.
+/// R76: of all processes that start together with an empty store.
 #[tokio::test(start_paused = true)]
 async fn r076_of_processes_that_start_together_one_asks_the_provider() {
     let site = Site::new();
@@ -98,7 +98,7 @@ async fn r076_of_processes_that_start_together_one_asks_the_provider() {
     assert_eq!((site.fetches(), site.store.writes()), ((1, 1), 2));
 }
 
-/// R76: each pair is one second apart. Whoever does not ask does not wait either.
+/// R76: the values of each pair are one second apart. Processes that do not fetch do not wait either.
 #[tokio::test(start_paused = true)]
 async fn r076_of_processes_that_find_documents_old_one_asks_the_provider() {
     let site = Site::new();
@@ -113,7 +113,7 @@ async fn r076_of_processes_that_find_documents_old_one_asks_the_provider() {
     let processes: Vec<_> = (0..20).map(|_| site.start()).collect();
     let token = site.token(&TEST_KEY);
     let verify = async |process: &Story| process.verify(&token, soft).await.unwrap();
-    // While the first asks for the metadata, the second asks for the keys.
+    // While the first process fetches the metadata, the second fetches the keys.
     let others = async {
         for process in &processes[2..] {
             verify(process).await;
@@ -122,7 +122,7 @@ async fn r076_of_processes_that_find_documents_old_one_asks_the_provider() {
     };
     tokio::join!(verify(&processes[0]), verify(&processes[1]), others);
     assert_eq!((waits.elapsed().as_secs(), site.fetches()), (1, (2, 2)));
-    // They need not look again for a while, and then find what was fetched.
+    // The others do not read again for a while, and then find the fetched documents.
     let reads = site.store.reads();
     for process in &processes {
         process.verify(&token, soft + 1).await.unwrap();
@@ -134,7 +134,7 @@ async fn r076_of_processes_that_find_documents_old_one_asks_the_provider() {
     assert_eq!((site.store.reads(), site.fetches()), (reads + 18, (2, 2)));
 }
 
-/// One that was frozen or killed in the middle of it.
+/// A process that was frozen or killed during a fetch.
 #[tokio::test(start_paused = true)]
 async fn a_process_that_dies_while_it_fetches_holds_the_others_up_for_a_moment() {
     let site = Arc::new(Site::new());
@@ -152,7 +152,7 @@ async fn a_process_that_dies_while_it_fetches_holds_the_others_up_for_a_moment()
     site.start().verify(&token, 0).await.unwrap();
     assert_eq!(waits.elapsed().as_secs(), WAIT.as_secs());
     assert_eq!(site.fetches(), (2, 1));
-    // With a document, nobody waits for it.
+    // With a document in the store, no process waits for the other.
     let waits = Instant::now();
     site.start().verify(&token, 1).await.unwrap();
     assert_eq!((waits.elapsed(), site.fetches()), (Duration::ZERO, (2, 1)));
@@ -172,7 +172,7 @@ async fn r072_a_slow_process_does_not_bring_an_old_key_back() {
         sleep(Duration::from_secs(1)).await;
         site.provider.set_delay(Duration::ZERO);
         site.provider.set_key_set(Some(key_set(&[&new])));
-        // The right to fetch has run out meanwhile.
+        // The lease has expired meanwhile.
         site.start().verify(&site.token(&new), FAILURE_PAUSE.as_secs()).await.unwrap();
     };
     tokio::join!(slow, fast);
@@ -183,7 +183,7 @@ async fn r072_a_slow_process_does_not_bring_an_old_key_back() {
     assert_eq!(third.refusal(&old, 6).await, TokenError::UnknownKey);
 }
 
-/// R72: what one process has learnt the others need not ask for.
+/// R72: a process uses the document that another process has fetched.
 #[tokio::test]
 async fn r072_a_rotation_costs_one_fetch_whichever_processes_meet_it() {
     let site = Site::new();
@@ -196,7 +196,8 @@ async fn r072_a_rotation_costs_one_fetch_whichever_processes_meet_it() {
     assert_eq!(site.fetches(), (1, 2));
 }
 
-/// R72: each long after the one before, so that nothing keeps it from asking but what lies there.
+/// R72: each process long after the one before, so that no cool-down prevents a fetch, only the stored
+/// document.
 #[tokio::test]
 async fn r072_a_rotation_costs_one_fetch_however_late_the_others_meet_it() {
     let site = Site::new();
@@ -209,7 +210,7 @@ async fn r072_a_rotation_costs_one_fetch_however_late_the_others_meet_it() {
     assert_eq!(site.fetches(), (1, 2));
 }
 
-/// R72: what was fetched in the very second of the fetch before is newer.
+/// R72: a document fetched in the same second as the one before is newer.
 #[tokio::test]
 async fn r072_a_rotation_within_the_second_is_noticed() {
     let site = Site::new();
@@ -222,7 +223,7 @@ async fn r072_a_rotation_within_the_second_is_noticed() {
     assert_eq!(site.fetches(), (1, 2));
 }
 
-/// R72: all at once, while the first of them still asks.
+/// R72: all concurrently, while the first one still fetches.
 #[tokio::test(start_paused = true)]
 async fn r072_a_rotation_that_many_processes_meet_at_once_costs_one_fetch() {
     let site = Site::new();
@@ -236,7 +237,7 @@ async fn r072_a_rotation_that_many_processes_meet_at_once_costs_one_fetch() {
     assert_eq!(site.fetches(), (1, 2));
 }
 
-/// R73: a flood costs one fetch per cool-down, however many processes it meets.
+/// R73: a flood costs one fetch per cool-down, regardless of the number of processes.
 #[tokio::test]
 async fn r073_a_flood_of_unknown_names_costs_all_processes_one_fetch_per_cool_down() {
     let site = Site::new();
@@ -255,7 +256,8 @@ async fn r073_a_flood_of_unknown_names_costs_all_processes_one_fetch_per_cool_do
     }
 }
 
-/// R74: the last pair is one second apart. The flood meets one process, the new key another.
+/// R74: the times of the last pair are one second apart. The flood hits one process, the new key
+/// another.
 #[tokio::test]
 async fn r074_a_flood_elsewhere_keeps_no_new_key_unknown_for_longer_than_the_cool_down() {
     let site = Site::new();
@@ -272,7 +274,7 @@ async fn r074_a_flood_elsewhere_keeps_no_new_key_unknown_for_longer_than_the_coo
     assert_eq!(site.fetches(), (1, 3));
 }
 
-/// R77: while the provider is down, nobody can tell, in whichever process.
+/// R77: while the provider is down, no process can decide about an unknown key.
 #[tokio::test(start_paused = true)]
 async fn r077_an_unknown_name_during_an_outage_is_asked_for_once_and_says_nothing() {
     let site = Site::new();
@@ -290,7 +292,7 @@ async fn r077_an_unknown_name_during_an_outage_is_asked_for_once_and_says_nothin
     assert_eq!(site.fetches(), (1, 2));
 }
 
-/// R77: the pair is one second apart.
+/// R77: the times of the pair are one second apart.
 #[tokio::test]
 async fn r077_a_process_that_starts_in_an_outage_has_the_last_good_keys_up_to_the_hard_age() {
     let site = Site::new();
@@ -306,7 +308,7 @@ async fn r077_a_process_that_starts_in_an_outage_has_the_last_good_keys_up_to_th
     assert!(matches!(error, VerifyError::Keys(_)), "{error}");
 }
 
-/// R77: and so has one that was there all the time, whatever it reads meanwhile.
+/// R77: the same for a process that ran all the time, regardless of its reads.
 #[tokio::test]
 async fn r077_what_is_read_from_the_store_is_not_young_again() {
     let site = Site::new();
@@ -323,7 +325,7 @@ async fn r077_what_is_read_from_the_store_is_not_young_again() {
     assert!(matches!(error, VerifyError::Keys(_)), "{error}");
 }
 
-/// R77: each pair is one second apart. A failure is not repeated by the next process.
+/// R77: the times of each pair are one second apart. The next process does not repeat a failed request.
 #[tokio::test]
 async fn r077_after_a_failure_no_process_asks_for_a_while() {
     let site = Site::new();
@@ -339,7 +341,7 @@ async fn r077_after_a_failure_no_process_asks_for_a_while() {
     }
 }
 
-/// R77: nor does the one that failed, which has the old documents now.
+/// R77: nor does the process that failed; it now has the old documents.
 #[tokio::test]
 async fn r077_a_process_that_starts_in_an_outage_leaves_all_alone_for_a_while() {
     let site = Site::new();
@@ -356,7 +358,8 @@ async fn r077_a_process_that_starts_in_an_outage_leaves_all_alone_for_a_while() 
     assert_eq!(site.fetches(), (3, 3));
 }
 
-/// R77: what could not be written, for the store was down, is not given up for what lies there.
+/// R77: documents that were not written because the store was down are not replaced by older ones from
+/// it.
 #[tokio::test]
 async fn a_process_that_knows_better_than_the_store_keeps_what_it_knows() {
     let site = Site::new();
@@ -371,7 +374,7 @@ async fn a_process_that_knows_better_than_the_store_keeps_what_it_knows() {
     processes[0].verify(&site.token(&new), 60 + SOFT_AGE.as_secs()).await.unwrap();
 }
 
-/// R77: a slow provider holds the one up that asks, for a moment.
+/// R77: a slow provider delays only the process that fetches, and only briefly.
 #[tokio::test(start_paused = true)]
 async fn r077_a_slow_provider_costs_a_process_that_starts_a_moment() {
     let site = Site::new();
@@ -384,7 +387,7 @@ async fn r077_a_slow_provider_costs_a_process_that_starts_a_moment() {
     assert_eq!(waits.elapsed().as_secs(), 2 * REFRESH_PATIENCE.as_secs());
 }
 
-/// A process hears of it from the store, without a fetch of its own.
+/// A process learns it from the store, without a fetch.
 #[tokio::test]
 async fn a_withdrawn_key_stops_in_every_process_when_one_has_heard_of_it() {
     let site = Site::new();
@@ -403,7 +406,7 @@ async fn a_withdrawn_key_stops_in_every_process_when_one_has_heard_of_it() {
     assert_eq!(site.fetches(), fetches);
 }
 
-/// R80: a process whose clock was ahead leaves nothing that others would believe for long.
+/// R80: a process whose clock was ahead writes nothing that others would use for long.
 #[tokio::test]
 async fn r080_documents_from_a_clock_that_was_ahead_are_fetched_anew() {
     let site = Site::new();
@@ -420,7 +423,7 @@ async fn r080_documents_from_a_clock_that_was_ahead_are_fetched_anew() {
     assert_eq!(site.fetches(), (2, 3), "for the unknown name alone");
 }
 
-/// R80: nor while the provider is down, when anything old would do.
+/// R80: not even while the provider is down, when any old document would be accepted.
 #[tokio::test]
 async fn r080_documents_from_a_clock_that_was_ahead_serve_nobody() {
     let site = Site::new();
@@ -432,7 +435,7 @@ async fn r080_documents_from_a_clock_that_was_ahead_serve_nobody() {
     assert!(matches!(error, VerifyError::Keys(_)), "{error}");
 }
 
-/// A store that is down makes nothing worse than it was without one.
+/// With an unavailable store, everything works as without a store.
 #[tokio::test]
 async fn without_the_store_the_provider_is_asked() {
     let site = Site::new();
@@ -455,7 +458,7 @@ async fn without_the_store_the_provider_is_asked() {
     assert_eq!(site.fetches(), (2, 3));
 }
 
-/// One that answers reads alone, such as a table that a function may not write.
+/// A store that only supports reads, such as a table that a function may not write to.
 #[tokio::test]
 async fn without_writing_to_the_store_the_provider_is_asked() {
     let site = Site::new();
@@ -469,7 +472,7 @@ async fn without_writing_to_the_store_the_provider_is_asked() {
     assert_eq!(site.fetches(), (1, 2));
 }
 
-/// What lies there is good for as long, whoever may write it.
+/// The stored documents remain usable for the same time, even if this function cannot write.
 #[tokio::test]
 async fn r077_without_writing_to_the_store_the_last_good_keys_bridge_an_outage() {
     let site = Site::new();
@@ -500,7 +503,7 @@ async fn a_store_that_does_not_answer_costs_a_moment() {
     assert_eq!(site.fetches(), (2, 1));
 }
 
-/// R97, R70, R71: what lies in the store is checked as what the provider sends is.
+/// R97, R70, R71: stored documents pass the same checks as the provider's.
 #[tokio::test]
 async fn r097_what_cannot_be_used_in_the_store_is_fetched_anew_and_written_over() {
     let metadata = |change: &dyn Fn(&mut Value)| {
@@ -547,7 +550,7 @@ async fn r097_what_cannot_be_used_in_the_store_is_fetched_anew_and_written_over(
     }
 }
 
-/// It is fetched by each process then, as it would be without a store.
+/// Each process then fetches it, as without a store.
 #[tokio::test]
 async fn a_document_too_large_for_the_store_is_used_all_the_same() {
     let site = Site::new();
@@ -569,7 +572,7 @@ struct Site {
 }
 
 impl Site {
-    /// A provider that publishes the test key, and a store that is empty.
+    /// A provider that publishes the test key, with an empty store.
     fn new() -> Self {
         let issuer = Issuer::parse("tenant.auth0.com").unwrap();
         let provider = Arc::new(FakeProvider::new(issuer.clone()));
@@ -577,7 +580,7 @@ impl Site {
         Self { provider, store: Arc::default(), issuer }
     }
 
-    /// A process that knows nothing yet.
+    /// Starts a process without any cached document.
     fn start(&self) -> Story {
         let provider = Arc::clone(&self.provider);
         let store: Arc<dyn SessionStore> = Arc::<UnreliableStore>::clone(&self.store);
@@ -585,7 +588,7 @@ impl Site {
         Story { provider, issuer: self.issuer.clone(), keys }
     }
 
-    /// By a process that ends.
+    /// Fills the store by a process that then ends.
     async fn warm_up(&self) {
         self.start().verify(&self.token(&TEST_KEY), 0).await.unwrap();
     }
@@ -611,12 +614,12 @@ impl Site {
         key.sign(&claims())
     }
 
-    /// Of the metadata and of the keys.
+    /// The numbers of fetches of the metadata and of the keys.
     fn fetches(&self) -> (usize, usize) {
         (self.provider.metadata_fetches(), self.provider.key_set_fetches())
     }
 
-    /// Of the metadata and of the keys.
+    /// The rows of the metadata and of the keys.
     async fn rows(&self) -> [DocumentRow; 2] {
         let keys = self.store.asked.lock().unwrap()[0].clone();
         let now = Timestamp::from_unix(NOW);
@@ -638,7 +641,7 @@ async fn together(
     all.join_all().await
 }
 
-/// A store of documents that counts, and fails on command.
+/// A document store that counts its calls, and fails on demand.
 #[derive(Debug, Default)]
 struct UnreliableStore {
     store: MemoryStore,

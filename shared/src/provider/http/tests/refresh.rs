@@ -1,4 +1,4 @@
-//! Refresh tokens: exchanged and revoked.
+//! The exchange and the revocation of refresh tokens.
 
 use std::collections::HashMap;
 
@@ -103,7 +103,7 @@ async fn r112_a_refresh_token_is_revoked_with_the_applications_credentials() {
     assert!(matches!(redirected, ProviderError::Redirected));
 }
 
-/// R112: whoever logs out does not wait for a provider that does not answer.
+/// R112: a user who logs out does not wait for an unresponsive provider.
 #[tokio::test]
 async fn r112_a_revocation_has_two_seconds() {
     let issuer = serve_raw(|stream| async move {
