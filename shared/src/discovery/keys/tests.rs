@@ -30,7 +30,7 @@ async fn r050_the_first_token_fetches_each_document_once_and_the_next_none() {
 
 /// R75.
 #[tokio::test]
-async fn r075_a_token_that_no_key_could_make_good_fetches_nothing() {
+async fn r075_a_token_that_no_key_could_make_valid_causes_no_fetch() {
     let story = Story::new();
     let mut wrong_issuer = claims();
     wrong_issuer["iss"] = "https://evil/".into();
@@ -90,7 +90,7 @@ async fn r072_a_rotated_key_verifies_after_exactly_one_fetch() {
 
 /// R48, R49, R52, R77, R79: a change of the key set takes effect at the next fetch, and not before.
 #[tokio::test]
-async fn r077_a_token_that_was_accepted_is_refused_once_its_key_is_gone_or_changed() {
+async fn r077_an_accepted_token_is_refused_once_its_key_is_removed_or_changed() {
     let with_key = |change: fn(&mut Value)| {
         let mut jwk = TEST_KEY.jwk();
         change(&mut jwk);
@@ -114,7 +114,7 @@ async fn r077_a_token_that_was_accepted_is_refused_once_its_key_is_gone_or_chang
 
 /// R48.
 #[tokio::test]
-async fn r048_a_token_is_refused_once_the_provider_gives_its_algorithm_up() {
+async fn r048_a_token_is_refused_once_the_provider_drops_its_algorithm() {
     let key = TestKey::p256("ec");
     let story = Story::new();
     story.provider.set_key_set(Some(key_set(&[&key])));
@@ -127,7 +127,7 @@ async fn r048_a_token_is_refused_once_the_provider_gives_its_algorithm_up() {
 
 /// R51, R72: keys and tokens without `kid` can be rotated too.
 #[tokio::test]
-async fn r072_a_rotated_key_without_a_name_verifies_after_one_fetch() {
+async fn r072_a_rotated_key_without_kid_verifies_after_one_fetch() {
     let story = Story::new();
     let nameless = |key: &TestKey| key.sign_with_header(&json!({ "alg": "RS256" }), &claims());
     story.verify(&nameless(&TEST_KEY), 0).await.unwrap();
@@ -140,7 +140,7 @@ async fn r072_a_rotated_key_without_a_name_verifies_after_one_fetch() {
 
 /// R73.
 #[tokio::test]
-async fn r073_a_flood_of_unknown_names_costs_one_fetch_per_cool_down() {
+async fn r073_a_flood_of_unknown_key_ids_costs_one_fetch_per_cool_down() {
     let story = Story::new();
     story.verify(&story.token(&TEST_KEY), 0).await.unwrap();
     let mut header = TEST_KEY.header();
@@ -157,7 +157,7 @@ async fn r073_a_flood_of_unknown_names_costs_one_fetch_per_cool_down() {
 
 /// R73: one minute of flood, with a valid token after each invalid one.
 #[tokio::test]
-async fn r073_a_lasting_flood_costs_one_fetch_per_cool_down_and_good_tokens_do_not_notice() {
+async fn r073_a_lasting_flood_costs_one_fetch_per_cool_down_and_valid_tokens_are_unaffected() {
     let story = Story::new();
     let good = story.token(&TEST_KEY);
     story.verify(&good, 0).await.unwrap();
@@ -235,7 +235,7 @@ async fn r076_a_hundred_misses_share_one_fetch_and_known_keys_do_not_wait_for_it
 
 /// R76: one hundred concurrent tokens with an invented key id gain no more than one.
 #[tokio::test(start_paused = true)]
-async fn r076_a_hundred_invented_names_share_one_fetch_and_learn_nothing() {
+async fn r076_a_hundred_invented_key_ids_share_one_fetch_and_are_refused() {
     let story = Arc::new(Story::new());
     story.verify(&story.token(&TEST_KEY), 0).await.unwrap();
     story.provider.set_delay(Duration::from_secs(4));
@@ -294,7 +294,7 @@ async fn r076_a_hundred_first_tokens_share_one_fetch() {
 
 /// R77: the values of each pair are one second apart.
 #[tokio::test]
-async fn r077_the_last_good_keys_serve_through_an_outage_up_to_the_hard_age() {
+async fn r077_the_last_good_keys_are_used_during_an_outage_up_to_the_hard_age() {
     let story = Story::new();
     let token = story.token(&TEST_KEY);
     story.verify(&token, 0).await.unwrap();
@@ -338,7 +338,7 @@ async fn r077_an_empty_key_set_does_not_replace_a_good_one() {
 
 /// R77: a slow provider delays one request briefly, and no other.
 #[tokio::test(start_paused = true)]
-async fn r077_a_slow_provider_costs_a_moment_while_the_keys_are_good() {
+async fn r077_a_slow_provider_delays_one_request_briefly_while_keys_are_usable() {
     let story = Story::new();
     let token = story.token(&TEST_KEY);
     story.verify(&token, 0).await.unwrap();
@@ -350,7 +350,7 @@ async fn r077_a_slow_provider_costs_a_moment_while_the_keys_are_good() {
 
 /// R77: without keys, a failure is remembered for a moment.
 #[tokio::test]
-async fn r077_without_keys_nobody_can_tell() {
+async fn r077_without_keys_a_token_is_neither_accepted_nor_refused() {
     let story = Story::new();
     story.provider.set_key_set(None);
     for second in [0, 1] {
@@ -364,7 +364,7 @@ async fn r077_without_keys_nobody_can_tell() {
 
 /// R80: only the time passed in counts; no timer runs here.
 #[tokio::test(start_paused = true)]
-async fn r080_keys_age_by_the_wall_clock() {
+async fn r080_keys_age_by_the_time_passed_in() {
     let story = Story::new();
     let token = story.token(&TEST_KEY);
     story.verify(&token, 0).await.unwrap();
@@ -375,7 +375,7 @@ async fn r080_keys_age_by_the_wall_clock() {
 /// R80: a clock that was ahead and is set back neither keeps a withdrawn key usable nor a new one
 /// unknown.
 #[tokio::test]
-async fn r080_a_clock_that_is_set_back_makes_nothing_young() {
+async fn r080_a_clock_that_is_set_back_does_not_rejuvenate_keys() {
     let story = Story::new();
     let ahead = 30 * 24 * 3600;
     let old = TEST_KEY.sign(&lasting_claims());

@@ -149,7 +149,7 @@ const EXAMPLES: [Example; 9] = [
 
 /// R44-R50, R54, R55.
 #[test]
-fn r044_the_published_tokens_are_refused_each_for_its_own_reason() {
+fn r044_each_published_token_is_refused_for_its_own_reason() {
     for Example { section, token, refusal: expected, proof } in EXAMPLES {
         let [header, payload, signature] = token;
         let text = token.join(".");
@@ -184,7 +184,7 @@ fn r044_the_published_tokens_are_refused_each_for_its_own_reason() {
 
 /// R44. RFC 7515 A.6 and A.7: a JWT never uses a JSON serialization (RFC 7519 §3).
 #[test]
-fn r044_a_token_in_a_json_serialization_is_no_jwt() {
+fn r044_a_token_in_a_json_serialization_is_refused() {
     let flattened = json!({
         "payload": JOE,
         "protected": "eyJhbGciOiJFUzI1NiJ9",
@@ -252,7 +252,7 @@ fn r144_an_encrypted_or_nested_token_is_refused() {
 
 /// R44. RFC 7515 C.
 #[test]
-fn r044_base64url_is_as_published_and_nothing_else() {
+fn r044_only_base64url_as_published_is_accepted() {
     assert_eq!(decode("A-z_4ME").unwrap(), [3, 236, 255, 224, 193]);
     for other_form in ["A-z_4ME=", "A+z/4ME", "A-z_4MF", "A-z_4M", "A-z_ 4ME"] {
         assert_eq!(decode(other_form).ok(), None, "{other_form}");
@@ -262,7 +262,7 @@ fn r044_base64url_is_as_published_and_nothing_else() {
 /// R78. RFC 7517 A.1 (an encryption key and a signing key) and A.3 (symmetric keys); RFC 8037 A.6 (a
 /// key agreement key).
 #[test]
-fn r078_of_the_published_keys_those_that_sign_are_used() {
+fn r078_of_the_published_keys_only_signing_keys_are_used() {
     let document = json!({ "keys": [
         {
             "kty": "EC",
@@ -304,7 +304,7 @@ fn r078_of_the_published_keys_those_that_sign_are_used() {
 /// R54. RFC 7797 §6: an unencoded payload is declared in `crit`, regardless of the signer. §4.2 with a
 /// key and an algorithm that we support.
 #[test]
-fn r054_a_payload_that_is_not_encoded_is_refused() {
+fn r054_an_unencoded_payload_is_refused() {
     for header in [
         json!({ "alg": "RS256", "b64": false, "crit": ["b64"] }),
         json!({ "alg": "RS256", "b64": false }),
@@ -380,7 +380,7 @@ fn the_attacks_of_rfc_8725_fail() {
 
 /// RFC 8725 §3.4: a point that is not on the curve, and coordinates that are not a point.
 #[test]
-fn r078_a_key_that_is_no_point_of_its_curve_is_left_out() {
+fn r078_a_key_that_is_not_a_point_on_its_curve_is_skipped() {
     for (x, y) in [([1; 32], [1; 32]), ([0; 32], [0; 32]), ([0xff; 32], [0xff; 32])] {
         let jwk = json!({
             "kty": "EC",

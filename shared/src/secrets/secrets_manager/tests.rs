@@ -161,7 +161,7 @@ fn told(text: &str) -> Result<String, String> {
 }
 
 #[tokio::test]
-async fn a_secret_is_read_when_it_is_first_needed() {
+async fn a_secret_is_read_at_first_use() {
     let server = Server::start("one").await;
     let credentials = server.credentials();
     assert_eq!(server.count(), 0);
@@ -180,7 +180,7 @@ async fn a_secret_is_read_when_it_is_first_needed() {
 
 /// The two times are one second apart.
 #[tokio::test]
-async fn a_secret_is_read_anew_after_five_minutes() {
+async fn a_secret_is_read_again_after_five_minutes() {
     let server = Server::start("one").await;
     let credentials = server.credentials();
     credentials.at(0).await.unwrap();
@@ -194,7 +194,7 @@ async fn a_secret_is_read_anew_after_five_minutes() {
 
 /// The times of each pair are one second apart.
 #[tokio::test]
-async fn the_last_good_secret_serves_through_an_outage_up_to_an_hour() {
+async fn the_last_good_secret_is_used_during_an_outage_up_to_an_hour() {
     let server = Server::start("one").await;
     let credentials = server.credentials();
     credentials.at(0).await.unwrap();
@@ -233,7 +233,7 @@ async fn an_unusable_secret_does_not_replace_a_good_one() {
 }
 
 #[tokio::test]
-async fn a_slow_answer_costs_a_moment_while_the_secret_is_good() {
+async fn a_slow_response_delays_a_request_briefly_while_the_secret_is_usable() {
     let server = Server::start("one").await;
     let credentials = server.credentials();
     credentials.at(0).await.unwrap();
@@ -267,7 +267,7 @@ async fn a_hundred_requests_share_one_read() {
 
 /// Both secrets of a function are read over one connection; each is cached separately.
 #[tokio::test]
-async fn the_secrets_of_a_function_do_not_mix() {
+async fn the_secrets_of_a_function_are_cached_separately() {
     let server = Server::start("one").await;
     let mut settings = server.settings();
     let secrets = SecretSource::from_settings(&mut settings);
@@ -284,7 +284,7 @@ async fn the_secrets_of_a_function_do_not_mix() {
 }
 
 #[tokio::test]
-async fn a_refused_secret_is_read_anew_before_it_is_shown_again() {
+async fn a_rejected_secret_is_read_again_before_its_next_use() {
     let server = Server::start("one").await;
     let credentials = server.credentials();
     credentials.refuse_at(0).await;
@@ -298,7 +298,7 @@ async fn a_refused_secret_is_read_anew_before_it_is_shown_again() {
 /// The two times are one second apart. The provider keeps rejecting the secret that Secrets Manager
 /// returns.
 #[tokio::test]
-async fn refusals_cost_one_read_per_cool_down() {
+async fn rejections_cost_one_read_per_cool_down() {
     let server = Server::start("one").await;
     let credentials = server.credentials();
     credentials.refuse_at(0).await;
@@ -315,7 +315,7 @@ async fn refusals_cost_one_read_per_cool_down() {
 
 /// A code sent with it would be wasted.
 #[tokio::test]
-async fn a_refused_secret_is_not_shown_again_while_no_other_can_be_had() {
+async fn a_rejected_secret_is_not_used_while_no_newer_one_is_available() {
     let server = Server::start("one").await;
     let credentials = server.credentials();
     credentials.refuse_at(0).await;
@@ -331,7 +331,7 @@ async fn a_refused_secret_is_not_shown_again_while_no_other_can_be_had() {
 
 /// Each reason, and the number of attempts made.
 #[tokio::test]
-async fn r176_every_failure_names_the_variable_and_the_reason_and_no_value() {
+async fn r176_every_failure_contains_the_variable_and_the_reason_and_no_value() {
     let refused = |code: &str| format!("GetSecretValue was refused: {code}, request unknown");
     let object = r#"{"SecretString":"{\"key\":\"hunter2\"}"}"#;
     let cases = [
@@ -388,7 +388,7 @@ async fn r176_every_failure_names_the_variable_and_the_reason_and_no_value() {
 }
 
 #[tokio::test]
-async fn nobody_listening_is_unavailable() {
+async fn a_secrets_manager_that_does_not_listen_is_unavailable() {
     let mut server = Server::start("one").await;
     server.address = "http://127.0.0.1:1".to_owned();
     let error = server.credentials().at(0).await.unwrap_err();
@@ -397,13 +397,13 @@ async fn nobody_listening_is_unavailable() {
 }
 
 #[tokio::test]
-async fn white_space_around_a_secret_is_no_part_of_it() {
+async fn white_space_around_a_secret_is_removed() {
     let server = Server::start(" one\n").await;
     assert_eq!(server.credentials().at(0).await, told("one"));
 }
 
 #[test]
-fn what_is_no_arn_of_a_secret_here_is_a_fault() {
+fn an_invalid_or_foreign_arn_is_a_fault() {
     let fault = |variable: &str, expected: &str| {
         format!("the configuration cannot be used:\n  {variable} {expected}")
     };

@@ -19,7 +19,7 @@ use crate::{
 use super::*;
 
 #[tokio::test]
-async fn a_process_that_starts_asks_the_store_once_and_the_provider_never() {
+async fn a_new_process_reads_the_store_once_and_sends_no_request_to_the_provider() {
     let site = Site::new();
     site.warm_up().await;
     assert_eq!(site.fetches(), (1, 1));
@@ -61,7 +61,7 @@ async fn the_pointer_of_a_token_is_read_with_the_documents() {
 
 /// R75: nor from the store.
 #[tokio::test]
-async fn r075_a_token_that_no_key_could_make_good_has_nothing_read() {
+async fn r075_a_token_that_no_key_could_make_valid_causes_no_read() {
     let site = Site::new();
     let process = site.start();
     let mut wrong_issuer = claims();
@@ -74,7 +74,7 @@ async fn r075_a_token_that_no_key_could_make_good_has_nothing_read() {
 }
 
 #[tokio::test]
-async fn metadata_alone_is_read_alone() {
+async fn a_request_for_metadata_reads_only_the_metadata() {
     let site = Site::new();
     site.warm_up().await;
     let reads = site.store.reads();
@@ -89,7 +89,7 @@ async fn metadata_alone_is_read_alone() {
 
 /// R76: of all processes that start together with an empty store.
 #[tokio::test(start_paused = true)]
-async fn r076_of_processes_that_start_together_one_asks_the_provider() {
+async fn r076_of_processes_that_start_together_only_one_fetches() {
     let site = Site::new();
     site.provider.set_delay(Duration::from_secs(1));
     for verified in site.at_once(20, &site.token(&TEST_KEY), 0).await {
@@ -100,7 +100,7 @@ async fn r076_of_processes_that_start_together_one_asks_the_provider() {
 
 /// R76: the values of each pair are one second apart. Processes that do not fetch do not wait either.
 #[tokio::test(start_paused = true)]
-async fn r076_of_processes_that_find_documents_old_one_asks_the_provider() {
+async fn r076_of_processes_that_find_old_documents_only_one_fetches() {
     let site = Site::new();
     site.warm_up().await;
     let soft = SOFT_AGE.as_secs();
@@ -136,7 +136,7 @@ async fn r076_of_processes_that_find_documents_old_one_asks_the_provider() {
 
 /// A process that was frozen or killed during a fetch.
 #[tokio::test(start_paused = true)]
-async fn a_process_that_dies_while_it_fetches_holds_the_others_up_for_a_moment() {
+async fn a_process_that_dies_during_a_fetch_delays_the_others_briefly() {
     let site = Arc::new(Site::new());
     site.provider.set_delay(Duration::from_secs(1));
     let (dying, token) = (site.start(), site.token(&TEST_KEY));
@@ -160,7 +160,7 @@ async fn a_process_that_dies_while_it_fetches_holds_the_others_up_for_a_moment()
 
 /// R72.
 #[tokio::test(start_paused = true)]
-async fn r072_a_slow_process_does_not_bring_an_old_key_back() {
+async fn r072_a_slow_process_does_not_restore_an_old_key() {
     let site = Site::new();
     let old = site.token(&TEST_KEY);
     let first = site.start();
@@ -185,7 +185,7 @@ async fn r072_a_slow_process_does_not_bring_an_old_key_back() {
 
 /// R72: a process uses the document that another process has fetched.
 #[tokio::test]
-async fn r072_a_rotation_costs_one_fetch_whichever_processes_meet_it() {
+async fn r072_a_rotation_costs_one_fetch_across_all_processes() {
     let site = Site::new();
     let processes = site.warm_processes(20, &site.token(&TEST_KEY)).await;
     let new = TestKey::rsa("new");
@@ -199,7 +199,7 @@ async fn r072_a_rotation_costs_one_fetch_whichever_processes_meet_it() {
 /// R72: each process long after the one before, so that no cool-down prevents a fetch, only the stored
 /// document.
 #[tokio::test]
-async fn r072_a_rotation_costs_one_fetch_however_late_the_others_meet_it() {
+async fn r072_a_rotation_costs_one_fetch_even_if_others_meet_it_late() {
     let site = Site::new();
     let processes = site.warm_processes(5, &site.token(&TEST_KEY)).await;
     let new = TestKey::rsa("new");
@@ -212,7 +212,7 @@ async fn r072_a_rotation_costs_one_fetch_however_late_the_others_meet_it() {
 
 /// R72: a document fetched in the same second as the one before is newer.
 #[tokio::test]
-async fn r072_a_rotation_within_the_second_is_noticed() {
+async fn r072_a_rotation_within_the_same_second_is_detected() {
     let site = Site::new();
     let processes = site.warm_processes(2, &site.token(&TEST_KEY)).await;
     let new = TestKey::rsa("new");
@@ -225,7 +225,7 @@ async fn r072_a_rotation_within_the_second_is_noticed() {
 
 /// R72: all concurrently, while the first one still fetches.
 #[tokio::test(start_paused = true)]
-async fn r072_a_rotation_that_many_processes_meet_at_once_costs_one_fetch() {
+async fn r072_a_rotation_met_by_many_processes_at_once_costs_one_fetch() {
     let site = Site::new();
     let processes = site.warm_processes(20, &site.token(&TEST_KEY)).await;
     let new = TestKey::rsa("new");
@@ -239,7 +239,7 @@ async fn r072_a_rotation_that_many_processes_meet_at_once_costs_one_fetch() {
 
 /// R73: a flood costs one fetch per cool-down, regardless of the number of processes.
 #[tokio::test]
-async fn r073_a_flood_of_unknown_names_costs_all_processes_one_fetch_per_cool_down() {
+async fn r073_a_flood_of_unknown_key_ids_costs_one_fetch_per_cool_down_across_all_processes() {
     let site = Site::new();
     let good = site.token(&TEST_KEY);
     let processes = site.warm_processes(10, &good).await;
@@ -259,7 +259,7 @@ async fn r073_a_flood_of_unknown_names_costs_all_processes_one_fetch_per_cool_do
 /// R74: the times of the last pair are one second apart. The flood hits one process, the new key
 /// another.
 #[tokio::test]
-async fn r074_a_flood_elsewhere_keeps_no_new_key_unknown_for_longer_than_the_cool_down() {
+async fn r074_a_flood_in_another_process_delays_a_new_key_by_at_most_the_cool_down() {
     let site = Site::new();
     let processes = site.warm_processes(2, &site.token(&TEST_KEY)).await;
     let invented = site.token(&TestKey::rsa("made up"));
@@ -276,7 +276,7 @@ async fn r074_a_flood_elsewhere_keeps_no_new_key_unknown_for_longer_than_the_coo
 
 /// R77: while the provider is down, no process can decide about an unknown key.
 #[tokio::test(start_paused = true)]
-async fn r077_an_unknown_name_during_an_outage_is_asked_for_once_and_says_nothing() {
+async fn r077_an_unknown_key_id_during_an_outage_costs_one_fetch_and_is_not_decided() {
     let site = Site::new();
     let good = site.token(&TEST_KEY);
     let processes = site.warm_processes(5, &good).await;
@@ -294,7 +294,7 @@ async fn r077_an_unknown_name_during_an_outage_is_asked_for_once_and_says_nothin
 
 /// R77: the times of the pair are one second apart.
 #[tokio::test]
-async fn r077_a_process_that_starts_in_an_outage_has_the_last_good_keys_up_to_the_hard_age() {
+async fn r077_a_new_process_uses_the_last_good_keys_during_an_outage_up_to_the_hard_age() {
     let site = Site::new();
     site.warm_up().await;
     site.provider.set_key_set(None);
@@ -310,7 +310,7 @@ async fn r077_a_process_that_starts_in_an_outage_has_the_last_good_keys_up_to_th
 
 /// R77: the same for a process that ran all the time, regardless of its reads.
 #[tokio::test]
-async fn r077_what_is_read_from_the_store_is_not_young_again() {
+async fn r077_a_document_from_the_store_keeps_its_age() {
     let site = Site::new();
     site.warm_up().await;
     site.provider.set_key_set(None);
@@ -327,7 +327,7 @@ async fn r077_what_is_read_from_the_store_is_not_young_again() {
 
 /// R77: the times of each pair are one second apart. The next process does not repeat a failed request.
 #[tokio::test]
-async fn r077_after_a_failure_no_process_asks_for_a_while() {
+async fn r077_after_a_failure_no_process_fetches_until_the_pause_ends() {
     let site = Site::new();
     site.warm_up().await;
     site.provider.set_key_set(None);
@@ -343,7 +343,7 @@ async fn r077_after_a_failure_no_process_asks_for_a_while() {
 
 /// R77: nor does the process that failed; it now has the old documents.
 #[tokio::test]
-async fn r077_a_process_that_starts_in_an_outage_leaves_all_alone_for_a_while() {
+async fn r077_a_new_process_pauses_reads_and_fetches_after_a_failure() {
     let site = Site::new();
     site.warm_up().await;
     site.provider.set_key_set(None);
@@ -361,7 +361,7 @@ async fn r077_a_process_that_starts_in_an_outage_leaves_all_alone_for_a_while() 
 /// R77: documents that were not written because the store was down are not replaced by older ones from
 /// it.
 #[tokio::test]
-async fn a_process_that_knows_better_than_the_store_keeps_what_it_knows() {
+async fn a_process_keeps_documents_newer_than_those_in_the_store() {
     let site = Site::new();
     let processes = site.warm_processes(1, &site.token(&TEST_KEY)).await;
     let new = TestKey::rsa("new");
@@ -376,7 +376,7 @@ async fn a_process_that_knows_better_than_the_store_keeps_what_it_knows() {
 
 /// R77: a slow provider delays only the process that fetches, and only briefly.
 #[tokio::test(start_paused = true)]
-async fn r077_a_slow_provider_costs_a_process_that_starts_a_moment() {
+async fn r077_a_slow_provider_delays_a_new_process_briefly() {
     let site = Site::new();
     site.warm_up().await;
     site.provider.set_delay(Duration::from_secs(3_600));
@@ -389,7 +389,7 @@ async fn r077_a_slow_provider_costs_a_process_that_starts_a_moment() {
 
 /// A process learns it from the store, without a fetch.
 #[tokio::test]
-async fn a_withdrawn_key_stops_in_every_process_when_one_has_heard_of_it() {
+async fn a_withdrawn_key_stops_working_in_all_processes_after_one_fetch() {
     let site = Site::new();
     let old = TEST_KEY.sign(&lasting_claims());
     let processes = site.warm_processes(2, &old).await;
@@ -408,7 +408,7 @@ async fn a_withdrawn_key_stops_in_every_process_when_one_has_heard_of_it() {
 
 /// R80: a process whose clock was ahead writes nothing that others would use for long.
 #[tokio::test]
-async fn r080_documents_from_a_clock_that_was_ahead_are_fetched_anew() {
+async fn r080_documents_from_a_clock_that_was_ahead_are_fetched_again() {
     let site = Site::new();
     let old = TEST_KEY.sign(&lasting_claims());
     site.start().verify(&old, 30 * 24 * 3_600).await.unwrap();
@@ -425,7 +425,7 @@ async fn r080_documents_from_a_clock_that_was_ahead_are_fetched_anew() {
 
 /// R80: not even while the provider is down, when any old document would be accepted.
 #[tokio::test]
-async fn r080_documents_from_a_clock_that_was_ahead_serve_nobody() {
+async fn r080_documents_from_a_clock_that_was_ahead_are_never_used() {
     let site = Site::new();
     let token = TEST_KEY.sign(&lasting_claims());
     site.start().verify(&token, 30 * 24 * 3_600).await.unwrap();
@@ -437,7 +437,7 @@ async fn r080_documents_from_a_clock_that_was_ahead_serve_nobody() {
 
 /// With an unavailable store, everything works as without a store.
 #[tokio::test]
-async fn without_the_store_the_provider_is_asked() {
+async fn without_the_store_documents_are_fetched_from_the_provider() {
     let site = Site::new();
     site.warm_up().await;
     site.store.set_down(true);
@@ -460,7 +460,7 @@ async fn without_the_store_the_provider_is_asked() {
 
 /// A store that only supports reads, such as a table that a function may not write to.
 #[tokio::test]
-async fn without_writing_to_the_store_the_provider_is_asked() {
+async fn without_write_access_to_the_store_documents_are_fetched_from_the_provider() {
     let site = Site::new();
     site.store.refuses_writes.store(true, Ordering::SeqCst);
     let process = site.start();
@@ -474,7 +474,7 @@ async fn without_writing_to_the_store_the_provider_is_asked() {
 
 /// The stored documents remain usable for the same time, even if this function cannot write.
 #[tokio::test]
-async fn r077_without_writing_to_the_store_the_last_good_keys_bridge_an_outage() {
+async fn r077_without_write_access_the_last_good_keys_are_used_during_an_outage() {
     let site = Site::new();
     site.warm_up().await;
     site.store.refuses_writes.store(true, Ordering::SeqCst);
@@ -485,7 +485,7 @@ async fn r077_without_writing_to_the_store_the_last_good_keys_bridge_an_outage()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_does_not_answer_costs_a_moment() {
+async fn an_unresponsive_store_delays_a_request_briefly() {
     let site = Site::new();
     site.store.is_slow.store(true, Ordering::SeqCst);
     let process = site.start();
@@ -505,7 +505,7 @@ async fn a_store_that_does_not_answer_costs_a_moment() {
 
 /// R97, R70, R71: stored documents pass the same checks as the provider's.
 #[tokio::test]
-async fn r097_what_cannot_be_used_in_the_store_is_fetched_anew_and_written_over() {
+async fn r097_an_unusable_document_in_the_store_is_fetched_again_and_overwritten() {
     let metadata = |change: &dyn Fn(&mut Value)| {
         let mut document = json!({
             "issuer": "https://tenant.auth0.com/",
@@ -552,7 +552,7 @@ async fn r097_what_cannot_be_used_in_the_store_is_fetched_anew_and_written_over(
 
 /// Each process then fetches it, as without a store.
 #[tokio::test]
-async fn a_document_too_large_for_the_store_is_used_all_the_same() {
+async fn a_document_too_large_for_the_store_is_still_used() {
     let site = Site::new();
     let mut document = key_set(&[&TEST_KEY]);
     document["more"] = "x".repeat(MAX_DOCUMENT).into();

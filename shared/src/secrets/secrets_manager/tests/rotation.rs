@@ -78,7 +78,7 @@ fn unknown() -> LoginAttempt {
 }
 
 #[tokio::test]
-async fn an_instance_with_the_old_key_opens_what_another_sealed_with_the_new_one() {
+async fn an_instance_with_the_old_key_opens_cookies_sealed_with_the_new_one() {
     let server = Server::start(OLD).await;
     let (late, early) = (Instance::of(&server), Instance::of(&server));
     let mut browser = Browser::default();
@@ -99,7 +99,7 @@ async fn an_instance_with_the_old_key_opens_what_another_sealed_with_the_new_one
 
 /// A login in progress in another tab is not discarded as invalid.
 #[tokio::test]
-async fn an_instance_with_the_old_key_keeps_what_another_sealed_with_the_new_one() {
+async fn an_instance_with_the_old_key_keeps_cookies_sealed_with_the_new_one() {
     let server = Server::start(OLD).await;
     let (late, early) = (Instance::of(&server), Instance::of(&server));
     late.start(&mut Browser::default(), 0).await;
@@ -173,7 +173,7 @@ async fn r182_without_a_cookie_no_key_is_read() {
 
 /// It is unknown whether another instance sealed the cookie, but logins must remain possible.
 #[tokio::test]
-async fn while_no_key_can_be_read_logins_go_on_under_the_last_good_ones() {
+async fn without_readable_keys_logins_continue_with_the_last_good_ones() {
     let server = Server::start(OLD).await;
     let instance = Instance::of(&server);
     let mut browser = Browser::default();
