@@ -3,7 +3,7 @@
 //!
 //! Each figure is one read by one thread. With as many cores as threads, the figures would be equal.
 //! With fewer, threads take turns; the requirement is that none waits for another.
-#![expect(clippy::expect_used, reason = "a benchmark that cannot go on says so")]
+#![expect(clippy::expect_used, reason = "a benchmark panics if it fails")]
 
 use std::{
     pin::pin,

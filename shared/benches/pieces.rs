@@ -2,7 +2,7 @@
 //! --features testing --bench pieces`.
 //!
 //! It uses the memory store, so that only our own code is measured.
-#![expect(clippy::expect_used, reason = "a benchmark that cannot go on says so")]
+#![expect(clippy::expect_used, reason = "a benchmark panics if it fails")]
 
 use std::sync::{Arc, LazyLock};
 
@@ -46,7 +46,7 @@ const CLIENT_ID: &str = "client-0123456789abcdefghijklmnop";
 static ISSUER: LazyLock<Issuer> =
     LazyLock::new(|| Issuer::parse("tenant.eu.auth0.com").expect("it is a host"));
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
-    Builder::new_current_thread().enable_time().build().expect("a runtime can be had")
+    Builder::new_current_thread().enable_time().build().expect("the runtime starts")
 });
 
 fn main() {
@@ -214,7 +214,7 @@ impl Site {
     fn authenticate(&self, request: &Request) {
         let rules = Rules::default();
         let authenticated = RUNTIME.block_on(self.guard.authenticate(request, &rules, NOW));
-        black_box(authenticated.expect("somebody is logged in"));
+        black_box(authenticated.expect("a user is logged in"));
     }
 }
 
@@ -232,7 +232,7 @@ fn keys(key: &TestKey) -> Keys {
 fn verify(keys: &Keys, token: &str) {
     let expected = Expected { issuer: &ISSUER, kind: Kind::ApiKey { client_id: CLIENT_ID } };
     let verified = RUNTIME.block_on(keys.verify(token, &expected, NOW));
-    black_box(verified.expect("the token is good"));
+    black_box(verified.expect("the token is valid"));
 }
 
 fn request(name: header::HeaderName, value: &str) -> Request {

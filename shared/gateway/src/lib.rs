@@ -140,7 +140,7 @@ where
     Ok(Box::leak(Box::new(function)))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is what an outcome's error is mapped with")]
+#[expect(clippy::needless_pass_by_value, reason = "the signature that `map_err` requires")]
 fn unreachable(error: lambda_runtime::Error) -> ExitCode {
     tracing::error!(event = "runtime.unreachable", %error, "the Lambda runtime cannot be reached");
     ExitCode::FAILURE

@@ -180,7 +180,7 @@ async fn r166_a_slow_handler_is_cancelled_before_lambda_ends_it() {
 
 #[tokio::test]
 async fn r166_without_time_left_the_handler_is_not_called() {
-    let unasked = |_: Request, _: Timestamp| async { panic!("asked without time to answer") };
+    let unasked = |_: Request, _: Timestamp| async { panic!("called without time left") };
     let answer = invoke(unasked, &event("GET", "/"), Duration::from_millis(400)).await;
     assert_eq!(answer["statusCode"], 503);
 }

@@ -124,7 +124,7 @@ fn the_login_page_lists_each_method_as_a_link_without_a_script() {
     assert_eq!(
         page.all(".methods a svg").len(),
         links.len() - 1,
-        "one has a letter, the rest a mark"
+        "one link has a letter, all others an icon"
     );
     assert!(page.all("script").is_empty());
 }
@@ -229,7 +229,7 @@ fn all_elements_of_the_session_are_marked_for_removal() {
     let mut page = Page::parse(&html);
     let marked: Vec<_> = page.all("[data-of-session]").iter().map(|element| element.id()).collect();
     for id in marked {
-        page.0.tree.get_mut(id).expect("it is in the tree").detach();
+        page.0.tree.get_mut(id).expect("the element is in the tree").detach();
     }
     let left = page.0.html();
     for trace in ["eyJ", "c2lnbmF0dXJl", "auth0|1", "Ada", "example.com", "pictures.example", "AL<"]
@@ -596,7 +596,7 @@ impl Page {
     }
 
     fn all(&self, selector: &str) -> Vec<ElementRef<'_>> {
-        let selector = Selector::parse(selector).expect("the selector is one");
+        let selector = Selector::parse(selector).expect("the selector is valid");
         self.0.select(&selector).collect()
     }
 

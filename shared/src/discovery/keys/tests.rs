@@ -332,7 +332,7 @@ async fn r077_an_empty_key_set_does_not_replace_a_good_one() {
     story.provider.set_key_set(Some(key_set(&[])));
     story.verify(&token, SOFT_AGE.as_secs()).await.unwrap();
     let error = story.verify(&story.token(&TestKey::rsa("new")), SOFT_AGE.as_secs()).await;
-    let Err(VerifyError::Keys(error)) = error else { panic!("nobody can tell whether it is good") };
+    let Err(VerifyError::Keys(error)) = error else { panic!("the keys must be unavailable") };
     assert!(matches!(error.reason(), ProviderError::NoUsableKey));
 }
 
@@ -436,7 +436,7 @@ impl Story {
     async fn refusal(&self, token: &str, seconds: u64) -> TokenError {
         match self.verify(token, seconds).await {
             Err(VerifyError::Token(error)) => error,
-            other => panic!("a refusal of the token was due: {other:?}"),
+            other => panic!("the token must be refused: {other:?}"),
         }
     }
 }
