@@ -1,9 +1,8 @@
-//! What it costs to read one session, to refresh one, and to find and end the 1,000 of one user, in a
-//! table that grows: `cargo bench --package shared --features dynamodb,contract --bench many_sessions`.
+//! Measures reading one session, refreshing one, and finding and ending a user's 1,000 sessions in a
+//! growing table: `cargo bench --package shared --features dynamodb,contract --bench many_sessions`.
 //!
-//! Against the emulator, so only the shape counts: no figure may grow with the table. Other sizes
-//! than the usual ones are given as arguments. A refresh is what the table sees of it: the row is read,
-//! leased and renewed.
+//! It runs against the emulator, so only the trend counts: no figure may grow with the table. Arguments
+//! replace the default sizes. A refresh consists of its steps in the table: read, lease and renew.
 
 use std::{
     collections::HashMap,
@@ -74,7 +73,7 @@ async fn main() -> Outcome<()> {
     Ok(())
 }
 
-/// How often something is measured.
+/// The number of measurements.
 const TIMES: u64 = 101;
 
 async fn median(work: impl AsyncFn() -> Outcome<()>) -> Outcome<Duration> {
@@ -92,15 +91,14 @@ fn middle(mut times: Vec<Duration>) -> Duration {
     times[times.len() / 2]
 }
 
-/// What a refresh costs, and two of its three steps; the first one is a read.
+/// The duration of a refresh, and of two of its three steps; the first one is a read.
 struct Refresh {
     whole: Duration,
     lease: Duration,
     renew: Duration,
 }
 
-/// The same session again and again, as a page that stays open has it refreshed. Each time there is a
-/// pointer more.
+/// Refreshes the same session repeatedly, as an open page does. Each refresh adds a pointer.
 async fn refresh(store: &DynamoStore) -> Outcome<Refresh> {
     let token = |version: u64| format!("token {version}");
     let create = store.create(renewable(REFRESHED, &token(0)), pointer(&token(0), REFRESHED), NOW);
@@ -124,7 +122,7 @@ async fn refresh(store: &DynamoStore) -> Outcome<Refresh> {
     Ok(Refresh { whole: middle(whole), lease: middle(leases), renew: middle(renews) })
 }
 
-/// A table with the sessions of one user, and those of `others`, one each.
+/// A table with 1,000 sessions of one user, and one session each of `others` users.
 async fn store(others: usize) -> Outcome<DynamoStore> {
     let database = Database::memory()?;
     database.create_table(serde_json::from_value(table::create_table(TABLE))?)?;
@@ -150,7 +148,7 @@ async fn store(others: usize) -> Outcome<DynamoStore> {
     Ok(store)
 }
 
-/// Copies a row under other keys, past the network.
+/// Copies a row to other keys directly in the database.
 fn fill(database: &Database, others: usize) -> Outcome<()> {
     let key = json!({ "pk": { "S": format!("session#{}", Digest::of("other 0")) } });
     let request = json!({ "TableName": TABLE, "Key": key });

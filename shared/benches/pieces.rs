@@ -1,8 +1,8 @@
-//! What the pieces of a request cost, and what each allocates:
-//! `cargo bench --package shared --features testing --bench pieces`.
+//! Measures the duration and the allocations of the parts of a request: `cargo bench --package shared
+//! --features testing --bench pieces`.
 //!
-//! Over the memory store, so that what remains is our own work.
-#![expect(clippy::expect_used, reason = "a benchmark that cannot go on says so")]
+//! It uses the memory store, so that only our own code is measured.
+#![expect(clippy::expect_used, reason = "a benchmark panics if it fails")]
 
 use std::sync::{Arc, LazyLock};
 
@@ -46,14 +46,14 @@ const CLIENT_ID: &str = "client-0123456789abcdefghijklmnop";
 static ISSUER: LazyLock<Issuer> =
     LazyLock::new(|| Issuer::parse("tenant.eu.auth0.com").expect("it is a host"));
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
-    Builder::new_current_thread().enable_time().build().expect("a runtime can be had")
+    Builder::new_current_thread().enable_time().build().expect("the runtime starts")
 });
 
 fn main() {
     divan::main();
 }
 
-/// A token under keys that are there.
+/// Verifies a token with cached keys.
 #[divan::bench(args = ["RS256", "ES256", "EdDSA"])]
 fn verify_token(bencher: Bencher<'_, '_>, algorithm: &str) {
     let key = match algorithm {
@@ -159,7 +159,7 @@ fn render_key_page(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// A request with a token that was shown before.
+/// A request with a token that was already used.
 #[divan::bench]
 fn guard_by_token(bencher: Bencher<'_, '_>) {
     let site = Site::new();
@@ -176,7 +176,7 @@ fn guard_by_cookie(bencher: Bencher<'_, '_>) {
     bencher.bench_local(|| site.authenticate(black_box(&request)));
 }
 
-/// A guard, and somebody who is logged in.
+/// A guard with a logged-in user.
 struct Site {
     guard: Guard,
     token: String,
@@ -214,7 +214,7 @@ impl Site {
     fn authenticate(&self, request: &Request) {
         let rules = Rules::default();
         let authenticated = RUNTIME.block_on(self.guard.authenticate(request, &rules, NOW));
-        black_box(authenticated.expect("somebody is logged in"));
+        black_box(authenticated.expect("a user is logged in"));
     }
 }
 
@@ -232,7 +232,7 @@ fn keys(key: &TestKey) -> Keys {
 fn verify(keys: &Keys, token: &str) {
     let expected = Expected { issuer: &ISSUER, kind: Kind::ApiKey { client_id: CLIENT_ID } };
     let verified = RUNTIME.block_on(keys.verify(token, &expected, NOW));
-    black_box(verified.expect("the token is good"));
+    black_box(verified.expect("the token is valid"));
 }
 
 fn request(name: header::HeaderName, value: &str) -> Request {
@@ -266,7 +266,7 @@ fn user(subject: &str) -> Map<String, Value> {
     user.as_object().expect("it is an object").clone()
 }
 
-/// What Auth0 puts into an ID token.
+/// The claims that Auth0 puts into an ID token.
 fn claims(subject: &str) -> Value {
     let mut claims = Value::Object(user(subject));
     claims["iss"] = ISSUER.as_str().into();

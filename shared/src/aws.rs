@@ -1,7 +1,6 @@
 //! The common parts of the AWS clients: endpoints, credentials, HTTP and timeouts.
 //!
 //! Only this module and those of the services, `store::dynamodb` and `secrets_manager`, use the SDK.
-//! `secrets_manager`, and nowhere else.
 
 mod call;
 mod connection;

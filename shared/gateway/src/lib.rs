@@ -2,7 +2,7 @@
 //! types: events, responses, logs, deadlines.
 //!
 //! ```no_run
-//! # use shared::{clock::Timestamp, config::Settings, request::{Function, Request, Response}};
+//! # use shared::{clock::Timestamp, settings::Settings, web::request::{Function, Request, Response}};
 //! struct Greeter {
 //!     greeting: String,
 //! }
@@ -140,7 +140,7 @@ where
     Ok(Box::leak(Box::new(function)))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is what an outcome's error is mapped with")]
+#[expect(clippy::needless_pass_by_value, reason = "the signature that `map_err` requires")]
 fn unreachable(error: lambda_runtime::Error) -> ExitCode {
     tracing::error!(event = "runtime.unreachable", %error, "the Lambda runtime cannot be reached");
     ExitCode::FAILURE

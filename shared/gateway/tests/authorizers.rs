@@ -1,4 +1,4 @@
-//! Events of authorizers in, decisions out.
+//! Tests of the authorizer, from event to decision.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -28,7 +28,7 @@ const TOKEN: &str = r#"{
     "methodArn": "arn:aws:execute-api:us-east-1:123456789012:s4x3opwd6i/test/DELETE/reports/7"
 }"#;
 
-/// A sample with `value` at each pointer; `Null` takes the field away.
+/// A sample with `value` at each pointer; `Null` removes the field.
 fn with(sample: &str, changes: &[(&str, Value)]) -> Value {
     let mut event: Value = serde_json::from_str(sample).unwrap();
     for (pointer, value) in changes {
@@ -47,7 +47,7 @@ fn read(event: &Value) -> Result<Call, CallError> {
     Call::read(event.to_string().as_bytes(), "invocation-id")
 }
 
-/// Says what it is told to, and takes its time.
+/// An authorizer with a configured result and delay.
 struct Obedient(Duration, Result<Principal, StatusCode>);
 
 #[derive(Debug, thiserror::Error)]
@@ -128,7 +128,7 @@ fn capture() -> (CapturedLog, tracing::subscriber::DefaultGuard) {
 }
 
 #[test]
-fn version_2_is_read_as_a_request_for_a_function_is() {
+fn version_2_is_parsed_like_a_request_for_a_function() {
     let call = read(&with(VERSION_2, &[])).unwrap();
     assert_eq!(call.request.method(), "GET");
     assert_eq!(call.request.uri(), "/api/hello?parameter1=value1&parameter1=value2");
@@ -145,7 +145,7 @@ fn version_2_is_read_as_a_request_for_a_function_is() {
 }
 
 #[test]
-fn a_rest_api_sends_the_values_of_a_name_that_came_twice() {
+fn all_values_of_a_repeated_name_from_a_rest_api_are_kept() {
     let call = read(&with(VERSION_1, &[])).unwrap();
     assert_eq!(call.request.uri(), "/reports/7?a=1&a=2&b%20c=%26%3D");
     assert_eq!(call.request.headers()["cookie"], "cookie1; cookie2");
@@ -172,16 +172,16 @@ fn a_rest_api_sends_the_values_of_a_name_that_came_twice() {
 }
 
 #[test]
-fn a_token_authorizer_is_told_a_header_and_no_route() {
+fn a_token_authorizer_receives_a_header_and_no_route() {
     let call = read(&with(TOKEN, &[])).unwrap();
     assert_eq!(call.request.headers()["authorization"], "Bearer secret-token");
     assert_eq!(call.route, Route { method: Method::DELETE, resource: None });
     assert_eq!(call.request_id(), "invocation-id");
 }
 
-/// A route is what the gateway says, and the methods of the two must agree.
+/// Only the gateway reports the route, and its method must agree with the request's.
 #[test]
-fn the_route_is_named_by_the_gateway_alone() {
+fn the_route_comes_only_from_the_gateway() {
     let resource = |key: &str, method: &str| {
         let changes = [("/routeKey", json!(key)), ("/requestContext/http/method", json!(method))];
         read(&with(VERSION_2, &changes)).map(|call| call.route.resource.unwrap())
@@ -205,7 +205,7 @@ fn the_route_is_named_by_the_gateway_alone() {
 }
 
 #[test]
-fn r153_what_an_event_brings_as_an_authorizers_context_is_not_read() {
+fn r153_the_authorizer_context_of_an_event_is_not_read() {
     for sample in [VERSION_2, VERSION_1] {
         let plain = format!("{:?}", read(&with(sample, &[])));
         for forged in [json!({ "lambda": { "sub": "admin" } }), json!({ "principalId": "admin" })] {
@@ -216,7 +216,7 @@ fn r153_what_an_event_brings_as_an_authorizers_context_is_not_read() {
 }
 
 #[test]
-fn r163_what_is_no_event_of_an_authorizer_is_said_to_be_none() {
+fn r163_an_event_of_another_kind_is_reported_as_such() {
     let malformed = |event: &Value| matches!(read(event), Err(CallError::Malformed { .. }));
     for event in [
         json!({}),
@@ -249,9 +249,9 @@ fn r163_what_is_no_event_of_an_authorizer_is_said_to_be_none() {
     }
 }
 
-/// Texts alone but for two truths, no claim that is not on the list, and nothing that opens anything.
+/// All fields are texts except two booleans; no other claims and no credentials are passed on.
 #[tokio::test]
-async fn the_function_behind_is_told_who_asks_in_a_few_flat_fields() {
+async fn the_function_behind_receives_the_caller_in_a_few_flat_fields() {
     let decision = asked(&YES(), &with(VERSION_2, &[])).await.unwrap();
     assert_eq!(
         decision,
@@ -283,7 +283,7 @@ async fn the_function_behind_is_told_who_asks_in_a_few_flat_fields() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_a_decision_in_the_form_that_was_asked_for() {
+async fn a_refusal_is_a_decision_in_the_requested_form() {
     for status in [StatusCode::BAD_REQUEST, StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN] {
         let (log, _guard) = capture();
         let decision = asked(&no(status), &with(VERSION_2, &[])).await.unwrap();
@@ -324,10 +324,10 @@ async fn a_refusal_is_a_decision_in_the_form_that_was_asked_for() {
     );
 }
 
-/// One statement about one method, in every case. A client writes the end of the ARN: what would be a
-/// wildcard there opens nothing, and closes no other path either.
+/// In every case, one statement about one method. A client controls the end of the ARN: a wildcard
+/// there must neither allow nor deny any other path.
 #[tokio::test]
-async fn r152_a_policy_is_about_the_one_method_that_was_asked_about() {
+async fn r152_a_policy_applies_only_to_the_requested_method() {
     for sample in [VERSION_1, TOKEN] {
         let event = with(sample, &[]);
         let allowed = asked(&YES(), &event).await.unwrap();
@@ -373,10 +373,9 @@ async fn r152_a_policy_is_about_the_one_method_that_was_asked_about() {
 }
 
 proptest! {
-    /// Whatever stands in a path: a policy that allows is about the very ARN, and has nothing in it that
-    /// stands for something else.
+    /// For any path, a policy that allows contains the exact ARN without wildcards or variables.
     #[test]
-    fn r152_no_text_in_a_path_makes_a_policy_wider(path in "[a-z/*?${}]{0,12}|.{0,40}") {
+    fn r152_no_text_in_a_path_widens_a_policy(path in "[a-z/*?${}]{0,12}|.{0,40}") {
         let arn = format!("arn:aws:execute-api:us-east-1:123456789012:s4x3opwd6i/test/GET/{path}");
         let event = with(VERSION_1, &[("/methodArn", json!(arn))]);
         let decision = read(&event).unwrap().form.allow(&ada());
@@ -416,9 +415,9 @@ proptest! {
     }
 }
 
-/// Neither yes nor no: "no" would tell whoever asks that they are not logged in.
+/// An error, because "no" would tell the caller that they are not logged in.
 #[tokio::test]
-async fn r096_without_a_decision_there_is_an_error_and_nobody_is_let_in() {
+async fn r096_without_a_decision_there_is_an_error_and_no_access() {
     for status in [StatusCode::INTERNAL_SERVER_ERROR, StatusCode::SERVICE_UNAVAILABLE] {
         let (log, _guard) = capture();
         let outcome = asked(&no(status), &with(VERSION_2, &[])).await;
@@ -446,7 +445,7 @@ async fn r096_without_a_decision_there_is_an_error_and_nobody_is_let_in() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn r166_an_authorizer_that_runs_out_of_time_decides_nothing() {
+async fn r166_an_authorizer_that_times_out_returns_an_error() {
     let (log, _guard) = capture();
     let late = Obedient(Duration::from_secs(60), Ok(ada()));
     let event = with(VERSION_2, &[]);

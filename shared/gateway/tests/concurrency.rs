@@ -1,4 +1,4 @@
-//! Requests side by side through the one service that Lambda's workers share.
+//! Concurrent requests through the one service that Lambda's workers share.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -22,7 +22,7 @@ use tracing::instrument::WithSubscriber;
 
 const NOW: Timestamp = Timestamp::from_unix(1_700_000_000);
 
-/// An event for `path` under the gateway's id `id`, which may take `seconds`.
+/// An event for `path` with the gateway's request id `id` and a deadline in `seconds`.
 fn invocation(path: &str, id: &str, seconds: u64) -> LambdaEvent<Box<RawValue>> {
     let event = json!({
         "version": "2.0", "rawPath": path,
@@ -46,7 +46,7 @@ where
     serde_json::to_value(answer).unwrap()
 }
 
-/// The answers to `invocations`, which are all in flight at once, in their order.
+/// The responses to `invocations`, which run concurrently, in their order.
 async fn answers<S>(service: S, invocations: Vec<LambdaEvent<Box<RawValue>>>) -> Vec<Value>
 where
     S: Service<LambdaEvent<Box<RawValue>>, Error = Infallible> + Clone + Send + 'static,
@@ -54,7 +54,7 @@ where
     S::Future: Send + 'static,
 {
     let tasks = invocations.into_iter().map(|invocation| {
-        // A worker of the Lambda runtime has a clone of its own.
+        // A worker of the Lambda runtime has its own clone.
         tokio::spawn(answer(service.clone(), invocation).with_current_subscriber())
     });
     let mut answers = Vec::new();
@@ -78,10 +78,10 @@ fn text(body: String) -> Response {
     http::Response::builder().header("content-type", "text/plain").body(body.into()).unwrap()
 }
 
-/// On four threads, and nobody goes on before everybody has come as far: whatever a request kept
-/// outside of its own future, another would have overwritten by then.
+/// On four threads, with a barrier that all requests must reach. If a request kept state outside of its
+/// future, another request would have overwritten it by then.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn interleaved_requests_log_and_answer_under_their_own_ids() {
+async fn concurrent_requests_log_and_respond_with_their_own_ids() {
     const IN_FLIGHT: usize = 64;
     let (log, _guard) = capture();
     let everybody = Arc::new(Barrier::new(IN_FLIGHT));
@@ -116,9 +116,9 @@ async fn interleaved_requests_log_and_answer_under_their_own_ids() {
     }
 }
 
-/// Time stands still but for the waiting.
+/// The clock is paused and advances only while requests wait.
 #[tokio::test(start_paused = true)]
-async fn r166_one_that_is_out_of_time_is_answered_alone_and_holds_up_nobody() {
+async fn r166_a_timeout_affects_only_its_own_request() {
     let (log, _guard) = capture();
     let handler = async |request: Request, _: Timestamp| {
         let id = RequestContext::of(&request).request_id;
@@ -149,7 +149,7 @@ async fn r166_one_that_is_out_of_time_is_answered_alone_and_holds_up_nobody() {
 }
 
 #[tokio::test]
-async fn one_that_panics_is_answered_alone() {
+async fn a_panic_affects_only_its_own_request() {
     let (log, _guard) = capture();
     let both = Arc::new(Barrier::new(2));
     let handler = move |request: Request, _: Timestamp| {

@@ -1,4 +1,4 @@
-//! Events in, requests out.
+//! Tests of the conversion from events to requests.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use shared::web::request::{Request, RequestContext};
 
-/// The sample of AWS's documentation, "Integrating Lambda with HTTP APIs".
+/// The sample in AWS's documentation, "Integrating Lambda with HTTP APIs".
 const SAMPLE: &str = include_str!("fixtures/http-api-v2.json");
 
 /// The sample with `value` at `pointer`.
@@ -43,7 +43,7 @@ fn the_documented_sample_becomes_a_request() {
 }
 
 #[test]
-fn r090_cookies_come_from_the_cookies_array_alone() {
+fn r090_cookies_come_only_from_the_cookies_array() {
     let event = with(&[
         ("/headers", json!({"Cookie": "session=evil", "cookie": "session=evil"})),
         ("/cookies", json!(["session=good", "broken=\n", "theme=dark"])),
@@ -57,7 +57,7 @@ fn r090_cookies_come_from_the_cookies_array_alone() {
 }
 
 #[test]
-fn r153_a_forged_authorizer_leaves_no_trace_whatever_it_holds() {
+fn r153_a_forged_authorizer_context_has_no_effect() {
     let plain = format!("{:?}", read(&with(&[("/requestContext/authorizer", Value::Null)])));
     for forged in [json!({"jwt": {"claims": {"sub": "admin", "n": 1}}}), json!([1]), json!("x")] {
         let request = read(&with(&[("/requestContext/authorizer", forged)]));
@@ -78,7 +78,7 @@ fn r160_the_stage_prefix_is_removed_once_and_only_if_whole() {
 }
 
 #[test]
-fn r160_a_path_variant_stays_a_variant_and_a_decoded_path_is_encoded_once() {
+fn r160_escapes_in_a_path_are_kept_and_a_decoded_path_is_encoded_once() {
     for (raw_path, path) in [
         ("/protected/", "/protected/"),
         ("//callback", "//callback"),
@@ -110,7 +110,7 @@ fn the_query_is_the_raw_one_and_the_parsed_one_is_ignored() {
 }
 
 #[test]
-fn r161_no_header_overrides_the_method() {
+fn r161_headers_do_not_override_the_method() {
     let event = with(&[("/headers", json!({"X-HTTP-Method-Override": "DELETE"}))]);
     assert_eq!(read(&event).unwrap().method(), "POST");
 }
@@ -127,7 +127,7 @@ fn r162_base64_is_decoded_and_broken_base64_refused() {
 }
 
 #[test]
-fn a_body_is_taken_up_to_the_limit() {
+fn a_body_is_accepted_up_to_the_limit() {
     use base64::{Engine, prelude::BASE64_STANDARD};
     for (size, taken) in [(BODY_LIMIT, true), (BODY_LIMIT + 1, false)] {
         let body = "a".repeat(size);
@@ -149,7 +149,7 @@ fn a_path_longer_than_a_uri_is_refused() {
 }
 
 #[test]
-fn r163_an_event_of_another_kind_is_named_as_such() {
+fn r163_an_event_of_another_format_is_reported_as_such() {
     for event in [
         json!({}),
         json!(7),
@@ -172,7 +172,7 @@ fn r163_an_event_of_another_kind_is_named_as_such() {
 }
 
 #[test]
-fn r163_nonsense_in_version_2_is_malformed() {
+fn r163_an_invalid_event_of_version_2_is_malformed() {
     let many: Value = (0..40_000).map(|n| (format!("h{n}"), json!("x"))).collect();
     for (pointer, value) in [
         ("/rawPath", json!(7)),
@@ -195,7 +195,7 @@ fn r163_nonsense_in_version_2_is_malformed() {
 }
 
 #[test]
-fn r164_headers_pass_and_name_neither_the_request_nor_the_host() {
+fn r164_headers_are_passed_on_but_determine_neither_request_id_nor_host() {
     let event = with(&[(
         "/headers",
         json!({
@@ -214,13 +214,13 @@ fn r164_headers_pass_and_name_neither_the_request_nor_the_host() {
 }
 
 #[test]
-fn twins_of_a_header_are_both_kept_so_that_neither_wins() {
+fn both_values_of_a_repeated_header_are_kept() {
     let event = with(&[("/headers", json!({"Authorization": "a", "authorization": "b"}))]);
     assert_eq!(read(&event).unwrap().headers().get_all("authorization").iter().count(), 2);
 }
 
 #[test]
-fn r174_an_id_that_cannot_be_shown_gives_way_to_the_invocations() {
+fn r174_an_unsafe_request_id_is_replaced_by_the_invocations() {
     for id in [Value::Null, json!(""), json!("<b>"), json!("a\nb"), json!("a".repeat(129))] {
         let request = read(&with(&[("/requestContext/requestId", id)])).unwrap();
         assert_eq!(RequestContext::of(&request).request_id, "invocation");
@@ -228,9 +228,9 @@ fn r174_an_id_that_cannot_be_shown_gives_way_to_the_invocations() {
 }
 
 proptest! {
-    /// Any texts in an event of version 2.0 make a request.
+    /// An event of version 2.0 with any texts becomes a request.
     #[test]
-    fn r180_any_text_anywhere_gives_a_request(
+    fn r180_any_text_anywhere_becomes_a_request(
         path in ".*",
         query in ".*",
         stage in ".{0,8}",
@@ -273,10 +273,10 @@ proptest! {
         prop_assert!(!cut || read.is_err());
     }
 
-    /// R180: any JSON in the place of any part gives a request or a reason. Nothing that is neither
-    /// read nor looked at can be the reason.
+    /// R180: an event with any JSON at any place becomes a request or an error. A field that is not
+    /// read never causes an error.
     #[test]
-    fn r180_any_json_in_any_place_is_read_or_refused(
+    fn r180_any_json_at_any_place_is_parsed_or_refused(
         (place, json) in (prop::sample::select(places()), any_json()),
     ) {
         match read(&with(&[(&place, json)])) {
@@ -286,7 +286,7 @@ proptest! {
                 prop_assert!(request.headers().get_all("cookie").iter().count() <= 1);
             }
             Err(error) => {
-                // Or around one that is read.
+                // The place may also be inside or around one that is read.
                 let is_read = READ.iter().any(|read| read.starts_with(&place) || place.starts_with(read));
                 prop_assert!(is_read, "{} {}", place, error);
                 let is_version = place == "/version";
@@ -295,9 +295,9 @@ proptest! {
         }
     }
 
-    /// R22, R90, R159: what a browser sent arrives, and in the order it was sent in.
+    /// R22, R90, R159: the request contains everything that the browser sent, in the same order.
     #[test]
-    fn r180_a_browsers_request_arrives_as_it_was_sent(
+    fn r180_a_browsers_request_is_passed_on_unchanged(
         path in "(/[a-zA-Z0-9._~-]{0,8}){1,3}",
         query in "([a-z]{1,3}=[a-zA-Z0-9%+]{0,5}(&[a-z]{1,3}=[a-zA-Z0-9%+]{0,5}){0,3})?",
         cookies in prop::collection::vec("[a-zA-Z_.-]{1,8}=[!#-+--:<-\\[\\]-~]{0,20}", 0..6),
@@ -326,7 +326,7 @@ proptest! {
     }
 }
 
-/// The parts of an event that are read. The rest may hold anything.
+/// The fields of an event that are read. All others may contain anything.
 const READ: [&str; 11] = [
     "/body",
     "/cookies",
@@ -341,7 +341,7 @@ const READ: [&str; 11] = [
     "/version",
 ];
 
-/// Every place in the sample, as a pointer.
+/// All places in the sample, as JSON pointers.
 fn places() -> Vec<String> {
     fn below(value: &Value, pointer: &str, places: &mut Vec<String>) {
         let Some(members) = value.as_object() else { return };

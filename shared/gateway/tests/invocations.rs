@@ -1,4 +1,4 @@
-//! Invocations through the very service that the Lambda runtime polls: JSON in, JSON and log out.
+//! Invocations through the same service that the Lambda runtime polls: JSON in, JSON and log out.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -35,7 +35,7 @@ fn event(method: &str, path: &str) -> Value {
     })
 }
 
-/// An invocation that may take `time_left` before Lambda ends it.
+/// An invocation with `time_left` before Lambda ends it.
 async fn invoke<H, F>(handler: H, event: &Value, time_left: Duration) -> Value
 where
     H: Fn(Request, Timestamp) -> F,
@@ -82,7 +82,7 @@ fn capture(debug: bool) -> (CapturedLog, tracing::subscriber::DefaultGuard) {
 const AMPLE: Duration = Duration::from_secs(10);
 
 #[tokio::test]
-async fn a_handler_is_asked_and_answers() {
+async fn a_handler_is_called_and_its_response_returned() {
     let answer = invoke(echo, &event("GET", "/callback"), AMPLE).await;
     assert_eq!(answer["statusCode"], 200);
     assert_eq!(answer["body"], "GET /callback?code=secret-code gateway-id 1700000000");
@@ -118,7 +118,7 @@ async fn r163_another_event_is_answered_400_with_one_clear_line_and_the_access_l
 }
 
 #[tokio::test]
-async fn r169_r170_an_answer_of_the_gateways_own_has_the_headers_of_every_answer() {
+async fn r169_r170_a_response_by_the_gateway_has_the_headers_of_every_response() {
     for accept in ["text/html", "*/*"] {
         let mut late = event("GET", "/");
         late["headers"] = json!({ "accept": accept });
@@ -141,7 +141,7 @@ async fn r169_r170_an_answer_of_the_gateways_own_has_the_headers_of_every_answer
 }
 
 #[tokio::test]
-async fn a_body_above_the_limit_is_answered_413_and_sets_off_no_alarm() {
+async fn a_body_above_the_limit_is_answered_413_without_an_alarm() {
     let (log, _guard) = capture(false);
     let mut large = event("POST", "/logout");
     large["body"] = json!("a".repeat(gateway::event::BODY_LIMIT + 1));
@@ -156,7 +156,7 @@ async fn a_body_above_the_limit_is_answered_413_and_sets_off_no_alarm() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn r166_a_handler_out_of_time_is_given_up_before_lambda_ends_it() {
+async fn r166_a_slow_handler_is_cancelled_before_lambda_ends_it() {
     let started = tokio::time::Instant::now();
     let answer = invoke(never, &event("GET", "/"), Duration::from_secs(3)).await;
     let taken = started.elapsed();
@@ -179,14 +179,14 @@ async fn r166_a_handler_out_of_time_is_given_up_before_lambda_ends_it() {
 }
 
 #[tokio::test]
-async fn r166_with_no_time_left_the_handler_is_not_even_asked() {
-    let unasked = |_: Request, _: Timestamp| async { panic!("asked without time to answer") };
+async fn r166_without_time_left_the_handler_is_not_called() {
+    let unasked = |_: Request, _: Timestamp| async { panic!("called without time left") };
     let answer = invoke(unasked, &event("GET", "/"), Duration::from_millis(400)).await;
     assert_eq!(answer["statusCode"], 503);
 }
 
 #[tokio::test]
-async fn the_emulators_deadline_of_1970_is_none() {
+async fn the_emulators_deadline_of_1970_is_ignored() {
     let mut context = Context::default();
     context.deadline = 600_000;
     let answer = invoke_within(echo, &event("GET", "/"), context).await;
@@ -194,7 +194,7 @@ async fn the_emulators_deadline_of_1970_is_none() {
 }
 
 #[tokio::test]
-async fn r173_one_access_line_holds_no_query_header_cookie_or_body() {
+async fn r173_the_access_line_contains_no_query_header_cookie_or_body() {
     let (log, _guard) = capture(false);
     invoke(echo, &event("GET", "/callback"), AMPLE).await;
     let lines = log.lines();
@@ -210,7 +210,7 @@ async fn r173_one_access_line_holds_no_query_header_cookie_or_body() {
 }
 
 #[tokio::test]
-async fn what_a_handler_logs_carries_the_request_id() {
+async fn log_lines_of_a_handler_contain_the_request_id() {
     let (log, _guard) = capture(true);
     invoke(echo, &event("GET", "/"), AMPLE).await;
     let lines = log.lines();
@@ -219,7 +219,7 @@ async fn what_a_handler_logs_carries_the_request_id() {
 }
 
 #[test]
-fn a_library_is_heard_from_warn_up() {
+fn libraries_are_logged_from_warn_up() {
     let (log, _guard) = capture(true);
     tracing::info!(target: "hyper::client", "chatter");
     tracing::warn!(target: "hyper::client", "trouble");
@@ -229,7 +229,7 @@ fn a_library_is_heard_from_warn_up() {
 }
 
 #[tokio::test]
-async fn r174_what_a_client_types_as_path_or_method_is_not_in_the_log() {
+async fn r174_a_clients_path_or_method_is_not_in_the_log() {
     for (method, path) in [
         ("GET", "/\n{\"level\":\"ERROR\"}".to_owned()),
         ("GET", "/someone@example.org".to_owned()),
@@ -297,9 +297,9 @@ fn a_person_at_a_terminal_reads_text_and_a_program_json() {
     }
 }
 
-/// Neither a line nor a command for the terminal.
+/// No client can start a line or send a command to the terminal.
 #[test]
-fn r174_a_control_character_in_a_line_of_text_is_written_as_its_escape() {
+fn r174_control_characters_are_escaped_in_text_lines() {
     let (log, _guard) = capture_by(&[("LOG_FORMAT", "text")], false);
     let span = tracing::info_span!("request", request_id = %"id\n1");
     let _entered = span.enter();
@@ -311,9 +311,9 @@ fn r174_a_control_character_in_a_line_of_text_is_written_as_its_escape() {
     assert!(text.contains(r"error=a\r\nINFO login\u{1b}[2J"), "{text:?}");
 }
 
-/// The emulator of `cargo lambda watch` sets what it warns of. Inside Lambda an operator did.
+/// The emulator of `cargo lambda watch` sets the variable itself. Inside Lambda the operator set it.
 #[test]
-fn a_local_run_hears_no_warning_of_a_setting_that_its_emulator_made() {
+fn a_local_run_logs_no_warning_about_a_setting_of_its_emulator() {
     for (settings, expected) in [(&[][..], 0), (&[("LAMBDA_TASK_ROOT", "/var/task")], 1)] {
         let (log, _guard) = capture_by(settings, false);
         tracing::warn!(target: "lambda_runtime::runtime", "AWS_LAMBDA_MAX_CONCURRENCY is set");

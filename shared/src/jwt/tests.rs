@@ -17,11 +17,11 @@ const NOW: u64 = 1_800_000_000;
 const CLIENT: &str = "the-client";
 const API: &str = "https://api.example/";
 
-// A login's ID token.
+// The ID token of a login.
 
 /// R50.
 #[test]
-fn r050_a_good_id_token_is_accepted() {
+fn r050_a_valid_id_token_is_accepted() {
     let claims = login(&id_token()).unwrap();
     assert_eq!(claims.subject, "auth0|ada");
     assert_eq!(claims.audience, [CLIENT]);
@@ -29,7 +29,7 @@ fn r050_a_good_id_token_is_accepted() {
     assert_eq!(claims.expires_at, Timestamp::from_unix(NOW + 3600));
 }
 
-/// R50: the other three algorithms, under keys of their own.
+/// R50: the other three algorithms, each with its own key.
 #[test]
 fn r050_every_algorithm_verifies() {
     for key in [
@@ -44,7 +44,7 @@ fn r050_every_algorithm_verifies() {
 
 /// R44.
 #[test]
-fn r044_what_is_not_three_parts_of_strict_base64url_is_malformed() {
+fn r044_a_text_that_is_not_three_parts_of_strict_base64url_is_malformed() {
     let good = TEST_KEY.sign(&id_token());
     let (message, signature) = good.rsplit_once('.').unwrap();
     let (header, payload) = message.split_once('.').unwrap();
@@ -67,10 +67,10 @@ fn r044_what_is_not_three_parts_of_strict_base64url_is_malformed() {
     }
 }
 
-/// R44: the last character of an RSA signature carries bits of no byte; with them set it would be
-/// a second text for the same token.
+/// R44: the last character of an RSA signature has unused bits; with other values there, it would be a
+/// second text of the same token.
 #[test]
-fn r044_bits_that_belong_to_no_byte_are_malformed() {
+fn r044_nonzero_trailing_bits_are_malformed() {
     let good = TEST_KEY.sign(&id_token());
     let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let last = alphabet.find(good.chars().last().unwrap()).unwrap();
@@ -80,7 +80,7 @@ fn r044_bits_that_belong_to_no_byte_are_malformed() {
 
 /// R44.
 #[test]
-fn r044_a_name_that_stands_twice_is_refused_at_any_depth() {
+fn r044_a_duplicate_name_is_refused_at_any_depth() {
     let header = TEST_KEY.header().to_string();
     for payload in [
         r#"{"iss":"https://tenant.auth0.com/","iss":"https://evil/"}"#,
@@ -119,7 +119,7 @@ fn r044_a_payload_that_is_not_one_json_object_is_malformed() {
 
 /// R45, R47, R48.
 #[test]
-fn r045_an_algorithm_that_is_none_of_ours_is_refused() {
+fn r045_an_unsupported_algorithm_is_refused() {
     for algorithm in [
         json!("none"),
         json!("None"),
@@ -149,7 +149,7 @@ fn r045_an_algorithm_that_is_none_of_ours_is_refused() {
     assert_eq!(refusal(&unsigned, &[&TEST_KEY], login_kind()), TokenError::AlgorithmNotAllowed);
 }
 
-/// R46: the public key, which everybody has, as an HMAC secret.
+/// R46: the public key, which everyone can read, used as an HMAC secret.
 #[test]
 fn r046_an_hmac_keyed_with_the_public_key_is_refused() {
     let mut header = TEST_KEY.header();
@@ -167,18 +167,18 @@ fn r046_an_hmac_keyed_with_the_public_key_is_refused() {
     }
 }
 
-/// R48, R79: a header that names another algorithm than the key is for.
+/// R48, R79: the header names an algorithm that does not fit the key.
 #[test]
-fn r048_a_key_of_another_type_is_no_candidate() {
+fn r048_a_key_of_another_type_is_not_a_candidate() {
     let mut header = TEST_KEY.header();
     header["alg"] = "ES256".into();
     let token = TEST_KEY.sign_with_header(&header, &id_token());
     assert_eq!(refusal(&token, &[&TEST_KEY], login_kind()), TokenError::UnknownKey);
 }
 
-/// R79: the candidates are the caller's, but a key is never used with another algorithm.
+/// R79: the caller passes the candidates, but a key is never used with another algorithm.
 #[test]
-fn r079_a_key_that_does_not_fit_proves_nothing() {
+fn r079_a_key_of_another_type_verifies_nothing() {
     let issuer = issuer();
     let expected = Expected { issuer: &issuer, kind: login_kind() };
     let token = TestKey::p256("test").sign(&id_token());
@@ -189,9 +189,9 @@ fn r079_a_key_that_does_not_fit_proves_nothing() {
     assert_eq!(error, TokenError::InvalidSignature);
 }
 
-/// R79: not even with one of its own type, if its JWK names another.
+/// R79: not even with an algorithm of its type, if its JWK names another.
 #[test]
-fn r079_a_key_for_one_algorithm_proves_nothing_under_another() {
+fn r079_a_key_for_one_algorithm_verifies_nothing_with_another() {
     let signer = TestKey::rsa("test").with_algorithm(Algorithm::Ps256);
     let token = signer.sign(&id_token());
     let (message, signature) = token.rsplit_once('.').unwrap();
@@ -209,7 +209,7 @@ fn r079_a_key_for_one_algorithm_proves_nothing_under_another() {
 
 /// R49.
 #[test]
-fn r049_a_signature_that_is_changed_empty_or_anothers_is_refused() {
+fn r049_a_changed_empty_or_foreign_signature_is_refused() {
     let good = TEST_KEY.sign(&id_token());
     let (message, signature) = good.rsplit_once('.').unwrap();
     let mut bytes = decode(signature).unwrap();
@@ -225,7 +225,7 @@ fn r049_a_signature_that_is_changed_empty_or_anothers_is_refused() {
 
 /// R51.
 #[test]
-fn r051_a_token_without_kid_is_verified_with_whatever_key_fits() {
+fn r051_a_token_without_kid_is_verified_with_any_fitting_key() {
     let token = TEST_KEY.sign_with_header(&json!({ "alg": "RS256" }), &id_token());
     let other = TestKey::rsa("other");
     assert!(verify(&token, &[&TEST_KEY], login_kind()).is_ok());
@@ -235,7 +235,7 @@ fn r051_a_token_without_kid_is_verified_with_whatever_key_fits() {
 
 /// R52.
 #[test]
-fn r052_a_strange_kid_is_an_unknown_name_and_no_string_is_none() {
+fn r052_an_unusual_kid_is_an_unknown_key_and_a_non_string_is_refused() {
     for key_id in ["../../etc/passwd", "' OR 1=1", "https://evil/", "", &"k".repeat(10_000)] {
         let mut header = TEST_KEY.header();
         header["kid"] = key_id.into();
@@ -250,9 +250,9 @@ fn r052_a_strange_kid_is_an_unknown_name_and_no_string_is_none() {
     }
 }
 
-/// R53: the header brings the attacker's key along, in every way there is.
+/// R53: the header contains the attacker's key in every possible member.
 #[test]
-fn r053_a_key_in_the_header_proves_nothing() {
+fn r053_a_key_in_the_header_is_ignored() {
     let attacker = TestKey::rsa("test");
     for (name, value) in [
         ("jwk", attacker.jwk()),
@@ -309,7 +309,7 @@ fn r055_the_issuer_is_compared_character_by_character() {
 
 /// R56, R57.
 #[test]
-fn r056_an_id_token_is_for_this_application_alone() {
+fn r056_an_id_token_has_this_application_as_its_only_audience() {
     assert_eq!(login_with("aud", json!([CLIENT])), Ok(()));
     for audience in [
         json!("other"),
@@ -339,9 +339,9 @@ fn r058_an_authorized_party_can_only_be_this_application() {
     assert_eq!(login(&claims).unwrap_err(), TokenError::InvalidAudience);
 }
 
-/// R59, R200: 255 characters, however many bytes they are.
+/// R59, R200: 255 characters, regardless of the number of bytes.
 #[test]
-fn r200_a_subject_is_a_short_text_in_any_script() {
+fn r200_a_subject_is_a_text_of_limited_length_in_any_script() {
     for letter in ["x", "é", "東", "😀"] {
         assert_eq!(login_with("sub", json!(letter.repeat(255))), Ok(()));
     }
@@ -358,9 +358,9 @@ fn r200_a_subject_is_a_short_text_in_any_script() {
     assert_eq!(login_without("sub"), TokenError::MissingClaim("sub"));
 }
 
-/// R60: each pair is one second apart.
+/// R60: the values of each pair are one second apart.
 #[test]
-fn r060_an_id_token_was_issued_just_now() {
+fn r060_an_id_token_issued_too_long_ago_or_in_the_future_is_refused() {
     let leeway = LEEWAY.as_secs();
     assert_eq!(login_with("iat", json!(NOW + leeway)), Ok(()));
     assert_eq!(login_with("iat", json!(NOW + leeway + 1)), Err(TokenError::IssuedInFuture));
@@ -370,9 +370,9 @@ fn r060_an_id_token_was_issued_just_now() {
     assert_eq!(login_without("iat"), TokenError::MissingClaim("iat"));
 }
 
-/// R61: the pair is one second apart.
+/// R61: the values of the pair are one second apart.
 #[test]
-fn r061_a_token_expires() {
+fn r061_an_expired_token_is_refused() {
     let leeway = LEEWAY.as_secs();
     assert!(leeway <= 60);
     assert_eq!(login_with("exp", json!(NOW - leeway + 1)), Ok(()));
@@ -381,9 +381,9 @@ fn r061_a_token_expires() {
     assert_eq!(login_without("exp"), TokenError::MissingClaim("exp"));
 }
 
-/// R61, R62, R60: no number overflows, and none is read out of a string.
+/// R61, R62, R60: no number overflows, and no number is parsed from a string.
 #[test]
-fn r061_a_time_is_a_number_of_seconds_that_can_be() {
+fn r061_a_time_is_a_number_within_its_range() {
     for name in ["exp", "iat", "nbf", "auth_time", "session_expiry"] {
         for value in [
             json!("1800003600"),
@@ -403,9 +403,9 @@ fn r061_a_time_is_a_number_of_seconds_that_can_be() {
     }
 }
 
-/// R199: each pair is the whole second that still does and the first fraction beyond it.
+/// R199: each pair is the last whole second that is accepted and the first fraction that is not.
 #[test]
-fn r199_a_date_with_a_fraction_is_rounded_towards_the_refusal() {
+fn r199_a_fractional_date_is_rounded_towards_refusal() {
     let (now, leeway) = (f64::from(u32::try_from(NOW).unwrap()), LEEWAY.as_secs_f64());
     assert_eq!(login_with("exp", json!(now - leeway + 1.0)), Ok(()));
     assert_eq!(login_with("exp", json!(now - leeway + 0.999)), Err(TokenError::Expired));
@@ -422,9 +422,9 @@ fn r199_a_date_with_a_fraction_is_rounded_towards_the_refusal() {
     assert_eq!(read.session_expiry, Some(Timestamp::from_unix(1_800_003_600)));
 }
 
-/// R62: the pair is one second apart.
+/// R62: the values of the pair are one second apart.
 #[test]
-fn r062_a_token_is_not_valid_before_its_time() {
+fn r062_a_token_is_refused_before_nbf() {
     let leeway = LEEWAY.as_secs();
     assert_eq!(login_with("nbf", json!(NOW + leeway)), Ok(()));
     assert_eq!(login_with("nbf", json!(NOW + leeway + 1)), Err(TokenError::NotYetValid));
@@ -432,16 +432,16 @@ fn r062_a_token_is_not_valid_before_its_time() {
 
 /// R63.
 #[test]
-fn r063_the_nonce_is_this_logins() {
+fn r063_a_nonce_of_another_login_is_refused() {
     assert_eq!(login_with("nonce", json!("of another tab")), Err(TokenError::NonceMismatch));
     assert_eq!(login_with("nonce", json!("")), Err(TokenError::NonceMismatch));
     assert_eq!(login_with("nonce", json!(7)), Err(TokenError::MistypedClaim("nonce")));
     assert_eq!(login_without("nonce"), TokenError::MissingClaim("nonce"));
 }
 
-/// R64. The expected value is OpenID Connect Core's own, appendix A.3.
+/// R64. The expected value is from OpenID Connect Core, appendix A.3.
 #[test]
-fn r064_a_hash_of_the_access_token_must_fit_if_there_is_one() {
+fn r064_an_at_hash_must_match_the_access_token_if_present() {
     let access_token = "jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y";
     let hash = "77QmUPtjPfzWtF2AnpK9RQ";
     assert_eq!(half_hash(access_token, Algorithm::Rs256), hash);
@@ -467,9 +467,9 @@ fn r064_a_hash_of_the_access_token_must_fit_if_there_is_one() {
     assert_eq!(with_hash(Some(json!(7))), Err(TokenError::MistypedClaim("at_hash")));
 }
 
-/// R65: each pair is one second apart.
+/// R65: the values of each pair are one second apart.
 #[test]
-fn r065_an_authentication_is_as_fresh_as_was_asked_for() {
+fn r065_an_authentication_older_than_requested_is_refused() {
     let leeway = LEEWAY.as_secs();
     let at = |auth_time: Option<u64>, max_age: Option<u64>, after: Option<u64>| {
         let mut claims = id_token();
@@ -498,7 +498,7 @@ fn r065_an_authentication_is_as_fresh_as_was_asked_for() {
 
 /// R66.
 #[test]
-fn r066_a_token_of_another_kind_is_no_id_token() {
+fn r066_a_token_of_another_kind_is_refused_as_id_token() {
     assert_eq!(
         refusal(&TEST_KEY.sign(&access_token()), &[&TEST_KEY], login_kind()),
         TokenError::InvalidAudience
@@ -515,7 +515,7 @@ fn r066_a_token_of_another_kind_is_no_id_token() {
 
 /// R68.
 #[test]
-fn r068_only_true_itself_verifies_an_address() {
+fn r068_only_the_boolean_true_verifies_an_address() {
     let verified = |value: Value| {
         let mut claims = id_token();
         claims["email_verified"] = value;
@@ -538,9 +538,9 @@ fn r069_unknown_claims_and_any_updated_at_are_tolerated() {
     assert_eq!(login_with("https://app.example/roles", json!([{ "a": [1.5, null] }])), Ok(()));
 }
 
-// Tokens shown to an API.
+// Tokens presented to an API.
 
-/// R143: without an API the ID token is the key, and an access token is not.
+/// R143: without an API, the ID token is the key and an access token is refused.
 #[test]
 fn r143_an_api_key_is_an_id_token() {
     let kind = Kind::ApiKey { client_id: CLIENT };
@@ -555,9 +555,9 @@ fn r143_an_api_key_is_an_id_token() {
     assert_eq!(refusal(&token, &[&TEST_KEY], kind), TokenError::TypeNotAllowed);
 }
 
-/// R143: with an API the ID token is refused, even where its audience would do.
+/// R143: with an API, the ID token is refused even if its audience would fit.
 #[test]
-fn r143_an_id_token_is_no_access_token() {
+fn r143_an_id_token_is_refused_as_access_token() {
     let error = refusal(&TEST_KEY.sign(&id_token()), &[&TEST_KEY], api_kind());
     assert_eq!(error, TokenError::WrongKind);
     let mut without_nonce = id_token();
@@ -584,7 +584,7 @@ fn r144_an_opaque_or_encrypted_token_hints_at_the_missing_audience() {
 
 /// R145.
 #[test]
-fn r145_an_access_token_may_be_of_either_profile() {
+fn r145_access_tokens_of_both_profiles_are_accepted() {
     let with_type = |header_type: Value| {
         let mut header = TEST_KEY.header();
         header["typ"] = header_type;
@@ -627,9 +627,9 @@ fn r146_an_access_token_may_have_the_userinfo_audience_too() {
     }
 }
 
-/// R60 for an API: the pair is one second apart.
+/// R60 for an API: the values of the pair are one second apart.
 #[test]
-fn r060_an_access_token_is_of_this_month() {
+fn r060_an_access_token_issued_too_long_ago_is_refused() {
     let oldest = NOW - MAX_AGE.as_secs() - LEEWAY.as_secs();
     let issued_at = |seconds: u64| {
         let mut claims = access_token();
@@ -659,7 +659,7 @@ fn r148_scopes_and_permissions_are_whole_words() {
 
 /// R149.
 #[test]
-fn r149_a_token_bound_to_a_key_is_no_bearer_token() {
+fn r149_a_token_bound_to_a_key_is_refused_as_bearer_token() {
     let mut claims = access_token();
     claims["cnf"] = json!({ "jkt": "thumbprint" });
     let error = refusal(&TEST_KEY.sign(&claims), &[&TEST_KEY], api_kind());
@@ -670,10 +670,10 @@ fn r149_a_token_bound_to_a_key_is_no_bearer_token() {
     assert_eq!(refusal(&TEST_KEY.sign(&claims), &[&TEST_KEY], kind), TokenError::BoundToKey);
 }
 
-// What comes out.
+// The results.
 
 #[test]
-fn what_a_user_is_shown_is_about_the_user() {
+fn the_shown_claims_are_only_about_the_user() {
     let mut claims = id_token();
     claims["email"] = "ada@example.org".into();
     claims["org_id"] = "org_1".into();
@@ -686,7 +686,7 @@ fn what_a_user_is_shown_is_about_the_user() {
 
 /// R173.
 #[test]
-fn r173_debug_output_of_claims_names_nobody() {
+fn r173_debug_output_of_claims_identifies_no_user() {
     let mut claims = id_token();
     claims["email"] = "ada@example.org".into();
     let shown = format!("{:?}", login(&claims).unwrap());
@@ -694,7 +694,7 @@ fn r173_debug_output_of_claims_names_nobody() {
 }
 
 #[test]
-fn codes_that_clients_compare_stay_what_they_are() {
+fn public_error_codes_are_stable() {
     assert_eq!(TokenError::Expired.code(), "token_expired");
     assert_eq!(TokenError::InvalidAudience.code(), "invalid_audience");
     assert_eq!(TokenError::InvalidSignature.code(), "token_invalid_signature");
@@ -705,7 +705,7 @@ fn codes_that_clients_compare_stay_what_they_are() {
 proptest! {
     /// R180.
     #[test]
-    fn r180_no_text_makes_the_parser_panic(text in "\\PC{0,200}|[A-Za-z0-9_-]{0,80}(\\.[A-Za-z0-9_-]{0,80}){0,5}") {
+    fn r180_no_text_causes_a_panic(text in "\\PC{0,200}|[A-Za-z0-9_-]{0,80}(\\.[A-Za-z0-9_-]{0,80}){0,5}") {
         let issuer = issuer();
         let expected = Expected { issuer: &issuer, kind: login_kind() };
         prop_assert!(UnverifiedToken::parse(&text, &expected).is_err());
@@ -713,12 +713,12 @@ proptest! {
 
     /// R180.
     #[test]
-    fn r180_no_json_in_the_right_places_makes_the_parser_panic(header in "\\PC{0,80}", payload in "\\PC{0,80}") {
+    fn r180_no_header_or_payload_causes_a_panic(header in "\\PC{0,80}", payload in "\\PC{0,80}") {
         let token = TEST_KEY.sign_text(&header, &payload);
         prop_assert!(verify(&token, &[&TEST_KEY], login_kind()).is_err());
     }
 
-    /// R49, R180: any one byte of a good token replaced.
+    /// R49, R180: one byte of a valid token is replaced.
     #[test]
     fn r180_a_mutated_token_is_never_accepted(place in any::<prop::sample::Index>(), byte in 0_u8..128) {
         let mut token = TEST_KEY.sign(&id_token()).into_bytes();
@@ -772,7 +772,7 @@ fn api_kind() -> Kind<'static> {
     Kind::AccessToken { audience: API }
 }
 
-/// The whole way of a token, with the candidates that the set of `keys` has for it.
+/// Verifies a token in full, with the candidates from the set of `keys`.
 fn verify(token: &str, keys: &[&TestKey], kind: Kind<'_>) -> Result<Claims, TokenError> {
     let issuer = issuer();
     let expected = Expected { issuer: &issuer, kind };

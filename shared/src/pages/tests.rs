@@ -1,4 +1,4 @@
-//! Every page, with data as it should be and as an attacker would like it to be.
+//! Renders every page with ordinary and with hostile data.
 
 use std::{collections::HashSet, sync::LazyLock};
 
@@ -51,7 +51,7 @@ proptest! {
 }
 
 #[test]
-fn r171_hostile_claims_are_shown_as_the_text_they_are() {
+fn r171_hostile_claims_are_shown_as_plain_text() {
     let hostile = "<img src=x onerror=alert(1)> & \"x\"";
     let page = Page::parse(&key_page_made_of(hostile));
     assert_eq!(page.text(".name bdi"), hostile);
@@ -61,9 +61,9 @@ fn r171_hostile_claims_are_shown_as_the_text_they_are() {
     assert_eq!(page.text("#token"), hostile);
 }
 
-/// R171: an override in a name must not turn around the text beside it.
+/// R171: an override character in a name must not change the direction of the text around it.
 #[test]
-fn r171_what_users_call_themselves_is_isolated_from_the_direction_of_the_page() {
+fn r171_the_direction_of_user_texts_is_isolated_from_the_page() {
     let page = Page::parse(&key_page_made_of("\u{202e}nimda"));
     assert_eq!(page.all(".who bdi").len(), 2);
 }
@@ -78,7 +78,7 @@ fn r032_no_script_reads_the_fragment() {
 }
 
 #[test]
-fn r172_nothing_is_loaded_from_elsewhere_but_the_users_picture() {
+fn r172_only_the_users_picture_is_loaded_from_a_third_party() {
     for (name, page) in ordinary_pages() {
         let page = Page::parse(&page);
         for element in page.all("[src], link[href], [srcset], [data], [poster], [background]") {
@@ -110,7 +110,7 @@ fn nonces_are_fresh_and_fit_a_header() {
 }
 
 #[test]
-fn the_login_page_lists_each_method_as_a_link_in_order_and_needs_no_script() {
+fn the_login_page_lists_each_method_as_a_link_without_a_script() {
     let page = Page::parse(&login_page(&methods()));
     let links: Vec<_> = page
         .all(".methods a")
@@ -124,7 +124,7 @@ fn the_login_page_lists_each_method_as_a_link_in_order_and_needs_no_script() {
     assert_eq!(
         page.all(".methods a svg").len(),
         links.len() - 1,
-        "one has a letter, the rest a mark"
+        "one link has a letter, all others an icon"
     );
     assert!(page.all("script").is_empty());
 }
@@ -137,7 +137,7 @@ fn the_login_page_without_methods_has_one_plain_button() {
 }
 
 #[test]
-fn the_login_page_names_the_development_provider_only_where_it_is_used() {
+fn the_login_page_mentions_the_development_provider_only_if_it_is_used() {
     let nonce = nonce();
     let page = |development| {
         LoginPage {
@@ -156,7 +156,7 @@ fn the_login_page_names_the_development_provider_only_where_it_is_used() {
 }
 
 #[test]
-fn the_key_page_shows_the_token_whole_and_in_three_parts() {
+fn the_key_page_shows_the_complete_token_in_three_parts() {
     let page = Page::parse(&key_page(Some(key())));
     assert_eq!(page.text("#token"), TOKEN);
     assert_eq!(page.all("#token span").len(), 3);
@@ -164,7 +164,7 @@ fn the_key_page_shows_the_token_whole_and_in_three_parts() {
 }
 
 #[test]
-fn the_key_page_gives_a_line_that_a_shell_runs() {
+fn the_key_page_shows_a_line_for_a_shell() {
     let page = Page::parse(&key_page(Some(key())));
     assert_eq!(
         page.text("#curl"),
@@ -173,7 +173,7 @@ fn the_key_page_gives_a_line_that_a_shell_runs() {
 }
 
 #[test]
-fn a_pasted_line_runs_nothing_but_curl() {
+fn a_pasted_line_runs_only_curl() {
     let page = Page::parse(&key_page_made_of("';reboot;'"));
     assert_eq!(
         page.text("#curl"),
@@ -181,9 +181,9 @@ fn a_pasted_line_runs_nothing_but_curl() {
     );
 }
 
-/// R101: with keys hidden there is none in the page, nor a line that would need one.
+/// R101: with keys hidden, the page contains neither the key nor a `curl` line, which would need it.
 #[test]
-fn r101_a_key_page_without_a_key_asks_by_cookie() {
+fn r101_a_key_page_without_a_key_authenticates_by_cookie() {
     let html = key_page(None);
     let page = Page::parse(&html);
     assert_eq!(page.text("h1"), "Your session");
@@ -200,9 +200,9 @@ fn the_key_page_logs_out_without_a_script() {
     assert_eq!(page.text("form button"), "Log out");
 }
 
-/// Without JavaScript a button that copies and a region that never changes would be lies.
+/// Without JavaScript, a copy button and a live region would not work.
 #[test]
-fn what_only_a_script_can_do_is_hidden_until_it_runs() {
+fn elements_that_need_a_script_are_hidden_until_it_runs() {
     let page = Page::parse(&key_page(Some(key())));
     let quiet =
         "[data-copy], [data-fold], #verdict, #explanation, #again, #answer, #pace, #renewal";
@@ -213,7 +213,7 @@ fn what_only_a_script_can_do_is_hidden_until_it_runs() {
 }
 
 #[test]
-fn buttons_copy_and_unfold_elements_that_are_there() {
+fn buttons_refer_to_existing_elements() {
     let page = Page::parse(&key_page(Some(key())));
     for attribute in ["data-copy", "aria-controls"] {
         let buttons = page.all(&format!("button[{attribute}]"));
@@ -222,14 +222,14 @@ fn buttons_copy_and_unfold_elements_that_are_there() {
     }
 }
 
-/// What names the user or opens the API is marked for removal when the session has ended.
+/// Elements that identify the user or contain the key are marked for removal at the end of the session.
 #[test]
-fn all_that_is_of_the_session_is_marked() {
+fn all_elements_of_the_session_are_marked_for_removal() {
     let html = key_page_of(User { email_verified: false, ..user() });
     let mut page = Page::parse(&html);
     let marked: Vec<_> = page.all("[data-of-session]").iter().map(|element| element.id()).collect();
     for id in marked {
-        page.0.tree.get_mut(id).expect("it is in the tree").detach();
+        page.0.tree.get_mut(id).expect("the element is in the tree").detach();
     }
     let left = page.0.html();
     for trace in ["eyJ", "c2lnbmF0dXJl", "auth0|1", "Ada", "example.com", "pictures.example", "AL<"]
@@ -239,9 +239,9 @@ fn all_that_is_of_the_session_is_marked() {
     assert_eq!(page.all("#again, #verdict, #explanation, #pace, #http-status, h1").len(), 6);
 }
 
-/// R171: a host with `;` or `,` in it would write into the Content-Security-Policy that names it.
+/// R171: a host with `;` or `,` could add directives to the Content-Security-Policy, which contains it.
 #[test]
-fn r171_a_picture_has_a_host_that_a_policy_can_name() {
+fn r171_a_picture_has_a_host_that_is_safe_in_a_policy() {
     let origin = |claim: &str| Picture::parse(claim, &issuer()).map(|picture| picture.origin());
     assert_eq!(
         origin("https://Pics.Example:443/a.png?s=1").as_deref(),
@@ -281,7 +281,7 @@ fn the_time_left_is_counted_from_the_servers_clock() {
 }
 
 #[test]
-fn a_session_that_can_be_refreshed_says_when() {
+fn a_refreshable_session_shows_when_it_is_refreshed() {
     let page = Page::parse(&key_page(Some(key())));
     assert_eq!(page.attribute("#live", "data-renew-in"), "3540");
     assert_eq!(Page::parse(&key_page(None)).attribute("#live", "data-renew-in"), "3540");
@@ -289,16 +289,16 @@ fn a_session_that_can_be_refreshed_says_when() {
 }
 
 #[test]
-fn a_token_that_is_over_is_called_expired() {
+fn an_expired_token_is_shown_as_expired() {
     let expires_at = Timestamp::from_unix(1);
     let page = Page::parse(&key_page(Some(Key { expires_at, ..key() })));
     assert_eq!(page.text("#time-left"), "Expired");
     assert_eq!(page.all(".over #time-left").len(), 1);
 }
 
-/// A provider may name any number as `exp`; beyond the year 9999 RFC 3339 has no words for it.
+/// A provider may send any number as `exp`; RFC 3339 cannot express dates after the year 9999.
 #[test]
-fn an_expiry_beyond_all_calendars_is_shown_as_the_last_second_of_the_calendar() {
+fn an_expiry_beyond_the_year_9999_is_shown_as_its_last_second() {
     let expires_at = Timestamp::from_unix(u64::MAX);
     let page = Page::parse(&key_page(Some(Key { expires_at, ..key() })));
     assert_eq!(page.attribute("#key time", "datetime"), "9999-12-31T23:59:59Z");
@@ -306,7 +306,7 @@ fn an_expiry_beyond_all_calendars_is_shown_as_the_last_second_of_the_calendar() 
 }
 
 #[test]
-fn a_user_is_called_by_the_best_name_there_is() {
+fn a_user_is_shown_by_the_best_available_name() {
     let who = |name, email| {
         let page = Page::parse(&key_page_of(User { name, email, ..user() }));
         (page.text(".name"), page.text("#initials"))
@@ -320,14 +320,14 @@ fn a_user_is_called_by_the_best_name_there_is() {
 }
 
 #[test]
-fn an_address_that_stands_in_for_a_name_is_not_shown_twice() {
+fn an_address_shown_as_name_is_not_repeated() {
     let lines = |name| Page::parse(&key_page_of(User { name, ..user() })).all(".who bdi").len();
     assert_eq!(lines(Some("Ada Lovelace")), 2);
     assert_eq!(lines(None), 1);
 }
 
 #[test]
-fn an_address_that_is_not_verified_says_so() {
+fn an_unverified_address_is_marked() {
     let badges = |email, email_verified| {
         Page::parse(&key_page_of(User { email, email_verified, ..user() })).all(".badge").len()
     };
@@ -343,7 +343,7 @@ fn a_user_without_a_picture_has_initials_and_no_image() {
     assert_eq!(page.text("#initials"), "AL");
 }
 
-/// R104: the question is asked with a form; the answer is a POST.
+/// R104: the page only asks, and its form sends a POST.
 #[test]
 fn r104_the_logout_page_offers_a_post_and_a_way_back() {
     let page = Page::parse(&SignOutPage { nonce: &nonce(), signed_in: true }.render());
@@ -353,7 +353,7 @@ fn r104_the_logout_page_offers_a_post_and_a_way_back() {
 }
 
 #[test]
-fn the_logout_page_of_somebody_logged_out_has_nothing_to_post() {
+fn the_logout_page_without_a_session_has_no_form() {
     let page = Page::parse(&SignOutPage { nonce: &nonce(), signed_in: false }.render());
     assert!(page.all("form").is_empty());
     assert_eq!(page.attribute("main a", "href"), "/");
@@ -369,7 +369,7 @@ fn a_message_shows_its_text_its_action_and_its_request() {
     assert_eq!(page.text("#request-id"), "Root=1-abc");
 }
 
-/// What holds for every page, whatever is put into it.
+/// Asserts the properties that every page has with any data.
 fn assert_sound(name: &str, html: &str) {
     let page = Page::parse(html);
     assert!(page.0.errors.is_empty(), "{name}: {:?}", page.0.errors);
@@ -587,7 +587,7 @@ fn nonce() -> Nonce {
     Nonce::new(&Random::from_fn(|bytes| bytes.fill(0x42)))
 }
 
-/// A page as a browser reads it.
+/// A page as parsed by a browser.
 struct Page(Html);
 
 impl Page {
@@ -596,7 +596,7 @@ impl Page {
     }
 
     fn all(&self, selector: &str) -> Vec<ElementRef<'_>> {
-        let selector = Selector::parse(selector).expect("the selector is one");
+        let selector = Selector::parse(selector).expect("the selector is valid");
         self.0.select(&selector).collect()
     }
 
@@ -613,7 +613,7 @@ impl Page {
     }
 }
 
-/// What an element says, with white space as a browser shows it.
+/// The text of an element, with white space as a browser shows it.
 fn words(element: ElementRef<'_>) -> String {
     element.text().flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ")
 }

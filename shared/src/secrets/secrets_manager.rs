@@ -10,7 +10,6 @@
 //!
 //! The text is used as it is, without surrounding white space. A JSON object, which the console creates
 //! from key/value pairs, is rejected.
-//! makes of key/value pairs, is refused.
 //!
 //! The permissions that a function needs: `secretsmanager:GetSecretValue` on the ARN in its variable,
 //! and `kms:Decrypt` if the secret is not encrypted with the key `aws/secretsmanager`.

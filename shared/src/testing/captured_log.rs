@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     fn speak() {
-        tracing::warn!("somebody speaks");
+        tracing::warn!("an event");
     }
 
     #[test]

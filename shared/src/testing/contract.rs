@@ -1,9 +1,9 @@
-//! The laws of [`SessionStore`], as a suite that every store must pass.
+//! The contract tests of [`SessionStore`]: its laws as tests that every store must pass.
 //!
-//! A store's own tests call [`store_contract!`](crate::store_contract) with a way to make an empty
-//! one. Time is passed in, so a law about expiry needs no waiting.
+//! A store's own tests call [`store_contract!`](crate::store_contract) with a function that creates an
+//! empty store. Time is an argument, so tests of expiry need no waiting.
 //!
-//! A broken law panics: this is a test suite, kept here so that every store can be held to it.
+//! A violated law panics. The tests are public, so that stores outside this module can run them.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test suite: what it expects, it asserts")]
 
 pub mod document;
@@ -16,69 +16,69 @@ use crate::store::{
 };
 use crate::{clock::Timestamp, crypto::secret::Digest};
 
-/// Makes a test of every law, for the store that the given async function makes.
+/// Creates one test per law, for the store that the given async function returns.
 #[macro_export]
 macro_rules! store_contract {
     ($new_store:expr) => {
         $crate::store_contract! { @laws $new_store;
-            a_session_and_its_pointer_are_found
+            a_created_session_and_its_pointer_are_found
             r095_create_refuses_a_key_that_is_taken
             r095_create_writes_both_rows_or_neither
-            a_key_whose_row_has_expired_is_free
-            r092_an_expired_session_is_not_there
-            r092_an_expired_pointer_is_not_there
-            slide_moves_the_expiry
-            r094_slide_never_brings_an_ended_session_back
-            r092_slide_does_not_revive_an_expired_session
-            end_says_whether_there_was_a_session
-            an_ended_session_leaves_its_pointer
-            end_ends_one_session_alone
+            a_key_of_an_expired_row_is_free
+            r092_an_expired_session_is_not_found
+            r092_an_expired_pointer_is_not_found
+            slide_extends_the_expiry_only
+            r094_slide_does_not_restore_an_ended_session
+            r092_slide_does_not_restore_an_expired_session
+            end_reports_whether_the_session_existed
+            the_pointer_of_an_ended_session_remains
+            end_does_not_affect_other_sessions
             r017_a_mark_is_claimed_once
-            a_mark_is_free_again_when_it_has_expired
-            r018_of_many_claims_at_once_one_succeeds
-            r095_of_many_creates_at_once_one_succeeds
-            r094_end_wins_over_slides_in_flight
+            an_expired_mark_can_be_claimed_again
+            r018_of_concurrent_claims_exactly_one_succeeds
+            r095_of_concurrent_creates_exactly_one_succeeds
+            r094_end_wins_over_concurrent_slides
             r103_the_sessions_of_a_subject_are_found
-            r122_those_issued_later_are_not_selected
+            r122_sessions_issued_later_are_not_selected
             r115_the_sessions_of_a_provider_session_are_found
-            r115_of_a_provider_session_those_of_one_subject_are_found
-            ended_sessions_are_found_no_more
-            end_all_ends_those_named_and_no_others
+            r115_the_sessions_of_a_provider_session_and_a_subject_are_found
+            ended_sessions_are_no_longer_found
+            end_all_ends_only_the_given_sessions
             r128_a_thousand_sessions_are_found_and_ended
-            r129_a_tombstone_keeps_logins_of_a_subject_out
-            r129_a_tombstone_keeps_logins_of_a_provider_session_out
-            r129_a_tombstone_leaves_others_alone
-            r129_a_tombstone_refuses_before_a_taken_key_does
-            r122_a_login_issued_later_is_not_kept_out
-            a_tombstone_ends_with_its_time
-            the_tombstone_that_covers_more_stays
-            r129_a_login_racing_a_tombstone_is_found_or_refused
+            r129_a_tombstone_refuses_logins_of_a_subject
+            r129_a_tombstone_refuses_logins_of_a_provider_session
+            r129_a_tombstone_does_not_affect_other_owners
+            r129_a_tombstone_takes_precedence_over_a_taken_key
+            r122_a_login_issued_after_the_tombstone_is_accepted
+            an_expired_tombstone_has_no_effect
+            the_tombstone_that_covers_more_logins_is_kept
+            r129_a_login_concurrent_with_a_tombstone_is_found_or_refused
         }
         $crate::store_contract! { @laws of renewal, $new_store;
-            r131_a_lease_is_held_by_one_owner_until_it_runs_out
-            r131_of_many_leases_at_once_one_is_taken
+            r131_a_lease_is_held_by_one_owner_until_it_expires
+            r131_of_concurrent_leases_exactly_one_succeeds
             r131_a_lease_on_an_older_version_is_refused
-            r132_an_owner_may_hold_a_lease_for_longer_or_give_it_up
-            r094_a_lease_makes_no_session
+            r132_an_owner_may_extend_or_shorten_its_lease
+            r094_a_lease_creates_no_session
             r133_renew_writes_session_and_pointer
             r133_renew_writes_session_and_pointer_or_neither
-            r132_renew_is_refused_to_whoever_lost_the_lease
-            r132_a_lease_that_ran_out_unnoticed_is_good_enough
-            r137_renew_never_brings_an_ended_session_back
-            r137_end_wins_over_a_renewal_in_flight
+            r132_renew_is_refused_without_the_lease
+            r132_renew_succeeds_after_expiry_if_no_other_owner_took_the_lease
+            r137_renew_does_not_restore_an_ended_session
+            r137_end_wins_over_a_concurrent_renewal
         }
         $crate::store_contract! { @laws of document, $new_store;
-            a_document_is_found_as_it_was_written
+            a_document_is_read_back_unchanged
             documents_and_a_pointer_are_read_together
-            r092_an_expired_document_is_not_there
-            r076_the_right_to_fetch_is_one_callers_until_it_runs_out
-            r076_of_many_who_would_fetch_one_may
-            a_written_document_is_anybodys_to_fetch_again
-            a_right_to_fetch_is_no_document
-            r072_a_slow_writer_brings_no_old_document_back
-            an_expired_document_is_written_over
-            r072_of_many_writers_at_once_the_latest_prevails
-            r080_what_comes_from_the_future_binds_nobody
+            r092_an_expired_document_is_not_found
+            r076_a_document_lease_is_held_by_one_caller_until_it_expires
+            r076_of_concurrent_document_leases_exactly_one_succeeds
+            writing_a_document_ends_its_lease
+            a_document_lease_does_not_create_or_change_a_document
+            r072_a_late_write_does_not_restore_an_old_document
+            an_expired_document_is_overwritten
+            r072_of_concurrent_writes_the_newest_document_remains
+            r080_rows_from_the_future_are_ignored
         }
     };
     (@laws $new_store:expr; $($law:ident)*) => {
@@ -99,8 +99,8 @@ macro_rules! store_contract {
     };
 }
 
-/// What was created is read back whole.
-pub async fn a_session_and_its_pointer_are_found(store: Arc<dyn SessionStore>) {
+/// A created session is read back completely.
+pub async fn a_created_session_and_its_pointer_are_found(store: Arc<dyn SessionStore>) {
     create(&*store, "token", "one").await;
     assert_eq!(live_session(&*store, "one", NOW).await, Some(session("one")));
     assert_eq!(live_pointer(&*store, "token", NOW).await, Some(pointer("token", "one")));
@@ -108,7 +108,7 @@ pub async fn a_session_and_its_pointer_are_found(store: Arc<dyn SessionStore>) {
     assert_eq!(live_pointer(&*store, "one", NOW).await, None);
 }
 
-/// Law 2: an existing session is not written over.
+/// Law 2: an existing session is not overwritten.
 pub async fn r095_create_refuses_a_key_that_is_taken(store: Arc<dyn SessionStore>) {
     create(&*store, "token", "one").await;
     let twin = SessionRow { sealed: b"other".to_vec(), ..session("one") };
@@ -117,7 +117,7 @@ pub async fn r095_create_refuses_a_key_that_is_taken(store: Arc<dyn SessionStore
     assert_eq!(live_session(&*store, "one", NOW).await, Some(session("one")));
 }
 
-/// Law 2: a taken pointer leaves no session behind, nor the other way round.
+/// Law 2: if one of the two keys is taken, neither row is written.
 pub async fn r095_create_writes_both_rows_or_neither(store: Arc<dyn SessionStore>) {
     create(&*store, "token", "one").await;
     let refused = store.create(session("two"), pointer("token", "two"), NOW).await;
@@ -128,8 +128,8 @@ pub async fn r095_create_writes_both_rows_or_neither(store: Arc<dyn SessionStore
     assert_eq!(live_pointer(&*store, "second token", NOW).await, None);
 }
 
-/// Law 1: a row past its time does not take up its key.
-pub async fn a_key_whose_row_has_expired_is_free(store: Arc<dyn SessionStore>) {
+/// Law 1: an expired row does not occupy its key.
+pub async fn a_key_of_an_expired_row_is_free(store: Arc<dyn SessionStore>) {
     create(&*store, "token", "one").await;
     let later = SessionRow { created_at: after(500), expires_at: after(600), ..session("one") };
     let pointer = PointerRow { expires_at: after(900), ..pointer("token", "one") };
@@ -137,22 +137,22 @@ pub async fn a_key_whose_row_has_expired_is_free(store: Arc<dyn SessionStore>) {
     assert_eq!(live_session(&*store, "one", after(501)).await, Some(later));
 }
 
-/// Law 1, at the very second.
-pub async fn r092_an_expired_session_is_not_there(store: Arc<dyn SessionStore>) {
+/// Law 1, at the exact second.
+pub async fn r092_an_expired_session_is_not_found(store: Arc<dyn SessionStore>) {
     create(&*store, "token", "one").await;
     assert!(live_session(&*store, "one", after(99)).await.is_some());
     assert!(live_session(&*store, "one", after(100)).await.is_none());
 }
 
-/// Law 1, at the very second.
-pub async fn r092_an_expired_pointer_is_not_there(store: Arc<dyn SessionStore>) {
+/// Law 1, at the exact second.
+pub async fn r092_an_expired_pointer_is_not_found(store: Arc<dyn SessionStore>) {
     create(&*store, "token", "one").await;
     assert!(live_pointer(&*store, "token", after(499)).await.is_some());
     assert!(live_pointer(&*store, "token", after(500)).await.is_none());
 }
 
-/// A session that is used lives on, and nothing else of it changes.
-pub async fn slide_moves_the_expiry(store: Arc<dyn SessionStore>) {
+/// A slide extends the session and changes nothing else.
+pub async fn slide_extends_the_expiry_only(store: Arc<dyn SessionStore>) {
     create(&*store, "token", "one").await;
     assert!(slide(&*store, "one", 150, 50).await);
     let expected = SessionRow { used_at: after(50), expires_at: after(150), ..session("one") };
@@ -161,7 +161,7 @@ pub async fn slide_moves_the_expiry(store: Arc<dyn SessionStore>) {
 }
 
 /// Law 4.
-pub async fn r094_slide_never_brings_an_ended_session_back(store: Arc<dyn SessionStore>) {
+pub async fn r094_slide_does_not_restore_an_ended_session(store: Arc<dyn SessionStore>) {
     create(&*store, "token", "one").await;
     assert!(end(&*store, "one", 10).await);
     assert!(!slide(&*store, "one", 150, 20).await);
@@ -171,14 +171,14 @@ pub async fn r094_slide_never_brings_an_ended_session_back(store: Arc<dyn Sessio
 }
 
 /// Laws 1 and 4.
-pub async fn r092_slide_does_not_revive_an_expired_session(store: Arc<dyn SessionStore>) {
+pub async fn r092_slide_does_not_restore_an_expired_session(store: Arc<dyn SessionStore>) {
     create(&*store, "token", "one").await;
     assert!(!slide(&*store, "one", 200, 100).await);
     assert!(live_session(&*store, "one", after(100)).await.is_none());
 }
 
-/// A second end is no error, and an expired session was not there to end.
-pub async fn end_says_whether_there_was_a_session(store: Arc<dyn SessionStore>) {
+/// Ending a session twice is not an error, and an expired session counts as missing.
+pub async fn end_reports_whether_the_session_existed(store: Arc<dyn SessionStore>) {
     create(&*store, "token", "one").await;
     create(&*store, "other token", "two").await;
     assert!(end(&*store, "one", 10).await);
@@ -188,15 +188,15 @@ pub async fn end_says_whether_there_was_a_session(store: Arc<dyn SessionStore>) 
     assert!(live_session(&*store, "one", after(10)).await.is_none());
 }
 
-/// So a token whose session was ended can be told from one that never had a session.
-pub async fn an_ended_session_leaves_its_pointer(store: Arc<dyn SessionStore>) {
+/// So a token whose session was ended is distinguishable from one without a session.
+pub async fn the_pointer_of_an_ended_session_remains(store: Arc<dyn SessionStore>) {
     create(&*store, "token", "one").await;
     assert!(end(&*store, "one", 10).await);
     assert_eq!(live_pointer(&*store, "token", after(10)).await, Some(pointer("token", "one")));
 }
 
-/// Others go on.
-pub async fn end_ends_one_session_alone(store: Arc<dyn SessionStore>) {
+/// Other sessions are unaffected.
+pub async fn end_does_not_affect_other_sessions(store: Arc<dyn SessionStore>) {
     create(&*store, "token", "one").await;
     create(&*store, "other token", "two").await;
     assert!(end(&*store, "one", 10).await);
@@ -211,15 +211,16 @@ pub async fn r017_a_mark_is_claimed_once(store: Arc<dyn SessionStore>) {
     assert!(claim(&*store, "other state", 100, 1).await);
 }
 
-/// Law 1, for marks. Whoever claims one chooses an expiry after which it no longer matters.
-pub async fn a_mark_is_free_again_when_it_has_expired(store: Arc<dyn SessionStore>) {
+/// Law 1, for marks. The caller that claims a mark chooses an expiry after which the mark is no longer
+/// needed.
+pub async fn an_expired_mark_can_be_claimed_again(store: Arc<dyn SessionStore>) {
     assert!(claim(&*store, "state", 100, 0).await);
     assert!(!claim(&*store, "state", 200, 99).await);
     assert!(claim(&*store, "state", 200, 100).await);
 }
 
 /// Law 5, under contention.
-pub async fn r018_of_many_claims_at_once_one_succeeds(store: Arc<dyn SessionStore>) {
+pub async fn r018_of_concurrent_claims_exactly_one_succeeds(store: Arc<dyn SessionStore>) {
     let claims: Vec<_> = (0..20)
         .map(|_| {
             let store = Arc::clone(&store);
@@ -234,7 +235,7 @@ pub async fn r018_of_many_claims_at_once_one_succeeds(store: Arc<dyn SessionStor
 }
 
 /// Law 2, under contention.
-pub async fn r095_of_many_creates_at_once_one_succeeds(store: Arc<dyn SessionStore>) {
+pub async fn r095_of_concurrent_creates_exactly_one_succeeds(store: Arc<dyn SessionStore>) {
     let creates: Vec<_> = (0..20)
         .map(|index| {
             let store = Arc::clone(&store);
@@ -252,8 +253,8 @@ pub async fn r095_of_many_creates_at_once_one_succeeds(store: Arc<dyn SessionSto
     assert_eq!(winners, 1);
 }
 
-/// Law 4, under contention: a logout is not undone by requests that were under way.
-pub async fn r094_end_wins_over_slides_in_flight(store: Arc<dyn SessionStore>) {
+/// Law 4, under contention: concurrent requests do not undo a logout.
+pub async fn r094_end_wins_over_concurrent_slides(store: Arc<dyn SessionStore>) {
     create(&*store, "token", "one").await;
     let slides: Vec<_> = (0..20)
         .map(|_| {
@@ -269,7 +270,7 @@ pub async fn r094_end_wins_over_slides_in_flight(store: Arc<dyn SessionStore>) {
     assert!(live_session(&*store, "one", after(50)).await.is_none());
 }
 
-/// Law 8: those of the user, and of nobody else.
+/// Law 8: exactly the sessions of the user.
 pub async fn r103_the_sessions_of_a_subject_are_found(store: Arc<dyn SessionStore>) {
     create_owned(&*store, "one", owner("ada")).await;
     create_owned(&*store, "two", of_session("ada", "sid")).await;
@@ -279,8 +280,8 @@ pub async fn r103_the_sessions_of_a_subject_are_found(store: Arc<dyn SessionStor
     assert_eq!(found(&*store, of_subject("nobody")).await, []);
 }
 
-/// A logout ends what was there, not what came after.
-pub async fn r122_those_issued_later_are_not_selected(store: Arc<dyn SessionStore>) {
+/// A logout ends the sessions from before it, not later ones.
+pub async fn r122_sessions_issued_later_are_not_selected(store: Arc<dyn SessionStore>) {
     create_owned(&*store, "before", Owner { issued_at: after(9), ..owner("ada") }).await;
     create_owned(&*store, "after", Owner { issued_at: after(10), ..owner("ada") }).await;
     let before = Selection::Subject { subject: Digest::of("ada"), issued_before: after(10) };
@@ -295,13 +296,13 @@ pub async fn r115_the_sessions_of_a_provider_session_are_found(store: Arc<dyn Se
     create_owned(&*store, "four", owner("ada")).await;
     assert_eq!(found(&*store, of_provider_session("sid", None)).await, named(&["one", "two"]));
     assert_eq!(found(&*store, of_provider_session("no sid", None)).await, []);
-    // A digest of one kind is none of the other.
+    // A digest of a subject and one of a provider session are different kinds.
     assert_eq!(found(&*store, of_provider_session("ada", None)).await, []);
     assert_eq!(found(&*store, of_subject("sid")).await, []);
 }
 
-/// Law 8, for both together.
-pub async fn r115_of_a_provider_session_those_of_one_subject_are_found(
+/// Law 8, with both conditions.
+pub async fn r115_the_sessions_of_a_provider_session_and_a_subject_are_found(
     store: Arc<dyn SessionStore>,
 ) {
     create_owned(&*store, "one", of_session("ada", "sid")).await;
@@ -310,8 +311,8 @@ pub async fn r115_of_a_provider_session_those_of_one_subject_are_found(
     assert_eq!(found(&*store, of_provider_session("sid", Some("nobody"))).await, []);
 }
 
-/// Law 8: what is gone is gone from the index too.
-pub async fn ended_sessions_are_found_no_more(store: Arc<dyn SessionStore>) {
+/// Law 8: ended sessions leave the index too.
+pub async fn ended_sessions_are_no_longer_found(store: Arc<dyn SessionStore>) {
     create_owned(&*store, "one", of_session("ada", "sid")).await;
     create_owned(&*store, "two", of_session("ada", "sid")).await;
     assert!(end(&*store, "one", 10).await);
@@ -319,8 +320,8 @@ pub async fn ended_sessions_are_found_no_more(store: Arc<dyn SessionStore>) {
     assert_eq!(found(&*store, of_provider_session("sid", None)).await, named(&["two"]));
 }
 
-/// Others go on; one that is not there is no error; pointers stay.
-pub async fn end_all_ends_those_named_and_no_others(store: Arc<dyn SessionStore>) {
+/// Other sessions are unaffected, a missing one is not an error, and pointers remain.
+pub async fn end_all_ends_only_the_given_sessions(store: Arc<dyn SessionStore>) {
     for name in ["one", "two", "three"] {
         create_owned(&*store, name, owner("ada")).await;
     }
@@ -333,7 +334,7 @@ pub async fn end_all_ends_those_named_and_no_others(store: Arc<dyn SessionStore>
     assert!(live_pointer(&*store, "one", after(10)).await.is_some());
 }
 
-/// Law 8: more than fit into one page or one transaction.
+/// Law 8: more sessions than fit into one page or one transaction.
 pub async fn r128_a_thousand_sessions_are_found_and_ended(store: Arc<dyn SessionStore>) {
     let mut all = Vec::new();
     for index in 0..1_000 {
@@ -350,7 +351,7 @@ pub async fn r128_a_thousand_sessions_are_found_and_ended(store: Arc<dyn Session
 }
 
 /// Law 6.
-pub async fn r129_a_tombstone_keeps_logins_of_a_subject_out(store: Arc<dyn SessionStore>) {
+pub async fn r129_a_tombstone_refuses_logins_of_a_subject(store: Arc<dyn SessionStore>) {
     mark_ended(&*store, "ada", 10, 500).await;
     for owner in [owner("ada"), of_session("ada", "sid")] {
         let row = SessionRow { owner, ..session("one") };
@@ -361,8 +362,8 @@ pub async fn r129_a_tombstone_keeps_logins_of_a_subject_out(store: Arc<dyn Sessi
     assert!(live_pointer(&*store, "token", after(11)).await.is_none());
 }
 
-/// Law 6, for the other digest.
-pub async fn r129_a_tombstone_keeps_logins_of_a_provider_session_out(store: Arc<dyn SessionStore>) {
+/// Law 6, for the digest of a provider session.
+pub async fn r129_a_tombstone_refuses_logins_of_a_provider_session(store: Arc<dyn SessionStore>) {
     mark_ended(&*store, "sid", 10, 500).await;
     let row = SessionRow { owner: of_session("ada", "sid"), ..session("one") };
     let refused = store.create(row, pointer("token", "one"), after(11)).await;
@@ -370,16 +371,16 @@ pub async fn r129_a_tombstone_keeps_logins_of_a_provider_session_out(store: Arc<
     assert!(live_session(&*store, "one", after(11)).await.is_none());
 }
 
-/// Law 6 binds those it names.
-pub async fn r129_a_tombstone_leaves_others_alone(store: Arc<dyn SessionStore>) {
+/// Law 6 applies only to the sessions named by the tombstone.
+pub async fn r129_a_tombstone_does_not_affect_other_owners(store: Arc<dyn SessionStore>) {
     mark_ended(&*store, "ada", 10, 500).await;
     mark_ended(&*store, "sid", 10, 500).await;
     create_owned(&*store, "one", of_session("grace", "other sid")).await;
     assert!(live_session(&*store, "one", after(11)).await.is_some());
 }
 
-/// A key that is taken is drawn again; a login that was ended stays so.
-pub async fn r129_a_tombstone_refuses_before_a_taken_key_does(store: Arc<dyn SessionStore>) {
+/// The caller retries with a new key if one is taken, but must not retry a login that was ended.
+pub async fn r129_a_tombstone_takes_precedence_over_a_taken_key(store: Arc<dyn SessionStore>) {
     create_owned(&*store, "one", owner("ada")).await;
     mark_ended(&*store, "ada", 10, 500).await;
     let row = SessionRow { owner: owner("ada"), ..session("one") };
@@ -387,8 +388,8 @@ pub async fn r129_a_tombstone_refuses_before_a_taken_key_does(store: Arc<dyn Ses
     assert!(matches!(refused, Err(CreateError::Ended)), "{refused:?}");
 }
 
-/// Law 6, at the very second.
-pub async fn r122_a_login_issued_later_is_not_kept_out(store: Arc<dyn SessionStore>) {
+/// Law 6, at the exact second.
+pub async fn r122_a_login_issued_after_the_tombstone_is_accepted(store: Arc<dyn SessionStore>) {
     mark_ended(&*store, "ada", 10, 500).await;
     let early =
         SessionRow { owner: Owner { issued_at: after(9), ..owner("ada") }, ..session("one") };
@@ -398,7 +399,7 @@ pub async fn r122_a_login_issued_later_is_not_kept_out(store: Arc<dyn SessionSto
 }
 
 /// Law 1, for tombstones.
-pub async fn a_tombstone_ends_with_its_time(store: Arc<dyn SessionStore>) {
+pub async fn an_expired_tombstone_has_no_effect(store: Arc<dyn SessionStore>) {
     mark_ended(&*store, "ada", 1_000, 50).await;
     let row = SessionRow { owner: owner("ada"), ..session("one") };
     let refused = store.create(row.clone(), pointer("token", "one"), after(49)).await;
@@ -406,8 +407,8 @@ pub async fn a_tombstone_ends_with_its_time(store: Arc<dyn SessionStore>) {
     store.create(row, pointer("token", "one"), after(50)).await.expect("its time has come");
 }
 
-/// Law 7, in either order; and one whose time has come is as if it were not there.
-pub async fn the_tombstone_that_covers_more_stays(store: Arc<dyn SessionStore>) {
+/// Law 7, in both orders; an expired tombstone counts as missing.
+pub async fn the_tombstone_that_covers_more_logins_is_kept(store: Arc<dyn SessionStore>) {
     for (name, first, second) in [("up", 10, 20), ("down", 20, 10)] {
         mark_ended(&*store, name, first, 500).await;
         mark_ended(&*store, name, second, 500).await;
@@ -428,8 +429,10 @@ pub async fn the_tombstone_that_covers_more_stays(store: Arc<dyn SessionStore>) 
     assert!(matches!(refused, Err(CreateError::Ended)), "{refused:?}");
 }
 
-/// Law 6, under contention: whatever was created before the tombstone is there to be ended.
-pub async fn r129_a_login_racing_a_tombstone_is_found_or_refused(store: Arc<dyn SessionStore>) {
+/// Law 6, under contention: every session created before the tombstone is found, and can be ended.
+pub async fn r129_a_login_concurrent_with_a_tombstone_is_found_or_refused(
+    store: Arc<dyn SessionStore>,
+) {
     let creates: Vec<_> = (0..20)
         .map(|index| {
             let store = Arc::clone(&store);
@@ -451,15 +454,15 @@ pub async fn r129_a_login_racing_a_tombstone_is_found_or_refused(store: Arc<dyn 
     assert_eq!(found(&*store, of_subject("ada")).await, []);
 }
 
-/// The moment at which every story of the suite begins.
+/// The time at which every test of the suite starts.
 pub const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 
-/// The moment `seconds` after [`NOW`].
+/// The time `seconds` after [`NOW`].
 pub fn after(seconds: u64) -> Timestamp {
     NOW + Duration::from_secs(seconds)
 }
 
-/// A session of 1,000 seconds, 100 of them without being used.
+/// A session that lives for 1,000 seconds, 100 of them without use.
 pub fn session(name: &str) -> SessionRow {
     SessionRow {
         key: Digest::of(name),
@@ -474,12 +477,12 @@ pub fn session(name: &str) -> SessionRow {
     }
 }
 
-/// The user `subject` by a login of no provider session, issued at [`NOW`].
+/// An owner for the user `subject`, without a provider session, issued at [`NOW`].
 pub fn owner(subject: &str) -> Owner {
     Owner { subject: Digest::of(subject), provider_session: None, issued_at: NOW }
 }
 
-/// The pointer from `token`, of 500 seconds, to that session.
+/// A pointer from `token` to that session, which lives for 500 seconds.
 pub fn pointer(token: &str, name: &str) -> PointerRow {
     PointerRow {
         key: Digest::of(token),
@@ -518,7 +521,7 @@ async fn create_owned(store: &dyn SessionStore, name: &str, owner: Owner) {
     store.create(row, pointer(name, name), NOW).await.expect("the keys are free");
 }
 
-/// By a login that belongs to a session at the provider.
+/// An owner whose login belongs to a provider session.
 fn of_session(subject: &str, session_id: &str) -> Owner {
     Owner { provider_session: Some(Digest::of(session_id)), ..owner(subject) }
 }
@@ -534,7 +537,7 @@ fn of_provider_session(session_id: &str, subject: Option<&str>) -> Selection {
     }
 }
 
-/// In order.
+/// The keys found, sorted.
 async fn found(store: &dyn SessionStore, selection: Selection) -> Vec<Digest> {
     let mut keys = store.sessions_of(selection, NOW).await.expect("the store answers");
     keys.sort();

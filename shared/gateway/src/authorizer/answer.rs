@@ -62,7 +62,6 @@ impl Form {
 ///
 /// All values are texts except `person` and `email_verified`, which are present only if `true`. A REST
 /// API converts them to texts, and many languages treat the text `false` as true.
-/// API makes texts of them, and to most languages the text `false` is as good as `true`.
 pub fn context(principal: &Principal) -> Map<String, Value> {
     let claims = ["sub", "name", "email", "org_id"].into_iter();
     let mut context: Map<_, _> = claims

@@ -30,7 +30,7 @@ async fn r050_the_first_token_fetches_each_document_once_and_the_next_none() {
 
 /// R75.
 #[tokio::test]
-async fn r075_a_token_that_no_key_could_make_good_fetches_nothing() {
+async fn r075_a_token_that_no_key_could_make_valid_causes_no_fetch() {
     let story = Story::new();
     let mut wrong_issuer = claims();
     wrong_issuer["iss"] = "https://evil/".into();
@@ -47,7 +47,7 @@ async fn r075_a_token_that_no_key_could_make_good_fetches_nothing() {
     assert_eq!(story.provider.metadata_fetches() + story.provider.key_set_fetches(), 0);
 }
 
-/// R48: the key would do, but the provider does not say that it signs like this.
+/// R48: the key fits, but the provider does not advertise the algorithm.
 #[tokio::test]
 async fn r048_an_algorithm_that_the_provider_does_not_advertise_is_refused() {
     let key = TestKey::p256("ec");
@@ -88,9 +88,9 @@ async fn r072_a_rotated_key_verifies_after_exactly_one_fetch() {
     assert_eq!(story.refusal(&story.token(&TEST_KEY), 1).await, TokenError::UnknownKey);
 }
 
-/// R48, R49, R52, R77, R79: each change of the key set counts from the next look at it on, and not before.
+/// R48, R49, R52, R77, R79: a change of the key set takes effect at the next fetch, and not before.
 #[tokio::test]
-async fn r077_a_token_that_was_accepted_is_refused_once_its_key_is_gone_or_changed() {
+async fn r077_an_accepted_token_is_refused_once_its_key_is_removed_or_changed() {
     let with_key = |change: fn(&mut Value)| {
         let mut jwk = TEST_KEY.jwk();
         change(&mut jwk);
@@ -114,7 +114,7 @@ async fn r077_a_token_that_was_accepted_is_refused_once_its_key_is_gone_or_chang
 
 /// R48.
 #[tokio::test]
-async fn r048_a_token_is_refused_once_the_provider_gives_its_algorithm_up() {
+async fn r048_a_token_is_refused_once_the_provider_drops_its_algorithm() {
     let key = TestKey::p256("ec");
     let story = Story::new();
     story.provider.set_key_set(Some(key_set(&[&key])));
@@ -125,9 +125,9 @@ async fn r048_a_token_is_refused_once_the_provider_gives_its_algorithm_up() {
     assert_eq!(story.refusal(&token, SOFT_AGE.as_secs()).await, TokenError::AlgorithmNotAllowed);
 }
 
-/// R51, R72: keys and tokens without names rotate too.
+/// R51, R72: keys and tokens without `kid` can be rotated too.
 #[tokio::test]
-async fn r072_a_rotated_key_without_a_name_verifies_after_one_fetch() {
+async fn r072_a_rotated_key_without_kid_verifies_after_one_fetch() {
     let story = Story::new();
     let nameless = |key: &TestKey| key.sign_with_header(&json!({ "alg": "RS256" }), &claims());
     story.verify(&nameless(&TEST_KEY), 0).await.unwrap();
@@ -140,7 +140,7 @@ async fn r072_a_rotated_key_without_a_name_verifies_after_one_fetch() {
 
 /// R73.
 #[tokio::test]
-async fn r073_a_flood_of_unknown_names_costs_one_fetch_per_cool_down() {
+async fn r073_a_flood_of_unknown_key_ids_costs_one_fetch_per_cool_down() {
     let story = Story::new();
     story.verify(&story.token(&TEST_KEY), 0).await.unwrap();
     let mut header = TEST_KEY.header();
@@ -155,9 +155,9 @@ async fn r073_a_flood_of_unknown_names_costs_one_fetch_per_cool_down() {
     assert_eq!(story.provider.key_set_fetches(), 2);
 }
 
-/// R73: a minute of it, with a good token after each bad one.
+/// R73: one minute of flood, with a valid token after each invalid one.
 #[tokio::test]
-async fn r073_a_lasting_flood_costs_one_fetch_per_cool_down_and_good_tokens_do_not_notice() {
+async fn r073_a_lasting_flood_costs_one_fetch_per_cool_down_and_valid_tokens_are_unaffected() {
     let story = Story::new();
     let good = story.token(&TEST_KEY);
     story.verify(&good, 0).await.unwrap();
@@ -174,7 +174,8 @@ async fn r073_a_lasting_flood_costs_one_fetch_per_cool_down_and_good_tokens_do_n
     assert_eq!(story.provider.metadata_fetches(), 1);
 }
 
-/// R73, R77: while the provider is down, a flood costs no more, and an unknown name says nothing.
+/// R73, R77: during an outage, a flood costs no more, and an unknown key id does not make a token
+/// invalid.
 #[tokio::test]
 async fn r073_a_flood_during_an_outage_costs_one_fetch_per_cool_down() {
     let story = Story::new();
@@ -192,7 +193,7 @@ async fn r073_a_flood_during_an_outage_costs_one_fetch_per_cool_down() {
     assert_eq!(story.provider.key_set_fetches(), 2);
 }
 
-/// R74: the pair is one second apart.
+/// R74: the values of the pair are one second apart.
 #[tokio::test]
 async fn r074_a_new_key_is_unknown_for_no_longer_than_the_cool_down() {
     let story = Story::new();
@@ -232,9 +233,9 @@ async fn r076_a_hundred_misses_share_one_fetch_and_known_keys_do_not_wait_for_it
     assert_eq!(story.provider.key_set_fetches(), 2);
 }
 
-/// R76: an invented name gains nothing by coming a hundred times at once.
+/// R76: one hundred concurrent tokens with an invented key id gain no more than one.
 #[tokio::test(start_paused = true)]
-async fn r076_a_hundred_invented_names_share_one_fetch_and_learn_nothing() {
+async fn r076_a_hundred_invented_key_ids_share_one_fetch_and_are_refused() {
     let story = Arc::new(Story::new());
     story.verify(&story.token(&TEST_KEY), 0).await.unwrap();
     story.provider.set_delay(Duration::from_secs(4));
@@ -251,7 +252,7 @@ async fn r076_a_hundred_invented_names_share_one_fetch_and_learn_nothing() {
     assert_eq!(story.provider.key_set_fetches(), 2);
 }
 
-/// R72, R76: a rotation while warm, met by old and new tokens at once.
+/// R72, R76: a rotation with a warm cache, met by old and new tokens concurrently.
 #[tokio::test(start_paused = true)]
 async fn r072_a_rotation_under_load_costs_exactly_one_fetch() {
     let story = Arc::new(Story::new());
@@ -275,7 +276,7 @@ async fn r072_a_rotation_under_load_costs_exactly_one_fetch() {
     assert_eq!((story.provider.metadata_fetches(), story.provider.key_set_fetches()), (1, 2));
 }
 
-/// R76: so do a hundred first tokens.
+/// R76: the same for one hundred first tokens.
 #[tokio::test(start_paused = true)]
 async fn r076_a_hundred_first_tokens_share_one_fetch() {
     let story = Arc::new(Story::new());
@@ -291,9 +292,9 @@ async fn r076_a_hundred_first_tokens_share_one_fetch() {
     assert_eq!((story.provider.metadata_fetches(), story.provider.key_set_fetches()), (1, 1));
 }
 
-/// R77: each pair is one second apart.
+/// R77: the values of each pair are one second apart.
 #[tokio::test]
-async fn r077_the_last_good_keys_serve_through_an_outage_up_to_the_hard_age() {
+async fn r077_the_last_good_keys_are_used_during_an_outage_up_to_the_hard_age() {
     let story = Story::new();
     let token = story.token(&TEST_KEY);
     story.verify(&token, 0).await.unwrap();
@@ -322,7 +323,7 @@ async fn r077_the_last_good_keys_serve_through_an_outage_up_to_the_hard_age() {
     story.verify(&token, hard + pause).await.unwrap();
 }
 
-/// R77: a set without usable keys is a failure, not an empty truth.
+/// R77: a set without usable keys counts as a failure, not as an empty set.
 #[tokio::test]
 async fn r077_an_empty_key_set_does_not_replace_a_good_one() {
     let story = Story::new();
@@ -331,13 +332,13 @@ async fn r077_an_empty_key_set_does_not_replace_a_good_one() {
     story.provider.set_key_set(Some(key_set(&[])));
     story.verify(&token, SOFT_AGE.as_secs()).await.unwrap();
     let error = story.verify(&story.token(&TestKey::rsa("new")), SOFT_AGE.as_secs()).await;
-    let Err(VerifyError::Keys(error)) = error else { panic!("nobody can tell whether it is good") };
+    let Err(VerifyError::Keys(error)) = error else { panic!("the keys must be unavailable") };
     assert!(matches!(error.reason(), ProviderError::NoUsableKey));
 }
 
-/// R77: a slow provider holds one request up for a moment, and the others not at all.
+/// R77: a slow provider delays one request briefly, and no other.
 #[tokio::test(start_paused = true)]
-async fn r077_a_slow_provider_costs_a_moment_while_the_keys_are_good() {
+async fn r077_a_slow_provider_delays_one_request_briefly_while_keys_are_usable() {
     let story = Story::new();
     let token = story.token(&TEST_KEY);
     story.verify(&token, 0).await.unwrap();
@@ -347,9 +348,9 @@ async fn r077_a_slow_provider_costs_a_moment_while_the_keys_are_good() {
     assert_eq!(before.elapsed().as_secs(), 2 * REFRESH_PATIENCE.as_secs());
 }
 
-/// R77: with no keys at all, a failure is remembered for a moment.
+/// R77: without keys, a failure is remembered for a moment.
 #[tokio::test]
-async fn r077_without_keys_nobody_can_tell() {
+async fn r077_without_keys_a_token_is_neither_accepted_nor_refused() {
     let story = Story::new();
     story.provider.set_key_set(None);
     for second in [0, 1] {
@@ -361,9 +362,9 @@ async fn r077_without_keys_nobody_can_tell() {
     story.verify(&story.token(&TEST_KEY), FAILURE_PAUSE.as_secs()).await.unwrap();
 }
 
-/// R80: what counts is the time that is passed in; no timer runs here.
+/// R80: only the time passed in counts; no timer runs here.
 #[tokio::test(start_paused = true)]
-async fn r080_keys_age_by_the_wall_clock() {
+async fn r080_keys_age_by_the_time_passed_in() {
     let story = Story::new();
     let token = story.token(&TEST_KEY);
     story.verify(&token, 0).await.unwrap();
@@ -371,10 +372,10 @@ async fn r080_keys_age_by_the_wall_clock() {
     assert_eq!((story.provider.metadata_fetches(), story.provider.key_set_fetches()), (2, 2));
 }
 
-/// R80: nor does a clock that was ahead and is set back keep a withdrawn key alive, or a new one
+/// R80: a clock that was ahead and is set back neither keeps a withdrawn key usable nor a new one
 /// unknown.
 #[tokio::test]
-async fn r080_a_clock_that_is_set_back_makes_nothing_young() {
+async fn r080_a_clock_that_is_set_back_does_not_rejuvenate_keys() {
     let story = Story::new();
     let ahead = 30 * 24 * 3600;
     let old = TEST_KEY.sign(&lasting_claims());
@@ -385,7 +386,7 @@ async fn r080_a_clock_that_is_set_back_makes_nothing_young() {
     assert_eq!(story.refusal(&old, 0).await, TokenError::UnknownKey);
     story.verify(&new.sign(&lasting_claims()), 0).await.unwrap();
 
-    // Requests that began within the same moments may be told of them out of order.
+    // Concurrent requests may pass their times out of order.
     let fetches = story.provider.key_set_fetches();
     let old_age = SOFT_AGE.as_secs() + 1;
     story.verify(&new.sign(&lasting_claims()), old_age).await.unwrap();
@@ -393,7 +394,7 @@ async fn r080_a_clock_that_is_set_back_makes_nothing_young() {
     assert_eq!(story.provider.key_set_fetches(), fetches + 1);
 }
 
-/// R70: whatever stands behind the seam.
+/// R70: with any implementation of the provider.
 #[tokio::test]
 async fn r070_metadata_of_another_issuer_is_refused() {
     let provider = FakeProvider::new(Issuer::parse("evil.example").unwrap());
@@ -435,12 +436,12 @@ impl Story {
     async fn refusal(&self, token: &str, seconds: u64) -> TokenError {
         match self.verify(token, seconds).await {
             Err(VerifyError::Token(error)) => error,
-            other => panic!("a refusal of the token was due: {other:?}"),
+            other => panic!("the token must be refused: {other:?}"),
         }
     }
 }
 
-/// Of a token that is good for longer than keys are.
+/// The claims of a token that is valid for longer than keys are.
 fn lasting_claims() -> Value {
     let mut claims = claims();
     claims["exp"] = (NOW + 365 * 24 * 3600).into();

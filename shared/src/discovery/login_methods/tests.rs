@@ -5,7 +5,7 @@ use crate::{issuer::Issuer, store::memory::MemoryStore, testing::provider::FakeP
 use super::*;
 
 #[test]
-fn the_script_is_read_in_its_order() {
+fn the_methods_are_parsed_in_the_order_of_the_script() {
     let script = json!({ "id": "abc", "tenant": "t", "strategies": [
         { "name": "google-oauth2", "connections": [{ "name": "google-oauth2" }] },
         { "name": "auth0", "connections": [
@@ -33,7 +33,7 @@ fn the_script_is_read_in_its_order() {
 }
 
 #[test]
-fn what_cannot_be_a_method_is_left_out() {
+fn invalid_methods_are_skipped() {
     let strategies = json!([
         7,
         { "connections": [{ "name": "nameless" }] },
@@ -57,7 +57,7 @@ fn the_number_of_methods_is_bounded() {
 }
 
 #[test]
-fn what_is_no_such_script_is_none() {
+fn a_script_without_a_valid_list_is_rejected() {
     for script in [
         "",
         "<html>",
@@ -74,7 +74,7 @@ fn what_is_no_such_script_is_none() {
 }
 
 #[test]
-fn a_connection_of_which_only_the_name_is_known_gets_a_label() {
+fn a_connection_known_only_by_name_gets_a_label() {
     assert_eq!(LoginMethod::named("github").unwrap().label, "GitHub");
     let database = LoginMethod::named("Username-Password-Authentication").unwrap();
     assert_eq!(database.kind, LoginMethodKind::Database);
@@ -82,7 +82,7 @@ fn a_connection_of_which_only_the_name_is_known_gets_a_label() {
     assert_eq!(LoginMethod::named("a&b"), None);
 }
 
-/// Each pair is one second apart.
+/// The times of each pair are one second apart.
 #[tokio::test]
 async fn a_list_is_used_for_a_while_and_survives_an_outage() {
     let (provider, methods) = story();
@@ -97,9 +97,9 @@ async fn a_list_is_used_for_a_while_and_survives_an_outage() {
     assert_eq!(*methods.list(Timestamp::from_unix(2 * age)).await, github);
 }
 
-/// The pair is one second apart.
+/// The times of the pair are one second apart.
 #[tokio::test]
-async fn a_failure_is_an_empty_list_for_a_moment() {
+async fn a_failure_returns_an_empty_list_until_the_pause_ends() {
     let (provider, methods) = story();
     let pause = FAILURE_PAUSE.as_secs();
     for (second, fetches) in [(0, 1), (pause - 1, 1), (pause, 2)] {
@@ -109,7 +109,7 @@ async fn a_failure_is_an_empty_list_for_a_moment() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_provider_costs_one_page_a_second_and_the_next_nothing() {
+async fn a_slow_provider_delays_one_page_and_not_the_next() {
     let (provider, methods) = story();
     provider.set_login_methods(Some(&[LoginMethod::named("github").unwrap()]));
     provider.set_delay(Duration::from_secs(60));
@@ -122,7 +122,7 @@ async fn a_slow_provider_costs_one_page_a_second_and_the_next_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn pages_at_the_same_time_share_one_question() {
+async fn concurrent_pages_share_one_request() {
     let (provider, methods) = story();
     let github = vec![LoginMethod::named("github").unwrap()];
     provider.set_login_methods(Some(&github));
@@ -133,9 +133,9 @@ async fn pages_at_the_same_time_share_one_question() {
     assert_eq!(provider.login_method_fetches(), 1);
 }
 
-/// Another application's list is another one.
+/// The list of another application is separate.
 #[tokio::test]
-async fn a_process_that_starts_has_the_list_that_another_asked_for() {
+async fn a_new_process_uses_the_list_that_another_fetched() {
     let (provider, store) = (provider(), Arc::new(MemoryStore::default()));
     let github = vec![LoginMethod::named("github").unwrap()];
     provider.set_login_methods(Some(&github));
@@ -149,9 +149,9 @@ async fn a_process_that_starts_has_the_list_that_another_asked_for() {
     assert_eq!((&*other, provider.login_method_fetches()), (&google, 2));
 }
 
-/// Each pair is one second apart; the list is a day old at last.
+/// The times of each pair are one second apart; at the end the list is a day old.
 #[tokio::test]
-async fn processes_that_start_in_an_outage_have_the_last_list_for_a_day() {
+async fn new_processes_use_the_last_list_for_a_day_during_an_outage() {
     let (provider, store) = (provider(), Arc::new(MemoryStore::default()));
     let github = vec![LoginMethod::named("github").unwrap()];
     provider.set_login_methods(Some(&github));

@@ -1,4 +1,4 @@
-//! Good tokens and good keys, damaged in every place there is.
+//! Valid tokens and keys, damaged at every place.
 
 use std::sync::Arc;
 
@@ -9,12 +9,12 @@ use crate::{
     store::{Owner, memory::MemoryStore},
 };
 
-/// Everything that a token is written with, and what it could be padded with.
+/// All characters of a token, and those that it could be padded with.
 const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=";
 
-/// R44, R49, R180. The eighth bit of a character would make it no text, and no text is parsed.
+/// R44, R49, R180. The eighth bit of a character is not flipped, because the result is not valid text.
 #[test]
-fn r049_a_token_with_one_bit_flipped_is_refused_wherever_it_is() {
+fn r049_a_token_with_any_bit_flipped_is_refused() {
     for key in signers() {
         let (token, keys) = (key.sign(&id_token()), key_set(&[&key]));
         assert_eq!(outcome(&token, &keys), Ok(()));
@@ -27,9 +27,9 @@ fn r049_a_token_with_one_bit_flipped_is_refused_wherever_it_is() {
     }
 }
 
-/// R44, R49, R180. Of the shortest token, so that every character can take every place.
+/// R44, R49, R180. Uses the shortest token, so that every character can be tried at every place.
 #[test]
-fn r049_a_token_with_one_character_changed_added_moved_or_lost_is_refused() {
+fn r049_a_token_with_one_character_changed_added_moved_or_removed_is_refused() {
     let key = TestKey::ed25519("k");
     let (token, keys) = (key.sign(&id_token()), key_set(&[&key]));
     let mut count = 0;
@@ -54,9 +54,9 @@ fn r049_a_token_with_one_character_changed_added_moved_or_lost_is_refused() {
     assert!(count > 20_000, "{count}");
 }
 
-/// R72, R78, R180. A key set with a flipped bit verifies nothing, unless its key is still the same.
+/// R72, R78, R180. A key set with a flipped bit verifies nothing, unless its key is unchanged.
 #[test]
-fn r078_a_key_with_one_bit_flipped_proves_nothing() {
+fn r078_a_key_with_any_bit_flipped_verifies_nothing() {
     for (key, members) in signers().zip([&["n", "e"][..], &["n", "e"], &["x", "y"], &["x"]]) {
         let token = key.sign(&id_token());
         let document = json!({ "keys": [key.jwk()] }).to_string();
@@ -75,13 +75,14 @@ fn r078_a_key_with_one_bit_flipped_proves_nothing() {
                 }
             }
         }
-        // Those that made an unknown member of `use`.
+        // Those whose flipped bit made `use` an unknown member.
         assert!(survivors > 0);
     }
 }
 
-/// Whoever holds an ES256 token can write another good signature under it, `n - s` for `s`, without
-/// any key. That text must be the same token to whatever remembers tokens, or it outlives a logout.
+/// Anyone with an ES256 token can compute a second valid signature for it, `n - s` instead of `s`,
+/// without a key. Everything that remembers tokens must treat both texts as the same token; otherwise
+/// the second one remains valid after a logout.
 #[tokio::test]
 async fn the_other_signature_of_an_es256_token_is_the_same_token() {
     /// The order of P-256 (SEC 2 §2.4.2).
@@ -123,7 +124,7 @@ async fn the_other_signature_of_an_es256_token_is_the_same_token() {
     assert!(matches!(sessions.by_token(&twin, now).await.unwrap(), TokenSession::Ended));
 }
 
-/// One key for each algorithm.
+/// One key per algorithm.
 fn signers() -> impl Iterator<Item = TestKey> {
     [
         TestKey::rsa("k"),

@@ -1,8 +1,8 @@
 //! The examples of RFC 7515, 7517, 7519, 7797 and 8037, and the attacks of RFC 8725.
 //!
-//! None of the examples can be accepted: their issuer is `joe`, or they are no claims, or their
-//! algorithm is none of ours. So each is refused for its own reason; and that it was copied truly,
-//! hence refused for that reason and not for a slip of the pen, its own key proves.
+//! None of the examples can be accepted: their issuer is `joe`, they contain no claims, or their
+//! algorithm is not supported. Each is rejected for its own reason. Its own key proves that it was
+//! copied correctly, so the reason is not a copying error.
 
 use aws_lc_rs::{
     hmac,
@@ -11,26 +11,26 @@ use aws_lc_rs::{
 
 use super::*;
 
-/// A token as an RFC prints it.
+/// A token as printed in an RFC.
 struct Example {
-    /// Where.
+    /// The section of the RFC.
     section: &'static str,
     /// Its parts.
     token: [&'static str; 3],
-    /// Why it is no token for us.
+    /// The reason why we reject it.
     refusal: TokenError,
-    /// How its signature is known to be good.
+    /// The proof that its signature is valid.
     proof: Proof,
 }
 
 enum Proof {
-    /// Our own verdict, under this JWK.
+    /// Our own verification with this JWK.
     Ours(Algorithm, &'static str),
     /// HMAC with the one key of these RFCs, over this payload if it is detached.
     Hmac(Option<&'static str>),
-    /// ECDSA on P-521, which is not for us.
+    /// ECDSA on P-521, which is not supported.
     P521,
-    /// It is not signed.
+    /// No signature.
     Unsigned,
 }
 
@@ -149,7 +149,7 @@ const EXAMPLES: [Example; 9] = [
 
 /// R44-R50, R54, R55.
 #[test]
-fn r044_the_published_tokens_are_refused_each_for_its_own_reason() {
+fn r044_each_published_token_is_refused_for_its_own_reason() {
     for Example { section, token, refusal: expected, proof } in EXAMPLES {
         let [header, payload, signature] = token;
         let text = token.join(".");
@@ -182,9 +182,9 @@ fn r044_the_published_tokens_are_refused_each_for_its_own_reason() {
     }
 }
 
-/// R44. RFC 7515 A.6 and A.7: a JWT is never in a JSON serialization (RFC 7519 §3).
+/// R44. RFC 7515 A.6 and A.7: a JWT never uses a JSON serialization (RFC 7519 §3).
 #[test]
-fn r044_a_token_in_a_json_serialization_is_no_jwt() {
+fn r044_a_token_in_a_json_serialization_is_refused() {
     let flattened = json!({
         "payload": JOE,
         "protected": "eyJhbGciOiJFUzI1NiJ9",
@@ -252,17 +252,17 @@ fn r144_an_encrypted_or_nested_token_is_refused() {
 
 /// R44. RFC 7515 C.
 #[test]
-fn r044_base64url_is_as_published_and_nothing_else() {
+fn r044_only_base64url_as_published_is_accepted() {
     assert_eq!(decode("A-z_4ME").unwrap(), [3, 236, 255, 224, 193]);
     for other_form in ["A-z_4ME=", "A+z/4ME", "A-z_4MF", "A-z_4M", "A-z_ 4ME"] {
         assert_eq!(decode(other_form).ok(), None, "{other_form}");
     }
 }
 
-/// R78. RFC 7517 A.1 (a key to encrypt for, and one that signs) and A.3 (secrets); RFC 8037 A.6 (a
-/// key to agree with).
+/// R78. RFC 7517 A.1 (an encryption key and a signing key) and A.3 (symmetric keys); RFC 8037 A.6 (a
+/// key agreement key).
 #[test]
-fn r078_of_the_published_keys_those_that_sign_are_used() {
+fn r078_of_the_published_keys_only_signing_keys_are_used() {
     let document = json!({ "keys": [
         {
             "kty": "EC",
@@ -301,10 +301,10 @@ fn r078_of_the_published_keys_those_that_sign_are_used() {
     }
 }
 
-/// R54. RFC 7797 §6: an unencoded payload is announced in `crit`, whoever signed it. §4.2 with a key
-/// and an algorithm of ours.
+/// R54. RFC 7797 §6: an unencoded payload is declared in `crit`, regardless of the signer. §4.2 with a
+/// key and an algorithm that we support.
 #[test]
-fn r054_a_payload_that_is_not_encoded_is_refused() {
+fn r054_an_unencoded_payload_is_refused() {
     for header in [
         json!({ "alg": "RS256", "b64": false, "crit": ["b64"] }),
         json!({ "alg": "RS256", "b64": false }),
@@ -315,7 +315,7 @@ fn r054_a_payload_that_is_not_encoded_is_refused() {
     }
 }
 
-/// RFC 8725: its attacks (§2) and what keeps them off (§3), one token each.
+/// RFC 8725: its attacks (§2) and the defences (§3), one token each.
 #[test]
 fn the_attacks_of_rfc_8725_fail() {
     let good = id_token();
@@ -378,9 +378,9 @@ fn the_attacks_of_rfc_8725_fail() {
     assert!(verify(&payload(text.as_bytes()), &[&TEST_KEY], login_kind()).is_ok());
 }
 
-/// RFC 8725 §3.4: a point that does not lie on the curve, and numbers that are no point at all.
+/// RFC 8725 §3.4: a point that is not on the curve, and coordinates that are not a point.
 #[test]
-fn r078_a_key_that_is_no_point_of_its_curve_is_left_out() {
+fn r078_a_key_that_is_not_a_point_on_its_curve_is_skipped() {
     for (x, y) in [([1; 32], [1; 32]), ([0; 32], [0; 32]), ([0xff; 32], [0xff; 32])] {
         let jwk = json!({
             "kty": "EC",

@@ -1,8 +1,8 @@
-//! The ID token of a refresh, beside that of the login (OpenID Connect Core §12.2).
+//! The ID token of a refresh, compared with that of the login (OpenID Connect Core §12.2).
 
 use super::*;
 
-/// As Auth0 makes it: without `nonce`, `sid` and `amr`.
+/// The claims as Auth0 sends them: without `nonce`, `sid` and `amr`.
 fn refreshed() -> Value {
     json!({
         "iss": "https://tenant.auth0.com/",
@@ -13,7 +13,7 @@ fn refreshed() -> Value {
     })
 }
 
-/// A login whose ID token said all that can be said, with these changes.
+/// The claims of a login whose ID token had all claims, with these changes.
 fn login_claims(changes: &Value) -> LoginClaims {
     let mut claims = id_token();
     claims["auth_time"] = json!(NOW - 60);
@@ -45,7 +45,7 @@ fn r135_a_refreshed_token_needs_neither_nonce_nor_sid_nor_amr() {
 }
 
 #[test]
-fn r135_a_refreshed_token_may_repeat_what_the_login_said() {
+fn r135_a_refreshed_token_may_repeat_the_claims_of_the_login() {
     let same = json!({
         "nonce": "n-1",
         "auth_time": NOW - 60,
@@ -81,7 +81,7 @@ fn r135_another_issuer_user_or_application_is_refused() {
 }
 
 #[test]
-fn r135_a_nonce_that_is_there_is_the_logins() {
+fn r135_a_nonce_other_than_the_logins_is_refused() {
     let login = login_claims(&json!({}));
     let refused = refresh(&login, &json!({ "nonce": "n-2" })).unwrap_err();
     assert_eq!(refused, TokenError::NonceMismatch);
@@ -90,13 +90,13 @@ fn r135_a_nonce_that_is_there_is_the_logins() {
 }
 
 #[test]
-fn r135_an_auth_time_that_is_there_is_the_logins() {
+fn r135_an_auth_time_other_than_the_logins_is_refused() {
     let login = login_claims(&json!({}));
     for time in [NOW - 61, NOW - 59, NOW] {
         let refused = refresh(&login, &json!({ "auth_time": time })).unwrap_err();
         assert_eq!(refused, TokenError::OtherLogin("auth_time"), "{time}");
     }
-    // Where the login did not say, it was not after its own token, give or take the leeway.
+    // If the login had no `auth_time`, it was not later than its own token, within the leeway.
     let silent = login_claims(&json!({ "auth_time": null, "iat": NOW - 100, "exp": NOW + 100 }));
     assert!(refresh(&silent, &json!({ "auth_time": NOW - 70 })).is_ok());
     let refused = refresh(&silent, &json!({ "auth_time": NOW - 69 })).unwrap_err();
@@ -104,7 +104,7 @@ fn r135_an_auth_time_that_is_there_is_the_logins() {
 }
 
 #[test]
-fn r136_a_refresh_proves_no_more_than_the_login_did() {
+fn r136_a_refresh_must_not_claim_a_stronger_authentication() {
     let login = login_claims(&json!({}));
     for (changes, error) in [
         (json!({ "amr": ["pwd", "otp", "mfa"] }), TokenError::OtherLogin("amr")),
@@ -125,7 +125,7 @@ fn r136_a_refresh_proves_no_more_than_the_login_did() {
 }
 
 #[test]
-fn r135_a_refreshed_token_was_made_just_now_and_for_the_access_token_beside_it() {
+fn r135_a_refreshed_token_must_be_recent_and_match_its_access_token() {
     let login = login_claims(&json!({}));
     let late = NOW - MAX_LOGIN_AGE.as_secs() - LEEWAY.as_secs() - 1;
     let refused = refresh(&login, &json!({ "iat": late })).unwrap_err();
@@ -140,7 +140,7 @@ fn r135_a_refreshed_token_was_made_just_now_and_for_the_access_token_beside_it()
 }
 
 #[test]
-fn r179_what_is_kept_of_a_login_shows_nobody() {
+fn r179_debug_output_of_login_claims_identifies_no_user() {
     let shown = format!("{:?}", login_claims(&json!({})));
     assert!(!shown.contains("ada") && !shown.contains("n-1"), "{shown}");
 }

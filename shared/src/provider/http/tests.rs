@@ -1,4 +1,4 @@
-//! Against a real server on loopback, which misbehaves in one way per test.
+//! Tests against a real server on loopback, which misbehaves in one way per test.
 
 mod refresh;
 
@@ -33,7 +33,7 @@ use crate::{
 use super::*;
 
 #[tokio::test]
-async fn documents_are_fetched_and_read() {
+async fn documents_are_fetched_and_parsed() {
     let (provider, issuer) = serve(|issuer| {
         let document = discovery(&issuer);
         Router::new()
@@ -46,7 +46,7 @@ async fn documents_are_fetched_and_read() {
     assert!(keys.contains("test"));
 }
 
-/// R71: not even when asked for it.
+/// R71: not even if the caller passes another host.
 #[tokio::test]
 async fn r071_nothing_is_sent_to_another_host() {
     let (provider, _) = serve(|_| Router::new()).await;
@@ -57,9 +57,9 @@ async fn r071_nothing_is_sent_to_another_host() {
     assert!(matches!(error, RedeemError::ForeignEndpoint));
 }
 
-/// R38: the client itself refuses what is not encrypted.
+/// R38: the client itself rejects unencrypted requests.
 #[tokio::test]
-async fn r038_an_https_issuer_is_never_asked_in_the_clear() {
+async fn r038_an_https_issuer_never_receives_an_unencrypted_request() {
     let issuer = Issuer::parse("tenant.auth0.com").unwrap();
     let client = build_client(&issuer, &Network::default()).unwrap();
     let error = client.get("http://127.0.0.1:9/").send().await.unwrap_err();
@@ -84,9 +84,9 @@ async fn r077_a_document_that_is_not_a_key_set_is_an_error() {
     assert!(matches!(error, ProviderError::Redirected));
 }
 
-/// R39, R77: one by its announced length, one that announces none and never ends.
+/// R39, R77: one body that announces its length, and one that announces none and never ends.
 #[tokio::test]
-async fn r039_a_body_is_read_up_to_the_limit() {
+async fn r039_a_body_above_the_limit_is_refused() {
     let (provider, issuer) = serve(|_| {
         Router::new().route(
             "/jwks",
@@ -110,9 +110,9 @@ async fn r039_a_body_is_read_up_to_the_limit() {
     assert!(matches!(error, ProviderError::TooLarge(MAX_BODY)));
 }
 
-/// R39: an answer that trickles is given up in time, though every byte of it comes promptly.
+/// R39: a response that arrives slowly times out, even if each byte arrives quickly.
 #[tokio::test]
-async fn r039_an_answer_has_five_seconds_in_all() {
+async fn r039_a_slow_response_times_out_after_five_seconds() {
     let issuer = serve_raw(|mut stream| async move {
         let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n";
         stream.write_all(head.as_bytes()).await.ok();
@@ -132,7 +132,7 @@ async fn r039_an_answer_has_five_seconds_in_all() {
 }
 
 #[tokio::test]
-async fn a_code_is_redeemed_with_everything_that_proves_it_ours() {
+async fn a_code_is_redeemed_with_all_its_proofs() {
     let (provider, issuer) = serve(|_| {
         Router::new().route(
             "/oauth/token",
@@ -179,9 +179,9 @@ async fn r037_a_redirect_of_the_token_endpoint_is_not_followed() {
     assert_eq!(followed.load(Ordering::SeqCst), 0);
 }
 
-/// R42, R193: what the provider says, and that it is asked once.
+/// R42, R193: the provider's error is reported, and the request is sent once.
 #[tokio::test]
-async fn r042_a_refusal_and_an_outage_are_told_apart_and_neither_is_retried() {
+async fn r042_a_refusal_and_an_outage_are_distinguished_and_not_retried() {
     for (status, body, outcome) in [
         (400, r#"{"error":"invalid_grant","error_description":"secret"}"#, "refused invalid_grant"),
         (401, r#"{"error":"invalid_client"}"#, "refused invalid_client"),
@@ -223,7 +223,7 @@ async fn r042_a_refusal_and_an_outage_are_told_apart_and_neither_is_retried() {
     }
 }
 
-/// R39: a token response that does not call itself JSON.
+/// R39: a token response whose content type is not JSON.
 #[tokio::test]
 async fn r039_a_token_response_of_another_content_type_is_malformed() {
     let (provider, issuer) = serve(|_| {
@@ -235,9 +235,9 @@ async fn r039_a_token_response_of_another_content_type_is_malformed() {
     assert!(matches!(error, RedeemError::Malformed(_)));
 }
 
-/// R42: nobody listens.
+/// R42: no server listens.
 #[tokio::test]
-async fn r042_a_provider_that_is_not_there_is_unavailable() {
+async fn r042_a_provider_that_does_not_listen_is_unavailable() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let issuer = issuer_at(&listener);
     drop(listener);
@@ -249,7 +249,7 @@ async fn r042_a_provider_that_is_not_there_is_unavailable() {
 }
 
 #[tokio::test]
-async fn login_methods_are_read_from_the_script_and_a_long_one_is_refused() {
+async fn login_methods_are_fetched_as_a_script_and_a_long_one_is_refused() {
     let script =
         r#"Auth0.setClient({"strategies":[{"name":"github","connections":[{"name":"github"}]}]});"#;
     let (provider, _) = serve(move |_| {
@@ -267,7 +267,7 @@ async fn login_methods_are_read_from_the_script_and_a_long_one_is_refused() {
 }
 
 #[test]
-fn the_script_is_where_auth0_puts_it() {
+fn the_script_is_fetched_from_auth0s_address() {
     for (issuer, expected) in [
         ("tenant.auth0.com", "https://cdn.auth0.com/client/abc.js"),
         ("tenant.eu.auth0.com", "https://cdn.eu.auth0.com/client/abc.js"),
@@ -283,7 +283,7 @@ fn the_script_is_where_auth0_puts_it() {
     assert_eq!(strange.as_str(), "https://cdn.auth0.com/client/..%2Fx%3Fy%23z.js");
 }
 
-/// A provider whose server answers by the routes that `router` makes for its issuer.
+/// A provider with a server that uses the routes that `router` creates for its issuer.
 async fn serve(router: impl FnOnce(Issuer) -> Router) -> (HttpProvider, Issuer) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let issuer = issuer_at(&listener);
@@ -292,7 +292,7 @@ async fn serve(router: impl FnOnce(Issuer) -> Router) -> (HttpProvider, Issuer) 
     (HttpProvider::new(issuer.clone()), issuer)
 }
 
-/// An issuer whose server takes each connection, reads one request and does what `answer` does.
+/// An issuer with a server that accepts each connection, reads one request and runs `answer`.
 async fn serve_raw<F: Future<Output = ()> + Send + 'static>(
     answer: impl Fn(tokio::net::TcpStream) -> F + Send + 'static,
 ) -> Issuer {

@@ -1,4 +1,4 @@
-//! Against a server that does what it is told, be it wrong.
+//! Tests against a server with configurable responses, including invalid ones.
 
 use std::time::Instant;
 
@@ -26,12 +26,12 @@ mod rotation;
 const ARN: &str = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:bundle/one-AbCdEf";
 const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 
-/// What a server does with requests.
+/// The reaction of a server to requests.
 #[derive(Clone)]
 enum Deed {
     Tell(String),
     Answer(u16, &'static str),
-    /// Too many requests: come back in ten seconds.
+    /// Too many requests: retry after ten seconds.
     AskToWait,
     Stall,
 }
@@ -57,7 +57,7 @@ struct Told {
 }
 
 impl Server {
-    /// A server whose secret has this text.
+    /// Starts a server whose secret has this text.
     async fn start(text: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
@@ -68,7 +68,7 @@ impl Server {
         server
     }
 
-    /// From now on it does this.
+    /// Sets the reaction to later requests.
     fn set(&self, deed: Deed) {
         self.state.lock().unwrap().deed = deed;
     }
@@ -77,7 +77,7 @@ impl Server {
         self.set(Tell(text.to_owned()));
     }
 
-    /// How many requests came.
+    /// The number of requests received.
     fn count(&self) -> usize {
         self.state.lock().unwrap().requests.len()
     }
@@ -102,7 +102,7 @@ impl Server {
         (StatusCode::from_u16(status).unwrap(), content_type, text).into_response()
     }
 
-    /// What a function finds in its environment, whose secrets are here.
+    /// The settings of a function whose secrets are on this server.
     fn settings(&self) -> Settings {
         settings(&[
             ("CLIENT_SECRET_ARN", ARN),
@@ -111,7 +111,7 @@ impl Server {
         ])
     }
 
-    /// The credentials of one instance of a function.
+    /// The credentials of one function instance.
     fn credentials(&self) -> Credentials {
         let mut settings = self.settings();
         let secrets = SecretSource::from_settings(&mut settings);
@@ -138,7 +138,7 @@ fn settings(more: &[(&str, &str)]) -> Settings {
 struct Credentials(StoredSecret<ClientCredentials>);
 
 impl Credentials {
-    /// The secret at so many seconds.
+    /// The secret after the given number of seconds.
     async fn at(&self, seconds: u64) -> Result<String, String> {
         match self.0.current(after(seconds)).await {
             Ok(credentials) => Ok(credentials.client_secret.expose_secret().to_owned()),
@@ -146,7 +146,7 @@ impl Credentials {
         }
     }
 
-    /// The provider refuses the secret that is there at so many seconds.
+    /// Marks the secret of that time as rejected by the provider.
     async fn refuse_at(&self, seconds: u64) {
         self.0.refuse(&self.0.current(after(seconds)).await.unwrap());
     }
@@ -161,7 +161,7 @@ fn told(text: &str) -> Result<String, String> {
 }
 
 #[tokio::test]
-async fn a_secret_is_read_when_it_is_first_needed() {
+async fn a_secret_is_read_at_first_use() {
     let server = Server::start("one").await;
     let credentials = server.credentials();
     assert_eq!(server.count(), 0);
@@ -178,9 +178,9 @@ async fn a_secret_is_read_when_it_is_first_needed() {
     assert_eq!(*body, json!({ "SecretId": ARN }));
 }
 
-/// A pair of moments one second apart.
+/// The two times are one second apart.
 #[tokio::test]
-async fn a_secret_is_read_anew_after_five_minutes() {
+async fn a_secret_is_read_again_after_five_minutes() {
     let server = Server::start("one").await;
     let credentials = server.credentials();
     credentials.at(0).await.unwrap();
@@ -192,9 +192,9 @@ async fn a_secret_is_read_anew_after_five_minutes() {
     assert_eq!(server.count(), 2);
 }
 
-/// Each pair is one second apart.
+/// The times of each pair are one second apart.
 #[tokio::test]
-async fn the_last_good_secret_serves_through_an_outage_up_to_an_hour() {
+async fn the_last_good_secret_is_used_during_an_outage_up_to_an_hour() {
     let server = Server::start("one").await;
     let credentials = server.credentials();
     credentials.at(0).await.unwrap();
@@ -209,7 +209,7 @@ async fn the_last_good_secret_serves_through_an_outage_up_to_an_hour() {
 
     assert_eq!(credentials.at(hard - 1).await, told("one"));
     assert_eq!(server.count(), 4);
-    // Told at once: the failure is a second old.
+    // Fails at once: the last failure is one second old.
     assert!(credentials.at(hard).await.unwrap_err().contains("AccessDeniedException"));
     assert_eq!(server.count(), 4);
     assert!(credentials.at(hard - 1 + pause).await.is_err());
@@ -221,7 +221,7 @@ async fn the_last_good_secret_serves_through_an_outage_up_to_an_hour() {
     assert_eq!(server.count(), 6);
 }
 
-/// What does not do takes nothing away from what did.
+/// An unusable secret does not remove the last good one from the cache.
 #[tokio::test]
 async fn an_unusable_secret_does_not_replace_a_good_one() {
     let server = Server::start("one").await;
@@ -233,7 +233,7 @@ async fn an_unusable_secret_does_not_replace_a_good_one() {
 }
 
 #[tokio::test]
-async fn a_slow_answer_costs_a_moment_while_the_secret_is_good() {
+async fn a_slow_response_delays_a_request_briefly_while_the_secret_is_usable() {
     let server = Server::start("one").await;
     let credentials = server.credentials();
     credentials.at(0).await.unwrap();
@@ -242,7 +242,7 @@ async fn a_slow_answer_costs_a_moment_while_the_secret_is_good() {
     assert_eq!(credentials.at(SOFT_AGE.as_secs()).await, told("one"));
     let waited = before.elapsed();
     assert!((REFRESH_PATIENCE..CALL_TIMEOUT).contains(&waited), "{waited:?}");
-    // Nobody waits again at once.
+    // The next request does not wait again.
     let before = Instant::now();
     assert_eq!(credentials.at(SOFT_AGE.as_secs() + 1).await, told("one"));
     assert!(before.elapsed() < REFRESH_PATIENCE);
@@ -265,9 +265,9 @@ async fn a_hundred_requests_share_one_read() {
     }
 }
 
-/// Both secrets of a function are read over one connection; each is remembered for itself.
+/// Both secrets of a function are read over one connection; each is cached separately.
 #[tokio::test]
-async fn the_secrets_of_a_function_do_not_mix() {
+async fn the_secrets_of_a_function_are_cached_separately() {
     let server = Server::start("one").await;
     let mut settings = server.settings();
     let secrets = SecretSource::from_settings(&mut settings);
@@ -284,7 +284,7 @@ async fn the_secrets_of_a_function_do_not_mix() {
 }
 
 #[tokio::test]
-async fn a_refused_secret_is_read_anew_before_it_is_shown_again() {
+async fn a_rejected_secret_is_read_again_before_its_next_use() {
     let server = Server::start("one").await;
     let credentials = server.credentials();
     credentials.refuse_at(0).await;
@@ -295,9 +295,10 @@ async fn a_refused_secret_is_read_anew_before_it_is_shown_again() {
     assert_eq!(server.count(), 2);
 }
 
-/// A pair of moments one second apart: the provider goes on refusing what Secrets Manager says.
+/// The two times are one second apart. The provider keeps rejecting the secret that Secrets Manager
+/// returns.
 #[tokio::test]
-async fn refusals_cost_one_read_per_cool_down() {
+async fn rejections_cost_one_read_per_cool_down() {
     let server = Server::start("one").await;
     let credentials = server.credentials();
     credentials.refuse_at(0).await;
@@ -312,9 +313,9 @@ async fn refusals_cost_one_read_per_cool_down() {
     assert_eq!(server.count(), 3);
 }
 
-/// A code would only be wasted on it.
+/// A code sent with it would be wasted.
 #[tokio::test]
-async fn a_refused_secret_is_not_shown_again_while_no_other_can_be_had() {
+async fn a_rejected_secret_is_not_used_while_no_newer_one_is_available() {
     let server = Server::start("one").await;
     let credentials = server.credentials();
     credentials.refuse_at(0).await;
@@ -328,9 +329,9 @@ async fn a_refused_secret_is_not_shown_again_while_no_other_can_be_had() {
     assert_eq!(credentials.at(COOL_DOWN.as_secs() + 1).await, told("two"));
 }
 
-/// One reason each, and how many attempts it was worth.
+/// Each reason, and the number of attempts made.
 #[tokio::test]
-async fn r176_every_failure_names_the_variable_and_the_reason_and_no_value() {
+async fn r176_every_failure_contains_the_variable_and_the_reason_and_no_value() {
     let refused = |code: &str| format!("GetSecretValue was refused: {code}, request unknown");
     let object = r#"{"SecretString":"{\"key\":\"hunter2\"}"}"#;
     let cases = [
@@ -387,7 +388,7 @@ async fn r176_every_failure_names_the_variable_and_the_reason_and_no_value() {
 }
 
 #[tokio::test]
-async fn nobody_listening_is_unavailable() {
+async fn a_secrets_manager_that_does_not_listen_is_unavailable() {
     let mut server = Server::start("one").await;
     server.address = "http://127.0.0.1:1".to_owned();
     let error = server.credentials().at(0).await.unwrap_err();
@@ -396,13 +397,13 @@ async fn nobody_listening_is_unavailable() {
 }
 
 #[tokio::test]
-async fn white_space_around_a_secret_is_no_part_of_it() {
+async fn white_space_around_a_secret_is_removed() {
     let server = Server::start(" one\n").await;
     assert_eq!(server.credentials().at(0).await, told("one"));
 }
 
 #[test]
-fn what_is_no_arn_of_a_secret_here_is_a_fault() {
+fn an_invalid_or_foreign_arn_is_a_fault() {
     let fault = |variable: &str, expected: &str| {
         format!("the configuration cannot be used:\n  {variable} {expected}")
     };
@@ -435,7 +436,7 @@ fn what_is_no_arn_of_a_secret_here_is_a_fault() {
         faults(&[("CLIENT_SECRET_ARN", ARN), ("CLIENT_SECRET", "hunter2")]),
         fault("CLIENT_SECRET_ARN", "must not be set beside CLIENT_SECRET")
     );
-    // Told with everything else that is wrong.
+    // Reported together with all other faults.
     let message = faults(&[("CLIENT_SECRET_ARN", ARN), ("AWS_REGION", "evil.example/")]);
     assert_eq!(message, fault("AWS_REGION", "must be a region such as `eu-central-1`"));
 }

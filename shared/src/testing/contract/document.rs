@@ -1,4 +1,4 @@
-//! The laws of the provider's documents.
+//! The laws of the provider's documents in the store.
 
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use crate::{
     store::{CLOCK_TOLERANCE, DocumentRow, Found, SessionStore},
 };
 
-/// What was written is read back whole, whatever its bytes, by its own key alone.
-pub async fn a_document_is_found_as_it_was_written(store: Arc<dyn SessionStore>) {
+/// A document is read back completely, with any bytes, and only by its own key.
+pub async fn a_document_is_read_back_unchanged(store: Arc<dyn SessionStore>) {
     let row = DocumentRow { text: (0..=255).collect(), ..document("keys", 0) };
     write(&*store, row.clone(), 0).await;
     assert_eq!(found(&*store, &["keys"], 1).await, [row]);
@@ -17,7 +17,7 @@ pub async fn a_document_is_found_as_it_was_written(store: Arc<dyn SessionStore>)
     assert_eq!(store.documents(&[], None, NOW).await.expect("the store answers"), Found::default());
 }
 
-/// One read answers for all, and leaves out what is not there.
+/// One read returns all rows, and omits missing ones.
 pub async fn documents_and_a_pointer_are_read_together(store: Arc<dyn SessionStore>) {
     create(&*store, "token", "one").await;
     write(&*store, document("metadata", 0), 0).await;
@@ -35,20 +35,20 @@ pub async fn documents_and_a_pointer_are_read_together(store: Arc<dyn SessionSto
     assert_eq!(read("other token", 1).await, (both, None));
     assert_eq!(read("token", 100).await.1, Some(pointer("token", "one")));
     assert_eq!(read("token", 500).await, ([None, None, None], None));
-    // A key of one kind is none of the other.
+    // Keys of documents and of pointers are different kinds.
     assert_eq!(found(&*store, &["token", "one"], 1).await, []);
     assert_eq!(read("keys", 1).await.1, None);
 }
 
-/// Law 1, at the very second.
-pub async fn r092_an_expired_document_is_not_there(store: Arc<dyn SessionStore>) {
+/// Law 1, at the exact second.
+pub async fn r092_an_expired_document_is_not_found(store: Arc<dyn SessionStore>) {
     write(&*store, document("keys", 0), 0).await;
     assert_eq!(found(&*store, &["keys"], 99).await.len(), 1);
     assert_eq!(found(&*store, &["keys"], 100).await, []);
 }
 
-/// Law 11, at the very second; whoever is refused is told until when.
-pub async fn r076_the_right_to_fetch_is_one_callers_until_it_runs_out(
+/// Law 11, at the exact second; a refused caller learns when the lease expires.
+pub async fn r076_a_document_lease_is_held_by_one_caller_until_it_expires(
     store: Arc<dyn SessionStore>,
 ) {
     assert_eq!(lease(&*store, "keys", 20, 0).await, None);
@@ -59,8 +59,8 @@ pub async fn r076_the_right_to_fetch_is_one_callers_until_it_runs_out(
     assert_eq!(lease(&*store, "keys", 99, 20).await, Some(90));
 }
 
-/// Law 11, under contention, with a document and without.
-pub async fn r076_of_many_who_would_fetch_one_may(store: Arc<dyn SessionStore>) {
+/// Law 11, under contention, with and without an existing document.
+pub async fn r076_of_concurrent_document_leases_exactly_one_succeeds(store: Arc<dyn SessionStore>) {
     write(&*store, document("keys", 0), 0).await;
     for name in ["keys", "metadata"] {
         let leases: Vec<_> = (0..20)
@@ -77,20 +77,20 @@ pub async fn r076_of_many_who_would_fetch_one_may(store: Arc<dyn SessionStore>) 
     }
 }
 
-/// Law 11: nobody waits for what is there.
-pub async fn a_written_document_is_anybodys_to_fetch_again(store: Arc<dyn SessionStore>) {
+/// Law 11: writing the document ends the lease.
+pub async fn writing_a_document_ends_its_lease(store: Arc<dyn SessionStore>) {
     assert_eq!(lease(&*store, "keys", 20, 0).await, None);
     write(&*store, document("keys", 0), 1).await;
     assert_eq!(lease(&*store, "keys", 30, 2).await, None);
     assert_eq!(lease(&*store, "keys", 30, 2).await, Some(30));
-    // One that is not written for its age gives up nothing.
+    // A document that is rejected because of its age does not end the lease.
     write(&*store, DocumentRow { fetched_at: NOW - CLOCK_TOLERANCE, ..document("keys", 0) }, 3)
         .await;
     assert_eq!(lease(&*store, "keys", 90, 3).await, Some(30));
 }
 
-/// The document that is there is not touched by whoever fetches the next, and none is made.
-pub async fn a_right_to_fetch_is_no_document(store: Arc<dyn SessionStore>) {
+/// A lease neither changes an existing document nor creates one.
+pub async fn a_document_lease_does_not_create_or_change_a_document(store: Arc<dyn SessionStore>) {
     assert_eq!(lease(&*store, "metadata", 20, 0).await, None);
     assert_eq!(found(&*store, &["metadata"], 1).await, []);
     write(&*store, document("keys", 0), 0).await;
@@ -101,29 +101,29 @@ pub async fn a_right_to_fetch_is_no_document(store: Arc<dyn SessionStore>) {
     assert_eq!(found(&*store, &["keys"], 101).await, []);
 }
 
-/// Law 12, in either order.
-pub async fn r072_a_slow_writer_brings_no_old_document_back(store: Arc<dyn SessionStore>) {
+/// Law 12, in both orders.
+pub async fn r072_a_late_write_does_not_restore_an_old_document(store: Arc<dyn SessionStore>) {
     write(&*store, document("keys", 10), 12).await;
     write(&*store, document("keys", 9), 13).await;
     assert_eq!(found(&*store, &["keys"], 14).await, [document("keys", 10)]);
     write(&*store, document("keys", 11), 14).await;
     assert_eq!(found(&*store, &["keys"], 14).await, [document("keys", 11)]);
-    // Of two within one second the one that is written later was fetched later.
+    // Of two documents fetched in the same second, the one written later is newer.
     let twin = DocumentRow { text: b"the other".to_vec(), ..document("keys", 11) };
     write(&*store, twin.clone(), 14).await;
     assert_eq!(found(&*store, &["keys"], 14).await, [twin]);
 }
 
 /// Laws 1 and 12.
-pub async fn an_expired_document_is_written_over(store: Arc<dyn SessionStore>) {
+pub async fn an_expired_document_is_overwritten(store: Arc<dyn SessionStore>) {
     let short = DocumentRow { expires_at: after(20), ..document("keys", 10) };
     write(&*store, short, 10).await;
     write(&*store, document("keys", 9), 20).await;
     assert_eq!(found(&*store, &["keys"], 20).await, [document("keys", 9)]);
 }
 
-/// Law 12, under contention: the latest stays, whoever comes last.
-pub async fn r072_of_many_writers_at_once_the_latest_prevails(store: Arc<dyn SessionStore>) {
+/// Law 12, under contention: the newest document remains, in any order of the writes.
+pub async fn r072_of_concurrent_writes_the_newest_document_remains(store: Arc<dyn SessionStore>) {
     let writes: Vec<_> = (0..20)
         .map(|index| {
             let store = Arc::clone(&store);
@@ -137,19 +137,19 @@ pub async fn r072_of_many_writers_at_once_the_latest_prevails(store: Arc<dyn Ses
     assert_eq!(found(&*store, &["keys"], 20).await, [document("keys", 19)]);
 }
 
-/// Laws 11 and 12: a clock that was ahead, and is right by now, leaves nothing behind that lasts.
-pub async fn r080_what_comes_from_the_future_binds_nobody(store: Arc<dyn SessionStore>) {
+/// Laws 11 and 12: rows from a clock that was ahead have no lasting effect after it is corrected.
+pub async fn r080_rows_from_the_future_are_ignored(store: Arc<dyn SessionStore>) {
     let tolerance = CLOCK_TOLERANCE.as_secs();
     let ahead = document("keys", 10 + tolerance + 1);
     write(&*store, ahead.clone(), 10 + tolerance + 1).await;
     assert_eq!(lease(&*store, "keys", 10 + tolerance + 1, 9).await, None);
 
-    // By a second more than is tolerated.
+    // One second more than the tolerance.
     assert_eq!(lease(&*store, "keys", 20, 10).await, None);
     write(&*store, document("keys", 10), 10).await;
     assert_eq!(found(&*store, &["keys"], 10).await, [document("keys", 10)]);
 
-    // And by a second less.
+    // One second less.
     write(&*store, ahead.clone(), 11).await;
     write(&*store, document("keys", 11), 11).await;
     assert_eq!(found(&*store, &["keys"], 11).await, [ahead]);
@@ -157,7 +157,7 @@ pub async fn r080_what_comes_from_the_future_binds_nobody(store: Arc<dyn Session
     assert_eq!(lease(&*store, "keys", 20, 11).await, Some(10 + tolerance + 1));
 }
 
-/// A document of 100 seconds.
+/// A document that lives for 100 seconds.
 fn document(name: &str, fetched_at: u64) -> DocumentRow {
     DocumentRow {
         key: Digest::of(name),
@@ -171,7 +171,7 @@ async fn write(store: &dyn SessionStore, row: DocumentRow, now: u64) {
     store.write_document(row, after(now)).await.expect("the store answers");
 }
 
-/// In the order of their keys.
+/// The documents found, in the order of their keys.
 async fn found(store: &dyn SessionStore, names: &[&str], now: u64) -> Vec<DocumentRow> {
     let keys: Vec<_> = names.iter().map(Digest::of).collect();
     let found = store.documents(&keys, None, after(now)).await.expect("the store answers");
@@ -181,7 +181,7 @@ async fn found(store: &dyn SessionStore, names: &[&str], now: u64) -> Vec<Docume
     documents
 }
 
-/// `None`, or until when it is somebody else's.
+/// `None` if the lease was granted, or the expiry of another caller's lease.
 async fn lease(store: &dyn SessionStore, name: &str, until: u64, now: u64) -> Option<u64> {
     let held = store.lease_document(Digest::of(name), after(until), after(now)).await;
     held.expect("the store answers").map(|held| held.as_unix() - NOW.as_unix())

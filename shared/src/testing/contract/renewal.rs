@@ -1,4 +1,4 @@
-//! The laws of a refresh.
+//! The laws of refreshing a session in the store.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Law 9.
-pub async fn r131_a_lease_is_held_by_one_owner_until_it_runs_out(store: Arc<dyn SessionStore>) {
+pub async fn r131_a_lease_is_held_by_one_owner_until_it_expires(store: Arc<dyn SessionStore>) {
     create_renewable(&*store, "token", "one").await;
     assert!(lease(&*store, "one", 0, ("first", 20), 0).await);
     assert!(!lease(&*store, "one", 0, ("second", 90), 0).await);
@@ -22,7 +22,7 @@ pub async fn r131_a_lease_is_held_by_one_owner_until_it_runs_out(store: Arc<dyn 
 }
 
 /// Law 9, under contention.
-pub async fn r131_of_many_leases_at_once_one_is_taken(store: Arc<dyn SessionStore>) {
+pub async fn r131_of_concurrent_leases_exactly_one_succeeds(store: Arc<dyn SessionStore>) {
     create_renewable(&*store, "token", "one").await;
     let leases: Vec<_> = (0..20)
         .map(|index| {
@@ -38,7 +38,7 @@ pub async fn r131_of_many_leases_at_once_one_is_taken(store: Arc<dyn SessionStor
     assert_eq!(winners, 1);
 }
 
-/// Law 9: who read the row before somebody else's refresh holds a refresh token that was used.
+/// Law 9: a caller that read the row before another refresh has a refresh token that is already used.
 pub async fn r131_a_lease_on_an_older_version_is_refused(store: Arc<dyn SessionStore>) {
     create_renewable(&*store, "token", "one").await;
     assert!(lease(&*store, "one", 0, ("first", 70), 50).await);
@@ -48,7 +48,7 @@ pub async fn r131_a_lease_on_an_older_version_is_refused(store: Arc<dyn SessionS
 }
 
 /// Law 9.
-pub async fn r132_an_owner_may_hold_a_lease_for_longer_or_give_it_up(store: Arc<dyn SessionStore>) {
+pub async fn r132_an_owner_may_extend_or_shorten_its_lease(store: Arc<dyn SessionStore>) {
     create_renewable(&*store, "token", "one").await;
     assert!(lease(&*store, "one", 0, ("first", 20), 0).await);
     assert!(lease(&*store, "one", 0, ("first", 40), 10).await);
@@ -57,8 +57,8 @@ pub async fn r132_an_owner_may_hold_a_lease_for_longer_or_give_it_up(store: Arc<
     assert!(lease(&*store, "one", 0, ("second", 90), 30).await);
 }
 
-/// Laws 1 and 9, and no lease for a session that has no refresh token.
-pub async fn r094_a_lease_makes_no_session(store: Arc<dyn SessionStore>) {
+/// Laws 1 and 9; a session without a refresh token cannot be leased.
+pub async fn r094_a_lease_creates_no_session(store: Arc<dyn SessionStore>) {
     create_renewable(&*store, "token", "one").await;
     create(&*store, "other token", "two").await;
     create_renewable(&*store, "third token", "three").await;
@@ -74,7 +74,7 @@ pub async fn r094_a_lease_makes_no_session(store: Arc<dyn SessionStore>) {
     assert_eq!(live_session(&*store, "three", after(100)).await, None);
 }
 
-/// Law 10. What is not renewed stays as it was; the old pointer stays too.
+/// Law 10. Fields that are not renewed remain, and so does the old pointer.
 pub async fn r133_renew_writes_session_and_pointer(store: Arc<dyn SessionStore>) {
     create_renewable(&*store, "token", "one").await;
     assert!(lease(&*store, "one", 0, ("first", 70), 50).await);
@@ -95,7 +95,7 @@ pub async fn r133_renew_writes_session_and_pointer(store: Arc<dyn SessionStore>)
         assert_eq!(live_pointer(&*store, token, after(50)).await, Some(pointer(token, "one")));
     }
 
-    // A refresh may bring no new token, and what it no longer says is gone.
+    // A refresh may return no new token; fields that it omits are removed.
     assert!(lease(&*store, "one", 1, ("second", 90), 60).await);
     let refresh = RefreshRow { version: 2, previous: None, ..renewal.refresh };
     let owner = owner_of("second");
@@ -104,7 +104,7 @@ pub async fn r133_renew_writes_session_and_pointer(store: Arc<dyn SessionStore>)
     assert_eq!(live_refresh(&*store, "one", after(60)).await, without.refresh);
 }
 
-/// Law 10: a pointer that is taken leaves the session as it was, and the lease held.
+/// Law 10: if the pointer is taken, the session remains unchanged and the lease held.
 pub async fn r133_renew_writes_session_and_pointer_or_neither(store: Arc<dyn SessionStore>) {
     create_renewable(&*store, "token", "one").await;
     create(&*store, "token of another", "two").await;
@@ -122,8 +122,9 @@ pub async fn r133_renew_writes_session_and_pointer_or_neither(store: Arc<dyn Ses
     assert_eq!(live_refresh(&*store, "one", after(50)).await, renewal.refresh);
 }
 
-/// Law 10: without a lease, with one that another has taken over, and after that one's renewal.
-pub async fn r132_renew_is_refused_to_whoever_lost_the_lease(store: Arc<dyn SessionStore>) {
+/// Law 10: refused without a lease, after another caller took the lease, and after that caller's
+/// renewal.
+pub async fn r132_renew_is_refused_without_the_lease(store: Arc<dyn SessionStore>) {
     create_renewable(&*store, "token", "one").await;
     let refused = async |token: &str| {
         let refused = store.renew(renewal("one", "first", "token", token), after(50)).await;
@@ -142,8 +143,10 @@ pub async fn r132_renew_is_refused_to_whoever_lost_the_lease(store: Arc<dyn Sess
     assert_eq!(live_session(&*store, "one", after(50)).await, before);
 }
 
-/// What came of the lease is worth keeping if nobody took it since.
-pub async fn r132_a_lease_that_ran_out_unnoticed_is_good_enough(store: Arc<dyn SessionStore>) {
+/// The result of an expired lease is kept if no other caller took the lease since.
+pub async fn r132_renew_succeeds_after_expiry_if_no_other_owner_took_the_lease(
+    store: Arc<dyn SessionStore>,
+) {
     create_renewable(&*store, "token", "one").await;
     assert!(lease(&*store, "one", 0, ("first", 20), 0).await);
     store.renew(renewal("one", "first", "token", "second token"), after(50)).await.expect("held");
@@ -151,7 +154,7 @@ pub async fn r132_a_lease_that_ran_out_unnoticed_is_good_enough(store: Arc<dyn S
 }
 
 /// Laws 1 and 10.
-pub async fn r137_renew_never_brings_an_ended_session_back(store: Arc<dyn SessionStore>) {
+pub async fn r137_renew_does_not_restore_an_ended_session(store: Arc<dyn SessionStore>) {
     for (name, is_ended, now) in [("ended", true, 50), ("expired", false, 100)] {
         create_renewable(&*store, name, name).await;
         assert!(lease(&*store, name, 0, ("first", 70), 50).await);
@@ -167,7 +170,7 @@ pub async fn r137_renew_never_brings_an_ended_session_back(store: Arc<dyn Sessio
 }
 
 /// Laws 4 and 10, under contention.
-pub async fn r137_end_wins_over_a_renewal_in_flight(store: Arc<dyn SessionStore>) {
+pub async fn r137_end_wins_over_a_concurrent_renewal(store: Arc<dyn SessionStore>) {
     for round in 0..10 {
         let name = format!("session {round}");
         create_renewable(&*store, &format!("token {round}"), &name).await;
@@ -185,7 +188,7 @@ pub async fn r137_end_wins_over_a_renewal_in_flight(store: Arc<dyn SessionStore>
     }
 }
 
-/// A session as [`session`] makes it, with a refresh token that was never exchanged.
+/// A session like that of [`session`], with a refresh token that was never exchanged.
 pub fn renewable(name: &str, token: &str) -> SessionRow {
     let refresh = RefreshRow {
         sealed: b"the first refresh token, sealed".to_vec(),
@@ -198,8 +201,7 @@ pub fn renewable(name: &str, token: &str) -> SessionRow {
     SessionRow { refresh: Some(refresh), ..session(name) }
 }
 
-/// What the first refresh of that session brings, by whoever is called `owner`: a token that
-/// replaces `old`.
+/// The result of that session's first refresh by the lease owner `owner`: a token that replaces `old`.
 pub fn renewal(name: &str, owner: &str, old: &str, token: &str) -> Renewal {
     Renewal {
         key: Digest::of(name),
@@ -231,7 +233,7 @@ async fn create_renewable(store: &dyn SessionStore, token: &str, name: &str) {
         .expect("the keys are free");
 }
 
-/// Whoever holds a lease and is called `name`.
+/// The lease owner called `name`.
 pub fn owner_of(name: &str) -> [u8; 16] {
     let mut owner = [0; 16];
     owner.copy_from_slice(&Digest::of(name).as_bytes()[..16]);

@@ -1,4 +1,4 @@
-//! Several processes, each with keys of its own, over one store.
+//! Several processes, each with its own keys, over one store.
 
 use std::sync::{
     Mutex,
@@ -19,7 +19,7 @@ use crate::{
 use super::*;
 
 #[tokio::test]
-async fn a_process_that_starts_asks_the_store_once_and_the_provider_never() {
+async fn a_new_process_reads_the_store_once_and_sends_no_request_to_the_provider() {
     let site = Site::new();
     site.warm_up().await;
     assert_eq!(site.fetches(), (1, 1));
@@ -35,7 +35,7 @@ async fn a_process_that_starts_asks_the_store_once_and_the_provider_never() {
     assert_eq!(site.store.writes(), 2);
 }
 
-/// The pointer comes with the documents, and not where none is needed.
+/// The pointer is read with the documents, and not if no document is needed.
 #[tokio::test]
 async fn the_pointer_of_a_token_is_read_with_the_documents() {
     let site = Site::new();
@@ -59,9 +59,9 @@ async fn the_pointer_of_a_token_is_read_with_the_documents() {
     assert_eq!((site.store.reads(), site.fetches()), (reads + 1, (1, 1)));
 }
 
-/// R75: nor the store.
+/// R75: nor from the store.
 #[tokio::test]
-async fn r075_a_token_that_no_key_could_make_good_has_nothing_read() {
+async fn r075_a_token_that_no_key_could_make_valid_causes_no_read() {
     let site = Site::new();
     let process = site.start();
     let mut wrong_issuer = claims();
@@ -74,7 +74,7 @@ async fn r075_a_token_that_no_key_could_make_good_has_nothing_read() {
 }
 
 #[tokio::test]
-async fn metadata_alone_is_read_alone() {
+async fn a_request_for_metadata_reads_only_the_metadata() {
     let site = Site::new();
     site.warm_up().await;
     let reads = site.store.reads();
@@ -87,9 +87,9 @@ async fn metadata_alone_is_read_alone() {
     assert_eq!(site.store.asked.lock().unwrap().last().unwrap().len(), 1);
 }
 
-/// R76: of all that start at once where nobody has been before.
+/// R76: of all processes that start together with an empty store.
 #[tokio::test(start_paused = true)]
-async fn r076_of_processes_that_start_together_one_asks_the_provider() {
+async fn r076_of_processes_that_start_together_only_one_fetches() {
     let site = Site::new();
     site.provider.set_delay(Duration::from_secs(1));
     for verified in site.at_once(20, &site.token(&TEST_KEY), 0).await {
@@ -98,9 +98,9 @@ async fn r076_of_processes_that_start_together_one_asks_the_provider() {
     assert_eq!((site.fetches(), site.store.writes()), ((1, 1), 2));
 }
 
-/// R76: each pair is one second apart. Whoever does not ask does not wait either.
+/// R76: the values of each pair are one second apart. Processes that do not fetch do not wait either.
 #[tokio::test(start_paused = true)]
-async fn r076_of_processes_that_find_documents_old_one_asks_the_provider() {
+async fn r076_of_processes_that_find_old_documents_only_one_fetches() {
     let site = Site::new();
     site.warm_up().await;
     let soft = SOFT_AGE.as_secs();
@@ -113,7 +113,7 @@ async fn r076_of_processes_that_find_documents_old_one_asks_the_provider() {
     let processes: Vec<_> = (0..20).map(|_| site.start()).collect();
     let token = site.token(&TEST_KEY);
     let verify = async |process: &Story| process.verify(&token, soft).await.unwrap();
-    // While the first asks for the metadata, the second asks for the keys.
+    // While the first process fetches the metadata, the second fetches the keys.
     let others = async {
         for process in &processes[2..] {
             verify(process).await;
@@ -122,7 +122,7 @@ async fn r076_of_processes_that_find_documents_old_one_asks_the_provider() {
     };
     tokio::join!(verify(&processes[0]), verify(&processes[1]), others);
     assert_eq!((waits.elapsed().as_secs(), site.fetches()), (1, (2, 2)));
-    // They need not look again for a while, and then find what was fetched.
+    // The others do not read again for a while, and then find the fetched documents.
     let reads = site.store.reads();
     for process in &processes {
         process.verify(&token, soft + 1).await.unwrap();
@@ -134,9 +134,9 @@ async fn r076_of_processes_that_find_documents_old_one_asks_the_provider() {
     assert_eq!((site.store.reads(), site.fetches()), (reads + 18, (2, 2)));
 }
 
-/// One that was frozen or killed in the middle of it.
+/// A process that was frozen or killed during a fetch.
 #[tokio::test(start_paused = true)]
-async fn a_process_that_dies_while_it_fetches_holds_the_others_up_for_a_moment() {
+async fn a_process_that_dies_during_a_fetch_delays_the_others_briefly() {
     let site = Arc::new(Site::new());
     site.provider.set_delay(Duration::from_secs(1));
     let (dying, token) = (site.start(), site.token(&TEST_KEY));
@@ -152,7 +152,7 @@ async fn a_process_that_dies_while_it_fetches_holds_the_others_up_for_a_moment()
     site.start().verify(&token, 0).await.unwrap();
     assert_eq!(waits.elapsed().as_secs(), WAIT.as_secs());
     assert_eq!(site.fetches(), (2, 1));
-    // With a document, nobody waits for it.
+    // With a document in the store, no process waits for the other.
     let waits = Instant::now();
     site.start().verify(&token, 1).await.unwrap();
     assert_eq!((waits.elapsed(), site.fetches()), (Duration::ZERO, (2, 1)));
@@ -160,7 +160,7 @@ async fn a_process_that_dies_while_it_fetches_holds_the_others_up_for_a_moment()
 
 /// R72.
 #[tokio::test(start_paused = true)]
-async fn r072_a_slow_process_does_not_bring_an_old_key_back() {
+async fn r072_a_slow_process_does_not_restore_an_old_key() {
     let site = Site::new();
     let old = site.token(&TEST_KEY);
     let first = site.start();
@@ -172,7 +172,7 @@ async fn r072_a_slow_process_does_not_bring_an_old_key_back() {
         sleep(Duration::from_secs(1)).await;
         site.provider.set_delay(Duration::ZERO);
         site.provider.set_key_set(Some(key_set(&[&new])));
-        // The right to fetch has run out meanwhile.
+        // The lease has expired meanwhile.
         site.start().verify(&site.token(&new), FAILURE_PAUSE.as_secs()).await.unwrap();
     };
     tokio::join!(slow, fast);
@@ -183,9 +183,9 @@ async fn r072_a_slow_process_does_not_bring_an_old_key_back() {
     assert_eq!(third.refusal(&old, 6).await, TokenError::UnknownKey);
 }
 
-/// R72: what one process has learnt the others need not ask for.
+/// R72: a process uses the document that another process has fetched.
 #[tokio::test]
-async fn r072_a_rotation_costs_one_fetch_whichever_processes_meet_it() {
+async fn r072_a_rotation_costs_one_fetch_across_all_processes() {
     let site = Site::new();
     let processes = site.warm_processes(20, &site.token(&TEST_KEY)).await;
     let new = TestKey::rsa("new");
@@ -196,9 +196,10 @@ async fn r072_a_rotation_costs_one_fetch_whichever_processes_meet_it() {
     assert_eq!(site.fetches(), (1, 2));
 }
 
-/// R72: each long after the one before, so that nothing keeps it from asking but what lies there.
+/// R72: each process long after the one before, so that no cool-down prevents a fetch, only the stored
+/// document.
 #[tokio::test]
-async fn r072_a_rotation_costs_one_fetch_however_late_the_others_meet_it() {
+async fn r072_a_rotation_costs_one_fetch_even_if_others_meet_it_late() {
     let site = Site::new();
     let processes = site.warm_processes(5, &site.token(&TEST_KEY)).await;
     let new = TestKey::rsa("new");
@@ -209,9 +210,9 @@ async fn r072_a_rotation_costs_one_fetch_however_late_the_others_meet_it() {
     assert_eq!(site.fetches(), (1, 2));
 }
 
-/// R72: what was fetched in the very second of the fetch before is newer.
+/// R72: a document fetched in the same second as the one before is newer.
 #[tokio::test]
-async fn r072_a_rotation_within_the_second_is_noticed() {
+async fn r072_a_rotation_within_the_same_second_is_detected() {
     let site = Site::new();
     let processes = site.warm_processes(2, &site.token(&TEST_KEY)).await;
     let new = TestKey::rsa("new");
@@ -222,9 +223,9 @@ async fn r072_a_rotation_within_the_second_is_noticed() {
     assert_eq!(site.fetches(), (1, 2));
 }
 
-/// R72: all at once, while the first of them still asks.
+/// R72: all concurrently, while the first one still fetches.
 #[tokio::test(start_paused = true)]
-async fn r072_a_rotation_that_many_processes_meet_at_once_costs_one_fetch() {
+async fn r072_a_rotation_met_by_many_processes_at_once_costs_one_fetch() {
     let site = Site::new();
     let processes = site.warm_processes(20, &site.token(&TEST_KEY)).await;
     let new = TestKey::rsa("new");
@@ -236,9 +237,9 @@ async fn r072_a_rotation_that_many_processes_meet_at_once_costs_one_fetch() {
     assert_eq!(site.fetches(), (1, 2));
 }
 
-/// R73: a flood costs one fetch per cool-down, however many processes it meets.
+/// R73: a flood costs one fetch per cool-down, regardless of the number of processes.
 #[tokio::test]
-async fn r073_a_flood_of_unknown_names_costs_all_processes_one_fetch_per_cool_down() {
+async fn r073_a_flood_of_unknown_key_ids_costs_one_fetch_per_cool_down_across_all_processes() {
     let site = Site::new();
     let good = site.token(&TEST_KEY);
     let processes = site.warm_processes(10, &good).await;
@@ -255,9 +256,10 @@ async fn r073_a_flood_of_unknown_names_costs_all_processes_one_fetch_per_cool_do
     }
 }
 
-/// R74: the last pair is one second apart. The flood meets one process, the new key another.
+/// R74: the times of the last pair are one second apart. The flood hits one process, the new key
+/// another.
 #[tokio::test]
-async fn r074_a_flood_elsewhere_keeps_no_new_key_unknown_for_longer_than_the_cool_down() {
+async fn r074_a_flood_in_another_process_delays_a_new_key_by_at_most_the_cool_down() {
     let site = Site::new();
     let processes = site.warm_processes(2, &site.token(&TEST_KEY)).await;
     let invented = site.token(&TestKey::rsa("made up"));
@@ -272,9 +274,9 @@ async fn r074_a_flood_elsewhere_keeps_no_new_key_unknown_for_longer_than_the_coo
     assert_eq!(site.fetches(), (1, 3));
 }
 
-/// R77: while the provider is down, nobody can tell, in whichever process.
+/// R77: while the provider is down, no process can decide about an unknown key.
 #[tokio::test(start_paused = true)]
-async fn r077_an_unknown_name_during_an_outage_is_asked_for_once_and_says_nothing() {
+async fn r077_an_unknown_key_id_during_an_outage_costs_one_fetch_and_is_not_decided() {
     let site = Site::new();
     let good = site.token(&TEST_KEY);
     let processes = site.warm_processes(5, &good).await;
@@ -290,9 +292,9 @@ async fn r077_an_unknown_name_during_an_outage_is_asked_for_once_and_says_nothin
     assert_eq!(site.fetches(), (1, 2));
 }
 
-/// R77: the pair is one second apart.
+/// R77: the times of the pair are one second apart.
 #[tokio::test]
-async fn r077_a_process_that_starts_in_an_outage_has_the_last_good_keys_up_to_the_hard_age() {
+async fn r077_a_new_process_uses_the_last_good_keys_during_an_outage_up_to_the_hard_age() {
     let site = Site::new();
     site.warm_up().await;
     site.provider.set_key_set(None);
@@ -306,9 +308,9 @@ async fn r077_a_process_that_starts_in_an_outage_has_the_last_good_keys_up_to_th
     assert!(matches!(error, VerifyError::Keys(_)), "{error}");
 }
 
-/// R77: and so has one that was there all the time, whatever it reads meanwhile.
+/// R77: the same for a process that ran all the time, regardless of its reads.
 #[tokio::test]
-async fn r077_what_is_read_from_the_store_is_not_young_again() {
+async fn r077_a_document_from_the_store_keeps_its_age() {
     let site = Site::new();
     site.warm_up().await;
     site.provider.set_key_set(None);
@@ -323,9 +325,9 @@ async fn r077_what_is_read_from_the_store_is_not_young_again() {
     assert!(matches!(error, VerifyError::Keys(_)), "{error}");
 }
 
-/// R77: each pair is one second apart. A failure is not repeated by the next process.
+/// R77: the times of each pair are one second apart. The next process does not repeat a failed request.
 #[tokio::test]
-async fn r077_after_a_failure_no_process_asks_for_a_while() {
+async fn r077_after_a_failure_no_process_fetches_until_the_pause_ends() {
     let site = Site::new();
     site.warm_up().await;
     site.provider.set_key_set(None);
@@ -339,9 +341,9 @@ async fn r077_after_a_failure_no_process_asks_for_a_while() {
     }
 }
 
-/// R77: nor does the one that failed, which has the old documents now.
+/// R77: nor does the process that failed; it now has the old documents.
 #[tokio::test]
-async fn r077_a_process_that_starts_in_an_outage_leaves_all_alone_for_a_while() {
+async fn r077_a_new_process_pauses_reads_and_fetches_after_a_failure() {
     let site = Site::new();
     site.warm_up().await;
     site.provider.set_key_set(None);
@@ -356,9 +358,10 @@ async fn r077_a_process_that_starts_in_an_outage_leaves_all_alone_for_a_while() 
     assert_eq!(site.fetches(), (3, 3));
 }
 
-/// R77: what could not be written, for the store was down, is not given up for what lies there.
+/// R77: documents that were not written because the store was down are not replaced by older ones from
+/// it.
 #[tokio::test]
-async fn a_process_that_knows_better_than_the_store_keeps_what_it_knows() {
+async fn a_process_keeps_documents_newer_than_those_in_the_store() {
     let site = Site::new();
     let processes = site.warm_processes(1, &site.token(&TEST_KEY)).await;
     let new = TestKey::rsa("new");
@@ -371,9 +374,9 @@ async fn a_process_that_knows_better_than_the_store_keeps_what_it_knows() {
     processes[0].verify(&site.token(&new), 60 + SOFT_AGE.as_secs()).await.unwrap();
 }
 
-/// R77: a slow provider holds the one up that asks, for a moment.
+/// R77: a slow provider delays only the process that fetches, and only briefly.
 #[tokio::test(start_paused = true)]
-async fn r077_a_slow_provider_costs_a_process_that_starts_a_moment() {
+async fn r077_a_slow_provider_delays_a_new_process_briefly() {
     let site = Site::new();
     site.warm_up().await;
     site.provider.set_delay(Duration::from_secs(3_600));
@@ -384,9 +387,9 @@ async fn r077_a_slow_provider_costs_a_process_that_starts_a_moment() {
     assert_eq!(waits.elapsed().as_secs(), 2 * REFRESH_PATIENCE.as_secs());
 }
 
-/// A process hears of it from the store, without a fetch of its own.
+/// A process learns it from the store, without a fetch.
 #[tokio::test]
-async fn a_withdrawn_key_stops_in_every_process_when_one_has_heard_of_it() {
+async fn a_withdrawn_key_stops_working_in_all_processes_after_one_fetch() {
     let site = Site::new();
     let old = TEST_KEY.sign(&lasting_claims());
     let processes = site.warm_processes(2, &old).await;
@@ -403,9 +406,9 @@ async fn a_withdrawn_key_stops_in_every_process_when_one_has_heard_of_it() {
     assert_eq!(site.fetches(), fetches);
 }
 
-/// R80: a process whose clock was ahead leaves nothing that others would believe for long.
+/// R80: a process whose clock was ahead writes nothing that others would use for long.
 #[tokio::test]
-async fn r080_documents_from_a_clock_that_was_ahead_are_fetched_anew() {
+async fn r080_documents_from_a_clock_that_was_ahead_are_fetched_again() {
     let site = Site::new();
     let old = TEST_KEY.sign(&lasting_claims());
     site.start().verify(&old, 30 * 24 * 3_600).await.unwrap();
@@ -420,9 +423,9 @@ async fn r080_documents_from_a_clock_that_was_ahead_are_fetched_anew() {
     assert_eq!(site.fetches(), (2, 3), "for the unknown name alone");
 }
 
-/// R80: nor while the provider is down, when anything old would do.
+/// R80: not even while the provider is down, when any old document would be accepted.
 #[tokio::test]
-async fn r080_documents_from_a_clock_that_was_ahead_serve_nobody() {
+async fn r080_documents_from_a_clock_that_was_ahead_are_never_used() {
     let site = Site::new();
     let token = TEST_KEY.sign(&lasting_claims());
     site.start().verify(&token, 30 * 24 * 3_600).await.unwrap();
@@ -432,9 +435,9 @@ async fn r080_documents_from_a_clock_that_was_ahead_serve_nobody() {
     assert!(matches!(error, VerifyError::Keys(_)), "{error}");
 }
 
-/// A store that is down makes nothing worse than it was without one.
+/// With an unavailable store, everything works as without a store.
 #[tokio::test]
-async fn without_the_store_the_provider_is_asked() {
+async fn without_the_store_documents_are_fetched_from_the_provider() {
     let site = Site::new();
     site.warm_up().await;
     site.store.set_down(true);
@@ -455,9 +458,9 @@ async fn without_the_store_the_provider_is_asked() {
     assert_eq!(site.fetches(), (2, 3));
 }
 
-/// One that answers reads alone, such as a table that a function may not write.
+/// A store that only supports reads, such as a table that a function may not write to.
 #[tokio::test]
-async fn without_writing_to_the_store_the_provider_is_asked() {
+async fn without_write_access_to_the_store_documents_are_fetched_from_the_provider() {
     let site = Site::new();
     site.store.refuses_writes.store(true, Ordering::SeqCst);
     let process = site.start();
@@ -469,9 +472,9 @@ async fn without_writing_to_the_store_the_provider_is_asked() {
     assert_eq!(site.fetches(), (1, 2));
 }
 
-/// What lies there is good for as long, whoever may write it.
+/// The stored documents remain usable for the same time, even if this function cannot write.
 #[tokio::test]
-async fn r077_without_writing_to_the_store_the_last_good_keys_bridge_an_outage() {
+async fn r077_without_write_access_the_last_good_keys_are_used_during_an_outage() {
     let site = Site::new();
     site.warm_up().await;
     site.store.refuses_writes.store(true, Ordering::SeqCst);
@@ -482,7 +485,7 @@ async fn r077_without_writing_to_the_store_the_last_good_keys_bridge_an_outage()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_does_not_answer_costs_a_moment() {
+async fn an_unresponsive_store_delays_a_request_briefly() {
     let site = Site::new();
     site.store.is_slow.store(true, Ordering::SeqCst);
     let process = site.start();
@@ -500,9 +503,9 @@ async fn a_store_that_does_not_answer_costs_a_moment() {
     assert_eq!(site.fetches(), (2, 1));
 }
 
-/// R97, R70, R71: what lies in the store is checked as what the provider sends is.
+/// R97, R70, R71: stored documents pass the same checks as the provider's.
 #[tokio::test]
-async fn r097_what_cannot_be_used_in_the_store_is_fetched_anew_and_written_over() {
+async fn r097_an_unusable_document_in_the_store_is_fetched_again_and_overwritten() {
     let metadata = |change: &dyn Fn(&mut Value)| {
         let mut document = json!({
             "issuer": "https://tenant.auth0.com/",
@@ -547,9 +550,9 @@ async fn r097_what_cannot_be_used_in_the_store_is_fetched_anew_and_written_over(
     }
 }
 
-/// It is fetched by each process then, as it would be without a store.
+/// Each process then fetches it, as without a store.
 #[tokio::test]
-async fn a_document_too_large_for_the_store_is_used_all_the_same() {
+async fn a_document_too_large_for_the_store_is_still_used() {
     let site = Site::new();
     let mut document = key_set(&[&TEST_KEY]);
     document["more"] = "x".repeat(MAX_DOCUMENT).into();
@@ -569,7 +572,7 @@ struct Site {
 }
 
 impl Site {
-    /// A provider that publishes the test key, and a store that is empty.
+    /// A provider that publishes the test key, with an empty store.
     fn new() -> Self {
         let issuer = Issuer::parse("tenant.auth0.com").unwrap();
         let provider = Arc::new(FakeProvider::new(issuer.clone()));
@@ -577,7 +580,7 @@ impl Site {
         Self { provider, store: Arc::default(), issuer }
     }
 
-    /// A process that knows nothing yet.
+    /// Starts a process without any cached document.
     fn start(&self) -> Story {
         let provider = Arc::clone(&self.provider);
         let store: Arc<dyn SessionStore> = Arc::<UnreliableStore>::clone(&self.store);
@@ -585,7 +588,7 @@ impl Site {
         Story { provider, issuer: self.issuer.clone(), keys }
     }
 
-    /// By a process that ends.
+    /// Fills the store by a process that then ends.
     async fn warm_up(&self) {
         self.start().verify(&self.token(&TEST_KEY), 0).await.unwrap();
     }
@@ -611,12 +614,12 @@ impl Site {
         key.sign(&claims())
     }
 
-    /// Of the metadata and of the keys.
+    /// The numbers of fetches of the metadata and of the keys.
     fn fetches(&self) -> (usize, usize) {
         (self.provider.metadata_fetches(), self.provider.key_set_fetches())
     }
 
-    /// Of the metadata and of the keys.
+    /// The rows of the metadata and of the keys.
     async fn rows(&self) -> [DocumentRow; 2] {
         let keys = self.store.asked.lock().unwrap()[0].clone();
         let now = Timestamp::from_unix(NOW);
@@ -638,7 +641,7 @@ async fn together(
     all.join_all().await
 }
 
-/// A store of documents that counts, and fails on command.
+/// A document store that counts its calls, and fails on demand.
 #[derive(Debug, Default)]
 struct UnreliableStore {
     store: MemoryStore,

@@ -1,4 +1,4 @@
-//! Refresh tokens: exchanged and revoked.
+//! The exchange and the revocation of refresh tokens.
 
 use std::collections::HashMap;
 
@@ -46,7 +46,7 @@ async fn a_refresh_token_is_exchanged_with_the_applications_credentials() {
 }
 
 #[tokio::test]
-async fn r134_a_refusal_and_an_outage_are_told_apart_and_neither_is_retried() {
+async fn r134_a_refusal_and_an_outage_are_distinguished_and_not_retried() {
     for (status, body, outcome) in [
         (400, r#"{"error":"invalid_grant"}"#, "refused invalid_grant"),
         (403, r#"{"error":"invalid_grant"}"#, "refused invalid_grant"),
@@ -103,9 +103,9 @@ async fn r112_a_refresh_token_is_revoked_with_the_applications_credentials() {
     assert!(matches!(redirected, ProviderError::Redirected));
 }
 
-/// R112: whoever logs out does not wait for a provider that does not answer.
+/// R112: a user who logs out does not wait for an unresponsive provider.
 #[tokio::test]
-async fn r112_a_revocation_has_two_seconds() {
+async fn r112_a_revocation_times_out_after_two_seconds() {
     let issuer = serve_raw(|stream| async move {
         let _open = stream;
         std::future::pending::<()>().await;

@@ -1,4 +1,4 @@
-//! What an operator hears.
+//! The log lines for an operator.
 
 use super::*;
 use crate::testing::captured_log::{CapturedLog, hear};
@@ -31,8 +31,8 @@ async fn r173_each_read_is_one_line_with_the_variable_and_without_the_value() {
             ["ERROR", "secret.unavailable", variable, error],
         ])
     );
-    // Nor do the libraries at this level. (At `TRACE` the SDK prints answers, body and all; a function
-    // hears nothing of libraries below `WARN`.)
+    // The libraries log nothing at this level either. (At `TRACE` the SDK logs responses with their
+    // bodies, but a function logs libraries only from `WARN` up.)
     let text = log.text();
     let shown: Vec<_> = text.lines().filter(|line| line.contains("battery")).collect();
     assert!(shown.is_empty(), "{shown:#?}");

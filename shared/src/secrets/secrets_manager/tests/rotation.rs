@@ -1,4 +1,4 @@
-//! The login cookies of several instances while their key is rotated.
+//! The login cookies of several instances during a rotation of their key.
 
 use http::{HeaderValue, header};
 
@@ -12,7 +12,7 @@ use crate::{
 const OLD: &str = "GJ5cWzkR8xHc1vXq9tYb3nMf7sLd2pQa";
 const NEW: &str = "tR7kPz2mVb9Lq4XwYc6Nj8Hs3Fd5GaEe";
 
-/// One instance of a function, with a cache of its own.
+/// One function instance with its own cache.
 struct Instance(LoginCookies);
 
 impl Instance {
@@ -24,7 +24,7 @@ impl Instance {
         Self(cookies.unwrap())
     }
 
-    /// Starts a login at so many seconds; `browser` keeps the cookies.
+    /// Starts a login after the given number of seconds; `browser` keeps the cookies.
     async fn start(&self, browser: &mut Browser, seconds: u64) -> LoginAttempt {
         let random = Random::system();
         let attempt = LoginAttempt::start(ReturnTo::default(), &random, after(seconds));
@@ -46,12 +46,12 @@ impl Instance {
     }
 }
 
-/// Names and values of its cookies.
+/// Names and values of the browser's cookies.
 #[derive(Default)]
 struct Browser(Vec<(String, String)>);
 
 impl Browser {
-    /// With a cookie for `attempt` that was never ours.
+    /// A browser with a forged cookie for `attempt`.
     fn with_junk_for(attempt: &LoginAttempt) -> Self {
         let mut flow = Digest::of(attempt.state.expose()).to_string();
         flow.truncate(8);
@@ -78,7 +78,7 @@ fn unknown() -> LoginAttempt {
 }
 
 #[tokio::test]
-async fn an_instance_with_the_old_key_opens_what_another_sealed_with_the_new_one() {
+async fn an_instance_with_the_old_key_opens_cookies_sealed_with_the_new_one() {
     let server = Server::start(OLD).await;
     let (late, early) = (Instance::of(&server), Instance::of(&server));
     let mut browser = Browser::default();
@@ -91,15 +91,15 @@ async fn an_instance_with_the_old_key_opens_what_another_sealed_with_the_new_one
         assert!(instance.finds(attempt, &browser, 61).await.unwrap());
         assert_eq!(server.count(), 3);
     }
-    // By now it seals with the new key too.
+    // By now this instance seals with the new key too.
     let third = late.start(&mut browser, 62).await;
     server.rotate(NEW);
     assert!(Instance::of(&server).finds(&third, &browser, 63).await.unwrap());
 }
 
-/// A login under way in another tab is not taken for rubbish.
+/// A login in progress in another tab is not discarded as invalid.
 #[tokio::test]
-async fn an_instance_with_the_old_key_keeps_what_another_sealed_with_the_new_one() {
+async fn an_instance_with_the_old_key_keeps_cookies_sealed_with_the_new_one() {
     let server = Server::start(OLD).await;
     let (late, early) = (Instance::of(&server), Instance::of(&server));
     late.start(&mut Browser::default(), 0).await;
@@ -110,12 +110,12 @@ async fn an_instance_with_the_old_key_keeps_what_another_sealed_with_the_new_one
     for attempt in [&first, &second] {
         assert!(early.finds(attempt, &browser, 62).await.unwrap());
     }
-    // And once it has read the new key it seals with it.
+    // After it has read the new key, it seals with it.
     server.rotate(NEW);
     assert!(Instance::of(&server).finds(&second, &browser, 63).await.unwrap());
 }
 
-/// A pair of moments one second apart.
+/// The two times are one second apart.
 #[tokio::test]
 async fn r182_a_flood_of_cookies_that_open_under_no_key_costs_one_read_per_cool_down() {
     let server = Server::start(OLD).await;
@@ -142,8 +142,8 @@ async fn r182_a_flood_of_cookies_that_open_under_no_key_costs_one_read_per_cool_
     assert_eq!(server.count(), 3);
 }
 
-/// What README says of the cost: an instance that is left alone reads the key twelve times an hour, one
-/// that is sent garbage all the time once in ten seconds.
+/// The costs stated in the README: an idle instance reads the key twelve times an hour; one that
+/// constantly receives garbage reads it once in ten seconds.
 #[tokio::test]
 async fn r206_an_hour_of_garbage_costs_no_more_reads_than_documented() {
     let server = Server::start(OLD).await;
@@ -159,11 +159,11 @@ async fn r206_an_hour_of_garbage_costs_no_more_reads_than_documented() {
         assert!(!flooded.finds(&unknown, &junk, seconds).await.unwrap());
         flooded.start(&mut junk, seconds).await;
     }
-    // The first read is none for garbage.
+    // The first read is not caused by garbage.
     assert_eq!(server.count() - 12, 1 + 360);
 }
 
-/// Whoever asks without a cookie has nothing that a key could open.
+/// A request without a cookie contains nothing to open.
 #[tokio::test]
 async fn r182_without_a_cookie_no_key_is_read() {
     let server = Server::start(OLD).await;
@@ -171,9 +171,9 @@ async fn r182_without_a_cookie_no_key_is_read() {
     assert_eq!((found, server.count()), (false, 0));
 }
 
-/// Nobody can tell whether another instance sealed it; but that is no reason to let nobody in.
+/// It is unknown whether another instance sealed the cookie, but logins must remain possible.
 #[tokio::test]
-async fn while_no_key_can_be_read_logins_go_on_under_the_last_good_ones() {
+async fn without_readable_keys_logins_continue_with_the_last_good_ones() {
     let server = Server::start(OLD).await;
     let instance = Instance::of(&server);
     let mut browser = Browser::default();
