@@ -68,8 +68,8 @@ impl MemoryStore {
         self.rows.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Locks `rows` for adding a row that counts towards the capacity. If it is due, or the store is
-    /// full, expired rows are dropped first.
+    /// Locks `rows` for adding a row that counts towards the capacity. Drops expired rows first if a
+    /// sweep is due or the store is full.
     fn write(&self, now: Timestamp) -> RwLockWriteGuard<'_, Rows> {
         let mut rows = self.rows();
         let is_due = rows.next_sweep.is_none_or(|next_sweep| next_sweep <= now);
