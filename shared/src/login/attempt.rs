@@ -446,7 +446,7 @@ mod tests {
         found
     }
 
-    /// Names of cookies are random. With twenty browsers the test does not pass by chance.
+    /// Names of cookies are random. With twenty browsers the test is unlikely to pass by chance.
     #[tokio::test]
     async fn r197_of_six_logins_within_a_second_the_oldest_is_deleted() {
         for _ in 0..20 {

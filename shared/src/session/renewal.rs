@@ -304,7 +304,8 @@ impl Renewability {
 }
 
 impl Renewable {
-    /// Whether the session may be refreshed: [`REFRESH_PAUSE`] has passed since it got its token.
+    /// Whether the session may be refreshed: its token is older than [`REFRESH_PAUSE`], or than half
+    /// of its lifetime.
     pub fn is_due(&self, now: Timestamp) -> bool {
         let came_at = self.refresh.refreshed_at;
         let lifetime = self.session.contents.api_key_expires_at.since(came_at);

@@ -30,7 +30,8 @@ use crate::{
 const IS_NO_LATER: &str = "NOT (fetched_at > :fetched_at AND fetched_at <= :ahead \
      AND expires_at > :now)";
 
-/// The condition for taking the right to fetch: no unexpired one is held (law 11).
+/// The condition for taking the right to fetch: it is free, has expired, or expires more than
+/// [`CLOCK_TOLERANCE`] ahead of `now` (law 11).
 const IS_FREE_TO_FETCH: &str = "NOT (lease_until > :now AND lease_until <= :ahead)";
 
 /// How long to wait before rows that DynamoDB left out are requested again.
