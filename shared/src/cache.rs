@@ -1,7 +1,7 @@
-//! One thing that is fetched, remembered.
+//! A cache for one fetched value.
 //!
-//! Ages are measured by the wall clock that is passed in: Lambda freezes a process between
-//! requests, and a timer would stand still with it.
+//! Ages are measured with the wall clock, whose time the caller passes in. Lambda freezes a process
+//! between requests, and a timer would stop meanwhile.
 
 use std::{
     fmt,
@@ -17,42 +17,42 @@ use tokio::{
 
 use crate::clock::Timestamp;
 
-/// How long what was fetched is good, and how often it may be fetched.
+/// How long a fetched value may be used, and how often it may be fetched.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Terms {
-    /// The age from which a newer one is asked for.
+    /// The age from which on a newer value is fetched.
     pub(crate) soft_age: Duration,
-    /// The age at which it is used no more.
+    /// The age from which on the value is no longer used.
     pub(crate) hard_age: Duration,
-    /// How long a failure is remembered before another attempt.
+    /// How long a failure is remembered before the next attempt.
     pub(crate) failure_pause: Duration,
-    /// How long one reader waits for a newer one while the old one is still good.
+    /// How long a reader waits for a newer value while the old one is still usable.
     pub(crate) patience: Duration,
-    /// How long one reader waits for one where there is none.
+    /// How long a reader waits for a value if there is no usable one.
     pub(crate) first_patience: Duration,
-    /// How long after a fetch for something that was missing the next such fetch may be.
+    /// The minimum time between two fetches that were caused by a missing entry.
     pub(crate) miss_cool_down: Duration,
 }
 
 impl Terms {
-    /// How long is waited for what makes a fetch unnecessary. It must not take the time of the fetch.
+    /// How long to wait for a result that makes a fetch unnecessary. The fetch must have time left.
     pub(crate) fn store_patience(&self) -> Duration {
         self.patience / 2
     }
 }
 
-/// What a fetch brought.
+/// The result of a fetch.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fetched<T> {
     pub(crate) value: T,
-    /// When its source was asked: earlier than now if somebody else asked it.
+    /// When it was requested from its source: earlier than now if another process fetched it.
     pub(crate) fetched_at: Timestamp,
 }
 
-/// The last good value, and who is fetching the next.
+/// The last fetched value, and the lock for fetching the next one.
 ///
-/// Readers take the standard lock for the time of a clone; it is never held over an await. Whoever
-/// fetches holds the other lock, so there is one fetch in flight.
+/// Readers hold the standard lock only while they clone the value, never over an await. A fetch holds
+/// the other lock, so at most one fetch is in flight.
 pub(crate) struct Cache<T, E> {
     terms: Terms,
     report: Box<Report<E>>,
@@ -60,7 +60,7 @@ pub(crate) struct Cache<T, E> {
     attempts: Mutex<Attempts<E>>,
 }
 
-/// Told how each fetch went: readers do not hear of a failure while the old value is good.
+/// Called with the result of each fetch: readers do not see a failure while the old value is usable.
 type Report<E> = dyn Fn(Result<(), &E>) + Send + Sync;
 
 struct Snapshot<T> {
@@ -69,16 +69,16 @@ struct Snapshot<T> {
 }
 
 struct Attempts<E> {
-    /// When a fetch last ended, well or not.
+    /// When the last fetch ended, whether it succeeded or failed.
     tried_at: Option<Timestamp>,
-    /// The last failure, and when that was. A success clears it.
+    /// The last failure and its time. A success clears it.
     failure: Option<(Timestamp, Arc<E>)>,
-    /// When the value was last fetched because something was not in it.
+    /// When the value was last fetched because an entry was missing in it.
     missed_at: Option<Timestamp>,
 }
 
 impl<T, E: From<Elapsed>> Cache<T, E> {
-    /// Nothing is fetched yet.
+    /// Creates an empty cache. Fetches nothing.
     pub(crate) fn new(
         terms: Terms,
         report: impl Fn(Result<(), &E>) + Send + Sync + 'static,
@@ -97,15 +97,15 @@ impl<T, E: From<Elapsed>> Cache<T, E> {
         if known.as_ref().is_some_and(|known| known.age(now) < self.terms.soft_age) {
             return false;
         }
-        // Whoever has the lock fetches already.
+        // If the lock is taken, a fetch is already in flight.
         self.attempts.try_lock().is_ok_and(|attempts| match known {
             Some(_) => !self.is_paused(&attempts, now),
             None => self.recent_failure(&attempts, now).is_none(),
         })
     }
 
-    /// The value, fetched if there is none or it is old. What is fetched may be old as well, if there
-    /// is nothing newer to be had.
+    /// Returns the value. Fetches it first if there is none or it is old. The fetched value may be old
+    /// too, if no newer one is available.
     pub(crate) async fn get<F: Future<Output = Result<Fetched<T>, E>>>(
         &self,
         now: Timestamp,
@@ -115,7 +115,7 @@ impl<T, E: From<Elapsed>> Cache<T, E> {
             if known.age(now) < self.terms.soft_age {
                 return Ok(known.value);
             }
-            // Old, but good: one reader asks for a new one, the others go on at once.
+            // Old but usable: one reader fetches, the others return at once.
             let Ok(mut attempts) = self.attempts.try_lock() else { return Ok(known.value) };
             if self.is_paused(&attempts, now) {
                 return Ok(known.value);
@@ -134,15 +134,15 @@ impl<T, E: From<Elapsed>> Cache<T, E> {
         self.conclude(&mut attempts, now, fetched)
     }
 
-    /// A newer value than `seen`, in which something was missing. `None` if there can be none
-    /// before the cool-down has passed.
+    /// Returns a newer value than `seen`, in which an entry was missing. Returns `None` if no fetch is
+    /// allowed before the cool-down has passed.
     pub(crate) async fn newer_than<F: Future<Output = Result<Fetched<T>, E>>>(
         &self,
         seen: &Arc<T>,
         now: Timestamp,
         fetch: impl FnOnce() -> F,
     ) -> Result<Option<Arc<T>>, Arc<E>> {
-        // All who miss at once wait here for the first of them.
+        // Concurrent callers wait here for the fetch of the first one.
         let mut attempts = self.attempts.lock().await;
         if let Some(known) = self.current()
             && !Arc::ptr_eq(&known.value, seen)
@@ -150,13 +150,13 @@ impl<T, E: From<Elapsed>> Cache<T, E> {
             return Ok(Some(known.value));
         }
         if attempts.missed_at.is_some_and(|missed| apart(missed, now) < self.terms.miss_cool_down) {
-            // After a failure nobody can tell whether it is there by now.
+            // After a failure it is unknown whether the entry exists by now.
             return attempts.failure.as_ref().map_or(Ok(None), |(_, error)| Err(Arc::clone(error)));
         }
         attempts.missed_at = Some(now);
         let fetched = fetch().await;
         if let Ok(fetched) = &fetched {
-            // The cool-down of what somebody else fetched began when they did.
+            // If another process fetched the value, the cool-down began at that time.
             attempts.missed_at = Some(fetched.fetched_at);
         }
         self.conclude(&mut attempts, now, fetched).map(Some)
@@ -215,7 +215,7 @@ impl<T> Snapshot<T> {
     }
 }
 
-/// Not what is cached: it may be a secret.
+/// Omits the cached value: it may be a secret.
 impl<T, E> fmt::Debug for Cache<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cache").field("terms", &self.terms).finish_non_exhaustive()
@@ -235,10 +235,10 @@ async fn within<T, E: From<Elapsed>>(
     timeout(limit, fetch).await.unwrap_or_else(|elapsed| Err(elapsed.into()))
 }
 
-/// How far apart two moments are, whichever came first.
+/// The time between two moments, in either order.
 ///
-/// The clock may have been ahead at the first and been set right since. Counted from there, what
-/// was fetched would stay young until that moment comes again, and a withdrawn key would work on.
+/// The clock may have been ahead at the first moment, and corrected since. Measured only forwards, a
+/// value would stay young until that moment comes again, and a withdrawn key would keep working.
 pub(crate) fn apart(one: Timestamp, other: Timestamp) -> Duration {
     other.since(one).max(one.since(other))
 }

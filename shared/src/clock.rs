@@ -1,7 +1,7 @@
-//! Time as the protocols count it: whole seconds since 1970.
+//! Time in whole seconds since 1970, as the protocols count it.
 //!
-//! Nothing below `main` reads the system clock. A handler is told `now`, so a test can stand on
-//! either side of an expiry instead of sleeping.
+//! Only `main` reads the system clock. Handlers receive `now` as an argument, so a test can check both
+//! sides of an expiry without sleeping.
 
 use std::{
     fmt,
@@ -12,17 +12,17 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-/// A moment in whole seconds since the Unix epoch, the unit of a JWT `NumericDate` (RFC 7519 §2)
-/// and of a DynamoDB TTL.
+/// A time in whole seconds since the Unix epoch, the unit of a JWT `NumericDate` (RFC 7519 §2) and of
+/// a DynamoDB TTL.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]
 pub struct Timestamp(u64);
 
 impl Timestamp {
-    /// A moment later than any other.
+    /// The latest possible time.
     pub const MAX: Self = Self(u64::MAX);
 
-    /// The moment `seconds` after the epoch.
+    /// The time `seconds` after the epoch.
     pub const fn from_unix(seconds: u64) -> Self {
         Self(seconds)
     }
@@ -32,7 +32,7 @@ impl Timestamp {
         self.0
     }
 
-    /// How long ago `earlier` was; zero if it lies in the future.
+    /// The time elapsed since `earlier`; zero if `earlier` is in the future.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_secs(self.0.saturating_sub(earlier.0))
     }
@@ -44,7 +44,7 @@ impl From<SystemTime> for Timestamp {
     }
 }
 
-/// Saturates: a provider may name any number, and no number may overflow.
+/// Saturates: a provider may send any number, and none may overflow.
 impl Add<Duration> for Timestamp {
     type Output = Self;
 
@@ -62,24 +62,24 @@ impl Sub<Duration> for Timestamp {
     }
 }
 
-/// Where a process gets `now` from.
+/// The source of the current time.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
 
 impl Clock {
-    /// The machine's wall clock. Wall, not monotonic: Lambda freezes a process between requests,
-    /// and a monotonic clock may stand still meanwhile.
+    /// The system's wall clock. It is not monotonic: Lambda freezes a process between requests, and a
+    /// monotonic clock may stop meanwhile.
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the system clock")]
     pub fn system() -> Self {
         Self(Arc::new(|| SystemTime::now().into()))
     }
 
-    /// A clock that reads whatever `read` says.
+    /// A clock that calls `read`.
     pub fn from_fn(read: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         Self(Arc::new(read))
     }
 
-    /// The present moment.
+    /// The current time.
     pub fn now(&self) -> Timestamp {
         (self.0)()
     }

@@ -1,4 +1,4 @@
-//! A login under way.
+//! Logins in progress.
 
 pub mod attempt;
 pub mod request;

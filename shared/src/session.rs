@@ -1,10 +1,10 @@
-//! Sessions: begun by a login, found by a credential, ended by a logout.
+//! Sessions: created by a login, found by a credential, ended by a logout.
 //!
-//! A credential is the session cookie's secret or the token shown as API key. The store sees the
-//! SHA-256 of either, and contents sealed under a random key; that key is wrapped once for the
-//! cookie (in the session's row) and once for the token (in the pointer's), each under a key
-//! derived from the credential itself. So whoever reads the store learns no token, no cookie and
-//! no e-mail address, and there is no key to manage (R86, R98).
+//! A credential is the secret in the session cookie or the token shown as API key. The store contains
+//! only the SHA-256 of each, and contents sealed with a random key. That key is wrapped once for the
+//! cookie (in the session's row) and once for the token (in the pointer's row). Each wrapping key is
+//! derived from the credential itself. So an attacker who reads the store learns no token, no cookie
+//! and no e-mail address, and there is no key to manage (R86, R98).
 
 mod ending;
 mod pointers;
@@ -36,16 +36,16 @@ pub use self::{
     },
 };
 
-/// How long it takes until the provider issues another token than before: without `jti`, tokens of
-/// the same claims differ by `iat` alone, in whole seconds.
+/// How long it takes until the provider can issue a different token: without `jti`, tokens with the
+/// same claims differ only in `iat`, which counts whole seconds.
 pub const SAME_TOKEN: Duration = Duration::from_secs(1);
 
 /// How long a session may live. Both are upper bounds.
 #[derive(Clone, Copy, Debug)]
 pub struct SessionLimits {
-    /// Without being used.
+    /// Without use.
     pub idle: Duration,
-    /// However much it is used.
+    /// Regardless of use.
     pub lifetime: Duration,
 }
 
@@ -58,57 +58,57 @@ impl SessionLimits {
     }
 }
 
-/// What a login has proven, and the tokens it brought.
+/// The claims and tokens of a login.
 #[derive(Clone, Deserialize, Serialize)]
 pub struct SessionContents {
-    /// The user's claims, without those that serve the protocol.
+    /// The user's claims, without those of the protocol.
     pub user: Map<String, Value>,
-    /// The ID token, which names the provider's session at logout.
+    /// The ID token, which identifies the provider's session at logout.
     pub id_token: SecretText,
     /// The token shown as API key.
     pub api_key: SecretText,
-    /// When that token expires. The session ends with it, unless it can be refreshed.
+    /// When that token expires. The session ends then too, unless it can be refreshed.
     pub api_key_expires_at: Timestamp,
-    /// The provider's own session, `sid` (OpenID Connect Back-Channel Logout §2.1).
+    /// The ID of the provider's own session, `sid` (OpenID Connect Back-Channel Logout §2.1).
     pub provider_session: Option<String>,
-    /// What the user granted: scopes, and permissions where the provider names them.
+    /// The granted scopes, and permissions if the provider lists them.
     pub scopes: Vec<String>,
 }
 
 impl SessionContents {
-    /// The API key, unless no request to the gateway can carry it (R201).
+    /// The API key, unless it is too long for a request to the gateway (R201).
     pub fn usable_key(&self) -> Option<&str> {
         Some(self.api_key.expose()).filter(|key| key.len() <= MAX_KEY_LENGTH)
     }
 }
 
-/// The longest API key that is offered. An HTTP API takes 10,240 bytes of request line and headers, and
-/// a browser needs the rest.
+/// The longest API key that is offered. An HTTP API accepts 10,240 bytes of request line and headers,
+/// and a browser needs the rest.
 const MAX_KEY_LENGTH: usize = 8_192;
 
-/// A session that lives.
+/// A live session.
 #[derive(Clone)]
 pub struct Session {
-    /// The digest by which the store knows it; safe to log.
+    /// The digest under which the store keeps it; safe to log.
     pub id: Digest,
-    /// Whose it is, as the store knows them.
+    /// The owner, as stored.
     pub owner: Owner,
-    /// When it ends, however much it is used.
+    /// When it ends, regardless of use.
     pub ends_at: Timestamp,
-    /// When its token should be renewed. `None`: it has no refresh token, or ends before.
+    /// When its token should be renewed. `None` if it has no refresh token, or ends before that.
     pub renews_at: Option<Timestamp>,
-    /// What it holds.
+    /// Its claims and tokens.
     pub contents: SessionContents,
 }
 
-/// What the store knows of a token.
+/// The result of looking up the session of a token.
 #[derive(Clone, Debug)]
 pub enum TokenSession {
-    /// Its session lives.
+    /// The session is live.
     Live(Box<Session>),
-    /// It had a session, which has ended.
+    /// The token had a session, which has ended.
     Ended,
-    /// No session here ever showed it.
+    /// The token never had a session here.
     Unknown,
 }
 
@@ -119,7 +119,7 @@ pub struct Sessions {
     limits: SessionLimits,
     random: Random,
     pointers: KnownPointers,
-    /// Whether finding a session counts as a use of it.
+    /// Whether finding a session counts as use.
     slides: bool,
 }
 
@@ -129,18 +129,19 @@ impl Sessions {
         Self { store, limits, random, pointers: KnownPointers::default(), slides: true }
     }
 
-    /// The same sessions, for a request that is no use of them: finding one does not prolong it.
+    /// The same sessions, for a request that does not count as use: finding a session does not prolong
+    /// it.
     #[must_use]
     pub fn unused(&self) -> Self {
         Self { slides: false, ..self.clone() }
     }
 
-    /// Begins a session of `owner` under a fresh secret, whatever cookie the browser came with
-    /// (R85). It ends with its token, at its lifetime's end or at `ends_by`, whichever is first (R99).
+    /// Begins a session of `owner` with a new secret, whatever cookie the browser sent (R85). It ends
+    /// with its token, at the end of its lifetime or at `ends_by`, whichever is first (R99).
     ///
     /// # Errors
     ///
-    /// When the store cannot answer, and when the session was ended while its login was under way.
+    /// When the store is unavailable, or when the session was ended while its login was in progress.
     pub async fn begin(
         &self,
         owner: Owner,
@@ -154,11 +155,11 @@ impl Sessions {
         Ok((secret, ends_at))
     }
 
-    /// The session that a cookie opens.
+    /// The session of a cookie.
     ///
     /// # Errors
     ///
-    /// When the store cannot answer.
+    /// When the store is unavailable.
     pub async fn by_cookie(
         &self,
         secret: &SessionSecret,
@@ -169,22 +170,22 @@ impl Sessions {
         self.open(&row, data_key.as_deref(), now).await
     }
 
-    /// Whether a cookie opens a session. It does not count as use of the session.
+    /// Whether a cookie has a live session. Does not count as use of the session.
     ///
     /// # Errors
     ///
-    /// When the store cannot answer.
+    /// When the store is unavailable.
     pub async fn lives(&self, secret: &SessionSecret, now: Timestamp) -> Result<bool, StoreError> {
         let row = self.store.session(secret.digest(), now).await?;
         Ok(row.is_some_and(|row| now < row.ends_at))
     }
 
-    /// The session of a token. Its signature and claims are for the caller to verify. A token seen
+    /// The session of a token. The caller must verify the token's signature and claims. A token seen
     /// before costs one read: the session's row.
     ///
     /// # Errors
     ///
-    /// When the store cannot answer.
+    /// When the store is unavailable.
     pub async fn by_token(&self, token: &str, now: Timestamp) -> Result<TokenSession, StoreError> {
         let key = token_digest(token);
         let pointer = match self.pointers.get(key, now) {
@@ -194,11 +195,11 @@ impl Sessions {
         self.by_pointer(token, pointer, now).await
     }
 
-    /// As [`by_token`](Self::by_token), for whoever has read its pointer already.
+    /// As [`by_token`](Self::by_token), for a caller that has already read the pointer.
     ///
     /// # Errors
     ///
-    /// When the store cannot answer.
+    /// When the store is unavailable.
     pub async fn by_pointer(
         &self,
         token: &str,
@@ -231,20 +232,20 @@ impl Sessions {
         Ok(session.map_or(TokenSession::Ended, |session| TokenSession::Live(Box::new(session))))
     }
 
-    /// Ends a session. Answers whether it lived.
+    /// Ends a session. Returns whether it was live.
     ///
     /// # Errors
     ///
-    /// When the store cannot answer; the session may then still live.
+    /// When the store is unavailable; the session may then still be live.
     pub async fn end(&self, id: Digest, now: Timestamp) -> Result<bool, StoreError> {
         self.store.end(id, now).await
     }
 
-    /// Ends every session that `ending` means. Answers how many it found.
+    /// Ends every session that `ending` selects. Returns how many it found.
     ///
     /// # Errors
     ///
-    /// When the store cannot answer; any of the sessions may then still live.
+    /// When the store is unavailable; any of the sessions may then still be live.
     pub async fn end_all(&self, ending: &Ending, now: Timestamp) -> Result<usize, StoreError> {
         ending.carry_out(&*self.store, now, |_| {}).await
     }
@@ -265,21 +266,23 @@ impl Sessions {
             let (session, pointer) = seal(&secret);
             match self.store.create(session, pointer, now).await {
                 Ok(()) => return Ok(secret),
-                // Another secret may be free (R95); another pointer to the same token is not.
+                // A new secret may be free (R95). If the pointer's key is taken, a retry does not
+                // help.
                 Err(CreateError::Exists) if tries < 2 => tries += 1,
                 Err(error) => return Err(error),
             }
         }
     }
 
-    /// Opens a row, and slides its idle expiry if that is due.
+    /// Opens a row, and extends its idle expiry if that is due.
     async fn open(
         &self,
         row: &SessionRow,
         data_key: Option<&[u8]>,
         now: Timestamp,
     ) -> Result<Option<Session>, StoreError> {
-        // A slide that was under way when a refresh brought the end forward wrote the later one.
+        // A refresh may have made `ends_at` earlier while a slide was in flight. The slide then wrote
+        // an `expires_at` after `ends_at`.
         if row.ends_at <= now {
             return Ok(None);
         }
@@ -359,7 +362,7 @@ impl Sessions {
     }
 }
 
-/// Shows neither tokens nor who the user is.
+/// Shows neither the tokens nor the user's claims.
 impl fmt::Debug for SessionContents {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionContents").field("scopes", &self.scopes).finish_non_exhaustive()
@@ -375,7 +378,8 @@ impl fmt::Debug for Session {
     }
 }
 
-/// The idle expiry is written at most this often per idle span, so that polling is not writing.
+/// The idle expiry is written at most this many times per idle time, so that polling does not write
+/// each time.
 const SLIDES_PER_IDLE: u32 = 10;
 
 fn cookie_key(secret: &SessionSecret) -> SealingKey {
@@ -390,15 +394,16 @@ fn contents_key(data_key: impl Into<Vec<u8>>) -> SealingKey {
     SealingKey::new(data_key, "session contents")
 }
 
-/// What the pointer of a token is found by: the digest of what is signed, without the signature.
+/// The key of a token's pointer: the digest of the signed part, without the signature.
 ///
-/// Whoever holds an ECDSA signature can make another valid one for the same token. Under a digest
-/// of the whole, that twin would be a token which no login here ever showed, and outlive a logout.
+/// The holder of an ECDSA signature can make another valid signature for the same token. With a digest
+/// of the whole token, that second token would count as one that never had a session here, and could
+/// still be valid after a logout.
 pub(crate) fn token_digest(token: &str) -> Digest {
     Digest::of(token.rsplit_once('.').map_or(token, |(signed, _)| signed))
 }
 
-/// A pointer's sealed key opens in this pointer, to this session, and nowhere else.
+/// Binds a pointer's sealed key to this pointer and its session: it opens nowhere else.
 fn pointer_identity(pointer: &PointerRow) -> Vec<u8> {
     [*pointer.key.as_bytes(), *pointer.session.as_bytes()].concat()
 }
@@ -454,7 +459,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_ended_session_is_dead_at_once_for_both() {
+    async fn an_ended_session_is_found_neither_by_cookie_nor_by_token() {
         let (sessions, _) = sessions();
         let (secret, _) = sessions.begin(owner(), &contents("token"), None, NOW).await.unwrap();
         assert!(sessions.end(secret.digest(), NOW).await.unwrap());
@@ -464,7 +469,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_token_whose_session_ended_is_not_remembered() {
+    async fn the_pointer_of_an_ended_session_is_removed_from_the_cache() {
         let (sessions, _) = sessions();
         let (secret, _) = sessions.begin(owner(), &contents("token"), None, NOW).await.unwrap();
         for _ in 0..2 {
@@ -477,7 +482,7 @@ mod tests {
         assert_eq!(sessions.pointers.len(), 0);
     }
 
-    /// That there is no session is never remembered: it may begin a moment later.
+    /// A missing session is never cached: it may begin a moment later.
     #[tokio::test]
     async fn a_token_is_found_as_soon_as_its_session_begins() {
         let (sessions, _) = sessions();
@@ -488,7 +493,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn r180_no_more_pointers_are_remembered_than_is_allowed() {
+    async fn r180_the_number_of_cached_pointers_is_bounded() {
         let (sessions, _) = sessions();
         for number in 0..3_000 {
             let token = number.to_string();
@@ -501,9 +506,9 @@ mod tests {
         assert_eq!(format!("{:?}", sessions.pointers), format!("KnownPointers({known})"));
     }
 
-    /// What is over is not only refused: its row goes when the session does.
+    /// An ended session is not only refused: its row expires at the same time.
     #[tokio::test]
-    async fn r099_a_row_that_slides_stays_no_longer_than_its_session() {
+    async fn r099_a_row_never_slides_past_the_end_of_its_session() {
         let (sessions, store) = sessions();
         let (secret, ends_at) =
             sessions.begin(owner(), &contents("token"), None, NOW).await.unwrap();
@@ -515,7 +520,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_twin_of_an_ended_token_by_another_signature_is_ended_as_well() {
+    async fn an_ended_token_with_another_signature_is_ended_too() {
         let (sessions, _) = sessions();
         let (secret, _) =
             sessions.begin(owner(), &contents("header.claims.signature"), None, NOW).await.unwrap();
@@ -526,7 +531,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_ended_token_is_known_for_as_long_as_its_claims_are_believed() {
+    async fn an_ended_token_is_known_for_as_long_as_its_claims_are_accepted() {
         let (sessions, _) = sessions();
         let short = SessionContents { api_key_expires_at: after(300), ..contents("short") };
         let (secret, _) = sessions.begin(owner(), &short, None, NOW).await.unwrap();
@@ -565,7 +570,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn r099_a_session_ends_with_its_token_or_when_the_provider_says() {
+    async fn r099_a_session_ends_with_its_token_or_at_the_time_set_by_the_provider() {
         let (sessions, _) = sessions();
         let short = SessionContents { api_key_expires_at: after(300), ..contents("short") };
         assert_eq!(sessions.begin(owner(), &short, None, NOW).await.unwrap().1, after(300));
@@ -576,7 +581,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_idle_time_is_written_at_most_once_per_tenth_of_it() {
+    async fn the_idle_expiry_is_written_at_most_once_per_tenth_of_the_idle_time() {
         let (sessions, store) = sessions();
         let (secret, _) = sessions.begin(owner(), &contents("token"), None, NOW).await.unwrap();
         let used_at = async |now| {
@@ -589,18 +594,17 @@ mod tests {
         assert_eq!(used_at(after(200)).await, after(200));
     }
 
-    /// R86, R98: what the store holds is useless to whoever reads it.
     #[test]
-    fn r201_a_key_is_offered_as_long_as_a_header_can_carry_it() {
+    fn r201_a_key_is_offered_only_if_a_header_can_carry_it() {
         for (length, is_offered) in [(MAX_KEY_LENGTH, true), (MAX_KEY_LENGTH + 1, false)] {
             let key = "x".repeat(length);
             assert_eq!(contents(&key).usable_key().is_some(), is_offered, "{length}");
         }
     }
 
-    /// A DynamoDB item ends at 400 KB.
+    /// A DynamoDB item is limited to 400 KB.
     #[tokio::test]
-    async fn r201_the_row_of_the_longest_tokens_fits_into_an_item() {
+    async fn r201_a_row_with_the_longest_tokens_fits_into_an_item() {
         let (sessions, store) = sessions();
         let longest = "x".repeat(jwt::MAX_LENGTH);
         let mut contents = contents(&longest);
@@ -611,6 +615,7 @@ mod tests {
         assert!((190_000..300_000).contains(&row.sealed.len()), "{}", row.sealed.len());
     }
 
+    /// R86, R98: an attacker who reads the store learns nothing from it.
     #[tokio::test]
     async fn r098_neither_credential_nor_claim_can_be_read_from_the_rows() {
         let (sessions, store) = sessions();
@@ -631,7 +636,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn r098_rows_whose_contents_were_swapped_open_for_nobody() {
+    async fn r098_a_row_with_swapped_contents_does_not_open() {
         let (sessions, store) = sessions();
         let (ada, _) = sessions.begin(owner(), &contents("ada"), None, NOW).await.unwrap();
         let (eve, _) = sessions.begin(owner(), &contents("eve"), None, NOW).await.unwrap();
@@ -648,7 +653,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn r097_a_row_of_another_schema_opens_for_nobody() {
+    async fn r097_a_row_of_another_schema_does_not_open() {
         let (sessions, store) = sessions();
         let secret = SessionSecret::generate(&Random::system());
         let (mut session, pointer) =
@@ -665,10 +670,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn r095_a_secret_that_is_taken_is_drawn_again() {
+    async fn r095_a_secret_that_is_taken_is_generated_again() {
         let store = Arc::new(MemoryStore::default());
         let draws = std::sync::atomic::AtomicU8::new(0);
-        // The first two sessions draw the same secret; whatever else is drawn differs each time.
+        // The first two sessions generate the same secret; all other random values differ.
         let random = Random::from_fn(move |bytes| {
             let draw = draws.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             bytes.fill(if draw == 5 { 0 } else { draw });

@@ -107,7 +107,7 @@ pub trait SessionStore: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// When the store is unavailable; the session may then still live.
+    /// When the store is unavailable; the session may then still be live.
     async fn end(&self, key: Digest, now: Timestamp) -> Result<bool, StoreError>;
 
     /// Claims `mark` until `expires_at`. Returns whether it was free.
@@ -138,7 +138,7 @@ pub trait SessionStore: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// When the store is unavailable; any of the sessions may then still live.
+    /// When the store is unavailable; any of the sessions may then still be live.
     async fn end_all(&self, keys: &[Digest], now: Timestamp) -> Result<(), StoreError>;
 
     /// Prevents every login that `tombstone` covers from becoming a session.

@@ -1,4 +1,4 @@
-//! A login under way, as the browser keeps it for us.
+//! A login in progress, kept in a cookie of the browser.
 
 use std::{cmp::Reverse, time::Duration};
 
@@ -22,43 +22,43 @@ use crate::{
     },
 };
 
-/// How long a person may take between `/login` and `/callback`.
+/// How long a user may take between `/login` and `/callback`.
 pub const LIFETIME: Duration = Duration::from_secs(600);
 
-/// Everything that the callback must know of the request that started the login.
+/// The data that the callback needs about the request that started the login.
 ///
-/// It lies sealed in a cookie of the browser that started it, so that an anonymous flood writes no
-/// row (R182) and an answer that another browser obtained fits nowhere (R15).
+/// It is sealed in a cookie of the browser that started the login. So a flood of anonymous requests
+/// writes no row (R182), and a response that another browser obtained is useless here (R15).
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct LoginAttempt {
-    /// `state` (RFC 6749 §10.12), which the provider hands back.
+    /// `state` (RFC 6749 §10.12), which the provider returns.
     pub state: SecretText,
     /// `nonce` (OpenID Connect Core §3.1.2.1), which the ID token must repeat.
     pub nonce: SecretText,
-    /// `code_verifier` (RFC 7636 §4.1), which proves that the code is ours to redeem.
+    /// `code_verifier` (RFC 7636 §4.1), which proves that we requested the code.
     pub code_verifier: SecretText,
-    /// Where the browser goes afterwards.
+    /// Where the browser is sent after the login.
     pub return_to: ReturnTo,
     /// When the login was started.
     pub started_at: Timestamp,
-    /// The scopes that were asked for (RFC 6749 §3.3), with a space between two.
+    /// The requested scopes (RFC 6749 §3.3), separated by spaces.
     pub scope: String,
     /// Whether another site sent the browser to `/login`. Such a login ends no session (R189).
     pub from_elsewhere: bool,
-    /// The organization asked for, which the ID token must then name (R183).
+    /// The requested organization, which the ID token must then name (R183).
     pub organization: Option<String>,
-    /// When the person had to prove again who they are (`prompt=login`): `auth_time` must not be
-    /// earlier (R65). A restart keeps it.
+    /// When the user had to authenticate again (`prompt=login`): `auth_time` must not be earlier
+    /// (R65). A restart keeps it.
     pub authenticated_after: Option<Timestamp>,
-    /// How often the login was started again (R196).
+    /// How often the login was restarted (R196).
     pub restarts: u8,
-    /// One more than that of the newest attempt that the browser kept before: a second is too coarse
-    /// to tell which of two is the older one (R197).
+    /// One more than the sequence of the newest other attempt in the browser. Start times in seconds
+    /// cannot order two attempts of the same second (R197).
     #[serde(default)]
     sequence: u64,
 }
 
-/// The cookies in which login attempts are kept, and the keys that seal them.
+/// The cookies that contain login attempts, and the keys that seal them.
 #[derive(Debug)]
 pub struct LoginCookies {
     keys: StoredSecret<SealingKeys>,
@@ -66,7 +66,7 @@ pub struct LoginCookies {
 }
 
 impl LoginAttempt {
-    /// A fresh attempt that returns to `return_to`.
+    /// A new attempt that returns to `return_to`.
     pub fn start(return_to: ReturnTo, random: &Random, now: Timestamp) -> Self {
         Self {
             state: SecretText::from(random.token()),
@@ -83,15 +83,16 @@ impl LoginAttempt {
         }
     }
 
-    /// Whether `scope` was asked for. The address of the authorization request lies in the person's
-    /// hands: what the provider grants beyond what we wrote there, they asked for themselves (R187).
+    /// Whether this attempt requested `scope`. The user can change the URL of the authorization
+    /// request. A granted scope that we did not write there was requested by the user (R187).
     pub fn asked_for(&self, scope: &str) -> bool {
         self.scope.split(' ').any(|asked| asked == scope)
     }
 
-    /// The same login once more, under fresh secrets. `None`: it was started again often enough.
+    /// The same login with new secrets. `None` if it was already restarted the maximum number of
+    /// times.
     ///
-    /// The count is sealed, so that no provider can send a browser round in circles.
+    /// The count is sealed, so a provider cannot cause an endless loop of redirects.
     pub fn restart(&self, random: &Random, now: Timestamp) -> Option<Self> {
         (self.restarts < MAXIMUM_RESTARTS).then(|| Self {
             organization: self.organization.clone(),
@@ -108,25 +109,25 @@ impl LoginAttempt {
         Digest::of(self.code_verifier.expose()).to_string()
     }
 
-    /// Under which name the store remembers that this attempt was used.
+    /// The key under which the store records that this attempt was used.
     pub fn mark(&self) -> Digest {
         Digest::of(self.state.expose())
     }
 
-    /// Until when that must be remembered: past the attempt's own end, or it could be used twice.
+    /// When that record may expire: after the attempt itself, or it could be used twice.
     pub fn mark_expires_at(&self) -> Timestamp {
         self.started_at + LIFETIME + LIFETIME
     }
 
-    /// An attempt from the future is as little ours as one from the past (R19).
+    /// Rejects an attempt from the future as well as an expired one (R19).
     fn is_fresh(&self, now: Timestamp) -> bool {
         self.started_at <= now && now.since(self.started_at) < LIFETIME
     }
 }
 
 impl LoginCookies {
-    /// Reads `SECRET_KEY` or `SECRET_KEY_ARN`, whose faults are to be found even where `base_url`
-    /// has one too.
+    /// Reads `SECRET_KEY` or `SECRET_KEY_ARN`. Without a valid `base_url` (`None`), their faults are
+    /// still reported.
     pub fn from_settings(
         settings: &mut Settings,
         secrets: &SecretSource,
@@ -138,13 +139,12 @@ impl LoginCookies {
         Some(Self { keys: secrets.secret(settings, SECRET_KEY, what, parse)?, jar })
     }
 
-    /// The `Set-Cookie` headers that keep `attempt`, and drop the oldest of those there are when
-    /// they would become more than five or more than 4 kB (R7, R102). `attempt` itself is always kept
-    /// (R197).
+    /// The `Set-Cookie` headers that store `attempt`. They delete the oldest attempts where there
+    /// would be more than five or more than 4 kB (R7, R102). `attempt` itself is always kept (R197).
     ///
     /// # Errors
     ///
-    /// When there is no key to seal with.
+    /// When the keys for sealing are unavailable.
     pub async fn keep(
         &self,
         attempt: &LoginAttempt,
@@ -157,8 +157,8 @@ impl LoginCookies {
         others.retain(|(other, _)| *other != flow);
         let mut keys = self.keys.current(now).await?;
         let mut opened = open_all(&keys, &others);
-        // Another instance may have sealed it under a newer key. Where that cannot be had, whoever
-        // still has an old cookie may log in all the same.
+        // Another instance may have sealed it with a newer key. If that key is unavailable, a browser
+        // with such a cookie may log in all the same.
         if is_any_foreign(&others, &opened)
             && let Ok(Some(newer)) = self.keys.newer_than(&keys, now).await
         {
@@ -192,7 +192,7 @@ impl LoginCookies {
                 kept -= 1;
                 budget -= length;
             } else {
-                // What is older goes too, however short it is.
+                // Older attempts are deleted too, even if they would fit.
                 kept = 0;
                 headers.push(self.jar.clear_login(other));
             }
@@ -200,11 +200,11 @@ impl LoginCookies {
         Ok(headers)
     }
 
-    /// The attempt that `state` belongs to, if this browser started it and it is still fresh.
+    /// The attempt with this `state`, if this browser started it and it is still fresh.
     ///
     /// # Errors
     ///
-    /// When nobody can tell, for want of the keys.
+    /// When the keys are unavailable.
     pub async fn find(
         &self,
         state: &str,
@@ -215,7 +215,7 @@ impl LoginCookies {
         let Some(sealed) = self.jar.login(request, &flow) else { return Ok(None) };
         let keys = self.keys.current(now).await?;
         let mut attempt = open(&keys, sealed, &flow);
-        // Another instance may have sealed it under a newer key.
+        // Another instance may have sealed it with a newer key.
         if attempt.is_none()
             && let Some(newer) = self.keys.newer_than(&keys, now).await?
         {
@@ -226,7 +226,7 @@ impl LoginCookies {
         }))
     }
 
-    /// The `Set-Cookie` that drops the attempt that `state` belongs to.
+    /// The `Set-Cookie` header that deletes the attempt with this `state`.
     pub fn drop(&self, state: &str) -> HeaderValue {
         self.jar.clear_login(&flow_of(state))
     }
@@ -246,13 +246,13 @@ fn seal(keys: &SealingKeys, attempt: &LoginAttempt, flow: &str, random: &Random)
     BASE64_URL_SAFE_NO_PAD.encode(keys.seal(&plaintext, flow.as_bytes(), random))
 }
 
-/// A cookie opens under its own flow alone, so that moving its value to another name fails.
+/// A value opens only under the flow that its cookie names, so it cannot be moved to another name.
 fn open(keys: &SealingKeys, sealed: &str, flow: &str) -> Option<LoginAttempt> {
     let sealed = BASE64_URL_SAFE_NO_PAD.decode(sealed).ok()?;
     serde_json::from_slice(&keys.open(&sealed, flow.as_bytes())?).ok()
 }
 
-/// Whether one of `cookies` was sealed, but under no key that is known.
+/// Whether one of `cookies` has a sealed value that no known key opens.
 fn is_any_foreign(cookies: &[(&str, Option<&str>)], opened: &[Option<LoginAttempt>]) -> bool {
     cookies.iter().zip(opened).any(|((_, sealed), opened)| sealed.is_some() && opened.is_none())
 }
@@ -261,8 +261,8 @@ fn open_all(keys: &SealingKeys, cookies: &[(&str, Option<&str>)]) -> Vec<Option<
     cookies.iter().map(|(flow, sealed)| open(keys, (*sealed)?, flow)).collect()
 }
 
-/// The name of a flow, made from its `state` so that tabs that start at once do not collide. It is
-/// a digest, so a cookie's name gives nothing of the `state` away.
+/// The name of a flow, derived from its `state`, so that logins in tabs that start at once do not
+/// collide. It is a digest, so a cookie's name does not reveal the `state`.
 fn flow_of(state: &str) -> String {
     let mut flow = Digest::of(state).to_string();
     flow.truncate(8);
@@ -285,7 +285,7 @@ mod tests {
         LoginCookies::from_settings(&mut settings, &secrets, None).unwrap()
     }
 
-    /// What a browser sends after it was answered with `set_cookies`.
+    /// The cookies that a browser sends after a response with `set_cookies`.
     fn sent_back(set_cookies: &[HeaderValue]) -> RequestCookies {
         let mut headers = HeaderMap::new();
         for set_cookie in set_cookies {
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn r016_the_state_of_one_tab_does_not_fit_the_cookie_of_another() {
+    async fn r016_a_state_does_not_match_the_cookie_of_another_tab() {
         let cookies = login_cookies();
         let [one, two] =
             [(); 2].map(|()| LoginAttempt::start(ReturnTo::default(), &Random::system(), NOW));
@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn r019_an_attempt_is_fresh_for_ten_minutes_and_never_before_it_began() {
+    async fn r019_an_attempt_is_fresh_for_ten_minutes_and_not_before_its_start() {
         let cookies = login_cookies();
         let attempt = LoginAttempt::start(ReturnTo::default(), &Random::system(), NOW);
         let request = kept(&cookies, &attempt).await;
@@ -374,14 +374,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn r020_another_bundles_cookie_does_not_open() {
+    async fn r020_a_cookie_of_another_bundle_does_not_open() {
         let attempt = LoginAttempt::start(ReturnTo::default(), &Random::system(), NOW);
         let request = kept(&login_cookies(), &attempt).await;
         assert!(find(&login_cookies(), &attempt, &request, NOW).await.is_none());
     }
 
     #[tokio::test]
-    async fn r007_the_oldest_attempts_give_way_to_the_sixth() {
+    async fn r007_a_sixth_attempt_replaces_the_oldest() {
         let cookies = login_cookies();
         let random = Random::system();
         let mut browser: Vec<(String, String)> = Vec::new();
@@ -411,7 +411,7 @@ mod tests {
         assert_eq!(browser.len(), 5);
     }
 
-    /// A browser's cookies after these logins, one after the other within a second.
+    /// The cookies of a browser after logins to `targets`, all within one second.
     async fn after_logins(
         targets: &[ReturnTo],
     ) -> (LoginCookies, Vec<LoginAttempt>, RequestCookies) {
@@ -436,7 +436,7 @@ mod tests {
         (cookies, attempts, sent_back(&pairs))
     }
 
-    /// Which of these logins, all of one second, can still be finished.
+    /// Which of these logins, all started within one second, can still be finished.
     async fn survivors(targets: &[ReturnTo]) -> Vec<bool> {
         let (cookies, attempts, request) = after_logins(targets).await;
         let mut found = Vec::new();
@@ -446,18 +446,18 @@ mod tests {
         found
     }
 
-    /// Names of cookies are random: chance would be found out in one of twenty browsers.
+    /// Names of cookies are random. With twenty browsers the test is unlikely to pass by chance.
     #[tokio::test]
-    async fn r197_of_six_logins_within_a_second_the_oldest_goes() {
+    async fn r197_of_six_logins_within_a_second_the_oldest_is_deleted() {
         for _ in 0..20 {
             let six = [(); 6].map(|()| ReturnTo::default());
             assert_eq!(survivors(&six).await, [false, true, true, true, true, true]);
         }
     }
 
-    /// An older login that is short does not outlive a newer one that is long.
+    /// A short older login is not kept in place of a long newer one.
     #[tokio::test]
-    async fn r197_the_oldest_goes_first_however_long_the_return_targets_are() {
+    async fn r197_the_oldest_login_is_deleted_first_whatever_its_length() {
         let [short, long, longest] =
             [1, 1_400, 2_047].map(|length| ReturnTo::parse(&format!("/{}", "a".repeat(length))));
         for (targets, expected) in [
@@ -470,9 +470,9 @@ mod tests {
         }
     }
 
-    /// An organization may double its length as JSON.
+    /// Escaped as JSON, an organization may be twice as long.
     #[tokio::test]
-    async fn r197_a_login_that_no_cookie_holds_gives_up_its_return_target() {
+    async fn r197_a_login_too_long_for_a_cookie_loses_its_return_target() {
         let cookies = login_cookies();
         let target = ReturnTo::parse(&format!("/{}", "a".repeat(2_047)));
         for (organization, returns) in [("o".repeat(256), true), ("\"".repeat(512), false)] {
@@ -488,7 +488,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn r102_long_return_targets_make_fewer_attempts_rather_than_longer_headers() {
+    async fn r102_long_return_targets_reduce_the_number_of_attempts() {
         let cookies = login_cookies();
         let random = Random::system();
         let long = ReturnTo::parse(&format!("/{}", "a".repeat(2_000)));
@@ -500,7 +500,7 @@ mod tests {
         assert!(second[1].to_str().unwrap().contains("Max-Age=0"));
     }
 
-    /// R187: the longest return target gives way to the scopes.
+    /// R187: a long return target is dropped to make room for the scopes.
     #[tokio::test]
     async fn r187_an_attempt_with_many_scopes_fits_its_cookie() {
         let cookies = login_cookies();
@@ -513,16 +513,16 @@ mod tests {
         assert_eq!((found.scope, found.return_to), (attempt.scope, ReturnTo::default()));
     }
 
-    /// Properties are not async.
+    /// Runs `future`: tests by proptest are not async.
     fn wait<F: Future>(future: F) -> F::Output {
         runtime::Builder::new_current_thread().build().unwrap().block_on(future)
     }
 
     proptest! {
-        /// R20, R157, R180: any attempt comes back whole, and none does once a character of its
-        /// cookie is another.
+        /// R20, R157, R180: every attempt is read back unchanged, and none once a character of its
+        /// cookie has changed.
         #[test]
-        fn r020_an_attempt_survives_its_cookie_and_no_damage(
+        fn r020_an_attempt_is_read_back_unchanged_and_rejected_when_damaged(
             target in "/[!-~]{0,200}",
             organization in prop::option::of("\\PC{0,20}"),
             from_elsewhere: bool,

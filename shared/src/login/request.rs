@@ -1,29 +1,29 @@
-//! The authentication request, by which a browser is sent to the provider.
+//! The authentication request that sends a browser to the provider.
 
 use url::Url;
 
 use crate::login::attempt::LoginAttempt;
 
-/// What an authentication request says beside what is secret to its attempt (OpenID Connect Core
-/// §3.1.2.1, RFC 7636 §4.3).
+/// The parameters of an authentication request, without the secrets of its attempt (OpenID Connect
+/// Core §3.1.2.1, RFC 7636 §4.3).
 #[derive(Clone, Copy, Debug)]
 pub struct LoginRequest<'a> {
     /// The provider's authorization endpoint.
     pub endpoint: &'a Url,
-    /// The application's public name.
+    /// The application's client ID.
     pub client_id: &'a str,
-    /// Where the provider answers.
+    /// Where the provider sends the browser back.
     pub redirect_uri: &'a str,
-    /// What is asked for (RFC 6749 §3.3).
+    /// The requested scopes (RFC 6749 §3.3).
     pub scope: &'a str,
-    /// The API whose access token is asked for.
+    /// The API whose access token is requested.
     pub audience: Option<&'a str>,
-    /// Further parameters. None of them may be one of the above.
+    /// Additional parameters. None of them may be one of the above.
     pub passed_on: &'a [(&'a str, &'a str)],
 }
 
 impl LoginRequest<'_> {
-    /// Where the browser is sent for `attempt`.
+    /// The URL to which the browser is sent for `attempt`.
     pub fn url(&self, attempt: &LoginAttempt) -> Url {
         let mut url = self.endpoint.clone();
         let mut query = url.query_pairs_mut();

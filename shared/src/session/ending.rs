@@ -1,4 +1,4 @@
-//! The end of many sessions at once: by the provider's word, or everywhere.
+//! Ending many sessions at once: those that the provider has ended, or all sessions of a user.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -14,25 +14,25 @@ use crate::{
     },
 };
 
-/// Which sessions end, and which logins under way become none.
+/// Which sessions to end, and which logins in progress to refuse.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Ending {
     selection: Selection,
     tombstone: Tombstone,
 }
 
-/// How far an [`Ending`] has come.
+/// The progress of an [`Ending`].
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Progress {
-    /// The sessions that were found so far.
+    /// How many sessions were found so far.
     pub found: usize,
-    /// Of those, the ones that are done with.
+    /// How many of those were ended.
     pub done: usize,
 }
 
 impl Ending {
-    /// What the provider says has ended (OpenID Connect Back-Channel Logout §2.7): with `sid` the
-    /// sessions of that session at the provider, with `sub` alone all of the user's.
+    /// The sessions that a logout token of the provider ends (OpenID Connect Back-Channel Logout
+    /// §2.7): with `sid` those of that session at the provider, with `sub` alone all of the user's.
     pub fn by_provider(token: &LogoutToken) -> Self {
         let subject_digest = |subject: &String| subject_digest(&token.issuer, subject);
         match &token.ended {
@@ -49,13 +49,13 @@ impl Ending {
 
     /// All sessions of a user at `now`.
     ///
-    /// Logins under way are dated by the provider's clock. Where it goes behind ours, a login
-    /// begun right after `now` is kept out for as long as the two differ.
+    /// Logins in progress are dated by the provider's clock. If it is behind ours, a login begun right
+    /// after `now` is refused for as long as the two clocks differ.
     pub fn everywhere(subject: Digest, now: Timestamp) -> Self {
         Self { selection: Selection::of_subject(subject), tombstone: tombstone(subject, now, now) }
     }
 
-    /// The sessions of a user up to `ended_at`, that second included, by the provider's clock. The
+    /// The sessions of a user up to and including the second `ended_at`, by the provider's clock. The
     /// user may log in again right after, and an old logout must not end that session (R122).
     pub fn of_subject(subject: Digest, ended_at: Timestamp) -> Self {
         let issued_before = ended_at + Duration::from_secs(1);
@@ -65,9 +65,9 @@ impl Ending {
         }
     }
 
-    /// The sessions that belong to one session at the provider, and of those the ones of `subject`
-    /// if that is given (R115). What has ended at the provider has ended for good: no login of it
-    /// becomes a session, whenever it was issued.
+    /// The sessions that belong to one session at the provider, and of those only the ones of
+    /// `subject` if it is given (R115). A session at the provider that has ended never resumes: no
+    /// login of it becomes a session, whenever it was issued.
     pub fn of_provider_session(
         provider_session: Digest,
         subject: Option<Digest>,
@@ -79,20 +79,20 @@ impl Ending {
         }
     }
 
-    /// The sessions that it ends.
+    /// The sessions to end.
     pub const fn selection(&self) -> Selection {
         self.selection
     }
 
-    /// Carries it out in `store`. Answers how many sessions it found.
+    /// Ends the sessions in `store`. Returns how many it found.
     ///
-    /// The tombstone comes first, so that whoever logs in meanwhile is either kept out by it or
-    /// found (R129). Where an index shows a session a moment after it was created, there is a
-    /// second look after that moment.
+    /// The tombstone is written first, so a concurrent login is either refused by it or found (R129).
+    /// If the store's index shows a session some time after it was created, there is a second search
+    /// after that time.
     ///
     /// # Errors
     ///
-    /// When the store cannot answer; any of the sessions may then still live.
+    /// When the store is unavailable; any of the sessions may then still be live.
     pub async fn carry_out(
         &self,
         store: &dyn SessionStore,
@@ -130,11 +130,11 @@ impl Ending {
     }
 }
 
-/// As many as DynamoDB ends in one transaction.
+/// The number of rows that DynamoDB deletes in one transaction.
 const SESSIONS_PER_REPORT: usize = 100;
 
-/// How long after a logout a login that was issued before it may still be under way: an ID token
-/// that is older is not accepted, see [`MAX_LOGIN_AGE`]. The rest is for clocks that differ.
+/// How long after a logout a login that was issued before it may still be in progress: an older ID
+/// token is rejected, see [`MAX_LOGIN_AGE`]. The rest allows for clocks that differ.
 const TOMBSTONE_LIFETIME: Duration = Duration::from_secs(MAX_LOGIN_AGE.as_secs() + 5 * 60);
 
 fn tombstone(owner: Digest, issued_before: Timestamp, ended_at: Timestamp) -> Tombstone {
@@ -180,10 +180,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn r103_everywhere_is_every_session_of_the_user() {
+    async fn r103_a_logout_everywhere_ends_every_session_of_the_user() {
         let store = MemoryStore::default();
         create(&store, "one", owner("ada"), NOW).await.unwrap();
-        // By a provider whose clock goes before ours.
+        // From a provider whose clock is ahead of ours.
         create(&store, "two", issued_at(25), NOW).await.unwrap();
         create(&store, "three", owner("grace"), NOW).await.unwrap();
         let ending = Ending::everywhere(Digest::of("ada"), after(10));
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn r129_a_login_under_way_at_a_logout_everywhere_becomes_no_session() {
+    async fn r129_a_login_in_progress_at_a_logout_everywhere_is_refused() {
         let store = MemoryStore::default();
         let ending = Ending::everywhere(Digest::of("ada"), after(10));
         ending.carry_out(&store, after(10), |_| {}).await.unwrap();
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn r122_what_the_provider_ends_of_a_user_is_what_there_was_by_its_clock() {
+    async fn r122_a_logout_by_the_provider_ends_sessions_issued_until_then_by_its_clock() {
         let store = MemoryStore::default();
         create(&store, "one", issued_at(10), NOW).await.unwrap();
         create(&store, "two", issued_at(11), NOW).await.unwrap();
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn r129_no_login_of_an_ended_provider_session_becomes_a_session() {
+    async fn r129_a_login_of_an_ended_provider_session_is_refused() {
         let store = MemoryStore::default();
         let ending = Ending::of_provider_session(Digest::of(SID), None, NOW);
         ending.carry_out(&store, NOW, |_| {}).await.unwrap();
@@ -232,7 +232,7 @@ mod tests {
         create(&store, "two", owner("ada"), after(20)).await.unwrap();
     }
 
-    /// Until its ID token would be refused as too old, a login may still become a session.
+    /// A login may become a session until its ID token is rejected as too old.
     #[tokio::test]
     async fn r129_a_tombstone_outlives_every_login_it_covers() {
         let store = MemoryStore::default();
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn r115_of_a_provider_session_the_other_users_sessions_live_on() {
+    async fn r115_other_users_sessions_of_the_same_provider_session_stay_live() {
         let store = MemoryStore::default();
         create(&store, "one", of_session("ada"), NOW).await.unwrap();
         create(&store, "two", of_session("grace"), NOW).await.unwrap();
@@ -257,19 +257,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn progress_is_told_as_it_goes() {
+    async fn progress_is_reported_after_each_transaction() {
         let store = MemoryStore::default();
         for index in 0..250 {
             create(&store, &format!("{index}"), owner("ada"), NOW).await.unwrap();
         }
-        let told = Mutex::new(Vec::new());
-        let report = |Progress { found, done }| told.lock().unwrap().push((found, done));
+        let reported = Mutex::new(Vec::new());
+        let report = |Progress { found, done }| reported.lock().unwrap().push((found, done));
         let ending = Ending::everywhere(Digest::of("ada"), NOW);
         assert_eq!(ending.carry_out(&store, NOW, report).await.unwrap(), 250);
-        assert_eq!(told.into_inner().unwrap(), [(250, 0), (250, 100), (250, 200), (250, 250)]);
+        assert_eq!(reported.into_inner().unwrap(), [(250, 0), (250, 100), (250, 200), (250, 250)]);
     }
 
-    /// A store whose index shows nothing before its time, as DynamoDB's may.
+    /// A store whose index shows a session late, as that of DynamoDB may.
     #[derive(Debug, Default)]
     struct LaggingStore {
         store: MemoryStore,
@@ -297,19 +297,19 @@ mod tests {
         }
 
         async fn pointer(&self, _: Digest, _: Timestamp) -> Result<Option<PointerRow>, StoreError> {
-            unreachable!("nobody asks for a pointer")
+            unreachable!("no pointer is read")
         }
 
         async fn slide(&self, _: Digest, _: Timestamp, _: Timestamp) -> Result<bool, StoreError> {
-            unreachable!("nobody slides")
+            unreachable!("no session is used")
         }
 
         async fn end(&self, _: Digest, _: Timestamp) -> Result<bool, StoreError> {
-            unreachable!("nobody ends one")
+            unreachable!("no session is ended alone")
         }
 
         async fn claim(&self, _: Digest, _: Timestamp, _: Timestamp) -> Result<bool, StoreError> {
-            unreachable!("nobody claims")
+            unreachable!("no mark is claimed")
         }
 
         async fn sessions_of(
@@ -344,11 +344,11 @@ mod tests {
             _: Lease,
             _: Timestamp,
         ) -> Result<bool, StoreError> {
-            unreachable!("nobody refreshes")
+            unreachable!("no session is refreshed")
         }
 
         async fn renew(&self, _: Renewal, _: Timestamp) -> Result<(), RenewError> {
-            unreachable!("nobody refreshes")
+            unreachable!("no session is refreshed")
         }
 
         async fn documents(
@@ -357,7 +357,7 @@ mod tests {
             _: Option<Digest>,
             _: Timestamp,
         ) -> Result<Found, StoreError> {
-            unreachable!("nobody needs keys")
+            unreachable!("no document is used")
         }
 
         async fn lease_document(
@@ -366,16 +366,16 @@ mod tests {
             _: Timestamp,
             _: Timestamp,
         ) -> Result<Option<Timestamp>, StoreError> {
-            unreachable!("nobody needs keys")
+            unreachable!("no document is used")
         }
 
         async fn write_document(&self, _: DocumentRow, _: Timestamp) -> Result<(), StoreError> {
-            unreachable!("nobody needs keys")
+            unreachable!("no document is used")
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn r129_a_session_that_the_index_shows_late_is_found_by_the_second_look() {
+    async fn r129_a_session_that_the_index_shows_late_is_found_by_the_second_search() {
         let store = LaggingStore::default();
         create(&store, "one", owner("ada"), NOW).await.unwrap();
         let start = time::Instant::now();

@@ -1,8 +1,8 @@
-//! Pointers that were read before.
+//! A cache of pointers.
 //!
-//! A pointer is written once and never changed, so a token seen before is led to its session without
-//! a read. Whether that session lives is never remembered: its row is read for each request, and
-//! whoever logged out is logged out at once.
+//! A pointer is written once and never changed, so the session of a token seen before is found without
+//! reading the pointer again. Whether that session is live is never cached: its row is read for each
+//! request, so a logout takes effect at once.
 
 use std::{fmt, sync::Arc};
 
@@ -10,17 +10,17 @@ use quick_cache::{OptionsBuilder, UnitWeighter, sync::Cache};
 
 use crate::{clock::Timestamp, crypto::secret::Digest, store::PointerRow};
 
-/// How many pointers are remembered at most, of some 300 bytes each. Those used lately stay, however
-/// many come that are used once.
+/// The maximum number of cached pointers, of about 300 bytes each. Recently used ones are kept, even
+/// if many others are used once.
 const CAPACITY: usize = 1_000;
 
-/// Pointers whose sessions were found alive. A pointer that was not there is never remembered: its
-/// session may begin a moment later.
+/// Pointers whose sessions were live. A missing pointer is never cached: its session may begin a
+/// moment later.
 #[derive(Clone)]
 pub(super) struct KnownPointers(Arc<Cache<Digest, PointerRow, UnitWeighter>>);
 
 impl KnownPointers {
-    /// The pointer under `key`, if it is known and has not expired.
+    /// The cached pointer under `key`, if it has not expired.
     pub(super) fn get(&self, key: Digest, now: Timestamp) -> Option<PointerRow> {
         let pointer = self.0.get(&key)?;
         if now < pointer.expires_at {
@@ -30,14 +30,14 @@ impl KnownPointers {
         None
     }
 
-    /// Remembers a pointer whose session lives.
+    /// Caches a pointer whose session is live.
     pub(super) fn remember(&self, pointer: PointerRow) {
         if self.0.peek(&pointer.key).is_none() {
             self.0.insert(pointer.key, pointer);
         }
     }
 
-    /// Forgets a pointer whose session has ended.
+    /// Removes a pointer whose session has ended.
     pub(super) fn forget(&self, key: Digest) {
         self.0.remove(&key);
     }
@@ -63,7 +63,7 @@ impl Default for KnownPointers {
     }
 }
 
-/// Shows how many there are.
+/// Shows only the number of pointers.
 impl fmt::Debug for KnownPointers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "KnownPointers({})", self.0.len())

@@ -1,9 +1,9 @@
-//! Sessions that outlive their token: a refresh token brings the next one (RFC 6749 §6).
+//! Sessions that outlive their token: a refresh token obtains the next one (RFC 6749 §6).
 //!
-//! A refresh token works once. So one request at a time may present it, in whichever process: it
-//! takes a lease on the session's row first, and whoever is refused it reads what the winner wrote
-//! (R131). The lease names the version of the row, so that nobody presents what was exchanged since
-//! it was read; and only its owner may write the outcome (R132).
+//! A refresh token works once, so only one request in all processes may send it. A request first takes
+//! a lease on the session's row. A request that does not get the lease reads the result of the one
+//! that did (R131). The lease names the version of the row, so no request sends a refresh token that
+//! was exchanged since it read the row. Only the owner of the lease may write the result (R132).
 
 use std::{fmt, time::Duration};
 
@@ -23,44 +23,45 @@ use crate::{
     },
 };
 
-/// How long a token is accepted after it was replaced, so that a request under way does not fail.
+/// How long a token is accepted after it was replaced, so that requests in flight do not fail.
 pub const OVERLAP: Duration = Duration::from_secs(60);
 
-/// How long a token is left alone after it came; half of its life if that is less. Whoever asks for
-/// another one sooner, as the losers of a race do, is given this one. No shorter than the overlap,
-/// so that one token at most is accepted beside the current one, and for all of its overlap.
+/// How long a new token is not refreshed again; half of its lifetime if that is less. A request that
+/// asks for another one sooner, such as the loser of a race, gets this token. The pause is no shorter
+/// than the overlap, so at most one token is accepted beside the current one, and for its whole
+/// overlap.
 pub const REFRESH_PAUSE: Duration = OVERLAP;
 
-/// How long before its end a token should be renewed; a quarter of its life if that is less.
+/// How long before its expiry a token should be renewed; a quarter of its lifetime if that is less.
 pub const RENEWED_BEFORE: Duration = Duration::from_secs(60);
 
-/// What a session is refreshed with. It is sealed for the cookie alone: whoever has the token shown
-/// as API key cannot have it renewed.
+/// The data for refreshing a session. It is sealed for the cookie only: the token shown as API key
+/// does not allow a refresh.
 #[derive(Clone, Deserialize, Serialize)]
 pub struct RefreshGrant {
     /// The refresh token. It works once.
     pub refresh_token: SecretText,
-    /// What the login's ID token said, which a refresh must leave so.
+    /// The claims of the login's ID token, which a refresh must not change.
     pub login: LoginClaims,
     /// The scopes and permissions that the login was granted.
     pub granted: Vec<String>,
 }
 
-/// What a cookie opens for a refresh.
+/// Whether the session of a cookie can be refreshed.
 #[derive(Clone, Debug)]
 pub enum Renewability {
     /// The session has a refresh token.
     Renewable(Box<Renewable>),
-    /// It has none, and ends with its token.
+    /// The session has no refresh token, and ends with its token.
     WithoutRefreshToken(Box<Session>),
 }
 
-/// A session that can be refreshed, as it was when it was read.
+/// A refreshable session, as it was read.
 #[derive(Clone)]
 pub struct Renewable {
     /// The session.
     pub session: Session,
-    /// What it is refreshed with.
+    /// The data for refreshing it.
     pub grant: RefreshGrant,
     secret: SessionSecret,
     row: SessionRow,
@@ -68,7 +69,7 @@ pub struct Renewable {
     data_key: Vec<u8>,
 }
 
-/// The right to refresh a session, held by one request.
+/// The exclusive right to refresh a session, held by one request.
 #[derive(Clone, Debug)]
 pub struct HeldLease {
     /// The session.
@@ -77,12 +78,12 @@ pub struct HeldLease {
 }
 
 impl Sessions {
-    /// As [`begin`](Self::begin), for a login that brought a refresh token: the session does not end
-    /// with its token.
+    /// As [`begin`](Self::begin), for a login with a refresh token: the session does not end with its
+    /// token.
     ///
     /// # Errors
     ///
-    /// When the store cannot answer, and when the session was ended while its login was under way.
+    /// When the store is unavailable, or when the session was ended while its login was in progress.
     pub async fn begin_renewable(
         &self,
         owner: Owner,
@@ -109,11 +110,11 @@ impl Sessions {
         Ok((secret, ends_at))
     }
 
-    /// The session that a cookie opens, with what it is refreshed with.
+    /// The session of a cookie, with the data for refreshing it.
     ///
     /// # Errors
     ///
-    /// When the store cannot answer.
+    /// When the store is unavailable.
     pub async fn renewable(
         &self,
         secret: &SessionSecret,
@@ -140,12 +141,12 @@ impl Sessions {
         Ok(Some(Renewability::Renewable(Box::new(renewable))))
     }
 
-    /// Takes the lease on a session until `until`. `None`: it is somebody else's, or the session is
-    /// not what it was when it was read.
+    /// Takes the lease on a session until `until`. Returns `None` if another request holds it, or if
+    /// the session has changed since it was read.
     ///
     /// # Errors
     ///
-    /// When the store cannot answer.
+    /// When the store is unavailable.
     pub async fn lease(
         &self,
         renewable: Renewable,
@@ -158,25 +159,25 @@ impl Sessions {
         Ok(is_taken.then_some(HeldLease { renewable, owner: lease.owner }))
     }
 
-    /// Gives up a lease, so that the session may be refreshed by the next who asks.
+    /// Gives up a lease, so that the next request may refresh the session.
     ///
     /// # Errors
     ///
-    /// When the store cannot answer; the lease then runs out by itself.
+    /// When the store is unavailable; the lease then expires by itself.
     pub async fn give_up(&self, held: &HeldLease, now: Timestamp) -> Result<(), StoreError> {
         let lease = Lease { owner: held.owner, expires_at: now };
         let (key, version) = (held.renewable.row.key, held.renewable.refresh.version);
         self.store.lease(key, version, lease, now).await.map(drop)
     }
 
-    /// Writes what a refresh brought: the contents with the new token, under a key of their own, and
-    /// the next refresh token. The token before is accepted for [`OVERLAP`] longer. The session ends
-    /// when it would have ended, or at `ends_by` if that is sooner (R99).
+    /// Writes the result of a refresh: the contents with the new token, sealed with a new key, and the
+    /// next refresh token. The previous token stays accepted for [`OVERLAP`]. The end of the session
+    /// does not change, unless `ends_by` is sooner (R99).
     ///
     /// # Errors
     ///
-    /// When the lease or the session was lost meanwhile, the token is already another session's, or
-    /// the store cannot answer.
+    /// When the lease or the session was lost meanwhile, the token already belongs to another session,
+    /// or the store is unavailable.
     pub async fn renew(
         &self,
         held: &HeldLease,
@@ -188,7 +189,7 @@ impl Sessions {
         let Renewable { row, refresh, secret, data_key, session, .. } = &held.renewable;
         let ends_at = ends_by.map_or(row.ends_at, |ends_by| row.ends_at.min(ends_by));
         let current = token_digest(contents.api_key.expose());
-        // Made within the same second of the same claims, a token can be the very one before.
+        // A new token with the same claims, issued within the same second, can equal the old one.
         let is_new = current != refresh.current;
         let data_key = if is_new { self.random.bytes::<32>().to_vec() } else { data_key.clone() };
         let expires_at = contents.api_key_expires_at + jwt::LEEWAY;
@@ -224,8 +225,8 @@ impl Sessions {
         Ok(Session { id: row.key, owner: row.owner, ends_at, renews_at, contents })
     }
 
-    /// Writes the next refresh token alone, where nothing else that came with it can be used. The
-    /// session goes on with the token that it has.
+    /// Writes only the next refresh token, when nothing else in the provider's response can be used.
+    /// The session keeps its current token.
     ///
     /// # Errors
     ///
@@ -240,8 +241,8 @@ impl Sessions {
         self.store.renew(Renewal { refresh, ..self.unchanged(held, now) }, now).await
     }
 
-    /// As [`keep_refresh_token`](Self::keep_refresh_token), for a request that presents the token next:
-    /// it keeps the lease, until `until`.
+    /// As [`keep_refresh_token`](Self::keep_refresh_token), for a request that sends the refresh token
+    /// next: it keeps the lease, until `until`.
     ///
     /// # Errors
     ///
@@ -303,20 +304,21 @@ impl Renewability {
 }
 
 impl Renewable {
-    /// Whether the session may be refreshed: its token did not come just now.
+    /// Whether the session may be refreshed: its token is older than [`REFRESH_PAUSE`], or than half
+    /// of its lifetime.
     pub fn is_due(&self, now: Timestamp) -> bool {
         let came_at = self.refresh.refreshed_at;
         let lifetime = self.session.contents.api_key_expires_at.since(came_at);
         now >= came_at + REFRESH_PAUSE.min(lifetime / 2)
     }
 
-    /// Who refreshes it, or did last and did not come to an end.
+    /// Current lease, or one left by a refresh that did not finish.
     pub const fn lease(&self) -> Option<Lease> {
         self.refresh.lease
     }
 }
 
-/// When the token of a session should be renewed. `None`: never, for the session ends before.
+/// When the token of a session should be renewed. `None` if the session ends before that.
 pub(super) fn renews_at(
     refresh: &RefreshRow,
     contents: &SessionContents,
@@ -327,9 +329,9 @@ pub(super) fn renews_at(
     (renews_at < ends_at).then_some(renews_at)
 }
 
-/// The key to a session's contents, sealed for whoever has the token of `pointer`. `None`: a refresh
-/// has replaced that token, and the overlap is over. The pointer lives on, so that the token is
-/// known as one that has ended.
+/// The key to a session's contents, sealed for the token of `pointer`. `None` if a refresh has
+/// replaced that token and the overlap has passed. The pointer is kept, so that the token is
+/// recognised as ended.
 pub(super) fn key_for_token<'a>(
     row: &'a SessionRow,
     pointer: &'a PointerRow,
@@ -349,12 +351,12 @@ fn grant_key(secret: &SessionSecret) -> SealingKey {
     SealingKey::new(*secret.as_bytes(), "refresh token, for the cookie")
 }
 
-/// A refresh token opens in its session's row, and as its version alone.
+/// Binds a refresh token to its session's row and to its version: it opens nowhere else.
 fn grant_identity(session: Digest, version: u64) -> Vec<u8> {
     [&session.as_bytes()[..], &version.to_be_bytes()].concat()
 }
 
-/// Shows neither the refresh token nor who logged in.
+/// Shows neither the refresh token nor the user.
 impl fmt::Debug for RefreshGrant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RefreshGrant").field("granted", &self.granted).finish_non_exhaustive()

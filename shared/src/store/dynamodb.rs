@@ -1,30 +1,30 @@
 //! Sessions in one DynamoDB table, which [`store::table`](crate::store::table) describes.
 //!
-//! How the laws of [`SessionStore`] are kept:
+//! It keeps the laws of [`SessionStore`] as follows:
 //!
-//! 1. Expiry is compared on every read and in every condition: DynamoDB deletes a row up to days
-//!    after its TTL.
-//! 2. `create` is one transaction of two conditional puts, and of a check for each tombstone.
+//! 1. Every read and every condition compares the expiry: DynamoDB deletes a row up to days after its
+//!    TTL.
+//! 2. `create` is one transaction of two conditional puts and a check for each tombstone.
 //! 3. Every read is strongly consistent.
-//! 4. `slide` is an update on the condition that the row is there; nothing but `create` puts a
-//!    session.
+//! 4. `slide` is an update on the condition that the row exists; only `create` puts a session.
 //! 5. `claim` is one conditional put.
-//! 6. The transaction of `create` meets the tombstone or comes before it; nothing lies between.
+//! 6. The transaction of `create` checks the tombstones: it runs either before or after `mark_ended`,
+//!    never in between.
 //! 7. `mark_ended` is one conditional put.
-//! 8. `sessions_of` follows the pages of an index. DynamoDB writes a global index after the row,
-//!    within a fraction of a second as a rule, and gives no bound: see [`INDEX_LAG`].
+//! 8. `sessions_of` reads all pages of an index. DynamoDB writes a global index after the row, usually
+//!    within a fraction of a second, but without a guaranteed bound: see [`INDEX_LAG`].
 //! 9. `lease` is one conditional update.
 //! 10. `renew` is one transaction of a conditional update and a conditional put.
-//! 11. `lease_document` is one conditional update, which makes the row where there is none.
-//! 12. So is `write_document`.
+//! 11. `lease_document` is one conditional update, which creates the row if it is missing.
+//! 12. `write_document` is one conditional update.
 //!
-//! A call is sent again when it times out or DynamoDB fails, throttles it or finds it in conflict
-//! with another, all within three seconds; then the store is unavailable, which is never the same
-//! as "no session" (R96). A put that is sent again after its answer was lost meets itself: `create`
-//! and `renew` carry DynamoDB's idempotency token, `claim` and `lease` recognise their own row. An
-//! `end` sent again may answer that there was no session.
+//! A call is repeated when it times out, or when DynamoDB fails, throttles it or reports a conflict
+//! with another call, all within three seconds. After that the store is unavailable, which is never
+//! the same as "no session" (R96). A put that is repeated after its answer was lost finds its own row:
+//! `create` and `renew` carry DynamoDB's idempotency token, `claim` and `lease` recognise their own
+//! row. A repeated `end` may return that there was no session.
 //!
-//! What a function must be allowed to do with the table is in [`table::RIGHTS`].
+//! The permissions that a function needs are in [`table::RIGHTS`].
 //!
 //! [`table::RIGHTS`]: super::table::RIGHTS
 
@@ -74,44 +74,44 @@ mod tests;
 
 pub use self::config::DynamoConfig;
 
-/// A put goes through where there is no row, or only one whose time has come (law 1).
+/// The condition of a put: there is no row, or only an expired one (law 1).
 const IS_FREE: &str = "attribute_not_exists(pk) OR expires_at <= :now";
 
-/// An update goes through where there is a row whose time has not come (law 4).
+/// The condition of an update: there is a row that has not expired (law 4).
 const IS_THERE: &str = "attribute_exists(pk) AND expires_at > :now";
 
-/// A login goes through where no tombstone covers it (law 6).
+/// The condition of a login: no tombstone covers it (law 6).
 const IS_NOT_ENDED: &str =
     "attribute_not_exists(pk) OR expires_at <= :now OR issued_before <= :issued_at";
 
-/// A tombstone goes through where none is there that covers more (law 7).
+/// The condition of a tombstone: no existing one covers more (law 7).
 const COVERS_MORE: &str =
     "attribute_not_exists(pk) OR expires_at <= :now OR issued_before <= :issued_before";
 
-/// How long the indexes are given to show a row. DynamoDB writes them within a fraction of a second
-/// as a rule. It gives no bound: a session that was created at the very moment of a logout, and that
-/// an index shows later than this, lives on until it expires.
+/// How long to wait until the indexes show a row. DynamoDB usually writes them within a fraction of a
+/// second, but guarantees no bound. A session that was created at the moment of a logout, and that an
+/// index shows later than this, stays live until it expires.
 pub const INDEX_LAG: Duration = Duration::from_secs(1);
 
-/// Keeps sessions in DynamoDB.
+/// A session store in DynamoDB.
 #[derive(Clone)]
 pub struct DynamoStore {
     config: SdkConfig,
-    /// Of all clones. Made when first used, or by [`SessionStore::prepare`]: that is a third of what a
-    /// start computes.
+    /// Shared by all clones. Created on first use, or by [`SessionStore::prepare`]: that is a third of
+    /// the CPU time of a start.
     client: Arc<OnceLock<Client>>,
     table: String,
     random: Random,
 }
 
 impl DynamoStore {
-    /// The store that `config` names. Nothing is asked yet, not even whether the table is there.
+    /// The store that `config` describes. Sends no request, so the table may be missing.
     ///
-    /// `random` tells the claims of one mark apart and spreads repeated calls.
+    /// `random` distinguishes the claims of one mark, and varies the waits between repeated calls.
     ///
     /// # Errors
     ///
-    /// If this machine's TLS cannot be set up.
+    /// If TLS cannot be set up on this machine.
     pub fn new(config: DynamoConfig, random: Random) -> Result<Self, Box<dyn Error + Send + Sync>> {
         let DynamoConfig { table, connection } = config;
         Ok(Self { config: connection.sdk_config()?, client: Arc::default(), table, random })
@@ -280,7 +280,7 @@ impl SessionStore for DynamoStore {
             .expression_attribute_values(":now", seconds(now))
             .expression_attribute_values(":issued_before", seconds(tombstone.issued_before))
             .set_item(Some(tombstone_item(tombstone)));
-        // Where the condition does not hold, the tombstone that is there does.
+        // If the condition fails, the existing tombstone covers at least as much.
         let _ = call("PutItem", &self.random, || request.clone().send()).await?;
         Ok(())
     }
@@ -330,15 +330,15 @@ impl SessionStore for DynamoStore {
     }
 }
 
-/// Where, and nothing else: the client holds credentials.
+/// Shows only the table's name: the client holds credentials.
 impl fmt::Debug for DynamoStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DynamoStore").field("table", &self.table).finish_non_exhaustive()
     }
 }
 
-/// A row that cannot be read is as if it were not there (R97): nobody is let in by it, and its
-/// owner logs in again. The log says so, for a whole table of them is an operator's mistake.
+/// Treats an unreadable row as missing (R97): it gives no access, and its owner logs in again. The log
+/// reports it, since a whole table of such rows is an operator's mistake.
 fn readable<T>(kind: Kind, digest: Digest, row: Result<T, Unreadable>) -> Option<T> {
     row.inspect_err(|Unreadable(attribute)| {
         tracing::warn!(event = "store.row_unreadable", row = %digest, %kind, attribute, "a row of the session table cannot be read");
@@ -346,12 +346,13 @@ fn readable<T>(kind: Kind, digest: Digest, row: Result<T, Unreadable>) -> Option
     .ok()
 }
 
-/// A tombstone is final; a key that is taken is drawn again. So the former decides.
+/// A tombstone has priority over a taken key: the tombstone is final, while a taken key leads to
+/// another secret.
 fn why_not_created(error: &TransactWriteItemsError) -> CreateError {
     let TransactWriteItemsError::TransactionCanceledException(cancelled) = error else {
         return CreateError::Exists;
     };
-    // In the order of the transaction: after the two puts come the checks of the tombstones.
+    // Reasons are in the order of the transaction: the two puts, then the checks of the tombstones.
     let mut checks = cancelled.cancellation_reasons().iter().skip(2);
     if checks.any(|reason| reason.code() == Some("ConditionalCheckFailed")) {
         CreateError::Ended

@@ -23,8 +23,8 @@
 //! text that the provider sent, which is public. The table contains nothing else (R86, R98).
 //!
 //! Documents are not secret, but they are trusted: an attacker who can write them can publish a
-//! signing key. That adds no power: an attacker who can write rows can write a session of any user
-//! with a cookie of their choice.
+//! signing key. That adds no power: an attacker who can write rows can also write a session of any
+//! user, under a cookie that the attacker knows.
 //!
 //! Two global secondary indexes find the sessions of an owner: [`BY_SUBJECT`] and
 //! [`BY_PROVIDER_SESSION`]. They contain only session rows, and of those only the keys. The indexed

@@ -1,5 +1,5 @@
-//! Two processes over equal stores: one remembers pointers, the other starts fresh for each request.
-//! Their answers are the same.
+//! Two processes with equal stores: one caches pointers, the other starts with an empty cache for each
+//! request. Their answers are the same.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,16 +22,16 @@ const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 const LIMITS: SessionLimits =
     SessionLimits { idle: Duration::from_secs(1_800), lifetime: Duration::from_secs(7_200) };
 
-/// What happens to both. Sessions and tokens are named by a number, modulo how many there are.
+/// An event for both processes. Sessions and tokens are given by number, modulo how many there are.
 #[derive(Clone, Debug)]
 enum Event {
-    /// A login brings a new token.
+    /// A login with a new token.
     Begin { is_renewable: bool },
-    /// A request shows a token.
+    /// A request with a token.
     Show { token: usize },
-    /// A request shows a session's cookie.
+    /// A request with a session's cookie.
     ShowCookie { session: usize },
-    /// A refresh brings a new token.
+    /// A refresh with a new token.
     Refresh { session: usize },
     /// A session ends.
     End { session: usize },
@@ -57,7 +57,7 @@ fn event() -> impl Strategy<Value = Event> {
 
 proptest! {
     #[test]
-    fn a_process_that_remembers_pointers_answers_as_one_that_does_not(
+    fn a_process_that_caches_pointers_answers_like_one_that_does_not(
         events in prop::collection::vec(event(), 1..60),
     ) {
         let runtime = Builder::new_current_thread().build().unwrap();
@@ -139,7 +139,7 @@ impl Process {
         }
     }
 
-    /// Answers whether the session was refreshed.
+    /// Returns whether the session was refreshed.
     async fn refresh(&self, secret: &SessionSecret, token: usize, now: Timestamp) -> bool {
         let renewability = self.sessions.renewable(secret, now).await.unwrap();
         let Some(Renewability::Renewable(renewable)) = renewability else { return false };
@@ -156,7 +156,7 @@ fn owner() -> Owner {
     Owner { subject: Digest::of("ada"), provider_session: None, issued_at: NOW }
 }
 
-/// Tokens live shorter than sessions.
+/// Contents whose token expires before the session ends.
 fn contents(token: usize, now: Timestamp) -> SessionContents {
     SessionContents {
         user: json!({ "sub": "auth0|ada" }).as_object().unwrap().clone(),

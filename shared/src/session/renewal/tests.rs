@@ -19,7 +19,7 @@ fn after(seconds: u64) -> Timestamp {
     NOW + Duration::from_secs(seconds)
 }
 
-/// Sessions in a store that is looked into.
+/// Sessions, and the store that contains them.
 struct Story {
     sessions: Sessions,
     store: Arc<MemoryStore>,
@@ -50,7 +50,7 @@ impl Story {
         self.sessions.lease(renewable, now + Duration::from_secs(20), now).await.unwrap()
     }
 
-    /// A refresh from beginning to end, which brings a token of 400 seconds.
+    /// A complete refresh to a token that lives for 400 seconds.
     async fn refresh(&self, secret: &SessionSecret, token: &str, at: u64) -> Session {
         let held = self.lease(secret, after(at)).await.unwrap();
         let next = format!("refresh token beside {token}").into();
@@ -59,7 +59,7 @@ impl Story {
         renewed.unwrap()
     }
 
-    /// The token that the session of `token` has by now.
+    /// The current token of the session of `token`.
     async fn by_token(&self, token: &str, now: Timestamp) -> Result<String, &'static str> {
         match self.sessions.by_token(token, now).await.unwrap() {
             TokenSession::Live(session) => Ok(session.contents.api_key.expose().to_owned()),
@@ -114,7 +114,7 @@ fn login_claims() -> LoginClaims {
 }
 
 #[tokio::test]
-async fn r091_a_session_with_a_refresh_token_outlives_its_token_and_not_its_lifetime() {
+async fn r091_a_session_with_a_refresh_token_outlives_its_token_but_not_its_lifetime() {
     let story = Story::new();
     let (secret, ends_at) = story
         .sessions
@@ -129,7 +129,7 @@ async fn r091_a_session_with_a_refresh_token_outlives_its_token_and_not_its_life
 }
 
 #[tokio::test]
-async fn r091_an_unused_session_with_a_refresh_token_ends_with_its_idle_time() {
+async fn r091_an_unused_session_with_a_refresh_token_ends_after_its_idle_time() {
     let story = Story::new();
     for (seconds, lives) in [(999, true), (1_000, false)] {
         let secret = story.begin(&format!("token {seconds}")).await;
@@ -138,7 +138,7 @@ async fn r091_an_unused_session_with_a_refresh_token_ends_with_its_idle_time() {
 }
 
 #[tokio::test]
-async fn r091_a_refresh_is_a_use_and_moves_no_lifetime() {
+async fn r091_a_refresh_counts_as_use_and_does_not_extend_the_lifetime() {
     let story = Story::new();
     let secret = story.begin("token").await;
     for (index, at) in (900..5_000).step_by(900).enumerate() {
@@ -155,7 +155,7 @@ async fn r091_a_refresh_is_a_use_and_moves_no_lifetime() {
 }
 
 #[tokio::test]
-async fn r099_a_refresh_may_bring_the_end_forward_and_never_put_it_off() {
+async fn r099_a_refresh_may_make_the_end_earlier_but_never_later() {
     let story = Story::new();
     let secret = story.begin("token").await;
     for (token, at, ends_by, ends_at) in
@@ -172,7 +172,7 @@ async fn r099_a_refresh_may_bring_the_end_forward_and_never_put_it_off() {
         assert_eq!(renewed.await.unwrap().ends_at, after(ends_at));
     }
     assert!(story.by_cookie(&secret, after(300)).await.is_some());
-    // A request that had read the row before slides it past the new end.
+    // A request that read the row before the refresh slides it past the new end.
     assert!(story.store.slide(secret.digest(), after(1_300), after(301)).await.unwrap());
     assert!(story.by_cookie(&secret, after(700)).await.is_none());
     assert_eq!(story.by_token("fourth", after(700)).await, Err("ended"));
@@ -199,14 +199,14 @@ async fn r133_a_refreshed_session_has_the_new_token_and_the_new_refresh_token() 
 }
 
 #[tokio::test]
-async fn a_replaced_token_is_accepted_for_the_overlap_and_is_ended_then() {
+async fn a_replaced_token_is_accepted_only_for_the_overlap() {
     let story = Story::new();
     let secret = story.begin("first").await;
     story.refresh(&secret, "second", 100).await;
     assert_eq!(story.by_token("first", after(159)).await.as_deref(), Ok("second"));
     assert_eq!(story.by_token("second", after(159)).await.as_deref(), Ok("second"));
     assert_eq!(story.by_token("first", after(160)).await, Err("ended"));
-    // For as long as its claims are believed: it must never be one that no login ever showed.
+    // It stays known as ended for as long as its claims are accepted, and never becomes unknown.
     assert_eq!(story.by_token("first", after(399) + jwt::LEEWAY).await, Err("ended"));
     assert_eq!(story.by_token("second", after(160)).await.as_deref(), Ok("second"));
 
@@ -238,7 +238,7 @@ async fn r137_a_logout_ends_every_token_and_a_refresh_in_flight_writes_nothing()
 }
 
 #[tokio::test]
-async fn r131_whoever_read_the_session_before_a_refresh_gets_no_lease_after_it() {
+async fn r131_a_session_read_before_a_refresh_cannot_be_leased_after_it() {
     let story = Story::new();
     let secret = story.begin("first").await;
     let stale = story.renewable(&secret, after(100)).await;
@@ -247,7 +247,7 @@ async fn r131_whoever_read_the_session_before_a_refresh_gets_no_lease_after_it()
 }
 
 #[tokio::test]
-async fn r132_a_lease_runs_out_and_who_held_it_can_write_no_more() {
+async fn r132_the_owner_of_an_expired_lease_cannot_write_after_another_took_it() {
     let story = Story::new();
     let secret = story.begin("first").await;
     let late = story.lease(&secret, after(100)).await.unwrap();
@@ -262,7 +262,7 @@ async fn r132_a_lease_runs_out_and_who_held_it_can_write_no_more() {
 }
 
 #[tokio::test]
-async fn a_lease_that_is_given_up_is_free_at_once() {
+async fn a_lease_that_was_given_up_is_free_at_once() {
     let story = Story::new();
     let secret = story.begin("first").await;
     let held = story.lease(&secret, after(100)).await.unwrap();
@@ -272,7 +272,7 @@ async fn a_lease_that_is_given_up_is_free_at_once() {
 }
 
 #[tokio::test]
-async fn r131_a_token_that_just_came_is_left_alone() {
+async fn r131_a_new_token_is_not_refreshed_again() {
     let story = Story::new();
     let secret = story.begin("first").await;
     assert!(!story.renewable(&secret, after(59)).await.is_due(after(59)));
@@ -281,7 +281,7 @@ async fn r131_a_token_that_just_came_is_left_alone() {
     assert!(!story.renewable(&secret, after(119)).await.is_due(after(119)));
     assert!(story.renewable(&secret, after(120)).await.is_due(after(120)));
 
-    // A short one for half of its life.
+    // A short-lived token is not refreshed for half of its lifetime.
     let held = story.lease(&secret, after(120)).await.unwrap();
     let short = contents("short", 128);
     let renewed =
@@ -292,7 +292,7 @@ async fn r131_a_token_that_just_came_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_token_that_the_session_does_not_outlive_need_not_be_renewed() {
+async fn a_token_that_outlives_its_session_is_not_renewed() {
     let story = Story::new();
     let long = contents("long", 100_000);
     let begun = story.sessions.begin_renewable(owner(), &long, &grant(), None, NOW).await.unwrap();
@@ -301,9 +301,9 @@ async fn a_token_that_the_session_does_not_outlive_need_not_be_renewed() {
     assert_eq!(story.by_cookie(&plain.0, NOW).await.unwrap().renews_at, None);
 }
 
-/// Within one second the same claims make the same token, and an RSA signature is always the same.
+/// Tokens with the same claims from the same second are equal: RSA signatures are deterministic.
 #[tokio::test]
-async fn a_refresh_that_brings_the_same_token_keeps_it() {
+async fn a_refresh_that_returns_the_same_token_keeps_it() {
     let story = Story::new();
     let secret = story.begin("first").await;
     story.refresh(&secret, "second", 100).await;
@@ -315,7 +315,7 @@ async fn a_refresh_that_brings_the_same_token_keeps_it() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_another_sessions_is_refused_and_the_refresh_token_can_be_kept() {
+async fn a_token_of_another_session_is_refused_and_the_refresh_token_can_be_kept() {
     let story = Story::new();
     let (one, other) = (story.begin("one").await, story.begin("other").await);
     story.refresh(&other, "twin", 100).await;
@@ -343,7 +343,7 @@ async fn a_token_that_is_another_sessions_is_refused_and_the_refresh_token_can_b
 }
 
 #[tokio::test]
-async fn a_session_without_a_refresh_token_says_so() {
+async fn a_session_without_a_refresh_token_is_not_renewable() {
     let story = Story::new();
     let (secret, _) =
         story.sessions.begin(owner(), &contents("token", 400), None, NOW).await.unwrap();
@@ -353,9 +353,9 @@ async fn a_session_without_a_refresh_token_says_so() {
     assert!(story.sessions.renewable(&stranger, NOW).await.unwrap().is_none());
 }
 
-/// R98: it is bound to its row and to its version, and sealed for the cookie.
+/// R98: a refresh token is bound to its row and to its version, and sealed for the cookie.
 #[tokio::test]
-async fn r098_a_refresh_token_opens_in_its_place_and_time_alone() {
+async fn r098_a_refresh_token_opens_only_in_its_row_and_version() {
     let story = Story::new();
     let (ada, eve) = (story.begin("ada").await, story.begin("eve").await);
     let row = async |secret: &SessionSecret| {
@@ -386,9 +386,9 @@ async fn r098_a_refresh_token_opens_in_its_place_and_time_alone() {
     }
 }
 
-/// R98: whoever has an old token and reads the table later learns nothing of what came since.
+/// R98: an attacker with an old token who later reads the table learns nothing newer.
 #[tokio::test]
-async fn r098_each_refresh_seals_under_a_key_of_its_own() {
+async fn r098_each_refresh_seals_with_a_new_key() {
     let story = Story::new();
     let secret = story.begin("first").await;
     let pointer = story.store.pointer(token_digest("first"), NOW).await.unwrap().unwrap();
@@ -404,9 +404,9 @@ fn r179_debug_output_shows_no_refresh_token() {
     assert!(!shown.contains("refresh token") && !shown.contains("ada"), "{shown}");
 }
 
-/// A pointer that is remembered ends with its time as one that is read, though its session lives on.
+/// A cached pointer expires like one that is read, even if its session is live.
 #[tokio::test]
-async fn r092_a_pointer_is_not_remembered_for_longer_than_it_lives() {
+async fn r092_a_cached_pointer_expires_on_time() {
     let story = Story::new();
     story.begin("token").await;
     let end = after(400) + jwt::LEEWAY;
@@ -417,9 +417,9 @@ async fn r092_a_pointer_is_not_remembered_for_longer_than_it_lives() {
     assert_eq!(story.sessions.pointers.len(), 0);
 }
 
-/// The row alone says whether the token is the session's; that is asked each time.
+/// Only the row states whether the token belongs to the session, so it is read each time.
 #[tokio::test]
-async fn a_token_seen_before_ends_with_the_overlap_after_a_refresh() {
+async fn a_cached_token_ends_with_the_overlap_after_a_refresh() {
     let story = Story::new();
     let secret = story.begin("first").await;
     assert_eq!(story.by_token("first", after(100)).await.unwrap(), "first");

@@ -1,4 +1,4 @@
-//! One call of DynamoDB: when it is made again, and what its failure means.
+//! One call to DynamoDB: when it is repeated, and what its failure means.
 
 use std::{error::Error, future::Future, time::Duration};
 
@@ -19,8 +19,8 @@ use crate::{
     store::StoreError,
 };
 
-/// The longest waits before a call that met another on the same row is made again. The SDK leaves
-/// those to its caller.
+/// The longest waits before a call is repeated after a conflict with another call on the same row. The
+/// SDK does not repeat such calls.
 const CONFLICT_WAITS: [Duration; 6] = [
     Duration::from_millis(10),
     Duration::from_millis(20),
@@ -30,23 +30,23 @@ const CONFLICT_WAITS: [Duration; 6] = [
     Duration::from_millis(320),
 ];
 
-/// Others kept writing the same row.
+/// Other calls kept writing the same row.
 #[derive(Debug, thiserror::Error)]
 #[error("{0} kept conflicting with other calls")]
 struct Conflicting(&'static str);
 
-/// What a refusal means to its caller.
+/// What the refusal of a call means for the caller.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Refusal {
     /// The call's condition does not hold.
     Condition,
-    /// Another call was at the same row at that moment; nothing was written.
+    /// Another call used the same row at that moment; nothing was written.
     Conflict,
-    /// DynamoDB cannot do it now.
+    /// DynamoDB cannot execute the call now.
     Failure,
 }
 
-/// A call's own kind of error.
+/// The error type of an operation.
 pub(super) trait CallFailure: ProvideErrorMetadata + Error + Send + Sync + 'static {
     fn refusal(&self) -> Refusal {
         match self.code() {
@@ -65,7 +65,7 @@ impl CallFailure for QueryError {}
 impl CallFailure for UpdateItemError {}
 
 impl CallFailure for TransactWriteItemsError {
-    /// A condition that failed decides, whatever happened to the other row.
+    /// A failed condition has priority, whatever happened to the other row.
     fn refusal(&self) -> Refusal {
         let Self::TransactionCanceledException(cancelled) = self else { return Refusal::Failure };
         let any = |codes: &[&str]| {
@@ -85,7 +85,7 @@ impl CallFailure for TransactWriteItemsError {
     }
 }
 
-/// Sends until there is an answer. Inner `Err`: the condition does not hold.
+/// Sends until there is a result. Inner `Err`: the condition does not hold.
 pub(super) async fn call<T, E, F>(
     operation: &'static str,
     random: &Random,
@@ -134,7 +134,7 @@ fn outcome<T, E: CallFailure>(
     }
 }
 
-/// Between half of `longest` and all of it, so that calls that met once part.
+/// A random wait between half of `longest` and all of it, so that conflicting calls do not meet again.
 fn jittered(longest: Duration, random: &Random) -> Duration {
     let [share] = random.bytes::<1>();
     longest / 2 + longest * u32::from(share) / 510

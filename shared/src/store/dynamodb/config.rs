@@ -1,4 +1,4 @@
-//! Which table, and as whom it is asked.
+//! The settings of the DynamoDB store: its table, and the connection to AWS.
 
 use crate::{
     aws::{Connection, Service},
@@ -24,7 +24,7 @@ impl DynamoConfig {
         Some(Self { table: table?, connection: connection? })
     }
 
-    /// The same table, reached by another network than a function's.
+    /// The same table, reached over `network`.
     #[must_use]
     pub fn over(mut self, network: Network) -> Self {
         self.connection.network = network;
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_has_a_name() {
+    fn an_invalid_table_name_is_refused() {
         let named = |name| read(&[&CONNECTION[..], &[("SESSION_TABLE", name)]].concat());
         assert_eq!(named("sessions").unwrap().table, "sessions");
         for bad in ["no table", "qq", &"q".repeat(256)] {
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_is_missing_is_named_at_once() {
+    fn all_missing_settings_are_reported_at_once() {
         let message = read(&[]).unwrap_err();
         let named: Vec<_> =
             message.lines().skip(1).filter_map(|line| line.split_whitespace().next()).collect();

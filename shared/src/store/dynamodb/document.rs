@@ -1,4 +1,4 @@
-//! The provider's documents: read together, fetched by one, written by the latest.
+//! The provider's documents: read together, fetched by one process, overwritten only by later ones.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -24,19 +24,22 @@ use crate::{
     store::{CLOCK_TOLERANCE, DocumentRow, Found, StoreError, table::PARTITION_KEY},
 };
 
-/// A document is written unless one is there that was fetched later (law 12). A row without one, or
-/// with attributes of another type, compares as false, so it never stands in the way (R97).
+/// The condition for writing a document: none exists that was fetched later (law 12). For a row
+/// without a document, or with attributes of another type, the comparison is false, so such a row does
+/// not prevent the write (R97).
 const IS_NO_LATER: &str = "NOT (fetched_at > :fetched_at AND fetched_at <= :ahead \
      AND expires_at > :now)";
 
-/// The right to fetch is free unless it is somebody's for a while still (law 11).
+/// The condition for taking the right to fetch: it is free, has expired, or expires more than
+/// [`CLOCK_TOLERANCE`] ahead of `now` (law 11).
 const IS_FREE_TO_FETCH: &str = "NOT (lease_until > :now AND lease_until <= :ahead)";
 
-/// How long is waited before rows that DynamoDB left out are asked for again.
+/// How long to wait before rows that DynamoDB left out are requested again.
 const UNPROCESSED_WAIT: Duration = Duration::from_millis(20);
 
 impl DynamoStore {
-    /// In one `BatchGetItem`, or more if DynamoDB leaves rows out, all within the time of one call.
+    /// Reads with one `BatchGetItem`, or more if DynamoDB leaves rows out, all within the timeout of
+    /// one call.
     pub(super) async fn read_documents(
         &self,
         keys: &[Digest],
@@ -93,7 +96,8 @@ impl DynamoStore {
         }
     }
 
-    /// Makes a row that DynamoDB deletes once the right has run out, if nobody writes a document.
+    /// If the row is missing, creates one that expires with the lease, so that DynamoDB deletes it if
+    /// no document is written.
     pub(super) async fn take_document_lease(
         &self,
         key: Digest,
@@ -116,7 +120,7 @@ impl DynamoStore {
         Ok(match call("UpdateItem", &self.random, || request.clone().send()).await? {
             Ok(_) => None,
             Err(UpdateItemError::ConditionalCheckFailedException(held)) => {
-                // It was read to compare it; it can be read.
+                // The condition has compared it, so it can be read.
                 Some(held.item().and_then(read_lease_end).unwrap_or(until))
             }
             Err(_) => Some(until),
@@ -143,7 +147,7 @@ impl DynamoStore {
             .expression_attribute_values(":expires_at", seconds(document.expires_at))
             .expression_attribute_values(":now", seconds(now))
             .expression_attribute_values(":ahead", seconds(now + CLOCK_TOLERANCE));
-        // Where the condition does not hold, a later document is there.
+        // If the condition fails, a later document exists.
         let _ = call("UpdateItem", &self.random, || request.clone().send()).await?;
         Ok(())
     }

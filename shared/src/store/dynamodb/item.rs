@@ -1,4 +1,4 @@
-//! Rows as DynamoDB's items, and back. The attributes are described in [`store::table`].
+//! Conversion of rows to DynamoDB's items and back. [`store::table`] describes the attributes.
 //!
 //! [`store::table`]: crate::store::table
 
@@ -15,10 +15,10 @@ use crate::{
     },
 };
 
-/// An item, by the names of its attributes.
+/// An item: values by the names of its attributes.
 pub(super) type Item = HashMap<String, AttributeValue>;
 
-/// What a row is; its key begins with it, so that no row can be taken for another kind.
+/// The kind of a row. Its key begins with it, so that rows of different kinds cannot be confused.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Kind {
     Session,
@@ -28,7 +28,7 @@ pub(super) enum Kind {
     Provider,
 }
 
-/// An attribute that a row must have is missing, or of another type.
+/// A required attribute is missing, or has another type.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) struct Unreadable(pub(super) &'static str);
 
@@ -37,7 +37,7 @@ pub(super) fn key(kind: Kind, digest: Digest) -> AttributeValue {
     AttributeValue::S(format!("{kind}#{digest}"))
 }
 
-/// A moment, as a number.
+/// A time, as a number.
 pub(super) fn seconds(time: Timestamp) -> AttributeValue {
     number(time.as_unix())
 }
@@ -72,7 +72,7 @@ pub(super) fn session_item(row: SessionRow) -> Item {
             (ISSUED_AT, seconds(row.owner.issued_at)),
         ],
     );
-    // The key of an index may be missing, and the row is not in it then; it must not be null.
+    // The key of an index may be missing, and then the index omits the row; it must not be null.
     if let Some(provider_session) = row.owner.provider_session {
         item.insert(PROVIDER_SESSION.to_owned(), digest(provider_session));
     }
@@ -80,7 +80,7 @@ pub(super) fn session_item(row: SessionRow) -> Item {
     item
 }
 
-/// What a session that can be refreshed has beside the rest.
+/// The additional attributes of a refreshable session.
 pub(super) fn refresh_attributes(row: RefreshRow) -> Vec<(&'static str, AttributeValue)> {
     let mut attributes = vec![
         (REFRESH_SEALED, bytes(row.sealed)),
@@ -100,7 +100,7 @@ pub(super) fn refresh_attributes(row: RefreshRow) -> Vec<(&'static str, Attribut
     attributes
 }
 
-/// The attributes of [`refresh_attributes`] that are not always there.
+/// The attributes of [`refresh_attributes`] that may be absent.
 pub(super) const PASSING_ATTRIBUTES: [&str; 5] =
     [PREVIOUS_TOKEN, PREVIOUS_TOKEN_UNTIL, PREVIOUS_TOKEN_KEY, LEASE_OWNER, LEASE_UNTIL];
 
@@ -113,7 +113,7 @@ pub(super) fn pointer_item(row: PointerRow) -> Item {
     )
 }
 
-/// A claimed mark. `claimant` tells who claimed it.
+/// A claimed mark. `claimant` identifies the call that claimed it.
 pub(super) fn mark_item(mark: Digest, claimant: [u8; 16], expires_at: Timestamp) -> Item {
     item(Kind::Once, mark, expires_at, [("claimant", bytes(claimant))])
 }
@@ -123,7 +123,7 @@ pub(super) fn tombstone_item(tombstone: Tombstone) -> Item {
     item(Kind::Ended, tombstone.owner, tombstone.expires_at, [("issued_before", issued_before)])
 }
 
-/// Attributes that this version does not know are left alone (R97).
+/// Ignores attributes that this version does not know (R97).
 pub(super) fn read_session(key: Digest, item: &mut Item) -> Result<SessionRow, Unreadable> {
     Ok(SessionRow {
         key,
@@ -184,7 +184,7 @@ pub(super) fn read_pointer(key: Digest, item: &mut Item) -> Result<PointerRow, U
     })
 }
 
-/// See [`read_session`]. `None`: nobody has written the document yet, though somebody fetches it.
+/// See [`read_session`]. `None` if the row has only a lease and no document yet.
 pub(super) fn read_document(
     key: Digest,
     item: &mut Item,
@@ -200,7 +200,7 @@ pub(super) fn read_document(
     }))
 }
 
-/// Until when the row is somebody's. `None` if that cannot be read.
+/// When the lease on a document expires. `None` if that cannot be read.
 pub(super) fn read_lease_end(item: &Item) -> Option<Timestamp> {
     read_time(item, LEASE_UNTIL).ok()
 }
@@ -211,17 +211,17 @@ pub(super) fn read_key(kind: Kind, item: &Item) -> Option<Digest> {
     Digest::parse(key.strip_prefix(&format!("{kind}#"))?)
 }
 
-/// Whether the item is a row whose time has not come.
+/// Whether the item is a row that has not expired.
 pub(super) fn is_live(item: &Item, now: Timestamp) -> Result<bool, Unreadable> {
     Ok(now < read_time(item, EXPIRES_AT)?)
 }
 
-/// Whether `claimant` is who claimed the mark.
+/// Whether `claimant` claimed the mark.
 pub(super) fn is_claimed_by(item: &Item, claimant: [u8; 16]) -> bool {
     matches!(item.get("claimant"), Some(AttributeValue::B(by)) if by.as_ref() == claimant)
 }
 
-/// The beginning of a key.
+/// The prefix of a key.
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -1,4 +1,4 @@
-//! The sessions of an owner: found in an index, ended together.
+//! The sessions of an owner: found with an index, ended together.
 
 use aws_sdk_dynamodb::types::{Delete, TransactWriteItem};
 
@@ -18,11 +18,11 @@ use crate::{
     },
 };
 
-/// As many rows as DynamoDB takes in one transaction.
+/// The maximum number of rows in one transaction of DynamoDB.
 const ROWS_PER_TRANSACTION: usize = 100;
 
 impl DynamoStore {
-    /// The keys of the selected sessions, page by page.
+    /// The keys of the selected sessions, read page by page.
     pub(super) async fn query(&self, selection: Selection) -> Result<Vec<Digest>, StoreError> {
         let request = self.client().query().table_name(&self.table);
         let request = match selection {
@@ -63,8 +63,8 @@ impl DynamoStore {
         }
     }
 
-    /// In transactions rather than in batches: a batch may leave some out, and a permission to
-    /// write batches is one to put rows as well.
+    /// Deletes in transactions and not in batches: a batch may leave some rows out, and the permission
+    /// to write batches also allows puts.
     pub(super) async fn delete_all(&self, keys: &[Digest]) -> Result<(), StoreError> {
         for keys in keys.chunks(ROWS_PER_TRANSACTION) {
             let deletes = keys.iter().map(|key| self.delete(*key));

@@ -1,4 +1,4 @@
-//! The two writes of a refresh.
+//! The two writes of a refresh: the lease and the result.
 
 use aws_sdk_dynamodb::{
     operation::transact_write_items::TransactWriteItemsError,
@@ -19,7 +19,7 @@ use crate::{
 };
 
 impl DynamoStore {
-    /// Law 6, as one conditional update. Sent again after a lost answer it meets its own owner.
+    /// Law 9, as one conditional update. Repeated after a lost answer, it recognises its own lease.
     pub(super) async fn take_lease(
         &self,
         key: Digest,
@@ -45,8 +45,8 @@ impl DynamoStore {
         Ok(call("UpdateItem", &self.random, || request.clone().send()).await?.is_ok())
     }
 
-    /// Law 7, as one transaction. It updates the session's row rather than put one, so it makes
-    /// none; what another version keeps there stays (R97).
+    /// Law 10, as one transaction. It updates the session's row instead of putting it, so it creates
+    /// none, and keeps attributes of other versions (R97).
     pub(super) async fn write_renewal(
         &self,
         renewal: Renewal,
@@ -99,7 +99,7 @@ impl DynamoStore {
     }
 }
 
-/// The session's condition stands first in the transaction, and decides where both fail.
+/// The condition of the session is the first in the transaction, and has priority if both fail.
 fn why_not(refused: &TransactWriteItemsError) -> RenewError {
     let TransactWriteItemsError::TransactionCanceledException(cancelled) = refused else {
         return RenewError::Lost;

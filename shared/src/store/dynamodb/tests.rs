@@ -1,4 +1,4 @@
-//! Against an emulator embedded in this process, and against servers that misbehave on purpose.
+//! Tests with an emulator embedded in this process, and with servers that misbehave on purpose.
 
 use std::{error::Error as _, time::Duration};
 
@@ -20,7 +20,7 @@ mod renewal;
 
 const TABLE: &str = "sessions";
 
-/// A store as a function makes it from its environment, whose table is at `address`.
+/// A store, built from the environment as a function builds it, whose table is at `address`.
 fn store_at(address: &str) -> DynamoStore {
     let mut settings = Settings::from_values([
         ("SESSION_TABLE", TABLE),
@@ -56,7 +56,7 @@ async fn serve(database: Database) -> DynamoStore {
 
 crate::store_contract!(async || std::sync::Arc::new(serve(database()).await));
 
-/// R176, R179: what goes to the log names the call and the reason, and no key.
+/// R176, R179: the log contains the call and the reason, and no key.
 fn assert_refused(error: &StoreError, operation: &str, code: &str) {
     let text = chain(error);
     let expected =
@@ -67,7 +67,7 @@ fn assert_refused(error: &StoreError, operation: &str, code: &str) {
 }
 
 #[test]
-fn r179_debug_output_names_the_table_alone() {
+fn r179_debug_output_shows_only_the_name_of_the_table() {
     let store = store_at("http://127.0.0.1:1");
     assert_eq!(format!("{store:?}"), r#"DynamoStore { table: "sessions", .. }"#);
 }

@@ -1,4 +1,4 @@
-//! The provider's documents, against both.
+//! The provider's documents, with the emulator and with misbehaving servers.
 
 use std::time::Instant;
 
@@ -35,7 +35,7 @@ async fn r093_documents_and_pointer_are_read_in_one_strongly_consistent_round_tr
     let keys = ["metadata", "keys"].map(Digest::of);
     store.documents(&keys, Some(Digest::of("token")), NOW).await.unwrap();
     let requests = server.requests.lock().unwrap();
-    let [(headers, body)] = &requests[..] else { panic!("one request was due: {requests:?}") };
+    let [(headers, body)] = &requests[..] else { panic!("not one request: {requests:?}") };
     assert_eq!(headers["x-amz-target"], "DynamoDB_20120810.BatchGetItem");
     let keys =
         [row_key("provider", "metadata"), row_key("provider", "keys"), row_key("token", "token")];
@@ -43,9 +43,9 @@ async fn r093_documents_and_pointer_are_read_in_one_strongly_consistent_round_tr
     assert_eq!(*body, json!({ "RequestItems": asked }));
 }
 
-/// DynamoDB may answer for a part, and say for which it did not.
+/// DynamoDB may answer for some rows and list the others as unprocessed.
 #[tokio::test]
-async fn rows_that_dynamodb_leaves_out_are_asked_for_again() {
+async fn rows_that_dynamodb_leaves_out_are_requested_again() {
     let left_out = |rest: &[Value]| {
         let answer = json!({
             "Responses": { TABLE: [] },
@@ -69,9 +69,9 @@ async fn rows_that_dynamodb_leaves_out_are_asked_for_again() {
     assert_eq!((requests.len(), asked_for(1), asked_for(2), asked_for(3)), (4, 2, 2, 1));
 }
 
-/// R96: what is never answered for is not "nothing there".
+/// R96: a row without an answer is not a missing row.
 #[tokio::test]
-async fn r096_rows_that_are_left_out_for_good_are_unavailable_within_three_seconds() {
+async fn r096_rows_that_are_always_left_out_are_unavailable_within_three_seconds() {
     let rest = [row_key("provider", "keys")];
     let answer = json!({ "UnprocessedKeys": { TABLE: { "Keys": rest } } }).to_string();
     let (_, store) = Server::start(&[Deed::Answer(200, answer.leak())]).await;
@@ -92,9 +92,9 @@ async fn r096_a_missing_table_is_not_a_missing_document() {
     assert_refused(&error, "UpdateItem", "ResourceNotFoundException");
 }
 
-/// Each has a client, hence connections, of its own, as two functions have.
+/// Each writer has a separate client, and so separate connections, as two functions have.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn r076_of_two_that_would_fetch_one_may() {
+async fn r076_of_two_that_want_to_fetch_a_document_one_may() {
     let (listener, address) = listen().await;
     tokio::spawn(dynoxide::server::serve_on(listener, database()));
     let writers = [store_at(&address), store_at(&address)];
@@ -110,9 +110,9 @@ async fn r076_of_two_that_would_fetch_one_may() {
     }
 }
 
-/// R97: it is as if it were not there, for whoever reads and for whoever writes.
+/// R97: an unreadable document counts as missing, for reads and for writes.
 #[tokio::test]
-async fn r097_a_document_that_cannot_be_read_is_not_there_and_is_written_over() {
+async fn r097_an_unreadable_document_counts_as_missing_and_is_overwritten() {
     let attributes = ["document", "fetched_at", "expires_at", "lease_until"];
     for attribute in attributes {
         for broken in [Value::Null, json!({ "S": "1800000100" }), json!({ "BOOL": true })] {
@@ -143,9 +143,9 @@ async fn r097_a_document_that_cannot_be_read_is_not_there_and_is_written_over() 
     }
 }
 
-/// A row in which no document is ever written is DynamoDB's to delete.
+/// DynamoDB deletes a row that never gets a document.
 #[tokio::test]
-async fn a_right_to_fetch_alone_expires_with_its_time() {
+async fn a_row_with_only_a_lease_expires_with_the_lease() {
     let database = database();
     let store = serve(database.clone()).await;
     let until = |seconds| json!({ "N": after(seconds).as_unix().to_string() });

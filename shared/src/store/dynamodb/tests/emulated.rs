@@ -1,4 +1,4 @@
-//! A table that works, in an emulator.
+//! Tests with a working table, in an emulator.
 
 use std::sync::Arc;
 
@@ -19,9 +19,9 @@ use crate::{
     testing::captured_log::{CapturedLog, hear},
 };
 
-/// R92: the emulator, like DynamoDB, leaves such a row where it lies.
+/// R92: the emulator, like DynamoDB, does not delete such a row at once.
 #[tokio::test]
-async fn r092_a_row_past_its_time_that_still_lies_there_is_not_there() {
+async fn r092_an_expired_row_that_still_exists_counts_as_missing() {
     let database = database();
     let store = serve(database.clone()).await;
     store.create(session("one"), pointer("token", "one"), NOW).await.unwrap();
@@ -34,7 +34,7 @@ async fn r092_a_row_past_its_time_that_still_lies_there_is_not_there() {
     assert_eq!(rows(&database).len(), 2);
 }
 
-/// Each writer has a client, hence connections, of its own, as two functions have.
+/// Each writer has a separate client, and so separate connections, as two functions have.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r018_two_writers_race_for_one_row_and_one_wins() {
     let (listener, address) = listen().await;
@@ -80,7 +80,7 @@ async fn r096_a_missing_table_is_not_a_missing_session() {
 }
 
 #[tokio::test]
-async fn r097_an_attribute_of_a_later_version_is_left_alone() {
+async fn r097_an_attribute_of_a_later_version_is_kept() {
     let database = database();
     let store = serve(database.clone()).await;
     store.create(session("one"), pointer("token", "one"), NOW).await.unwrap();
@@ -91,7 +91,7 @@ async fn r097_an_attribute_of_a_later_version_is_left_alone() {
 }
 
 #[tokio::test]
-async fn r097_a_row_that_cannot_be_read_is_not_there() {
+async fn r097_an_unreadable_row_counts_as_missing() {
     let database = database();
     let store = serve(database.clone()).await;
     let attributes = ["created_at", "used_at", "ends_at", "expires_at", "cookie_key", "sealed"];
@@ -115,7 +115,7 @@ async fn r097_a_row_that_cannot_be_read_is_not_there() {
 }
 
 #[tokio::test]
-async fn r097_a_row_whose_expiry_cannot_be_read_neither_slides_nor_lived() {
+async fn r097_a_row_with_an_unreadable_expiry_does_not_slide_and_counts_as_expired() {
     let database = database();
     let store = serve(database.clone()).await;
     store.create(session("one"), pointer("token", "one"), NOW).await.unwrap();
@@ -125,9 +125,9 @@ async fn r097_a_row_whose_expiry_cannot_be_read_neither_slides_nor_lived() {
     assert_eq!(rows(&database).len(), 1);
 }
 
-/// R173: by its digest, which is no credential, and without its contents.
+/// R173: the log contains its digest, which is no credential, and not its contents.
 #[tokio::test]
-async fn r097_a_row_that_cannot_be_read_is_logged_once() {
+async fn r097_an_unreadable_row_is_logged_once() {
     let database = database();
     let store = serve(database.clone()).await;
     store.create(session("one"), pointer("token", "one"), NOW).await.unwrap();
@@ -151,7 +151,7 @@ async fn r097_a_row_that_cannot_be_read_is_logged_once() {
     );
 }
 
-/// R86, R98: of a login, digests and times can be read in the table, and nothing else.
+/// R86, R98: digests and times are all that can be read in the table about a login.
 #[tokio::test]
 async fn r098_a_dump_of_the_table_holds_no_credential_and_no_claim() {
     let database = database();
@@ -197,7 +197,7 @@ async fn r098_a_dump_of_the_table_holds_no_credential_and_no_claim() {
             assert!(!contains(&dump, &needle), "{:?}", String::from_utf8_lossy(&needle));
         }
     }
-    // What is meant to be there is found by the same search.
+    // The same search finds the digests that the table does contain.
     for known in [secret.digest(), Digest::of("api.key.of"), Digest::of("another")] {
         assert!(contains(&dump, known.to_string().as_bytes()));
         assert!(encodings(known.as_bytes()).iter().any(|needle| contains(&dump, needle)));
@@ -210,7 +210,7 @@ pub(super) fn rows(database: &Database) -> Vec<Value> {
     scan["Items"].as_array().unwrap().clone()
 }
 
-/// Changes the session's row behind the store's back.
+/// Changes the session's row without the store.
 pub(super) fn change(database: &Database, name: &str, change: impl Fn(&mut Value)) {
     let pk = json!({ "S": format!("session#{}", Digest::of(name)) });
     let mut item = rows(database).into_iter().find(|row| row["pk"] == pk).unwrap();
@@ -219,7 +219,7 @@ pub(super) fn change(database: &Database, name: &str, change: impl Fn(&mut Value
     database.put_item(serde_json::from_value(request).unwrap()).unwrap();
 }
 
-/// Every attribute's value: texts and numbers as they are, binary ones decoded too.
+/// The name and value of every attribute: texts and numbers as they are, binary values also decoded.
 fn values(rows: &[Value]) -> Vec<Vec<u8>> {
     let attributes = rows.iter().flat_map(|row| row.as_object().unwrap());
     attributes
@@ -236,14 +236,14 @@ fn contains(values: &[Vec<u8>], needle: &[u8]) -> bool {
     values.iter().any(|value| value.windows(needle.len()).any(|window| window == needle))
 }
 
-/// Plain, hex, and base64 in both alphabets at each of the three offsets at which the bytes
-/// may lie in something longer.
+/// The bytes as they are, in hex, and in both alphabets of base64. In base64 the result depends on the
+/// offset of the bytes within a longer text, so there is one for each of the three offsets.
 fn encodings(bytes: &[u8]) -> Vec<Vec<u8>> {
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     let mut all = vec![bytes.to_vec(), hex.to_uppercase().into_bytes(), hex.into_bytes()];
     for offset in 0..3 {
         let shifted = [&vec![0; offset], bytes].concat();
-        // Characters that other bytes share are left out, at either end.
+        // Omits the characters at either end that neighbouring bytes also determine.
         let start = [0, 2, 3][offset];
         let end = shifted.len() * 8 / 6;
         all.push(BASE64_STANDARD_NO_PAD.encode(&shifted)[start..end].into());

@@ -1,4 +1,4 @@
-//! A table that throttles, fails, stalls and loses answers.
+//! Tests with a table that throttles, fails, stalls and loses answers.
 
 use std::{
     collections::VecDeque,
@@ -21,14 +21,14 @@ use crate::{
     store::{Selection, Tombstone},
 };
 
-/// What a server does with one request.
+/// How the server answers one request.
 #[derive(Clone, Copy)]
 pub(super) enum Deed {
     Answer(u16, &'static str),
     Stall,
-    /// What the emulator behind it does.
+    /// Returns the answer of the emulator behind it.
     Forward,
-    /// The same, but fails to say so.
+    /// Sends the request to the emulator, but answers with an error.
     LoseAnswer,
 }
 
@@ -65,7 +65,7 @@ pub(super) const BROKEN: Deed = Answer(500, r#"{"__type":"InternalServerError","
 const BAD_GATEWAY: Deed = Answer(502, "<html>bad gateway</html>");
 pub(super) const DONE: Deed = Answer(200, "{}");
 
-/// A server that does its deeds in order, the last of them for ever, and records requests.
+/// A server that performs `deeds` in order, then repeats the last one, and records requests.
 #[derive(Clone)]
 pub(super) struct Server {
     deeds: Arc<Mutex<VecDeque<Deed>>>,
@@ -147,7 +147,7 @@ async fn requests_are_signed_with_the_credentials_of_the_environment() {
 }
 
 #[tokio::test]
-async fn r096_what_fails_three_times_is_unavailable() {
+async fn r096_a_table_that_fails_three_times_is_unavailable() {
     for (deed, code) in
         [(THROTTLED, "ThrottlingException"), (BROKEN, "InternalServerError"), (BAD_GATEWAY, "502")]
     {
@@ -159,14 +159,14 @@ async fn r096_what_fails_three_times_is_unavailable() {
 }
 
 #[tokio::test]
-async fn what_recovers_in_time_is_not_noticed() {
+async fn a_table_that_recovers_in_time_causes_no_error() {
     let (server, store) = Server::start(&[THROTTLED, BROKEN, DONE]).await;
     assert_eq!(store.session(Digest::of("one"), NOW).await.unwrap(), None);
     assert_eq!(server.count(), 3);
 }
 
 #[tokio::test]
-async fn a_refusal_that_will_not_change_is_not_repeated() {
+async fn a_call_that_was_refused_for_good_is_not_repeated() {
     let (server, store) = Server::start(&[DENIED]).await;
     let error = store.end(Digest::of("one"), NOW).await.unwrap_err();
     assert_refused(&error, "DeleteItem", "AccessDeniedException");
@@ -205,7 +205,7 @@ async fn r096_an_answer_that_is_too_long_is_not_read() {
 }
 
 #[tokio::test]
-async fn r096_an_answer_that_is_not_one_is_no_missing_session() {
+async fn r096_an_answer_that_cannot_be_parsed_is_not_a_missing_session() {
     let (_, store) = Server::start(&[Answer(200, "<html>welcome</html>")]).await;
     let error = store.session(Digest::of("one"), NOW).await.unwrap_err();
     assert_eq!(chain(&error), "the session store is unavailable: GetItem is not understood");
@@ -219,11 +219,11 @@ async fn a_transaction_in_conflict_is_sent_again() {
     assert_eq!(server.count(), 3);
     let requests = server.requests.lock().unwrap();
     let token = |index: usize| requests[index].1["ClientRequestToken"].as_str().unwrap();
-    // Nothing was written, so it is another transaction.
+    // The conflict wrote nothing, so the repetition is a new transaction.
     assert_ne!(token(0), token(1));
 }
 
-/// Of two creates that met, one wins; the other is sent again and finds the key taken.
+/// Of two conflicting creates, one wins; the other is repeated and finds the key taken.
 #[tokio::test]
 async fn r095_a_create_that_lost_a_conflict_finds_the_key_taken() {
     let (server, store) = Server::start(&[CANCELLED_BY_CONFLICT, Forward]).await;
@@ -235,7 +235,7 @@ async fn r095_a_create_that_lost_a_conflict_finds_the_key_taken() {
 }
 
 #[tokio::test]
-async fn r095_a_key_that_is_taken_decides_over_a_conflict() {
+async fn r095_a_taken_key_has_priority_over_a_conflict() {
     let (server, store) = Server::start(&[CANCELLED_BY_BOTH]).await;
     let refused = store.create(session("one"), pointer("token", "one"), NOW).await;
     assert!(matches!(refused, Err(CreateError::Exists)), "{refused:?}");
@@ -243,7 +243,7 @@ async fn r095_a_key_that_is_taken_decides_over_a_conflict() {
 }
 
 #[tokio::test]
-async fn r096_a_transaction_cancelled_for_another_reason_is_no_taken_key() {
+async fn r096_a_transaction_cancelled_for_another_reason_is_not_a_taken_key() {
     let (server, store) = Server::start(&[CANCELLED_BY_MISTAKE]).await;
     let error = store.create(session("one"), pointer("token", "one"), NOW).await.unwrap_err();
     let CreateError::Store(error) = error else { panic!("{error}") };
@@ -252,7 +252,7 @@ async fn r096_a_transaction_cancelled_for_another_reason_is_no_taken_key() {
 }
 
 #[tokio::test]
-async fn r096_a_conflict_that_does_not_end_is_unavailable() {
+async fn r096_a_conflict_that_persists_makes_the_store_unavailable() {
     let (server, store) = Server::start(&[CONFLICT]).await;
     let error = store.slide(Digest::of("one"), after(1), NOW).await.unwrap_err();
     assert_eq!(
@@ -262,9 +262,9 @@ async fn r096_a_conflict_that_does_not_end_is_unavailable() {
     assert_eq!(server.count(), 7);
 }
 
-/// One attempt's put went through, unheard of; the next must not take it for a replay.
+/// The first put succeeded, but its answer was lost. The repetition must not count it as a replay.
 #[tokio::test]
-async fn r017_a_claim_whose_answer_was_lost_is_its_callers() {
+async fn r017_a_claim_whose_answer_was_lost_succeeds() {
     let (server, store) = Server::start(&[LoseAnswer, Forward]).await;
     assert!(store.claim(Digest::of("state"), after(10), NOW).await.unwrap());
     let puts: Vec<_> =
@@ -272,11 +272,11 @@ async fn r017_a_claim_whose_answer_was_lost_is_its_callers() {
     assert_eq!(puts.len(), 2);
     assert_eq!(puts[0], puts[1]);
 
-    // To anyone else it is one.
+    // For any other caller it is a replay.
     assert!(!store.claim(Digest::of("state"), after(10), NOW).await.unwrap());
 }
 
-/// A transaction sent again after a lost answer carries the same token, by which DynamoDB
+/// A transaction that is repeated after a lost answer carries the same token, by which DynamoDB
 /// recognises it.
 #[tokio::test]
 async fn r095_a_create_whose_answer_was_lost_is_sent_as_the_same_transaction() {
@@ -287,7 +287,7 @@ async fn r095_a_create_whose_answer_was_lost_is_sent_as_the_same_transaction() {
     assert_eq!(token(0), token(1));
 }
 
-/// A page may be cut anywhere, and need not hold anything.
+/// A page may end anywhere, and may be empty.
 #[tokio::test]
 async fn r103_every_page_of_an_index_is_read() {
     let key = |name: &str| json!({ "pk": { "S": format!("session#{}", Digest::of(name)) } });
@@ -314,14 +314,14 @@ async fn r103_every_page_of_an_index_is_read() {
 }
 
 #[tokio::test]
-async fn r128_sessions_are_ended_a_hundred_in_one_transaction() {
+async fn r128_one_transaction_ends_at_most_a_hundred_sessions() {
     let (server, store) = Server::start(&[CANCELLED_BY_CONFLICT, DONE]).await;
     let keys: Vec<_> = (0..201).map(|index| Digest::of(format!("{index}"))).collect();
     store.end_all(&keys, NOW).await.unwrap();
     let requests = server.requests.lock().unwrap();
     let sizes: Vec<_> =
         requests.iter().map(|(_, body)| body["TransactItems"].as_array().unwrap().len()).collect();
-    // The first was in conflict with another call, and was sent again.
+    // The first was in conflict with another call, and was repeated.
     assert_eq!(sizes, [100, 100, 100, 1]);
     let key = json!({ "pk": { "S": format!("session#{}", Digest::of("200")) } });
     let delete = json!({ "Delete": { "TableName": TABLE, "Key": key } });
@@ -329,7 +329,7 @@ async fn r128_sessions_are_ended_a_hundred_in_one_transaction() {
 }
 
 #[tokio::test]
-async fn r128_what_cannot_be_found_or_ended_is_no_success() {
+async fn r128_a_search_or_an_end_that_is_refused_is_an_error() {
     let (_, store) = Server::start(&[DENIED]).await;
     let selection = Selection::of_subject(Digest::of("ada"));
     let error = store.sessions_of(selection, NOW).await.unwrap_err();
@@ -342,9 +342,9 @@ async fn r128_what_cannot_be_found_or_ended_is_no_success() {
     assert_refused(&error, "PutItem", "AccessDeniedException");
 }
 
-/// A tombstone whose answer was lost is there all the same; one that covers more is as good.
+/// A tombstone whose answer was lost exists all the same; one that covers more suffices too.
 #[tokio::test]
-async fn r129_a_tombstone_whose_answer_was_lost_stands() {
+async fn r129_a_tombstone_whose_answer_was_lost_takes_effect() {
     let (_, store) = Server::start(&[LoseAnswer, Forward]).await;
     let owner = session("one").owner;
     let tombstone =

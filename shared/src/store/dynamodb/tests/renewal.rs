@@ -1,4 +1,4 @@
-//! The two writes of a refresh, against both.
+//! The two writes of a refresh, with the emulator and with misbehaving servers.
 
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -20,9 +20,9 @@ fn renewal_of(owner: [u8; 16]) -> Renewal {
     Renewal { owner, ..renewal("one", "", "token", "second token") }
 }
 
-/// Each has a client, hence connections, of its own, as two functions have.
+/// Each writer has a separate client, and so separate connections, as two functions have.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn r131_of_two_that_would_refresh_one_may() {
+async fn r131_of_two_that_want_to_refresh_a_session_one_may() {
     let (listener, address) = listen().await;
     tokio::spawn(dynoxide::server::serve_on(listener, database()));
     let writers = [store_at(&address), store_at(&address)];
@@ -41,7 +41,7 @@ async fn r131_of_two_that_would_refresh_one_may() {
 }
 
 #[tokio::test]
-async fn r131_a_lease_whose_answer_was_lost_is_its_callers() {
+async fn r131_a_lease_whose_answer_was_lost_is_granted() {
     let (server, store) = Server::start(&[Deed::Forward, Deed::LoseAnswer, Deed::Forward]).await;
     store.create(renewable("one", "token"), pointer("token", "one"), NOW).await.unwrap();
     assert!(store.lease(Digest::of("one"), 0, FIRST, NOW).await.unwrap());
@@ -57,12 +57,12 @@ async fn r133_a_renewal_whose_answer_was_lost_is_sent_as_the_same_transaction() 
     let requests = server.requests.lock().unwrap();
     let token = |index: usize| requests[index].1["ClientRequestToken"].as_str().unwrap();
     assert_eq!(token(0), token(1));
-    // Nothing was written in a conflict, so it is another transaction.
+    // The conflict wrote nothing, so the repetition is a new transaction.
     assert_ne!(token(1), token(2));
 }
 
 #[tokio::test]
-async fn r096_a_renewal_cancelled_for_another_reason_is_no_lost_lease() {
+async fn r096_a_renewal_cancelled_for_another_reason_is_not_a_lost_lease() {
     let (_, store) = Server::start(&[CANCELLED_BY_MISTAKE]).await;
     let error = store.renew(renewal_of([1; 16]), NOW).await.unwrap_err();
     let RenewError::Store(error) = error else { panic!("{error}") };
@@ -70,7 +70,7 @@ async fn r096_a_renewal_cancelled_for_another_reason_is_no_lost_lease() {
 }
 
 #[tokio::test]
-async fn r097_a_renewal_leaves_an_attribute_of_a_later_version_alone() {
+async fn r097_a_renewal_keeps_an_attribute_of_a_later_version() {
     let database = database();
     let store = serve(database.clone()).await;
     store.create(renewable("one", "token"), pointer("token", "one"), NOW).await.unwrap();
@@ -84,7 +84,7 @@ async fn r097_a_renewal_leaves_an_attribute_of_a_later_version_alone() {
 }
 
 #[tokio::test]
-async fn r097_a_row_whose_refresh_cannot_be_read_is_not_there() {
+async fn r097_a_row_with_unreadable_refresh_data_counts_as_missing() {
     let database = database();
     let store = serve(database.clone()).await;
     for attribute in [
