@@ -269,7 +269,7 @@ class Template(unittest.TestCase):
         for transformed, api in [(TRANSFORMED, "HttpApi"), (SNIPPET, "Api")]:
             authorizer = authorizer_of(transformed, api)
             self.assertEqual(authorizer["authorizerResultTtlInSeconds"], 0)
-            # With one, decisions could be cached, and requests without it would be rejected by the gateway.
+            # With one, decisions could be cached, and the gateway would reject requests without it.
             self.assertEqual(authorizer["identitySource"], [])
             self.assertEqual(authorizer["authorizerPayloadFormatVersion"], "2.0")
             self.assertIs(authorizer["enableSimpleResponses"], True)

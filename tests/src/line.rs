@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_sent_arrives_and_what_is_held_up_arrives_late() {
+    async fn data_arrives_and_stalled_data_arrives_late() {
         let line = echo().await;
         let mut client = TcpStream::connect(line.address()).await.unwrap();
         assert_eq!(say(&mut client, "one").await.unwrap(), "one");
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_word_is_held_up_and_others_are_not() {
+    async fn only_data_with_the_word_stalls() {
         let line = echo().await;
         line.set(Condition::StallsAt("two"));
         let mut client = TcpStream::connect(line.address()).await.unwrap();
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_its_sender_gave_up_is_lost() {
+    async fn stalled_data_is_lost_when_its_sender_gives_up() {
         let line = echo().await;
         line.set(Condition::Stalls);
         let mut client = TcpStream::connect(line.address()).await.unwrap();
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_line_that_is_cut_carries_nothing_until_it_is_mended() {
+    async fn a_cut_line_carries_nothing_until_it_works_again() {
         let line = echo().await;
         let mut client = TcpStream::connect(line.address()).await.unwrap();
         assert_eq!(say(&mut client, "one").await.unwrap(), "one");

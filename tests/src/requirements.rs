@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_stands_in_the_name_or_in_the_doc_comment_of_what_is_really_a_test() {
+    fn numbers_come_from_the_name_and_the_doc_comment_of_real_tests() {
         let source = "
             /// R4, R5: and not RFC 6749 or RS256.
             #[tokio::test(start_paused = true)]
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_names_the_tests_of_each_row() {
+    fn the_table_lists_the_tests_of_each_row() {
         let tests = tests_of("x.rs", "#[test]\nfn r001_one() {}\n#[test]\nfn r001_two() {}");
         let table = Requirements::parse(ROWS).table(&tests);
         assert!(table.contains("\n| R1 | One | x.rs: `r001_one`, `r001_two` |\n"), "{table}");

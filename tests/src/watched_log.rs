@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_secret_may_be_logged() {
+    async fn text_that_is_not_secret_may_be_logged() {
         drop(log("hunter2-hunter2", "hunter3-hunter3").await);
     }
 
@@ -230,7 +230,7 @@ mod tests {
 
     #[tokio::test]
     #[should_panic(expected = "the secret is there")]
-    async fn r173_a_secret_is_found_outside_of_what_is_watched() {
+    async fn r173_a_secret_is_found_outside_of_watched_futures() {
         let log = log("open sesame", "nothing").await;
         tracing::warn!("open sesame");
         drop(log);
@@ -238,7 +238,7 @@ mod tests {
 
     #[tokio::test]
     #[should_panic(expected = "no such event")]
-    async fn r175_an_event_that_nobody_described_is_found() {
+    async fn r175_an_undocumented_event_is_found() {
         let log = WatchedLog::new();
         log.watch(async { tracing::warn!(target: "shared::jwt", event = "made.up") }).await;
         drop(log);

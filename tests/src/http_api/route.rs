@@ -212,14 +212,14 @@ mod tests {
     }
 
     #[test]
-    fn a_named_method_goes_before_any() {
+    fn a_route_with_a_method_precedes_any() {
         let routes = routes(&["ANY /logout", "POST /logout"]);
         assert_eq!(found(&routes, "POST", "/logout").as_deref(), Some("POST /logout"));
         assert_eq!(found(&routes, "PATCH", "/logout").as_deref(), Some("ANY /logout"));
     }
 
     #[test]
-    fn what_no_route_names_is_not_found() {
+    fn requests_without_a_route_are_not_found() {
         let routes = routes(&["GET /", "GET /protected", "GET /files/{name}", "GET /all/{rest+}"]);
         assert_eq!(found(&routes, "GET", "/").as_deref(), Some("GET /"));
         for (method, path) in [

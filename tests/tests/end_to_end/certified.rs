@@ -1,4 +1,4 @@
-//! The bundle against an OpenID provider that is certified by the OpenID Foundation.
+//! The product against an OpenID provider that is certified by the OpenID Foundation.
 
 use std::sync::Arc;
 
@@ -19,14 +19,14 @@ use tests::{
 
 const BASE_URL: &str = "http://localhost:9000";
 
-/// The provider, and a browser in front of the bundle that is registered with it.
+/// The provider, and a browser for the product, which is registered with the provider.
 async fn registered() -> (CertifiedProvider, Browser) {
     registered_for("openid profile email", Clock::system()).await
 }
 
-/// The same, for these scopes and under this clock.
+/// Like [`registered`], for these scopes and with this clock.
 pub(crate) async fn registered_for(scope: &str, clock: Clock) -> (CertifiedProvider, Browser) {
-    // The provider reaches the bundle, which browsers reach in this process, on a port of its own.
+    // The provider needs a real port to reach the product. Browsers reach it in this process.
     let listener = Listener::bind().await;
     let mut client = Client::at(BASE_URL);
     client.backchannel_logout = Some(listener.url("/backchannel-logout"));
@@ -48,7 +48,7 @@ pub(crate) async fn registered_for(scope: &str, clock: Clock) -> (CertifiedProvi
     ]);
     let (config, dependencies) =
         (BundleConfig::from_settings(&mut settings), Dependencies::from_settings(&mut settings));
-    settings.finish().expect("the settings are good");
+    settings.finish().expect("the settings are valid");
     let bundle = Arc::new((Bundle::new(config.expect("read"), &dependencies.expect("read")), log));
     let answer = move |request| {
         let (parts, now) = (Arc::clone(&bundle), clock.now());
@@ -101,12 +101,12 @@ async fn log_in_call_protected_and_log_out_of_both() {
     assert_eq!(served.get("/.well-known/jwks.json"), Some(&1), "the keys are fetched once");
 }
 
-/// A real logout token, of a provider that nobody here wrote.
+/// Uses a real logout token of an independent provider.
 #[tokio::test]
-async fn r114_whoever_signs_out_at_the_provider_is_logged_out_here_too() {
+async fn r114_a_logout_at_the_provider_ends_the_session_here() {
     let (provider, mut browser) = registered().await;
     let token = shown_token(&log_in(&mut browser).await);
-    // Another session at the provider, of the same user.
+    // Another session of the same user at the provider.
     let mut elsewhere = browser.clone();
     elsewhere.clear_cookies();
     let other = shown_token(&log_in(&mut elsewhere).await);
@@ -124,7 +124,7 @@ async fn r114_whoever_signs_out_at_the_provider_is_logged_out_here_too() {
 }
 
 #[tokio::test]
-async fn r063_an_id_token_with_another_nonce_begins_no_session() {
+async fn r063_an_id_token_with_another_nonce_does_not_log_in() {
     let (provider, mut browser) = registered().await;
     provider.spoil_next_id_token(Spoilt::Claims(json!({ "nonce": "another" }))).await;
     assert_refused(&log_in(&mut browser).await);
@@ -132,7 +132,7 @@ async fn r063_an_id_token_with_another_nonce_begins_no_session() {
 }
 
 #[tokio::test]
-async fn r049_an_id_token_by_a_key_that_was_never_published_begins_no_session() {
+async fn r049_an_id_token_signed_by_an_unpublished_key_does_not_log_in() {
     let (provider, mut browser) = registered().await;
     provider.spoil_next_id_token(Spoilt::UnknownKey).await;
     assert_refused(&log_in(&mut browser).await);
@@ -151,13 +151,13 @@ async fn r072_a_login_after_the_key_was_rotated_costs_one_more_fetch() {
     assert_eq!(ask(&mut browser, &new_token).await.0, 200);
     assert_eq!(provider.served().await.get("/.well-known/jwks.json"), Some(&2));
 
-    // The old key is no longer published, so what it signed is worthless.
+    // The old key is no longer published, so its signatures are invalid.
     let (status, refusal) = ask(&mut browser, &old_token).await;
     assert_eq!((status, &refusal["code"]), (401, &json!("token_unknown_key")));
 }
 
 #[tokio::test]
-async fn r023_a_login_that_was_cancelled_can_be_started_again() {
+async fn r023_a_cancelled_login_can_be_restarted() {
     let (_provider, mut browser) = registered().await;
     let form = browser.get("/login?return_to=/reports").await.follow_all().await.form();
     let page = form.press("Cancel").await.follow_all().await;

@@ -18,8 +18,8 @@ use tests::{
 
 use crate::certified::registered_for;
 
-/// The bundle, registered with the provider, under a clock that can be put forward: a token that
-/// just came is left alone.
+/// The product, registered with the provider, with a clock that can be moved forward, since recent
+/// tokens are not refreshed.
 struct Story {
     provider: CertifiedProvider,
     browser: Browser,
@@ -62,7 +62,7 @@ impl Story {
 }
 
 #[tokio::test]
-async fn a_session_is_refreshed_again_and_again_and_its_refresh_token_is_revoked_at_logout() {
+async fn a_session_is_refreshed_repeatedly_and_logout_revokes_its_refresh_token() {
     let mut story = Story::logged_in().await;
     for round in 1..=3 {
         story.pass(61);
@@ -72,16 +72,16 @@ async fn a_session_is_refreshed_again_and_again_and_its_refresh_token_is_revoked
         assert_eq!(story.token_requests().await, 1 + round);
     }
     let body = story.refresh().await.1;
-    assert_eq!(story.token_requests().await, 4, "a token that just came is given out again");
+    assert_eq!(story.token_requests().await, 4, "a recent token is returned again");
     let left = story.browser.get("/").await.form_at("form[action='/logout']").submit().await;
     assert!(left.status.is_redirection());
     assert_eq!(story.call_api(&body["api_key"]).await, 401);
     assert_eq!(story.provider.served().await.get("/oauth/revoke"), Some(&1));
 }
 
-/// R135, by the hand of a provider that signs what it says.
+/// R135, with a provider that really signs the changed token.
 #[tokio::test]
-async fn r135_a_refreshed_id_token_of_somebody_else_ends_the_session() {
+async fn r135_a_refreshed_id_token_of_another_user_ends_the_session() {
     for claims in [
         json!({ "sub": "eve@example.com" }),
         json!({ "iss": "https://evil.example/" }),

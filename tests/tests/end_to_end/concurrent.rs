@@ -1,4 +1,4 @@
-//! Many requests at a time in one process, as Lambda Managed Instances give them.
+//! Many concurrent requests in one process, as in Lambda Managed Instances.
 
 use std::{
     collections::HashMap,
@@ -20,10 +20,10 @@ use tests::{
 };
 use tokio::task::JoinSet;
 
-/// How many wait for each other at `/meet`.
+/// The number of requests that wait for each other at `/meet`.
 const COMPANY: usize = 8;
 
-/// One process of the function that does what its path says.
+/// One process of the function that behaves as its path says.
 fn obedient(timeout: Duration) -> Lambda {
     Lambda::new([Function {
         name: "obedient".to_owned(),
@@ -45,13 +45,13 @@ fn event(path: &str, id: &str) -> Bytes {
     event.to_string().into()
 }
 
-/// The answer to a request for `path` with this id.
+/// The response to a request for `path` with this id.
 async fn ask(lambda: &Lambda, path: &str, id: &str) -> Value {
     let answer = lambda.invoke("obedient", event(path, id)).await.expect("it answers");
     serde_json::from_slice(&answer).expect("JSON")
 }
 
-/// Asks for `/meet` with these ids at once.
+/// Sends concurrent requests for `/meet` with these ids.
 fn meet(lambda: &Lambda, ids: impl Iterator<Item = String>) -> JoinSet<(String, Value)> {
     let mut company = JoinSet::new();
     for id in ids {
@@ -64,9 +64,9 @@ fn meet(lambda: &Lambda, ids: impl Iterator<Item = String>) -> JoinSet<(String, 
     company
 }
 
-/// None of them is answered before all have come: together they are in one process.
+/// No request is answered before all have arrived, so they are in one process together.
 #[tokio::test]
-async fn as_many_as_lambda_says_are_answered_at_a_time_and_logged_under_their_own_ids() {
+async fn concurrent_requests_up_to_lambdas_limit_are_answered_and_logged_by_id() {
     let lambda = obedient(Duration::from_secs(20));
     for turn in 0..10 {
         let ids = (0..COMPANY).map(|number| format!("{turn}-{number}"));
@@ -91,7 +91,7 @@ async fn as_many_as_lambda_says_are_answered_at_a_time_and_logged_under_their_ow
 }
 
 #[tokio::test]
-async fn one_that_never_ends_is_answered_alone_and_holds_up_nobody() {
+async fn a_request_that_never_ends_gets_a_503_and_delays_no_other() {
     let lambda = obedient(Duration::from_secs(4));
     let stuck = {
         let lambda = lambda.clone();
@@ -103,16 +103,16 @@ async fn one_that_never_ends_is_answered_alone_and_holds_up_nobody() {
     assert!(!stuck.is_finished(), "the others were answered meanwhile");
     let stuck = stuck.await.expect("it is answered");
     assert_eq!(stuck["statusCode"], 503);
-    // Its worker takes part again.
+    // The worker of the timed-out request works again.
     let ids = (0..COMPANY).map(|number| format!("later-{number}"));
     assert_eq!(meet(&lambda, ids).join_all().await.len(), COMPANY);
     assert_eq!(lambda.served("obedient"), [21 + COMPANY]);
 }
 
 #[tokio::test]
-async fn one_that_panics_is_answered_alone_and_the_process_lives_on() {
+async fn a_request_that_panics_gets_a_500_and_the_process_continues() {
     let lambda = obedient(Duration::from_secs(20));
-    // One too few, so that they are in flight as long as this one has not failed.
+    // One request too few, so that they stay in flight until the other one fails.
     let mut company = meet(&lambda, (1..COMPANY).map(|number| format!("whole-{number}")));
     let failed = ask(&lambda, "/panic", "broken").await;
     let body: Value = serde_json::from_str(failed["body"].as_str().expect("text")).expect("JSON");
@@ -132,7 +132,7 @@ async fn one_that_panics_is_answered_alone_and_the_process_lives_on() {
     assert!(lines[0].contains("\"request_id\":\"broken\""), "{lines:?}");
 }
 
-/// What the callers of the story below have seen so far.
+/// The progress of the callers in the test below.
 #[derive(Default)]
 struct Seen {
     answered: AtomicUsize,
@@ -141,9 +141,9 @@ struct Seen {
     is_over: AtomicBool,
 }
 
-/// Four people, sixteen programs each.
+/// Four users with sixteen programs each.
 #[tokio::test]
-async fn sixty_four_in_flight_get_their_own_answers_and_a_logout_counts_at_once_for_all() {
+async fn sixty_four_requests_get_their_own_responses_and_a_logout_counts_at_once() {
     const IN_FLIGHT: usize = 64;
     let parameters = [("Scope", "openid profile email")];
     let deployment = Deployment::start_concurrent("protected", IN_FLIGHT, &parameters).await;
@@ -186,14 +186,14 @@ async fn sixty_four_in_flight_get_their_own_answers_and_a_logout_counts_at_once_
     callers.join_all().await;
     assert_eq!(deployment.lambda().served("protected"), [seen.answered.load(SeqCst)]);
 
-    // All of them came to a process that knew no keys yet. The callback and the logout need them too.
+    // All requests came to a process without keys. The callback and the logout need keys too.
     let output = deployment.lambda().output();
     let fetched = output.lines().filter(|line| line.contains("\"event\":\"provider.fetched\""));
     let keys = fetched.filter(|line| line.contains("\"document\":\"keys\"")).count();
     assert!(keys <= 3, "{keys} fetches by three functions");
 }
 
-/// Waits until it is so. A caller that has failed fails the story.
+/// Waits until the condition holds. A failed caller fails the test.
 async fn until(callers: &mut JoinSet<()>, is_so: impl Fn() -> bool) {
     while !is_so() {
         if let Some(ended) = callers.try_join_next() {

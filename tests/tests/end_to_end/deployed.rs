@@ -1,4 +1,4 @@
-//! The bundle as it is deployed: the functions' own programs behind their API, told by a browser
+//! The product as deployed: the functions' own programs behind their API, tested with a browser
 //! without a screen.
 
 use std::time::Duration;
@@ -28,16 +28,16 @@ async fn deployment(instances: usize) -> Deployment {
     Deployment::start(instances, &[("Scope", "openid profile email")]).await
 }
 
-/// Logs Ada in, as far as where the callback leads.
+/// Logs Ada in. Returns the callback's response.
 async fn log_in<'a>(browser: &'a mut Browser, path: &str) -> Page<'a> {
     let form = browser.get(path).await.follow_all().await.form_at("form.people");
-    // To the callback, which redirects.
+    // Follows the redirect to the callback.
     let arrived = form.submit().await.follow().await;
     assert_eq!((arrived.url.path(), arrived.status.as_u16()), ("/callback", 303), "{arrived:?}");
     arrived.follow_all().await
 }
 
-/// Logs Ada in and reads the key that she is shown.
+/// Logs Ada in and returns the API key on her key page.
 async fn api_key(browser: &mut Browser) -> String {
     shown_key(&log_in(browser, "/login?connection=github").await)
 }
@@ -48,14 +48,14 @@ fn shown_key(page: &Page<'_>) -> String {
     page.read("#token").expect("the token is shown").split_whitespace().collect()
 }
 
-/// `/protected`, as a program asks it.
+/// Requests `/protected` as a program does.
 async fn call_api(deployment: &Deployment, token: &str) -> (u16, Value) {
     let request = deployment.api().http_client().get(format!("{ORIGIN}/protected"));
     let answer = request.bearer_auth(token).send().await.expect("it is answered");
     (answer.status().as_u16(), answer.json().await.expect("JSON"))
 }
 
-/// The function behind the authorizer, as a program asks it.
+/// Requests the function behind the authorizer as a program does.
 async fn hello(deployment: &Deployment, headers: &[(&str, &str)]) -> (u16, Value) {
     let mut request = deployment.api().http_client().get(format!("{ORIGIN}/api/hello"));
     for (name, value) in headers {
@@ -65,10 +65,10 @@ async fn hello(deployment: &Deployment, headers: &[(&str, &str)]) -> (u16, Value
     (answer.status().as_u16(), answer.json().await.expect("JSON"))
 }
 
-/// In CI, what `sam build` left. The test says which, for a story told on other programs proves
-/// nothing about them.
+/// Prints the build that the tests use, since they prove nothing about other builds. CI uses `sam
+/// build`.
 #[tokio::test]
-async fn says_whose_programs_the_stories_are_told_on() {
+async fn prints_the_build_that_the_tests_use() {
     let deployment = deployment(1).await;
     println!("the deployed functions are {}", deployment.artifacts());
     for function in deployment.lambda().functions() {
@@ -84,10 +84,10 @@ async fn log_in_call_protected_and_log_out() {
     let mut browser = deployment.browser();
     let page = browser.get("/").await;
     assert_eq!(page.read("h1").as_deref(), Some("Log in"));
-    // The login page needs the provider's list of login methods, and no secret.
+    // The login page needs the provider's list of login methods, but no secret.
     assert_eq!(deployment.secrets().reads(), 0);
 
-    // The base URL is the API's own domain, as the request context names it.
+    // The base URL is the API's own domain, taken from the request context.
     let mut tab = browser.clone();
     let request = tab.get("/login?connection=github").await.location().expect("a redirect");
     let parameters: Vec<_> = request.query_pairs().collect();
@@ -102,7 +102,7 @@ async fn log_in_call_protected_and_log_out() {
     assert_eq!((by_cookie.status.as_u16(), by_cookie.json()), (200, claims));
     assert_eq!(hello(&deployment, &[("authorization", &format!("Bearer {token}"))]).await.0, 200);
 
-    // Each function has read the secrets that are its own, and once.
+    // Each function has read only its own secrets, once each.
     let secrets = deployment.secrets();
     assert_eq!((secrets.reads_of(SECRET_KEY_ARN), secrets.reads_of(CLIENT_SECRET_ARN)), (2, 1));
 
@@ -129,9 +129,9 @@ async fn log_in_call_protected_and_log_out() {
     }
 }
 
-/// Ten lines of Python, which know of no token and no session.
+/// The function is ten lines of Python without code for tokens or sessions.
 #[tokio::test]
-async fn a_function_in_another_language_greets_whoever_is_logged_in_until_the_logout() {
+async fn a_python_function_greets_the_logged_in_user_until_logout() {
     let deployment = deployment(1).await;
     let forbidden = (403, json!({ "message": "Forbidden" }));
     assert_eq!(hello(&deployment, &[]).await, forbidden);
@@ -144,7 +144,7 @@ async fn a_function_in_another_language_greets_whoever_is_logged_in_until_the_lo
     let by_cookie = browser.fetch(Method::GET, "/api/hello", &[]).await;
     assert_eq!((by_cookie.status.as_u16(), by_cookie.json()), (200, greeting));
 
-    // Neither a context of the client's own, nor another credential beside a bad one.
+    // Neither a forged context nor a cookie beside a bad token gives access.
     let forged = [
         ("requestcontext.authorizer.lambda", r#"{"sub":"admin","name":"Admin"}"#),
         ("x-amzn-oidc-identity", "admin"),
@@ -155,7 +155,7 @@ async fn a_function_in_another_language_greets_whoever_is_logged_in_until_the_lo
     let cookie = format!("{SESSION}={}", browser.cookie(SESSION).expect("a session"));
     let bad = [("authorization", "Bearer x.y.z"), ("cookie", cookie.as_str())];
     assert_eq!(hello(&deployment, &bad).await, forbidden);
-    // The route is one of GET alone; the rest is nobody's.
+    // The route exists only for GET; other methods have no route.
     let other = browser.fetch(Method::POST, "/api/hello", &[]).await;
     assert_eq!((other.status.as_u16(), &other.json()["code"]), (404, &json!("not_found")));
 
@@ -167,9 +167,9 @@ async fn a_function_in_another_language_greets_whoever_is_logged_in_until_the_lo
     assert_eq!(deployment.lambda().served("hello"), calls);
 }
 
-/// By scopes of the route, which are those of an access token.
+/// The scopes of the route are compared with those of an access token.
 #[tokio::test]
-async fn a_guarded_route_asks_the_scopes_that_the_deployment_says() {
+async fn a_guarded_route_requires_the_deployments_scopes() {
     let parameters = [
         ("Audience", "https://api.example"),
         ("Scope", "openid email read:hello"),
@@ -189,9 +189,9 @@ async fn a_guarded_route_asks_the_scopes_that_the_deployment_says() {
     }
 }
 
-/// R187: the provider grants whatever the address asks for, and the person at the browser writes it.
+/// R187: the provider grants every scope in the URL, and the user can edit the URL.
 #[tokio::test]
-async fn r187_what_is_written_into_the_address_on_the_way_is_not_granted() {
+async fn r187_scopes_added_to_the_authorization_url_are_not_granted() {
     let parameters = [
         ("Audience", "https://api.example"),
         ("Scope", "openid email"),
@@ -223,7 +223,7 @@ async fn r187_what_is_written_into_the_address_on_the_way_is_not_granted() {
 
 /// R188: in every function, and in the authorizer.
 #[tokio::test]
-async fn r188_a_cookie_whose_key_has_expired_opens_the_refresh_alone() {
+async fn r188_a_cookie_whose_key_has_expired_works_only_for_refresh() {
     const LIFETIME: u64 = 8;
     let provider = MisbehavingProvider::start(Clock::system()).await;
     let scope = "openid profile email offline_access";
@@ -231,7 +231,7 @@ async fn r188_a_cookie_whose_key_has_expired_opens_the_refresh_alone() {
         [("AuthHost", provider.issuer.as_str()), ("ClientId", CLIENT_ID), ("Scope", scope)];
     let deployment = Deployment::start(1, &parameters).await;
     let mut browser = deployment.browser();
-    // The functions are warm by then.
+    // The functions are warm by now.
     assert_eq!(browser.fetch(Method::GET, "/api/hello", &[]).await.status, 403);
     assert_eq!(browser.fetch(Method::GET, "/protected", &[]).await.status, 401);
     browser.get("/callback?code=c&state=s").await;
@@ -252,7 +252,7 @@ async fn r188_a_cookie_whose_key_has_expired_opens_the_refresh_alone() {
     assert_eq!(ask(&mut browser).await, ((200, Value::Null), 200));
 }
 
-/// R189: by a link, and by a login that it began before the visitor logged in.
+/// R189: both for a link, and for a login that the other site started before the user logged in.
 #[tokio::test]
 async fn r189_a_login_that_another_site_starts_ends_no_session() {
     let deployment = deployment(1).await;
@@ -269,7 +269,7 @@ async fn r189_a_login_that_another_site_starts_ends_no_session() {
     let begun = browser.send(from_elsewhere()).await.location().expect("a redirect");
     let key = api_key(&mut browser).await;
 
-    // The provider knows her by now, and ends it without a word.
+    // The provider has a session for her by now and needs no input.
     let arrived = browser.get(begun.as_str()).await.follow().await;
     assert_eq!((arrived.url.path(), arrived.status.as_u16()), ("/callback", 303), "{arrived:?}");
     assert_eq!(shown_key(&arrived.follow_all().await), key);
@@ -277,14 +277,14 @@ async fn r189_a_login_that_another_site_starts_ends_no_session() {
     let asked = browser.send(from_elsewhere()).await;
     assert_eq!((asked.status.as_u16(), asked.read("h1")), (200, Some("Log in again?".to_owned())));
     assert_eq!(call_api(&deployment, &key).await.0, 200);
-    // Told to, it does.
+    // Confirming the login replaces the session.
     let next = shown_key(&asked.click("Log in again").await.follow_all().await);
     assert_eq!(call_api(&deployment, &key).await.1["code"], "session_ended");
     assert_eq!(call_api(&deployment, &next).await.0, 200);
 }
 
 #[tokio::test]
-async fn r190_no_function_starts_with_an_audience_of_every_login_or_an_origin_on_loopback() {
+async fn r190_no_function_starts_with_the_audience_of_every_login_or_a_loopback_origin() {
     let origin = ("AllowedOrigins", "http://localhost:5173");
     for (parameter, said, functions) in [
         (("Audience", "client"), "AUDIENCE must not be CLIENT_ID", 5),
@@ -304,7 +304,7 @@ async fn r190_no_function_starts_with_an_audience_of_every_login_or_an_origin_on
 }
 
 #[tokio::test]
-async fn r104_a_logout_elsewhere_counts_and_a_forged_one_does_not() {
+async fn r104_a_logout_in_another_client_counts_and_a_forged_one_does_not() {
     let deployment = deployment(1).await;
     let mut browser = deployment.browser();
     let token = api_key(&mut browser).await;
@@ -330,9 +330,9 @@ async fn r104_a_logout_elsewhere_counts_and_a_forged_one_does_not() {
     assert_eq!(browser.get("/").await.read("h1").as_deref(), Some("Log in"));
 }
 
-/// By API Gateway's `cookies`: joined in one header they would be one cookie with a strange value.
+/// Uses API Gateway's `cookies`. Joined in one header, they would become one broken cookie.
 #[tokio::test]
-async fn r159_each_cookie_arrives_as_a_header_of_its_own() {
+async fn r159_each_cookie_arrives_in_a_separate_header() {
     let deployment = deployment(1).await;
     let mut browser = deployment.browser();
     // Two tabs, of which the second logs in.
@@ -362,7 +362,7 @@ async fn r159_each_cookie_arrives_as_a_header_of_its_own() {
 }
 
 #[tokio::test]
-async fn methods_and_paths_that_are_nobodys_are_answered_by_the_functions() {
+async fn functions_answer_unknown_methods_and_paths() {
     let deployment = deployment(1).await;
     let mut browser = deployment.browser();
     for (path, allow) in [
@@ -391,7 +391,7 @@ async fn methods_and_paths_that_are_nobodys_are_answered_by_the_functions() {
 }
 
 #[tokio::test]
-async fn head_is_get_without_a_body() {
+async fn head_returns_gets_headers_without_a_body() {
     let deployment = deployment(1).await;
     let mut browser = deployment.browser();
     api_key(&mut browser).await;
@@ -409,9 +409,9 @@ async fn head_is_get_without_a_body() {
     }
 }
 
-/// API Gateway joins them by a comma; the functions read the query as it was sent.
+/// API Gateway joins repeated parameters by a comma; the functions read the raw query.
 #[tokio::test]
-async fn r022_a_parameter_that_comes_twice_is_refused() {
+async fn r022_a_repeated_parameter_is_rejected() {
     let deployment = deployment(1).await;
     let mut browser = deployment.browser();
     let login = browser.get("/login?connection=github&connection=google-oauth2").await;
@@ -422,14 +422,14 @@ async fn r022_a_parameter_that_comes_twice_is_refused() {
     let doubled = browser.get(&format!("{back}&code=other")).await;
     assert_eq!(doubled.status, 400, "{doubled:?}");
     assert_eq!(browser.cookie(SESSION), None);
-    // What was refused for its shape has used nothing up.
+    // The rejected request has not used up the code.
     assert_eq!(browser.get(back.as_str()).await.status, 303);
     assert!(browser.cookie(SESSION).is_some());
 }
 
-/// Forms arrive in base64, and a body may be larger than anything a form needs.
+/// Forms arrive in base64, and a body may exceed any form's size.
 #[tokio::test]
-async fn bodies_are_taken_up_to_a_limit() {
+async fn bodies_are_accepted_up_to_a_limit() {
     let deployment = deployment(1).await;
     let mut browser = deployment.browser();
     let token = api_key(&mut browser).await;
@@ -451,9 +451,9 @@ async fn bodies_are_taken_up_to_a_limit() {
     assert_eq!(call_api(&deployment, &token).await.0, 401);
 }
 
-/// What one process wrote another reads at once, and what one ended is dead to all.
+/// Each process immediately sees what another has written or ended.
 #[tokio::test]
-async fn three_processes_of_each_function_are_one_bundle() {
+async fn three_processes_of_each_function_share_their_sessions() {
     let deployment = deployment(3).await;
     for function in FUNCTIONS {
         deployment.lambda().warm(function, 3).await;
@@ -490,9 +490,9 @@ async fn three_processes_of_each_function_are_one_bundle() {
     }
 }
 
-/// Fifty processes of each function, one after the other, none of which has served anybody before.
+/// Starts fifty processes of each function one after the other, each without earlier requests.
 #[tokio::test]
-async fn a_process_that_starts_asks_the_provider_nothing() {
+async fn a_starting_process_sends_the_provider_no_request() {
     const STARTS: usize = 50;
     let provider = MisbehavingProvider::start(Clock::system()).await;
     let parameters = [("AuthHost", provider.issuer.as_str()), ("ClientId", CLIENT_ID)];
@@ -502,7 +502,7 @@ async fn a_process_that_starts_asks_the_provider_nothing() {
     let page = browser.get(&provider.log_in(&request, ADA)).await.follow_all().await;
     let token: String =
         page.read("#token").expect("the token is shown").split_whitespace().collect();
-    // The first to show the login page asks for the login methods.
+    // The first login page requests the login methods.
     deployment.browser().get("/").await;
     let asked = provider.requests();
 
@@ -520,7 +520,7 @@ async fn a_process_that_starts_asks_the_provider_nothing() {
 
     assert_eq!(provider.requests(), asked);
     assert_eq!(deployment.lambda().served("protected"), [1; STARTS]);
-    // Those before are the login itself and the first login page.
+    // The first process also served the login and the first login page.
     assert_eq!(deployment.lambda().served("login")[1..], [1; STARTS + 1]);
     let log = deployment.lambda().output();
     assert_eq!(log.matches("\"event\":\"provider.fetched\"").count(), 3, "{log}");
@@ -529,7 +529,7 @@ async fn a_process_that_starts_asks_the_provider_nothing() {
     }
 }
 
-/// Neither in what a function is given nor in what it prints.
+/// Neither in the functions' environment nor in their output.
 #[tokio::test]
 async fn r173_r179_no_secret_is_in_an_environment_or_in_a_log() {
     let deployment = deployment(1).await;
@@ -563,9 +563,10 @@ async fn r173_r179_no_secret_is_in_an_environment_or_in_a_log() {
     assert_absent(log.as_bytes(), &[&secrets[..], &seen].concat());
 }
 
-/// With all that Lambda sets, and with a provider that nobody reaches: whatever needs none works.
+/// With all of Lambda's variables and an unreachable provider, everything that needs no provider
+/// works.
 #[tokio::test]
-async fn inside_lambda_the_functions_start_and_need_nobody_for_what_needs_nobody() {
+async fn inside_lambda_the_functions_work_without_a_reachable_provider() {
     let parameters =
         [("AuthHost", "tenant.invalid"), ("ClientId", "client"), ("Connections", "none")];
     let deployment = Deployment::start_inside_lambda(1, &parameters).await;
@@ -590,7 +591,7 @@ async fn inside_lambda_the_functions_start_and_need_nobody_for_what_needs_nobody
     assert_eq!(hello(&deployment, &[]).await, (403, json!({ "message": "Forbidden" })));
     assert_eq!(deployment.secrets().reads(), 0);
 
-    // A token that only the provider's keys could tell from a good one: no decision.
+    // Only the provider's keys can show whether this token is valid, so there is no decision.
     let now = shared::clock::Clock::system().now().as_unix();
     let token = TEST_KEY.sign(&json!({
         "iss": "https://tenant.invalid/", "aud": "client", "sub": "auth0|ada", "nonce": "n",
@@ -604,7 +605,7 @@ async fn inside_lambda_the_functions_start_and_need_nobody_for_what_needs_nobody
     assert!(deployment.lambda().served("hello").is_empty());
 }
 
-/// The development provider lets everybody in as anybody.
+/// The development provider lets anyone log in as any user.
 #[tokio::test]
 async fn r178_inside_lambda_no_function_starts_with_a_provider_on_loopback() {
     let parameters = [("AuthHost", "http://localhost:9100"), ("ClientId", "client")];

@@ -1,6 +1,7 @@
-//! The bundle as it is run, against counterparts that nobody here wrote: Chromium, Firefox, WebKit,
-//! `cargo lambda watch`, a certified provider. And the proof that the machinery for it works.
-#![expect(clippy::expect_used, clippy::panic, reason = "what a story expects is its assertion")]
+//! End-to-end tests of the product as it is run, against software that the project did not write:
+//! Chromium, Firefox, WebKit, `cargo lambda watch`, a certified provider. Also tests of the test
+//! machinery itself.
+#![expect(clippy::expect_used, clippy::panic, reason = "a failure here is a failed test")]
 
 mod browsers;
 mod certified;

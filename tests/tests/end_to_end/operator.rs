@@ -1,4 +1,4 @@
-//! The operator's command against the table of the deployed form.
+//! The operator's command with the table of the deployed form.
 
 use std::process::{Command, Output};
 
@@ -21,7 +21,7 @@ async fn r103_an_operator_lists_and_ends_the_sessions_of_a_user() {
     let lines = text(&listed);
     assert_eq!(lines.matches("  began 20").count(), 2, "{lines}");
     assert!(lines.ends_with("2 sessions found.\n"), "{lines}");
-    // Another issuer's user of the same name is somebody else.
+    // The same subject at another issuer is another user.
     let elsewhere = ["list", "--subject", &subject, "--issuer", "tenant.auth0.com"];
     assert_eq!(text(&sessions(&elsewhere).await), "0 sessions found.\n");
 
@@ -58,7 +58,7 @@ async fn status(browser: &mut Browser) -> u16 {
     browser.fetch(http::Method::GET, "/protected", &[]).await.status.as_u16()
 }
 
-/// The command, with nothing in its environment but what finds the table.
+/// Runs the command with only the variables that locate the table.
 async fn run(environment: &[(String, String)], arguments: &[&str]) -> Output {
     let mut command = Command::new("cargo");
     command

@@ -1,4 +1,4 @@
-//! A protected function of one's own, made as `README.md` says.
+//! An application's own protected function, created as `README.md` describes.
 
 use std::{
     fs,
@@ -21,8 +21,8 @@ use tests::{
 
 const NAME: &str = "reports";
 
-/// A workspace with nothing in it but a copy of `functions/protected`, changed as `README.md` says.
-/// Its dependencies are the project's, in the versions of its lock file.
+/// A workspace with only a copy of `functions/protected`, changed as `README.md` describes. Its
+/// dependencies have the versions of the project's lock file.
 fn workspace(folder: &Path) {
     let copy = folder.join("functions").join(NAME);
     fs::create_dir_all(copy.join("src")).expect("a folder");
@@ -30,7 +30,7 @@ fn workspace(folder: &Path) {
         fs::copy(project().join("functions/protected").join(file), copy.join(file)).expect(file);
     }
     let copied = fs::read_dir(project().join("functions/protected/src")).expect("a folder").count();
-    assert_eq!(copied, 2, "there is more to copy");
+    assert_eq!(copied, 2, "protected has unexpected files");
 
     let manifest = fs::read_to_string(project().join("Cargo.toml")).expect("the manifest");
     let members = &manifest[manifest.find("members = [").expect("the members")..];
@@ -44,7 +44,7 @@ fn workspace(folder: &Path) {
 
     let changes = Documentation::read().code("diff", "functions/reports");
     let mut git = Command::new("git");
-    // Within a repository it would look at what is tracked there alone.
+    // Inside a repository, git would only consider tracked files.
     git.current_dir(folder).env("GIT_CEILING_DIRECTORIES", folder.parent().expect("a parent"));
     git.args(["apply", "--verbose", "-"]).stdin(Stdio::piped()).stderr(Stdio::piped());
     let mut git = git.spawn().expect("git can be run");
@@ -63,7 +63,7 @@ async fn api_key(browser: &mut Browser) -> String {
     page.read("#token").expect("the token is shown").split_whitespace().collect()
 }
 
-/// `/reports`, asked with these headers: status, body, and the challenge.
+/// Requests `/reports` with these headers. Returns status, body and challenge.
 async fn ask(api: &HttpApi, method: Method, headers: &[(&str, &str)]) -> (u16, Value, String) {
     let mut request = api.http_client().request(method, format!("{ORIGIN}/reports"));
     for (name, value) in headers {
@@ -78,7 +78,7 @@ async fn ask(api: &HttpApi, method: Method, headers: &[(&str, &str)]) -> (u16, V
 }
 
 #[tokio::test]
-async fn what_the_readme_makes_of_the_function_to_copy_guards_its_own_path() {
+async fn a_function_copied_as_the_readme_describes_guards_its_path() {
     let folder = tempfile::tempdir().expect("a folder");
     workspace(folder.path());
     let bootstrap = build_elsewhere(folder.path(), NAME);

@@ -1,4 +1,4 @@
-//! What only separate processes show.
+//! Behaviour that needs several separate processes.
 
 use std::{
     collections::HashSet,
@@ -23,10 +23,10 @@ use tests::{
 };
 use tokio::{sync::watch, task::JoinSet};
 
-/// Each instance of a function is a process of its own; what they share is the table. The provider
-/// takes a refresh token once, and would end the session of whoever sent it twice.
+/// Each instance of a function is a separate process; they share only the table. The provider accepts
+/// a refresh token once, and would end the session if it came twice.
 #[tokio::test]
-async fn r131_twenty_refreshes_by_several_processes_are_one_token_request_and_all_succeed() {
+async fn r131_twenty_refreshes_in_several_processes_send_one_token_request_and_succeed() {
     let settings = [("SCOPE", "openid profile email offline_access"), ("TOKEN_LIFETIME", "30s")];
     let watch = Watch::start_deployed(6, &settings).await;
     let mut browser = Browser::at(watch.base_url());
@@ -35,7 +35,7 @@ async fn r131_twenty_refreshes_by_several_processes_are_one_token_request_and_al
     form.fill("email", "ada@example.com").submit().await.follow_all().await;
     assert!(browser.session().is_some());
 
-    // A token is left alone for half of its life.
+    // A token is not refreshed in the first half of its life.
     tokio::time::sleep(Duration::from_secs(16)).await;
     let mut refreshes = JoinSet::new();
     for _ in 0..20 {
@@ -53,7 +53,7 @@ async fn r131_twenty_refreshes_by_several_processes_are_one_token_request_and_al
     assert!(watch.instances("refresh") > 1, "{}", watch.output());
 }
 
-/// The deployed functions, six processes of each, and a provider that counts what it is asked.
+/// The deployed functions, six processes of each, and a provider that counts requests.
 async fn bundle(parameters: &[(&str, &str)]) -> (Deployment, MisbehavingProvider) {
     let provider = MisbehavingProvider::start(Clock::system()).await;
     let usual = [
@@ -72,13 +72,13 @@ async fn bundle(parameters: &[(&str, &str)]) -> (Deployment, MisbehavingProvider
 const PROCESSES: usize = 6;
 const SESSION: &str = "__Host-session";
 
-/// Somebody logs in at the provider. Where the browser is sent back to.
+/// Logs a user in at the provider. Returns the callback URL.
 async fn start(browser: &mut Browser, provider: &MisbehavingProvider, path: &str) -> String {
     let request = browser.get(path).await.location().expect("a redirect to the provider");
     provider.log_in(&request, ADA)
 }
 
-/// Somebody who has logged in, and the key that they are shown.
+/// A user who has logged in, and the API key.
 async fn logged_in(deployment: &Deployment, provider: &MisbehavingProvider) -> (Browser, String) {
     let mut browser = deployment.browser();
     let back = start(&mut browser, provider, "/login").await;
@@ -87,14 +87,14 @@ async fn logged_in(deployment: &Deployment, provider: &MisbehavingProvider) -> (
     (browser, key.split_whitespace().collect())
 }
 
-/// Status and `code` of what `/protected` answers to this token.
+/// The status and `code` of `/protected` for this token.
 async fn call_api(client: &reqwest::Client, key: &str) -> (u16, Value) {
     let request = client.get(format!("{ORIGIN}/protected")).bearer_auth(key);
     let answer = request.send().await.expect("it is answered");
     (answer.status().as_u16(), answer.json::<Value>().await.expect("JSON")["code"].take())
 }
 
-/// R173: in what all processes printed.
+/// R173: checks the output of all processes.
 fn assert_nothing_is_told(deployment: &Deployment, provider: &MisbehavingProvider) {
     let secrets = provider.secrets();
     let secrets: Vec<_> = secrets.iter().map(|(name, secret)| (*name, secret.as_str())).collect();
@@ -102,9 +102,9 @@ fn assert_nothing_is_told(deployment: &Deployment, provider: &MisbehavingProvide
     assert_absent(deployment.lambda().output().as_bytes(), &secrets);
 }
 
-/// What they share is the mark in the table.
+/// The processes share the mark in the table.
 #[tokio::test]
-async fn r018_of_twenty_answers_to_several_processes_one_is_redeemed() {
+async fn r018_of_twenty_responses_to_several_processes_one_is_redeemed() {
     let (deployment, provider) = bundle(&[]).await;
     deployment.lambda().warm("callback", PROCESSES).await;
     let mut browser = deployment.browser();
@@ -147,10 +147,10 @@ async fn r018_of_twenty_answers_to_several_processes_one_is_redeemed() {
     assert_nothing_is_told(&deployment, &provider);
 }
 
-/// R94, R106: many ask as fast as they can, in as many processes; each second one of them notes that
-/// the session is used, and in such a moment somebody logs out.
+/// R94, R106: clients send requests to many processes as fast as they can. Each second one process
+/// records the use of the session, and the user logs out at such a moment.
 #[tokio::test]
-async fn r094_r106_no_process_lets_anybody_in_who_comes_after_a_logout() {
+async fn r094_r106_every_process_rejects_requests_after_a_logout() {
     let (deployment, provider) = bundle(&[("SessionIdle", "10s")]).await;
     deployment.lambda().warm("protected", PROCESSES).await;
     deployment.lambda().warm("logout", 1).await;
@@ -182,7 +182,7 @@ async fn r094_r106_no_process_lets_anybody_in_who_comes_after_a_logout() {
             let enough = *answered.borrow() + count;
             answered.subscribe().wait_for(|answered| *answered >= enough).await.map(drop)
         };
-        more_answers(4 * PROCESSES).await.expect("they go on");
+        more_answers(4 * PROCESSES).await.expect("the callers are still running");
         let clock = Clock::system();
         let second = clock.now();
         while clock.now() == second {
@@ -191,35 +191,35 @@ async fn r094_r106_no_process_lets_anybody_in_who_comes_after_a_logout() {
         let left = leaving.fetch(Method::POST, "/logout", &[]).await;
         let logged_out = Instant::now();
         assert_eq!(left.json()["code"], "signed_out");
-        more_answers(4 * PROCESSES).await.expect("they go on");
+        more_answers(4 * PROCESSES).await.expect("the callers are still running");
         end.send_replace(true);
 
         let answers: Vec<_> = askers.join_all().await.into_iter().flatten().collect();
         for (began, status, code) in &answers {
             match status {
-                200 => assert!(*began < logged_out, "somebody was let in after the logout"),
+                200 => assert!(*began < logged_out, "a request was accepted after the logout"),
                 _ => assert_eq!((*status, code), (401, &json!("session_ended"))),
             }
         }
         let let_in = answers.iter().filter(|(_, status, _)| *status == 200).count();
         assert!(let_in > 0 && let_in < answers.len(), "{let_in} of {}", answers.len());
-        assert_eq!(deployment.rows("session").await, 0, "nothing has brought it back");
+        assert_eq!(deployment.rows("session").await, 0, "the session was not restored");
     }
     let served = deployment.lambda().served("protected");
     assert!(served.len() == PROCESSES && !served.contains(&0), "{served:?}");
     assert_nothing_is_told(&deployment, &provider);
 }
 
-/// R94: what was sent before a logout and arrives after it.
+/// R94: a write that is sent before a logout and arrives after it.
 #[tokio::test]
-async fn r094_a_slide_that_reaches_the_table_after_a_logout_brings_nothing_back() {
+async fn r094_a_slide_that_arrives_after_a_logout_restores_nothing() {
     let (deployment, provider) = bundle(&[("SessionIdle", "10s")]).await;
     deployment.lambda().warm("protected", PROCESSES).await;
     deployment.lambda().warm("logout", 1).await;
     let (mut leaving, key) = logged_in(&deployment, &provider).await;
     let client = deployment.api().http_client();
     let line = deployment.line_to_table("protected");
-    // Use is noted once in a tenth of the idle time.
+    // The use of a session is recorded once per tenth of the idle time.
     tokio::time::sleep(Duration::from_secs(2)).await;
     line.set(Condition::StallsAt("DynamoDB_20120810.UpdateItem"));
     let mut requests = JoinSet::new();
@@ -237,14 +237,14 @@ async fn r094_a_slide_that_reaches_the_table_after_a_logout_brings_nothing_back(
     for answer in requests.join_all().await {
         assert_eq!(answer, (401, json!("session_ended")));
     }
-    assert_eq!(deployment.rows("session").await, 0, "nothing has brought it back");
+    assert_eq!(deployment.rows("session").await, 0, "the session was not restored");
     assert_eq!(call_api(&client, &key).await, (401, json!("session_ended")));
     assert_nothing_is_told(&deployment, &provider);
 }
 
-/// R16, R36: one browser, two logins, each in whichever process.
+/// R16, R36: one browser and two logins, in any of the processes.
 #[tokio::test]
-async fn r016_two_tabs_finish_in_any_order_and_at_once() {
+async fn r016_two_tabs_finish_in_any_order_and_concurrently() {
     let (deployment, provider) = bundle(&[]).await;
     for function in ["callback", "login"] {
         deployment.lambda().warm(function, 2).await;
@@ -266,7 +266,7 @@ async fn r016_two_tabs_finish_in_any_order_and_at_once() {
             assert_eq!(location.path(), tabs[tab]);
         }
         assert_eq!(browser.cookie_names(), [SESSION]);
-        // The session of the tab that was first ended with the other one's login.
+        // The second login ended the first tab's session.
         assert_eq!(deployment.rows("session").await, 1);
         assert_eq!(browser.fetch(Method::GET, "/protected", &[]).await.status, 200);
         browser.fetch(Method::POST, "/logout", &[]).await;
@@ -285,11 +285,11 @@ async fn r016_two_tabs_finish_in_any_order_and_at_once() {
             cookies.map(|cookie| cookie.to_str().expect("ASCII").to_owned()).collect::<Vec<_>>()
         });
     }
-    // The browser hears both, and keeps the session that it hears of last. The other one is nobody's.
+    // The browser gets both responses and keeps the later session. The other session has no browser.
     for cookie in arrivals.join_all().await.into_iter().flatten() {
         browser.set_cookie(&cookie);
     }
-    assert_eq!(browser.cookie_names(), [SESSION], "each took its own login cookie away");
+    assert_eq!(browser.cookie_names(), [SESSION], "each login cleared its own cookie");
     assert_eq!(deployment.rows("session").await, 2);
     assert_eq!(browser.fetch(Method::GET, "/protected", &[]).await.status, 200);
     let left = browser.fetch(Method::POST, "/logout?everywhere=true", &[]).await;
@@ -298,10 +298,10 @@ async fn r016_two_tabs_finish_in_any_order_and_at_once() {
     assert_nothing_is_told(&deployment, &provider);
 }
 
-/// R96, R128: the table stops answering, and answers again. What every function says meanwhile is
-/// what `README.md` promises; no process has to be started anew.
+/// R96, R128: the table stops responding for a while. Meanwhile every function returns the error that
+/// `README.md` documents; no process needs a restart.
 #[tokio::test]
-async fn r096_a_table_that_stalls_costs_three_seconds_and_nothing_else() {
+async fn r096_a_stalled_table_costs_only_three_seconds() {
     let (deployment, provider) = bundle(&[("Scope", "openid profile email offline_access")]).await;
     let (mut member, key) = logged_in(&deployment, &provider).await;
     let (leaving, _) = logged_in(&deployment, &provider).await;
@@ -309,7 +309,7 @@ async fn r096_a_table_that_stalls_costs_three_seconds_and_nothing_else() {
     let mut returning = deployment.browser();
     let back = start(&mut returning, &provider, "/login").await;
     let logout_token = provider.logout_token(ADA, &json!({ "sid": "nobody's" }));
-    // Every function has a process, and the keys are known.
+    // Every function has a process, and the keys are cached.
     assert_eq!(call_api(&client, &key).await.0, 200);
     let tell = async || {
         let form = [("logout_token", logout_token.as_str())];
@@ -350,7 +350,11 @@ async fn r096_a_table_that_stalls_costs_three_seconds_and_nothing_else() {
     let waited = began.elapsed();
     assert!((2..8).contains(&waited.as_secs()), "{waited:?}");
     let held_up = deployment.lines_to_table().filter(|line| line.held_up() > 0).count();
-    assert_eq!(held_up, started(&deployment).len(), "all but the authorizer and what it guards");
+    assert_eq!(
+        held_up,
+        started(&deployment).len(),
+        "every function except the authorizer and the guarded function"
+    );
     let soon = Some("5".to_owned());
     let later = (503, "Please try again in a moment".to_owned(), soon.clone());
     assert_eq!([home, callback], [later.clone(), later]);
@@ -370,7 +374,7 @@ async fn r096_a_table_that_stalls_costs_three_seconds_and_nothing_else() {
         assert_eq!(fetch(browser.clone(), Method::GET, "/protected").await.0, 200);
     }
     assert_eq!(fetch(member.clone(), Method::POST, "/refresh").await.0, 200);
-    // The same answer of the provider: nothing of it was used up.
+    // The same authentication response, which is not used up.
     assert_eq!(
         returning.get(&back).await.follow().await.read("h1").as_deref(),
         Some("Your API key")

@@ -40,12 +40,12 @@ const FUNCTIONS: [&str; 8] = [
     "shared/src",
 ];
 
-/// What stands between the first quotation marks of `text`.
+/// The text between the first pair of quotation marks in `text`.
 fn quoted(text: &str) -> Option<&str> {
     text.split('"').nth(1)
 }
 
-/// Each piece of `source` that follows `start`, up to the first `end`.
+/// Each part of `source` between `start` and the next `end`.
 fn between<'a>(source: &'a str, start: &'a str, end: &'a str) -> impl Iterator<Item = &'a str> {
     source.split(start).skip(1).map(move |rest| rest.split(end).next().unwrap_or_default())
 }
@@ -60,7 +60,7 @@ fn is_code(text: &&str) -> bool {
 }
 
 #[test]
-fn r175_the_table_of_events_is_that_of_the_sources() {
+fn r175_the_documented_events_match_the_sources() {
     let mut events = BTreeSet::new();
     for source in sources(&FUNCTIONS) {
         events.extend(between(&source, "event = ", ",").filter_map(quoted).map(str::to_owned));
@@ -77,10 +77,10 @@ fn r175_the_table_of_events_is_that_of_the_sources() {
 }
 
 #[test]
-fn r140_the_table_of_errors_is_that_of_the_sources() {
+fn r140_the_documented_errors_match_the_sources() {
     let mut codes = BTreeSet::new();
     for source in sources(&FUNCTIONS) {
-        // The code follows its status, in whatever form an error is written.
+        // The code follows its status in every notation of errors.
         for status in ["StatusCode::", "Status::"] {
             let pieces = source.split(status).skip(1);
             codes.extend(
@@ -111,7 +111,7 @@ fn r140_the_table_of_errors_is_that_of_the_sources() {
 }
 
 #[test]
-fn r177_the_table_of_settings_is_what_is_read() {
+fn r177_the_documented_settings_match_the_settings_read() {
     let mut settings = BTreeSet::new();
     for source in sources(&["functions", "local/src", "shared/gateway", "shared/src"]) {
         let readers = ["optional(", "required(", "flag(", "duration(", "(settings, "];
@@ -153,7 +153,7 @@ fn each_file_in_the_table_of_routes_exists_and_contains_the_path() {
 
 /// The rows that the threat model names are rows, and it does not rest on one that is not built.
 #[test]
-fn the_threat_model_names_rows_that_are_tested() {
+fn the_threat_model_refers_only_to_tested_rows() {
     let text = fs::read_to_string(project().join(".github/SECURITY.md")).unwrap();
     let table = Requirements::read().table(&numbered_tests());
     let words = text.split(|character: char| !character.is_ascii_alphanumeric());

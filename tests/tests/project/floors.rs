@@ -7,7 +7,7 @@ use std::{
 
 use tests::{project, requirements::rust_files};
 
-/// The floors from the lowest up, as the documentation of `shared/src/lib.rs` lists them.
+/// The floors from lowest to highest, as the documentation of `shared/src/lib.rs` lists them.
 fn floors() -> BTreeMap<String, usize> {
     let map = fs::read_to_string(project().join("shared/src/lib.rs")).unwrap();
     let rows = map.lines().filter_map(|line| line.strip_prefix("//! | "));
@@ -22,7 +22,7 @@ fn floors() -> BTreeMap<String, usize> {
     floors
 }
 
-/// Which modules each top-level module imports by `use crate::…`, tests apart.
+/// The modules that each top-level module imports by `use crate::…`, except in tests.
 fn imports() -> BTreeMap<String, BTreeSet<String>> {
     let source = project().join("shared/src");
     let mut imports = BTreeMap::<_, BTreeSet<_>>::new();
@@ -40,7 +40,7 @@ fn imports() -> BTreeMap<String, BTreeSet<String>> {
     imports
 }
 
-/// The first names in the tree of one `use`: `a` and `b` of `{a::{x, y}, b::z}`.
+/// The first names in a `use` tree: `a` and `b` of `{a::{x, y}, b::z}`.
 fn roots(tree: &str) -> Vec<String> {
     let (mut depth, mut roots) = (0, vec![String::new()]);
     let outermost = usize::from(tree.starts_with('{'));
@@ -65,7 +65,7 @@ fn imports_between_modules_point_down_and_form_no_circle() {
     for (module, imported) in &imports {
         for other in imported.iter().filter(|other| *other != module) {
             let [from, to] = [module, other].map(|name| {
-                floors.get(name).unwrap_or_else(|| panic!("lib.rs names no floor of {name}"))
+                floors.get(name).unwrap_or_else(|| panic!("lib.rs lists no floor for {name}"))
             });
             assert!(to <= from, "{module} imports {other}, which is on a higher floor");
             let is_circle = imports.get(other).is_some_and(|back| back.contains(module));

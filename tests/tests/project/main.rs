@@ -1,4 +1,4 @@
-//! What the project says of itself, held against its sources.
+//! Checks that the project's documents match its sources.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

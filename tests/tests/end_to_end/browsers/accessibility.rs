@@ -1,4 +1,4 @@
-//! What axe-core finds on the pages, in light and in dark.
+//! Accessibility checks of the pages by axe-core, in light and in dark.
 
 use super::*;
 
@@ -39,7 +39,7 @@ async fn axe_finds_no_violation_on_any_page() {
         assert_accessible(browser, "logged out").await?;
         browser.goto(page("/nowhere")).await?;
         assert_accessible(browser, "error").await?;
-        // Chromium calls the answers 401 and 404 errors.
+        // Chromium reports the 401 and 404 responses as errors.
         let console = browser.console().await;
         assert!(console.iter().all(|line| line.contains("the server responded")), "{console:#?}");
         Ok(())

@@ -1,4 +1,4 @@
-//! What a person does with the bundle, in real browsers: through `cargo lambda watch`, and behind its API.
+//! User journeys in real browsers: through `cargo lambda watch`, and through the API.
 
 mod accessibility;
 mod polling;
@@ -18,30 +18,30 @@ use tests::{
 use thirtyfour::{By, Key, WebElement, error::WebDriverResult, prelude::ElementQueryable};
 use tokio::task::JoinSet;
 
-/// The bundle as `local/start` serves it with nothing set.
+/// The product as `local/start` runs it without settings.
 async fn bundle() -> Watch {
     Watch::start(&[]).await
 }
 
 #[tokio::test]
-async fn log_in_see_the_key_call_protected_log_out() {
+async fn log_in_see_the_key_call_protected_and_log_out() {
     tell_the_whole_job(Engine::Chromium, "whole-job", &Place::of(&bundle().await)).await;
 }
 
-/// Its cookies on localhost are not Chromium's.
+/// Firefox treats cookies on localhost differently from Chromium.
 #[tokio::test]
-async fn the_same_in_firefox() {
+async fn firefox_completes_the_journey() {
     tell_the_whole_job(Engine::Firefox, "whole-job-firefox", &Place::of(&bundle().await)).await;
 }
 
-/// Nor are these, which are Safari's.
+/// WebKit treats them differently too, as Safari does.
 #[tokio::test]
-async fn the_same_in_webkit() {
+async fn webkit_completes_the_journey() {
     tell_the_whole_job(Engine::WebKit, "whole-job-webkit", &Place::of(&bundle().await)).await;
 }
 
 #[tokio::test]
-async fn the_same_with_the_four_functions_as_they_are_deployed() {
+async fn the_journey_works_with_separate_functions() {
     let watch = Watch::start_deployed(1, &[]).await;
     tell_the_whole_job(Engine::Chromium, "whole-job-deployed", &Place::of(&watch)).await;
     for function in ["callback", "login", "logout", "protected"] {
@@ -51,9 +51,9 @@ async fn the_same_with_the_four_functions_as_they_are_deployed() {
 }
 
 #[tokio::test]
-async fn the_same_with_three_instances_of_each_function() {
+async fn the_journey_works_with_three_instances_of_each_function() {
     let watch = Watch::start_deployed(3, &[]).await;
-    // An instance that is busy, or not yet up, is what another is started for.
+    // Another instance starts when all others are busy or still starting.
     let http = tests::http_client();
     let mut requests = JoinSet::new();
     for path in ["/", "/callback", "/protected", "/signed-out"].repeat(12) {
@@ -68,9 +68,9 @@ async fn the_same_with_three_instances_of_each_function() {
     }
 }
 
-/// At its https name, with the cookies that only such a name can set.
+/// Under the https name, with the cookies that need https.
 #[tokio::test]
-async fn the_same_with_the_programs_that_are_deployed_behind_their_api() {
+async fn the_journey_works_with_the_deployed_programs_behind_their_api() {
     let deployment = Deployment::start(1, &[("Scope", "openid profile email")]).await;
     let place = Place::of_deployment(&deployment);
     tell_the_whole_job(Engine::Chromium, "whole-job-behind-its-api", &place).await;
@@ -80,27 +80,27 @@ async fn the_same_with_the_programs_that_are_deployed_behind_their_api() {
 }
 
 #[tokio::test]
-async fn the_same_with_three_processes_of_each_behind_their_api() {
+async fn the_journey_works_with_three_deployed_processes_of_each_function() {
     let deployment = Deployment::start(3, &[("Scope", "openid profile email")]).await;
     for function in ["callback", "login", "logout", "protected"] {
         deployment.lambda().warm(function, 3).await;
     }
     let place = Place::of_deployment(&deployment);
     tell_the_whole_job(Engine::Chromium, "whole-job-thrice-behind-its-api", &place).await;
-    // Each request went to another one than the one before it.
+    // Each request went to a different process than the previous one.
     for function in ["login", "protected"] {
         let served = deployment.lambda().served(function);
         assert!(served.len() == 3 && !served.contains(&0), "{function}: {served:?}");
     }
 }
 
-/// Where a story is told.
+/// The environment of a journey.
 struct Place<'a> {
     base_url: String,
     session_cookie: String,
     chromium_flags: Vec<String>,
     curl_options: String,
-    /// What everybody there has printed.
+    /// The output of all processes.
     output: Box<dyn Fn() -> String + 'a>,
 }
 
@@ -183,14 +183,15 @@ async fn tell_the_whole_job(engine: Engine, name: &str, place: &Place<'_>) {
         assert_eq!(status, "401");
         assert!(body.contains(r#""message":"Good token, bad session""#), "{body}");
 
-        // The old cookie is worthless, and the provider asks again.
+        // The old cookie is worthless, and the provider requires a new login.
         browser.add_cookie(thirtyfour::Cookie { domain: None, ..old_cookie }).await?;
         browser.goto(page("/")).await?;
         assert_eq!(heading(browser).await?, "Log in");
         browser.find(By::PartialLinkText("GitHub")).await?.click().await?;
         wait_for(browser, "button[value='ada@example.com']").await?;
         if is_https {
-            // That the development provider has its pictures at a plain-http address of loopback.
+            // Chromium only reports that the development provider's pictures are on plain http on
+            // loopback.
             let console = browser.console().await;
             let expected =
                 |line: &String| line.contains("/pictures/ada.svg'. This request was not");
@@ -199,7 +200,7 @@ async fn tell_the_whole_job(engine: Engine, name: &str, place: &Place<'_>) {
         Ok(())
     })
     .await;
-    // R173: whatever the processes printed, the functions' logs among it.
+    // R173: checks the output of all processes, including the functions' logs.
     let secrets: Vec<_> = secrets.iter().map(|(name, secret)| (*name, secret.as_str())).collect();
     assert_eq!(secrets.len(), 5);
     let output = (place.output)();
@@ -208,12 +209,12 @@ async fn tell_the_whole_job(engine: Engine, name: &str, place: &Place<'_>) {
 }
 
 #[tokio::test]
-async fn r103_r114_sessions_end_everywhere_and_by_the_provider() {
+async fn r103_r114_a_user_and_the_provider_can_end_all_sessions() {
     tell_how_sessions_end("endings", &bundle().await).await;
 }
 
 #[tokio::test]
-async fn r103_r114_the_same_with_sessions_in_a_table() {
+async fn r103_r114_a_user_and_the_provider_can_end_all_sessions_in_a_table() {
     let watch = Watch::start_deployed(1, &[]).await;
     tell_how_sessions_end("endings-deployed", &watch).await;
 }
@@ -243,31 +244,32 @@ async fn tell_how_sessions_end(name: &str, watch: &Watch) {
         let claims: Value = serde_json::from_str(&text(browser, "#token-claims").await?)
             .expect("the claims are JSON");
         browser.goto(claims["iss"].as_str().expect("an issuer")).await?;
-        // The laptop is still signed in there.
+        // The laptop still has a session at the provider.
         browser.find(By::Css("form[action='/sessions/end'] button")).await?.click().await?;
         browser.query(By::XPath("//p[.='Nobody is signed in.']")).first().await?;
-        // The provider tells in the background.
+        // The provider sends its logout token in the background.
         for _ in 0..50 {
             browser.goto(&home).await?;
             if heading(browser).await? == "Log in" {
-                // A key page may have asked just when the session had ended.
+                // A key page may have polled just when the session ended.
                 let console = browser.console().await;
                 assert!(console.iter().all(|line| line.contains("/protected")), "{console:#?}");
                 return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
-        panic!("the session goes on");
+        panic!("the session did not end");
     })
     .await;
 }
 
 #[tokio::test]
-async fn the_key_page_notices_a_logout_elsewhere_and_stops_asking() {
+async fn the_key_page_notices_a_logout_elsewhere_and_stops_polling() {
     let watch = bundle().await;
     RealBrowser::tell("logout-elsewhere", async |browser| {
         let console = console_after_a_logout_elsewhere(browser, &watch).await?;
-        // Chromium calls the one 401 an error. A second one would be a page that goes on asking.
+        // Chromium reports the one 401 as an error. A second one would mean that the page still
+        // polls.
         assert_eq!(console.len(), 1, "{console:#?}");
         assert!(console[0].contains("401"), "{console:#?}");
         Ok(())
@@ -275,8 +277,8 @@ async fn the_key_page_notices_a_logout_elsewhere_and_stops_asking() {
     .await;
 }
 
-/// What the key page leaves in the console while it notices that its session was ended by an API
-/// client, says so, and for a while after.
+/// The console messages of the key page while it notices that an API client ended its session, shows
+/// that, and for a while after.
 async fn console_after_a_logout_elsewhere(
     browser: &RealBrowser,
     watch: &Watch,
@@ -294,7 +296,7 @@ async fn console_after_a_logout_elsewhere(
     Ok(browser.console().await)
 }
 
-/// By an API client.
+/// Logs out as an API client.
 async fn log_out_elsewhere(watch: &Watch, token: &str) {
     let client = tests::http_client();
     let logout =
@@ -302,7 +304,7 @@ async fn log_out_elsewhere(watch: &Watch, token: &str) {
     assert!(logout.is_ok_and(|answer| answer.status() == 200));
 }
 
-/// Nothing of the session is left in the document.
+/// Asserts that the document contains nothing of the session.
 async fn assert_forgotten(browser: &RealBrowser, token: &str) -> WebDriverResult<()> {
     let page = browser.source().await?;
     for trace in token.split('.').chain(["ada@example.com", "Ada Lovelace", "/pictures/"]) {
@@ -314,7 +316,7 @@ async fn assert_forgotten(browser: &RealBrowser, token: &str) -> WebDriverResult
 }
 
 #[tokio::test]
-async fn a_hidden_tab_asks_nothing_and_goes_on_when_it_is_shown() {
+async fn a_hidden_tab_stops_polling_until_it_is_shown() {
     let watch = bundle().await;
     RealBrowser::tell("hidden", async |browser| {
         browser.goto(format!("{}/", watch.base_url())).await?;
@@ -322,7 +324,7 @@ async fn a_hidden_tab_asks_nothing_and_goes_on_when_it_is_shown() {
         wait_for(browser, "#live[data-state=good]").await?;
         hide(browser, true).await?;
         wait_for_pace(browser, "Paused while this tab is hidden.").await?;
-        // One request may have been under way.
+        // One request may have been in flight.
         tokio::time::sleep(Duration::from_millis(500)).await;
         let before = requests_for_protected(browser).await?;
         tokio::time::sleep(Duration::from_millis(2_500)).await;
@@ -336,7 +338,7 @@ async fn a_hidden_tab_asks_nothing_and_goes_on_when_it_is_shown() {
 }
 
 #[tokio::test]
-async fn the_key_page_backs_off_without_a_network_and_resumes_with_it() {
+async fn the_key_page_polls_less_while_offline_and_resumes_online() {
     let watch = bundle().await;
     RealBrowser::tell("offline", async |browser| {
         browser.goto(format!("{}/", watch.base_url())).await?;
@@ -348,7 +350,7 @@ async fn the_key_page_backs_off_without_a_network_and_resumes_with_it() {
         wait_for_pace(browser, "Next try in 4 s.").await?;
         browser.be_offline(false).await?;
         wait_for(browser, "#live[data-state=good]").await?;
-        // What Chromium says of each try that failed.
+        // Chromium's messages about each failed attempt.
         let console = browser.console().await;
         assert!(
             console.iter().all(|line| line.contains("ERR_INTERNET_DISCONNECTED")),
@@ -361,7 +363,7 @@ async fn the_key_page_backs_off_without_a_network_and_resumes_with_it() {
 }
 
 #[tokio::test]
-async fn by_keyboard_alone() {
+async fn the_journey_works_with_the_keyboard_only() {
     let watch = bundle().await;
     RealBrowser::tell("keyboard", async |browser| {
         browser.goto(format!("{}/", watch.base_url())).await?;
@@ -398,7 +400,7 @@ async fn by_keyboard_alone() {
 }
 
 #[tokio::test]
-async fn on_a_phone_of_320_pixels_in_the_dark() {
+async fn pages_fit_a_phone_of_320_pixels_in_dark_mode() {
     let watch = bundle().await;
     RealBrowser::tell("phone", async |browser| {
         browser.use_phone(320).await?;
@@ -421,7 +423,7 @@ async fn on_a_phone_of_320_pixels_in_the_dark() {
 }
 
 #[tokio::test]
-async fn a_token_dies_before_ones_eyes() {
+async fn the_key_page_shows_when_its_token_expires() {
     let watch = Watch::start(&[("TOKEN_LIFETIME", "8s")]).await;
     RealBrowser::tell("expiry", async |browser| {
         browser.goto(format!("{}/", watch.base_url())).await?;
@@ -431,7 +433,7 @@ async fn a_token_dies_before_ones_eyes() {
         assert_eq!(text(browser, "#verdict").await?, "Token expired: you are logged out");
         assert_forgotten(browser, &token).await?;
         wait_for(browser, "#again a").await?;
-        // The one 401 that told so.
+        // The 401 by which the page noticed it.
         let console = browser.console().await;
         assert!(console.len() == 1 && console[0].contains("401"), "{console:#?}");
         Ok(())
@@ -440,7 +442,7 @@ async fn a_token_dies_before_ones_eyes() {
 }
 
 #[tokio::test]
-async fn a_cancelled_login_is_explained_and_can_be_started_again() {
+async fn a_cancelled_login_is_explained_and_can_be_restarted() {
     let watch = bundle().await;
     RealBrowser::tell("cancelled", async |browser| {
         browser
@@ -448,7 +450,7 @@ async fn a_cancelled_login_is_explained_and_can_be_started_again() {
             .await?;
         browser.find(By::Css("button[name=cancel]")).await?.click().await?;
         wait_for_heading(browser, "You were not logged in").await?;
-        // Chromium calls the page's own 403 an error.
+        // Chromium reports the page's own 403 as an error.
         let console = browser.console().await;
         assert!(console.len() == 1 && console[0].contains("403"), "{console:#?}");
         browser.find(By::LinkText("Start again")).await?.click().await?;
@@ -475,7 +477,7 @@ async fn wait_for(browser: &RealBrowser, selector: &'static str) -> WebDriverRes
     browser.query(By::Css(selector)).and_displayed().first().await
 }
 
-/// For after a click that leads elsewhere: the old page may still be there for a moment.
+/// Waits for a heading after a click to another page. The old page may still be there for a moment.
 async fn wait_for_heading(browser: &RealBrowser, heading: &str) -> WebDriverResult<WebElement> {
     browser.query(By::XPath(format!("//h1[.='{heading}']"))).first().await
 }
@@ -484,7 +486,7 @@ async fn text(browser: &RealBrowser, selector: &'static str) -> WebDriverResult<
     browser.find(By::Css(selector)).await?.text().await
 }
 
-/// What an element holds, shown or folded away.
+/// The text of an element, including folded parts.
 async fn whole_text(browser: &RealBrowser, selector: &'static str) -> WebDriverResult<String> {
     let text = browser.find(By::Css(selector)).await?.prop("textContent").await?;
     Ok(text.unwrap_or_default())
@@ -494,7 +496,7 @@ async fn heading(browser: &RealBrowser) -> WebDriverResult<String> {
     text(browser, "h1").await
 }
 
-/// What the page sees when another tab is in front of it.
+/// Simulates that another tab is in front of the page.
 async fn hide(browser: &RealBrowser, hidden: bool) -> WebDriverResult<()> {
     let script = format!(
         "Object.defineProperty(document, 'hidden', {{ configurable: true, get: () => {hidden} }});
@@ -525,7 +527,7 @@ async fn press_tab_until(browser: &RealBrowser, selector: &'static str) -> WebDr
             return Ok(());
         }
     }
-    panic!("no focus ever reached {selector}");
+    panic!("the focus never reached {selector}");
 }
 
 async fn show_whole_page(browser: &RealBrowser) -> WebDriverResult<()> {
@@ -534,9 +536,9 @@ async fn show_whole_page(browser: &RealBrowser) -> WebDriverResult<()> {
     browser.set_window_rect(0, 0, 1_280, height + 150).await
 }
 
-/// Pastes the line that the key page shows into a shell. Returns status and body.
+/// Runs the command that the key page shows in a shell. Returns status and body.
 ///
-/// It does not block: the gateway may run on this very thread.
+/// It does not block, since the gateway may run on this thread.
 async fn run_curl(line: &str, options: &str) -> (String, String) {
     let curl = format!(r"curl {options} --silent --write-out '\n%{{http_code}}' ");
     let line = line.replace("curl ", &curl);

@@ -1,15 +1,15 @@
-//! How often a key page asks, and under which name.
+//! The polling rate of a key page, and the header of its requests.
 
 use super::*;
 
 #[tokio::test]
-async fn r207_a_key_page_that_is_left_alone_asks_less_often() {
+async fn r207_an_idle_key_page_polls_less_often() {
     let watch = bundle().await;
     RealBrowser::tell("left-alone", async |browser| {
         browser.goto(format!("{}/", watch.base_url())).await?;
         log_in_with(browser, "GitHub").await?;
         wait_for(browser, "#live[data-state=good]").await?;
-        // Three seconds are a minute to the page.
+        // Speeds up the page's time: three seconds count as a minute.
         let hurry = "const now = Date.now, start = now(), later = setTimeout;
             Date.now = () => start + (now() - start) * 20;
             window.setTimeout = (act, wait) => later(act, wait / 20);
@@ -20,7 +20,7 @@ async fn r207_a_key_page_that_is_left_alone_asks_less_often() {
                 return window.change ? new Response('{\"changed\":true}') : answer;
             };";
         browser.execute(hurry, Vec::new()).await?;
-        // The timer that is set already is not a hurried one.
+        // The timer that already runs is not sped up.
         answers_of_a_second(browser).await?;
         assert!(answers_of_a_second(browser).await? > 6, "it asks every second");
         wait_for_pace(browser, "You seem to be away").await?;
@@ -45,7 +45,7 @@ async fn answers_of_a_second(browser: &RealBrowser) -> WebDriverResult<u32> {
     Ok(answers(browser).await? - before)
 }
 
-/// How many the page has counted.
+/// The number of responses that the page has counted.
 async fn answers(browser: &RealBrowser) -> WebDriverResult<u32> {
     let pace = whole_text(browser, "#pace").await?;
     let count = pace.split_whitespace().nth(1).and_then(|count| count.parse().ok());

@@ -5,7 +5,7 @@ use super::*;
 const OFFLINE: (&str, &str) = ("SCOPE", "openid profile email offline_access");
 
 #[tokio::test]
-async fn the_key_page_renews_its_token_and_carries_on() {
+async fn the_key_page_renews_its_token() {
     let watch = Watch::start(&[OFFLINE, ("TOKEN_LIFETIME", "8s")]).await;
     RealBrowser::tell("renewal", async |browser| {
         browser.goto(format!("{}/", watch.base_url())).await?;
@@ -61,7 +61,7 @@ async fn a_session_that_ended_elsewhere_is_not_renewed() {
     let watch = Watch::start(&[OFFLINE]).await;
     RealBrowser::tell("ended-elsewhere", async |browser| {
         let console = console_after_a_logout_elsewhere(browser, &watch).await?;
-        // The API's 401 and that of the attempt to have the token renewed.
+        // The 401 of the API and that of the attempted refresh.
         assert_eq!(console.len(), 2, "{console:#?}");
         assert!(console.iter().all(|line| line.contains("401")), "{console:#?}");
         Ok(())
@@ -88,7 +88,7 @@ async fn r188_a_page_opened_after_its_token_expired_renews_at_once() {
 }
 
 #[tokio::test]
-async fn r188_a_page_that_is_told_to_refresh_does_so_once() {
+async fn r188_a_page_refreshes_once_when_the_api_requires_it() {
     let watch = Watch::start(&[OFFLINE, ("SHOW_KEY", "false")]).await;
     RealBrowser::tell("refresh-required", async |browser| {
         browser.goto(format!("{}/", watch.base_url())).await?;
@@ -122,7 +122,7 @@ async fn refreshes(browser: &RealBrowser) -> WebDriverResult<u32> {
     browser.execute("return window.refreshes", Vec::new()).await?.convert()
 }
 
-/// From now on no refresh of this page reaches the function.
+/// Answers refreshes of this page in the browser from now on, so that none reaches the function.
 async fn answer_refreshes_with(
     browser: &RealBrowser,
     status: u16,
@@ -142,7 +142,7 @@ async fn wait_for_renewal(browser: &RealBrowser, words: &str) -> WebDriverResult
     browser.query(By::XPath(renewal)).first().await.map(drop)
 }
 
-/// Waits until an element says something else.
+/// Waits until an element's text changes.
 async fn wait_for_another(
     browser: &RealBrowser,
     selector: &'static str,
@@ -154,5 +154,5 @@ async fn wait_for_another(
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    panic!("{selector} still says {before}");
+    panic!("{selector} still contains {before}");
 }
