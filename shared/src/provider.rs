@@ -134,7 +134,7 @@ pub enum ProviderError {
     #[error(transparent)]
     MalformedKeys(#[from] MalformedKeySet),
     /// The key set holds nothing to verify with.
-    #[error("the key set holds no usable key")]
+    #[error("the key set contains no usable key")]
     NoUsableKey,
     /// A redirect, which is never followed.
     #[error("the answer is a redirect")]

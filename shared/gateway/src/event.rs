@@ -58,7 +58,7 @@ pub enum EventError {
     BodyTooLarge,
     /// Says it is version 2.0, and has a field that is missing or of another type.
     #[error(
-        "the event says it is payload format 2.0 but cannot be read (line {line}, column {column})"
+        "the event claims payload format 2.0 but cannot be read (line {line}, column {column})"
     )]
     Malformed {
         /// Where in the event, counted from 1.

@@ -441,7 +441,7 @@ async fn r096_without_a_decision_there_is_an_error_and_nobody_is_let_in() {
     let diagnostic = Diagnostic::from(NoDecision);
     assert_eq!(
         (&*diagnostic.error_type, &*diagnostic.error_message),
-        ("NoDecision", "no decision: the log says why")
+        ("NoDecision", "no decision was made; the log contains the reason")
     );
 }
 

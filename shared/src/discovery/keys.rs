@@ -67,7 +67,7 @@ pub struct Keys {
 
 /// The provider's keys or metadata cannot be had. That says nothing about a token: answer 503.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("the identity provider's keys or metadata cannot be had")]
+#[error("the identity provider's keys or metadata are unavailable")]
 pub struct KeysError(#[source] Arc<ProviderError>);
 
 /// The provider's documents, and what was read from the store along with them.
@@ -288,6 +288,6 @@ fn report(document: &'static str, error: &ProviderError) {
         event = "provider.unavailable",
         document,
         error,
-        "the provider gave no answer that can be used"
+        "the provider returned no usable response"
     );
 }

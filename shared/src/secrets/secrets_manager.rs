@@ -101,7 +101,7 @@ enum SecretError {
     #[error("the HTTP client cannot be built")]
     Client(#[source] Box<dyn Error + Send + Sync>),
     /// It holds bytes, or nothing.
-    #[error("the secret holds no text")]
+    #[error("the secret contains no text")]
     NoText,
     /// It is not what it must be.
     #[error("the secret's text {0}")]

@@ -59,7 +59,7 @@ struct Environment<T>(Arc<T>);
 
 /// A secret cannot be had, or not be used. That says nothing about who asks: answer 503.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{variable} cannot be had")]
+#[error("{variable} is unavailable")]
 pub struct SecretUnavailable {
     /// The variable that names the secret.
     pub variable: &'static str,

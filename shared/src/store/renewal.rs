@@ -68,10 +68,10 @@ pub struct Renewal {
 #[derive(Debug, thiserror::Error)]
 pub enum RenewError {
     /// The session has ended, or somebody else has taken the lease.
-    #[error("the session has ended, or somebody else refreshes it")]
+    #[error("the session has ended, or another request refreshes it")]
     Lost,
     /// The new token leads to another session.
-    #[error("the new token leads to another session")]
+    #[error("the new token already belongs to another session")]
     PointerExists,
     /// The store cannot answer; the session may have been renewed all the same.
     #[error(transparent)]

@@ -38,7 +38,7 @@ async fn r060_behind_the_provider_nobody_logs_in_and_sessions_go_on() {
     let (stranger, answer) = arrives(&site).await;
     answer.is_a_refusal(400, "You were not logged in").offers("Start again", "/");
     assert_eq!((stranger.session(), site.store().sessions_created()), (None, created));
-    let reason = "the ID token is not acceptable: the token was issued in the future";
+    let reason = "the ID token was rejected: the token was issued in the future";
     assert_eq!(site.log().errors_of("login.failed"), [reason]);
 
     // Half a minute is forgiven, and a token that is older than the clock is wrong is not in question.
@@ -131,7 +131,7 @@ async fn r060_r121_ahead_of_the_provider_people_log_in_and_no_logout_from_elsewh
     assert_eq!(arrives(&site).await.1.location(), "/");
     site.set_clock_error(631);
     arrives(&site).await.1.is_a_refusal(400, "You were not logged in");
-    let reason = "the ID token is not acceptable: the token was issued too long ago";
+    let reason = "the ID token was rejected: the token was issued too long ago";
     assert_eq!(site.log().errors_of("login.failed"), [reason]);
     assert_eq!(site.live_sessions().await, 3);
 

@@ -107,7 +107,7 @@ async fn r104_a_page_elsewhere_signs_nobody_out() {
     for method in [Method::PUT, Method::DELETE, Method::PATCH] {
         let answer =
             visitor.send(method, "/logout", Sending::FROM_HERE, &[("origin", ORIGIN)]).await;
-        answer.is_a_refusal(405, "That is not how this address is used");
+        answer.is_a_refusal(405, "Method not allowed");
     }
     assert_eq!(visitor.fetch("/protected").await.status(), 200);
 }
@@ -383,7 +383,7 @@ async fn r096_a_logout_everywhere_whose_store_fails_says_what_it_could_not_do() 
     let mut laptop = Visitor::logged_in(&site, ADA).await;
     site.store().set_index_down(true);
     let answer = laptop.submit(EVERYWHERE).await;
-    answer.is_a_refusal(503, "You are logged out here, and perhaps not everywhere");
+    answer.is_a_refusal(503, "You are logged out here, but perhaps not everywhere");
     assert!(!answer.header("retry-after").is_empty());
     assert_eq!(answer.cookies_cleared(), [SESSION]);
     // R105: this one is gone whatever failed afterwards.

@@ -231,12 +231,12 @@ async fn r175_what_happened_has_a_name_and_a_reason() {
             ("login.succeeded", ""),
             ("login.replayed", "the state was used before"),
             ("request.refused", "the token is opaque"),
-            ("request.anonymous", "there is no credential"),
+            ("request.anonymous", "the request has no credential"),
             ("logout.refused", "a request with a cookie came from another site"),
             ("logout.succeeded", ""),
             ("request.refused", "good token, bad session"),
-            ("login.failed", "the ID token is not acceptable: the nonce belongs to another login"),
-            ("login.refused", "the provider answered access_denied"),
+            ("login.failed", "the ID token was rejected: the nonce belongs to another login"),
+            ("login.refused", "the provider returned the error access_denied"),
         ]
     );
     // Login and logout are tied together by the digest, which opens nothing.
