@@ -6,7 +6,7 @@ const say = (id, text) => {
 };
 const seconds = (milliseconds) => Math.max(0, Math.ceil(milliseconds / 1000));
 
-// A page kept for the back button would show a key after logging out.
+// A page restored by the back button would show the key after a logout.
 addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 
 const picture = element("picture");
@@ -19,7 +19,7 @@ if (picture) {
   else for (const event of ["load", "error"]) picture.addEventListener(event, settle);
 }
 
-// Without this script a long text is shown whole.
+// Without this script a long text is not folded.
 for (const button of document.querySelectorAll("[data-fold]")) {
   const text = element(button.getAttribute("aria-controls"));
   const fold = (folded) => {
@@ -55,13 +55,14 @@ async function copy(source) {
     await navigator.clipboard.writeText(source.textContent);
     return true;
   } catch {
-    // No clipboard outside a secure context, or not allowed: select, and try the old command.
+    // The clipboard is unavailable or not allowed: select the text and try the old command.
     getSelection().selectAllChildren(source);
     try { return document.execCommand("copy"); } catch { return false; }
   }
 }
 
-// Counts from the server's remaining seconds: the visitor's clock may be wrong, its pace is not.
+// Counts down from the server's remaining seconds. The visitor's clock may be wrong, but its pace is
+// right.
 let counted = Date.now();
 function countDown() {
   const target = element("time-left");
@@ -85,7 +86,7 @@ const pause = 1000;
 const longest = 30000;
 let answers = 0, failures = 0, asked = 0, due = 0, timer = 0, asking = false, reachable = true, stopped = false, last = "", former = "";
 
-// A page that is left alone asks ten times less often.
+// A page that is not used polls ten times less often.
 const patience = 60000;
 let lastSign = Date.now();
 const isLeftAlone = () => Date.now() - lastSign > patience;
@@ -100,7 +101,7 @@ for (const event of ["pointermove", "pointerdown", "keydown", "wheel", "scroll",
   addEventListener(event, noticeSign, { capture: true, passive: true });
 }
 
-// While the person logs out, the page does not report that the session has ended.
+// While the user logs out, the page does not report that the session has ended.
 const leaving = new AbortController();
 for (const form of document.forms) {
   form.addEventListener("submit", () => {
@@ -150,12 +151,12 @@ async function ask() {
   settle(verdict);
 }
 
-// When to have the token renewed: shortly before it ends, and never where the session cannot be.
+// When to renew the token: shortly before it expires, or never if the session cannot be refreshed.
 const { renewIn } = element("live").dataset;
 let renewAt = renewIn === undefined ? Infinity : counted + renewIn * 1000;
 let refusals = 0, renewedInstead = false;
 
-// Answers "renewed", "later", or "never".
+// Returns "renewed", "later", or "never".
 async function renew() {
   let wait = 0;
   try {
@@ -181,15 +182,15 @@ async function renew() {
       return "never";
     }
     wait = retryAfter(response.headers.get("Retry-After"));
-  } catch { /* no answer, or none that can be read */ }
+  } catch { /* no response, or an unreadable one */ }
   refusals += 1;
   renewAt = Date.now() + Math.max(wait, Math.min(pause * 2 ** refusals, longest));
   say("renewal", `The ${what} could not be renewed just now. This page tries again by itself.`);
   return "later";
 }
 
-// The credential is refused: the token may have been replaced in another tab, or have expired while
-// this one slept. What is refused right after a renewal is not renewed a second time.
+// The credential was refused: the token may have been replaced in another tab, or have expired while
+// this tab was suspended. A refusal right after a renewal does not start another renewal.
 async function renewInstead(refused) {
   if (renewedInstead) return refused;
   switch (await renew()) {
@@ -243,12 +244,12 @@ function show(text) {
   try {
     answer = JSON.parse(text);
     text = JSON.stringify(answer, null, 2);
-  } catch { /* not JSON: shown as it came */ }
+  } catch { /* not JSON: shown unchanged */ }
   say("answer", text.slice(0, 20000));
   return answer ?? {};
 }
 
-// What an answer means: `stop` is for good, `retry` (in milliseconds) is trouble that may pass.
+// The meaning of a response: `stop` is final, `retry` (in milliseconds) is a temporary failure.
 function judge(response, { code, description }) {
   const { status } = response;
   if (response.ok) return { state: "good", words: "You are logged in", why: `The API accepts your ${what}.` };
@@ -292,7 +293,7 @@ function settle({ state, words, why, retry, stop }) {
   resume();
 }
 
-// What the session showed must not stay on the screen of a shared computer.
+// The session's data must not stay on the screen of a shared computer.
 function forget() {
   stopped = true;
   token = undefined;

@@ -61,7 +61,7 @@ fn check(mut settings: Settings, environment: &Environment) -> Result<Command, S
         run.check_ports(&mut settings);
     }
     settings.finish().map_err(|error| error.to_string())?;
-    let run = run.ok_or("the run cannot begin, and no setting was named as the reason")?;
+    let run = run.ok_or("the run cannot start, and no setting was reported as the reason")?;
     println!("{run}");
     Ok(watch::command(&run, environment))
 }

@@ -133,7 +133,7 @@ pub enum ProviderError {
     #[error(transparent)]
     MalformedKeys(#[from] MalformedKeySet),
     /// The key set has no usable key.
-    #[error("the key set holds no usable key")]
+    #[error("the key set contains no usable key")]
     NoUsableKey,
     /// The response is a redirect, which is never followed.
     #[error("the answer is a redirect")]

@@ -290,7 +290,7 @@ impl Sessions {
             .and_then(|key| contents_key(key).open(&row.sealed, row.key.as_bytes()))
             .and_then(|opened| serde_json::from_slice(&opened).ok());
         let Some(contents) = contents else {
-            tracing::warn!(event = "session.unreadable", session = %row.key, "a session's row does not open");
+            tracing::warn!(event = "session.unreadable", session = %row.key, "a session's row cannot be decrypted");
             return Ok(None);
         };
         if self.slides && now.since(row.used_at) >= self.limits.idle / SLIDES_PER_IDLE {

@@ -260,7 +260,7 @@ pub enum CreateError {
     #[error("a row with this key exists")]
     Exists,
     /// It was ended at the provider, or everywhere, while the login was in progress.
-    #[error("the session was ended before it began")]
+    #[error("the session was ended before it was created")]
     Ended,
     /// The store is unavailable.
     #[error(transparent)]

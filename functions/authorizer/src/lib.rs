@@ -100,8 +100,8 @@ impl Failure for Refusal {
             Self::RouteNotListed => Public::new(
                 StatusCode::FORBIDDEN,
                 "route_not_listed",
-                "There is no way in here",
-                "The route is open to nobody.",
+                "Route not configured",
+                "ROUTE_SCOPES does not list this route.",
             ),
         }
     }
@@ -118,9 +118,9 @@ impl Failure for Refusal {
         match self {
             Self::Guard(refusal) => refusal.hint(),
             Self::RouteNotNamed => Some("with ROUTE_SCOPES, use an authorizer of type REQUEST"),
-            Self::RouteNotListed => {
-                Some("list it, with nothing after `=` if a good credential is all that it needs")
-            }
+            Self::RouteNotListed => Some(
+                "add the route to ROUTE_SCOPES; leave the part after `=` empty if it needs no scope",
+            ),
         }
     }
 }

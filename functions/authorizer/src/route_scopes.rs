@@ -72,10 +72,10 @@ impl std::str::FromStr for RouteScopes {
             let key = Key::parse(route.trim()).map_err(invalid)?;
             let scopes: Vec<_> = scopes.split_whitespace().map(str::to_owned).collect();
             if !scopes.iter().all(|scope| jwt::is_scope(scope)) {
-                return Err(invalid("has what is no scope"));
+                return Err(invalid("has an invalid scope"));
             }
             if routes.insert(key, scopes).is_some() {
-                return Err(invalid("has a route that was there before"));
+                return Err(invalid("repeats an earlier route"));
             }
         }
         Ok(Self(routes))
@@ -90,10 +90,10 @@ impl Key {
         let (method, path) = text.split_once(' ').ok_or("has no method and path")?;
         let path = path.trim_start();
         if method != "ANY" && !METHODS.contains(&method) {
-            return Err("has no method, in capital letters");
+            return Err("has no valid method in capital letters");
         }
         if !is_path(path) {
-            return Err("has no path of a route");
+            return Err("has no valid route path");
         }
         let method = Some(method).filter(|method| *method != "ANY").map(str::to_owned);
         Ok(Self { path: path.to_owned(), method })
@@ -195,21 +195,21 @@ mod tests {
             ("GET /a = x;;", "entry 2 has no `=`"),
             ("/a = x", "entry 1 has no method and path"),
             ("GET = x", "entry 1 has no method and path"),
-            ("get /a = x", "entry 1 has no method, in capital letters"),
-            ("BREW /a = x", "entry 1 has no method, in capital letters"),
-            ("* /a = x", "entry 1 has no method, in capital letters"),
-            ("GET a = x", "entry 1 has no path of a route"),
-            ("GET /a b = x", "entry 1 has no path of a route"),
-            ("GET /a/* = x", "entry 1 has no path of a route"),
-            ("GET //a = x", "entry 1 has no path of a route"),
-            ("GET /{} = x", "entry 1 has no path of a route"),
-            ("GET /{a = x", "entry 1 has no path of a route"),
-            ("GET /{a+}/b = x", "entry 1 has no path of a route"),
-            ("GET /a%2Fb = x", "entry 1 has no path of a route"),
-            ("GET /a?b = x", "entry 1 has no path of a route"),
-            ("GET /a = x\"y", "entry 1 has what is no scope"),
-            ("GET /a = x; GET /b = é", "entry 2 has what is no scope"),
-            ("GET /a = x; GET  /a = y", "entry 2 has a route that was there before"),
+            ("get /a = x", "entry 1 has no valid method in capital letters"),
+            ("BREW /a = x", "entry 1 has no valid method in capital letters"),
+            ("* /a = x", "entry 1 has no valid method in capital letters"),
+            ("GET a = x", "entry 1 has no valid route path"),
+            ("GET /a b = x", "entry 1 has no valid route path"),
+            ("GET /a/* = x", "entry 1 has no valid route path"),
+            ("GET //a = x", "entry 1 has no valid route path"),
+            ("GET /{} = x", "entry 1 has no valid route path"),
+            ("GET /{a = x", "entry 1 has no valid route path"),
+            ("GET /{a+}/b = x", "entry 1 has no valid route path"),
+            ("GET /a%2Fb = x", "entry 1 has no valid route path"),
+            ("GET /a?b = x", "entry 1 has no valid route path"),
+            ("GET /a = x\"y", "entry 1 has an invalid scope"),
+            ("GET /a = x; GET /b = é", "entry 2 has an invalid scope"),
+            ("GET /a = x; GET  /a = y", "entry 2 repeats an earlier route"),
         ] {
             assert_eq!(fault(text), expected, "{text}");
         }

@@ -16,13 +16,13 @@ use shared::{
 #[derive(Debug, thiserror::Error)]
 pub enum CallbackError {
     /// `/protected` would reject the token that becomes the API key.
-    #[error("the token to be shown as API key is not acceptable")]
+    #[error("the token for the API key was rejected")]
     ApiKey(#[source] VerifyError),
     /// The session was not created.
     #[error(transparent)]
     Create(#[from] CreateError),
     /// The ID token is rejected, or the keys to verify it are unavailable.
-    #[error("the ID token is not acceptable")]
+    #[error("the ID token was rejected")]
     IdToken(#[from] VerifyError),
     /// The provider's metadata is unavailable.
     #[error(transparent)]
@@ -31,25 +31,25 @@ pub enum CallbackError {
     #[error("the answer is malformed")]
     Malformed,
     /// `prompt=none` was requested and no user is logged in at the provider.
-    #[error("nobody is logged in at the provider")]
+    #[error("no user is logged in at the provider")]
     NotLoggedIn,
     /// The response is from another issuer (RFC 9207 §2.4).
-    #[error("the answer does not name the issuer that was asked")]
+    #[error("the response is from another issuer")]
     OtherIssuer,
     /// The token is not for the requested organization.
     #[error("the token is for another organization")]
     OtherOrganization,
     /// The session would already have expired when it began.
-    #[error("the session would have ended before it began")]
+    #[error("the session would already have expired")]
     Over,
     /// The access token and the ID token belong to different users.
-    #[error("the access token is another user's")]
+    #[error("the access token belongs to another user")]
     OtherSubject,
     /// Redeeming the code failed.
     #[error("the code was not redeemed")]
     Redeem(#[from] RedeemError),
     /// The provider returned an error.
-    #[error("the provider answered {0}")]
+    #[error("the provider returned the error {0}")]
     Refused(ErrorResponse),
     /// The login attempt was used before.
     #[error("the state was used before")]
@@ -64,7 +64,7 @@ pub enum CallbackError {
     #[error(transparent)]
     UnknownBaseUrl(#[from] UnknownBaseUrl),
     /// This browser did not start this attempt, or the attempt has expired.
-    #[error("no fresh login attempt of this browser has this state")]
+    #[error("the state matches no current login attempt of this browser")]
     UnknownState,
 }
 
@@ -93,7 +93,7 @@ pub(crate) fn logged_in_already() -> Public {
             StatusCode::BAD_REQUEST,
             "login_unknown",
             "You are logged in already",
-            "This address belongs to no login that is under way in this browser. Your session goes on.",
+            "This address does not belong to a login in progress in this browser. You stay logged in.",
         )
     }
 }
@@ -162,7 +162,7 @@ impl Failure for CallbackError {
                 Status::BAD_GATEWAY,
                 "identity_provider_answer",
                 "You were not logged in",
-                "The identity provider gave no answer that can be used. Please start again.",
+                "The identity provider's response cannot be used. Please start again.",
             ),
             Self::UnknownState | Self::Replayed => (
                 Status::BAD_REQUEST,

@@ -216,7 +216,7 @@ impl Callback {
             && self.sessions.lives(&current, now).await?
         {
             let session = current.digest();
-            tracing::info!(event = "login.dropped", %session, "a login from elsewhere ends no session");
+            tracing::info!(event = "login.dropped", %session, "a login that another site started was dropped");
             return Ok(self.responder.see_other(attempt.return_to.as_str()));
         }
         let metadata = self.keys.metadata(now).await?;
@@ -333,7 +333,7 @@ impl Callback {
         tracing::info!(
             event = "login.restarted",
             restarts = next.restarts,
-            "the token is another session's, so the login starts once more"
+            "the token belongs to another session, so the login is restarted"
         );
         let mut response = self.responder.see_other(location.as_str());
         for cookie in kept {

@@ -28,13 +28,13 @@ pub(crate) enum StartError {
     #[error(transparent)]
     Keys(#[from] KeysError),
     /// A parameter is duplicated, too long, or contains control characters.
-    #[error("the parameter `{0}` is not usable")]
+    #[error("the parameter `{0}` is invalid")]
     Parameter(&'static str),
     /// A third party requested a login at another provider.
-    #[error("the login is to be at another issuer")]
+    #[error("the request names another issuer")]
     OtherIssuer,
     /// The request is not a page load by the user, for example a prefetch.
-    #[error("a prefetch, or a request for something other than a page")]
+    #[error("the request is a prefetch or does not load a page")]
     NotNavigation,
     /// The store is unavailable, so it is unknown whether the login would end a session.
     #[error(transparent)]
@@ -124,15 +124,13 @@ impl Failure for StartError {
             Self::NotNavigation => Public::new(
                 StatusCode::BAD_REQUEST,
                 "not_a_navigation",
-                "A login starts with a click",
+                "Login not started",
                 "Open this address in a browser to log in.",
             ),
-            Self::OtherIssuer => {
-                unusable("It leads to another identity provider than this site's.")
+            Self::OtherIssuer => unusable("It names a different identity provider."),
+            Self::Parameter(_) => {
+                unusable("A parameter is duplicated, too long, or contains invalid characters.")
             }
-            Self::Parameter(_) => unusable(
-                "A parameter came twice, is too long or holds characters that have no place there.",
-            ),
         }
     }
 
@@ -162,7 +160,7 @@ fn unusable(description: &'static str) -> Public {
         ..Public::new(
             StatusCode::BAD_REQUEST,
             "invalid_request",
-            "This login link is not usable",
+            "This login link is not valid",
             description,
         )
     }

@@ -102,7 +102,7 @@ impl BackchannelLogout {
             tracing::warn!(
                 event = "backchannel_logout.replayed",
                 sessions,
-                "a logout token came again"
+                "a logout token was received again"
             );
         }
         Ok(())
@@ -118,7 +118,7 @@ impl BackchannelLogout {
             tracing::error!(
                 event = "backchannel_logout.failed",
                 error = reason,
-                "sessions that ended at the provider may live on"
+                "sessions that ended at the provider may still be valid"
             );
         } else {
             tracing::warn!(
@@ -183,7 +183,7 @@ impl BackchannelError {
     /// The description that the provider receives. It reveals nothing about the services behind us.
     fn description(&self) -> String {
         match self {
-            Self::Keys(_) => "the keys to verify the token cannot be had".to_owned(),
+            Self::Keys(_) => "the keys to verify the token are unavailable".to_owned(),
             Self::Store(_) => "the sessions may not all have ended".to_owned(),
             refused => refused.to_string(),
         }

@@ -24,7 +24,7 @@ pub enum LogoutError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The parameter `everywhere` is neither `true` nor `false`, or is duplicated.
-    #[error("the parameter `everywhere` is not understood")]
+    #[error("the parameter `everywhere` is invalid")]
     UnclearExtent,
 }
 
@@ -40,22 +40,22 @@ impl Failure for LogoutError {
             },
             Self::Refused(refusal) => refusal.public(),
             Self::Everywhere(_) => Public {
-                title: "You are logged out here, and perhaps not everywhere",
-                description: "This session has ended, but the session store does not answer right now, so others of yours may live on. Log in again and repeat it shortly.",
+                title: "You are logged out here, but perhaps not everywhere",
+                description: "This session has ended, but the session store does not answer right now, so your other sessions may still be valid. Log in again and try once more shortly.",
                 action: Some(("Log in again", "/".to_owned())),
                 ..Public::store_unavailable()
             },
             Self::Read(_) => Public::store_unavailable(),
             Self::Store(_) => Public {
                 title: "The logout may be incomplete",
-                description: "This browser has forgotten the session, but the session store does not answer right now, so the API key may still work. Please try again shortly.",
+                description: "This browser no longer has the session, but the session store does not answer right now, so the API key may still work. Please try again shortly.",
                 ..Public::store_unavailable()
             },
             Self::UnclearExtent => Public::new(
                 StatusCode::BAD_REQUEST,
                 "invalid_request",
                 "You were not logged out",
-                "The parameter everywhere must be true or false, and come once.",
+                "The parameter everywhere must be given once, as true or false.",
             ),
         }
     }

@@ -251,7 +251,7 @@ impl Logout {
                 tracing::warn!(
                     event = "logout.provider_unreachable",
                     error = &error as &dyn std::error::Error,
-                    "the provider's session goes on"
+                    "the provider's session was not ended"
                 );
                 return Ok(None);
             }

@@ -32,7 +32,7 @@ impl Logout {
         } else if signed_in {
             self.message(
                 "You are still logged in",
-                &["This browser has a session that goes on."],
+                &["This browser still has a valid session."],
                 Action { label: "Go to your key", href: "/" },
             )
         } else {

@@ -15,7 +15,7 @@ use shared::{
 #[derive(Debug, thiserror::Error)]
 pub enum RefreshError {
     /// `/protected` would reject the new token.
-    #[error("the token to be shown as API key is not acceptable")]
+    #[error("the token for the API key was rejected")]
     ApiKey(#[source] VerifyError),
     /// The session was logged out before the provider answered.
     #[error("the session has ended while it was refreshed")]
@@ -24,19 +24,19 @@ pub enum RefreshError {
     #[error("another request tried to refresh the session and gave up")]
     GivenUp,
     /// The new ID token is rejected, or the keys to verify it are unavailable.
-    #[error("the ID token is not acceptable")]
+    #[error("the ID token was rejected")]
     IdToken(#[source] VerifyError),
     /// Another request is still refreshing the session.
     #[error("another request refreshes the session")]
     InProgress,
     /// The provider permanently refuses the refresh token.
-    #[error("the provider refuses for good")]
+    #[error("the provider refuses permanently")]
     ForGood(#[source] RedeemError),
     /// The provider's metadata is unavailable.
     #[error(transparent)]
     Metadata(#[from] KeysError),
     /// The provider issued tokens, but none that can serve as API key.
-    #[error("the provider gave no token that may serve as API key")]
+    #[error("the provider issued no token that can serve as API key")]
     NoApiKey,
     /// The session has no refresh token, because the login returned none.
     #[error("the session has no refresh token")]
@@ -45,13 +45,13 @@ pub enum RefreshError {
     #[error("the new tokens were not stored")]
     NotStored(#[source] StoreError),
     /// The new access token belongs to another user.
-    #[error("the access token is another user's")]
+    #[error("the access token belongs to another user")]
     OtherSubject,
     /// The provider reports that its session has ended.
-    #[error("the provider's session is over")]
+    #[error("the provider's session has ended")]
     Over,
     /// The provider issued no new tokens.
-    #[error("the provider gave no new tokens")]
+    #[error("the provider issued no new tokens")]
     Redeem(#[source] RedeemError),
     /// The cookie opens no session, or the origin of the request was rejected.
     #[error(transparent)]
@@ -63,7 +63,7 @@ pub enum RefreshError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The provider issued the same token to another session of the user within the same second.
-    #[error("the new token leads to another session")]
+    #[error("the new token already belongs to another session")]
     TokenOfAnotherSession,
 }
 
@@ -131,14 +131,14 @@ impl Failure for RefreshError {
             | Self::IdToken(VerifyError::Token(_)) => Public::new(
                 StatusCode::BAD_GATEWAY,
                 "identity_provider_answer",
-                "There is no new key",
-                "The identity provider gave no answer that can be used. The session goes on.",
+                "The key was not renewed",
+                "The identity provider's response cannot be used. The session continues.",
             ),
             Self::NoRefreshToken => Public::new(
                 StatusCode::CONFLICT,
                 "not_refreshable",
-                "There is no new key",
-                "The session has no refresh token. It ends with its key.",
+                "The key was not renewed",
+                "The session has no refresh token. It ends when its key expires.",
             ),
             Self::InProgress | Self::TokenOfAnotherSession => Public::unavailable(
                 "refresh_in_progress",

@@ -233,7 +233,7 @@ impl Refresh {
                 event = "refresh.session_not_ended",
                 %session,
                 error = &error as &dyn std::error::Error,
-                "a session without a refresh token that works goes on"
+                "a session without a working refresh token was not ended"
             );
         }
         let grant =
@@ -246,7 +246,7 @@ impl Refresh {
             tracing::warn!(
                 event = "refresh.lease_not_given_up",
                 error = &error as &dyn std::error::Error,
-                "a lease that is needed no more runs out by itself"
+                "a lease could not be released and will expire by itself"
             );
         }
     }

@@ -35,7 +35,7 @@ enum Refusal {
     #[error("no page may use this table")]
     Page,
     /// A name that leads here, and is not this machine's (DNS rebinding).
-    #[error("this table answers to localhost only")]
+    #[error("this table accepts requests to localhost only")]
     ForeignHost,
     /// Another access key than this run's, or none.
     #[error("the access key is not that of this run")]

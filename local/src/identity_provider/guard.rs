@@ -29,8 +29,8 @@ pub(super) async fn own_name_only(
         }
         _ => pages::error(
             StatusCode::MISDIRECTED_REQUEST,
-            "Not this host",
-            "The development identity provider answers to localhost only.",
+            "Unknown host",
+            "The development identity provider accepts requests to localhost only.",
         ),
     }
 }

@@ -127,7 +127,7 @@ fn chosen_connection(
 fn expired() -> Response {
     pages::error(
         StatusCode::BAD_REQUEST,
-        "This login is over",
+        "This login has ended",
         "It was finished or cancelled, or it waited too long. Go back to the application and start \
          again.",
     )

@@ -41,7 +41,7 @@ pub(super) enum LogoutError {
     DestinationNotAllowed,
     #[error("The form was sent by another site.")]
     ForeignForm,
-    #[error("This question was answered, or it waited too long.")]
+    #[error("This confirmation was already answered or has expired.")]
     Expired,
 }
 

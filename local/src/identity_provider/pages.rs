@@ -84,7 +84,7 @@ pub(super) fn message(title: &str, text: &str) -> Response {
 
 /// The answer to a form that another site sent.
 pub(super) fn foreign_form() -> Response {
-    error(StatusCode::FORBIDDEN, "Not from here", "This form was sent by another site.")
+    error(StatusCode::FORBIDDEN, "Form rejected", "This form was sent by another site.")
 }
 
 /// A page that says what went wrong. The texts are the provider's own: what a client sent is not
@@ -94,14 +94,14 @@ pub(super) fn error(status: StatusCode, title: &str, text: &str) -> Response {
 }
 
 pub(super) async fn not_found() -> Response {
-    error(StatusCode::NOT_FOUND, "Not found", "There is nothing at this address.")
+    error(StatusCode::NOT_FOUND, "Not found", "No page exists at this address.")
 }
 
 pub(super) async fn method_not_allowed() -> Response {
     error(
         StatusCode::METHOD_NOT_ALLOWED,
-        "Not like this",
-        "This address does not answer to that method.",
+        "Method not allowed",
+        "This address does not accept this method.",
     )
 }
 

@@ -20,7 +20,7 @@ use super::{
 /// Why nothing was revoked.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RevokeError {
-    #[error("the request body is too large or broken off")]
+    #[error("the request body is too large or incomplete")]
     Body,
     #[error("the body must be a form or JSON")]
     Unreadable,

@@ -25,7 +25,7 @@ use super::{
 /// Why there are no tokens.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TokenError {
-    #[error("the request body is too large or broken off")]
+    #[error("the request body is too large or incomplete")]
     Body,
     #[error("the body must be application/x-www-form-urlencoded")]
     NotAForm,

@@ -73,7 +73,7 @@ pub trait Authorizer: Send + Sync {
 
 /// There is no decision, so access is not granted. The log states the reason.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("no decision: the log says why")]
+#[error("no decision was made; the log contains the reason")]
 pub struct NoDecision;
 
 impl From<NoDecision> for Diagnostic {
@@ -121,7 +121,7 @@ pub async fn decide<A: Authorizer>(
         let decision = match call {
             Ok(call) => respond(authorizer, call, context, clock).await,
             Err(error) => {
-                tracing::error!(event = "request.unreadable", %error, "an event cannot be decided");
+                tracing::error!(event = "request.unreadable", %error, "an authorizer event cannot be read");
                 Err(NoDecision)
             }
         };
@@ -172,7 +172,14 @@ fn refuse(refusal: &dyn Failure, form: &Form) -> Result<Decision, NoDecision> {
     let (event, code, status) = (refusal.event(), public.code, public.status.as_u16());
     let (error, hint) = (error::chain(refusal), refusal.hint());
     if public.status.is_server_error() {
-        tracing::error!(event, code, status, error, hint, "the request cannot be decided");
+        tracing::error!(
+            event,
+            code,
+            status,
+            error,
+            hint,
+            "no decision could be made on the request"
+        );
         return Err(NoDecision);
     }
     tracing::warn!(event, code, status, error, hint, "the request was refused");

@@ -58,7 +58,7 @@ pub enum EventError {
     BodyTooLarge,
     /// The event has version 2.0, but a field is missing or has the wrong type.
     #[error(
-        "the event says it is payload format 2.0 but cannot be read (line {line}, column {column})"
+        "the event claims payload format 2.0 but cannot be read (line {line}, column {column})"
     )]
     Malformed {
         /// The line in the event, counted from 1.

@@ -157,7 +157,7 @@ fn refuse(error: EventError, headers: &HeaderMap, request_id: &str) -> Response 
     match error {
         // Clients can cause these errors, and must not be able to trigger an alarm.
         EventError::BodyTooLarge | EventError::UriTooLong => {
-            tracing::warn!(event = "request.too_large", %error, "a request was not taken");
+            tracing::warn!(event = "request.too_large", %error, "a request was rejected");
         }
         EventError::BodyNotBase64 | EventError::Malformed { .. } | EventError::NotPayloadV2 => {
             tracing::error!(event = "request.unreadable", %error, "an event cannot be served");

@@ -440,7 +440,7 @@ async fn r096_without_a_decision_there_is_an_error_and_no_access() {
     let diagnostic = Diagnostic::from(NoDecision);
     assert_eq!(
         (&*diagnostic.error_type, &*diagnostic.error_message),
-        ("NoDecision", "no decision: the log says why")
+        ("NoDecision", "no decision was made; the log contains the reason")
     );
 }
 

@@ -251,7 +251,7 @@ impl<T: Send + Sync> Document<T> {
         tracing::info!(
             event = "provider.fetched",
             document = self.kind.name,
-            "the provider was asked"
+            "the provider's document was fetched"
         );
         if is_to_share {
             self.share(text, now).await;
@@ -275,7 +275,7 @@ impl<T: Send + Sync> Document<T> {
                 event = "provider.row_unusable",
                 document = self.kind.name,
                 error,
-                "what the store holds of the provider cannot be used"
+                "the provider's document in the store is unusable"
             );
         });
         Some(Fetched { value: value.ok()?, fetched_at: row.fetched_at })

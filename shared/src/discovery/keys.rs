@@ -68,7 +68,7 @@ pub struct Keys {
 /// The provider's keys or metadata are unavailable. This does not mean that the token is invalid:
 /// respond with 503.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("the identity provider's keys or metadata cannot be had")]
+#[error("the identity provider's keys or metadata are unavailable")]
 pub struct KeysError(#[source] Arc<ProviderError>);
 
 /// The provider's documents, and the rows read from the store with them.
@@ -289,6 +289,6 @@ fn report(document: &'static str, error: &ProviderError) {
         event = "provider.unavailable",
         document,
         error,
-        "the provider gave no answer that can be used"
+        "the provider returned no usable response"
     );
 }

@@ -160,7 +160,7 @@ fn report(_: &'static str, error: &ProviderError) {
     tracing::warn!(
         event = "login_methods.unavailable",
         error,
-        "the list of login methods cannot be had"
+        "the list of login methods is unavailable"
     );
 }
 

@@ -16,7 +16,7 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
     /// A claim does not have the value that the rules require.
-    #[error("the claim `{0}` is not what is needed here")]
+    #[error("the claim `{0}` does not have the required value")]
     ClaimNotAllowed(String),
     /// A page of another site may have sent this request with our cookie.
     #[error("a request with a cookie came from another site")]
@@ -31,13 +31,13 @@ pub enum Refusal {
     #[error("the Authorization header is not one bearer token")]
     MalformedHeader,
     /// The request has no credential.
-    #[error("there is no credential")]
+    #[error("the request has no credential")]
     MissingCredential,
     /// Not all of these scopes, separated by spaces, were granted.
     #[error("not all of the scopes were granted")]
     MissingScope(String),
     /// The caller is a client that acts for itself, where a person is required.
-    #[error("the token is a machine's")]
+    #[error("the token belongs to a machine, not a person")]
     NotPerson,
     /// The `Authorization` header has another scheme than `Bearer`.
     #[error("the Authorization header has another scheme")]
@@ -55,7 +55,7 @@ pub enum Refusal {
     #[error(transparent)]
     Token(#[from] TokenError),
     /// The query contains a second token besides the one in the header (RFC 6750 §2).
-    #[error("there is a second token in the query")]
+    #[error("the query contains a second token")]
     TwoTokens,
     /// The bundle's own base URL is unknown.
     #[error(transparent)]
@@ -78,9 +78,11 @@ impl Failure for Refusal {
             Self::Keys(_) => return Public::provider_unavailable(),
             Self::Store(_) => return Public::store_unavailable(),
             Self::UnknownBaseUrl(_) => return Public::misconfigured(),
-            Self::ClaimNotAllowed(_) => {
-                (Status::FORBIDDEN, "claim_not_allowed", "A claim is not what is needed here.")
-            }
+            Self::ClaimNotAllowed(_) => (
+                Status::FORBIDDEN,
+                "claim_not_allowed",
+                "A claim does not have the required value.",
+            ),
             Self::CrossSite => {
                 (Status::FORBIDDEN, "cross_site_request", "The request came from another site.")
             }
@@ -97,15 +99,13 @@ impl Failure for Refusal {
                 "authorization_header_missing",
                 "An Authorization header is expected.",
             ),
-            Self::MissingScope(_) => (
-                Status::FORBIDDEN,
-                "insufficient_scope",
-                "The token was not granted what is needed here.",
-            ),
+            Self::MissingScope(_) => {
+                (Status::FORBIDDEN, "insufficient_scope", "The token lacks a required scope.")
+            }
             Self::NotPerson => (
                 Status::FORBIDDEN,
                 "person_required",
-                "The token is a machine's; a person's is needed here.",
+                "The token belongs to a machine; a person's token is required.",
             ),
             Self::OtherScheme => (
                 Status::UNAUTHORIZED,
@@ -115,7 +115,7 @@ impl Failure for Refusal {
             Self::RefreshRequired => (
                 Status::UNAUTHORIZED,
                 "refresh_required",
-                "The session's key has expired. Have it renewed by POST /refresh, and try again.",
+                "The session's key has expired. Renew it with POST /refresh and try again.",
             ),
             Self::SessionEnded => (
                 Status::UNAUTHORIZED,
@@ -126,7 +126,7 @@ impl Failure for Refusal {
             Self::TwoTokens => (
                 Status::BAD_REQUEST,
                 "invalid_request",
-                "The token must come once, in the Authorization header.",
+                "Send the token once, in the Authorization header.",
             ),
         };
         let message = matches!(self, Self::SessionEnded).then_some("Good token, bad session");

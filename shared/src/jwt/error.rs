@@ -5,7 +5,7 @@
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum TokenError {
     /// `at_hash` does not match the access token (OpenID Connect Core §3.1.3.8).
-    #[error("at_hash does not fit the access token")]
+    #[error("at_hash does not match the access token")]
     AccessTokenHashMismatch,
     /// `alg` is not supported, not used by the provider, or not allowed for the key.
     #[error("the signature algorithm is not allowed")]
@@ -17,10 +17,10 @@ pub enum TokenError {
     #[error("the token is bound to a key")]
     BoundToKey,
     /// The header has `crit`, `b64` or `zip`.
-    #[error("the header asks for an extension")]
+    #[error("the header requires an unsupported extension")]
     CriticalHeader,
     /// A JSON object contains a name twice.
-    #[error("a name stands twice")]
+    #[error("a JSON object contains a duplicate name")]
     DuplicateClaim,
     /// Five parts: a JWE, which only the provider can decrypt.
     #[error("the token is encrypted")]
@@ -53,7 +53,7 @@ pub enum TokenError {
     #[error("the claim `{0}` is missing")]
     MissingClaim(&'static str),
     /// A claim has the wrong type or is out of range.
-    #[error("the claim `{0}` has a value it cannot have")]
+    #[error("the claim `{0}` has an invalid value")]
     MistypedClaim(&'static str),
     /// `nonce` belongs to another login.
     #[error("the nonce belongs to another login")]
@@ -66,7 +66,7 @@ pub enum TokenError {
     Opaque,
     /// A refreshed token has another subject, or its claims about the login differ from the login's
     /// (OpenID Connect Core §12.2).
-    #[error("the claim `{0}` is not the login's")]
+    #[error("the claim `{0}` differs from the login's")]
     OtherLogin(&'static str),
     /// Longer than [`MAX_LENGTH`](super::MAX_LENGTH).
     #[error("the token is too long")]
@@ -78,7 +78,7 @@ pub enum TokenError {
     #[error("the signing key is not known")]
     UnknownKey,
     /// The claims belong to another kind of token.
-    #[error("the claims are those of another kind of token")]
+    #[error("the claims belong to another kind of token")]
     WrongKind,
 }
 
@@ -119,7 +119,7 @@ impl TokenError {
             Self::AuthenticationTooOld => "The last authentication is too long ago. Log in again.",
             Self::BoundToKey => "The token is bound to a key and cannot be used as a bearer token.",
             Self::CriticalHeader => "The token uses an extension that is not supported.",
-            Self::DuplicateClaim => "The token names something twice.",
+            Self::DuplicateClaim => "The token contains a duplicate claim.",
             Self::Encrypted | Self::Opaque => {
                 "The token is not a signed JWT. Was it requested without an audience?"
             }
@@ -131,8 +131,8 @@ impl TokenError {
             Self::IssuedInFuture | Self::NotYetValid => "The token is not valid yet.",
             Self::IssuedTooLongAgo => "The token was issued too long ago. Log in again.",
             Self::Malformed => "The token is not a well-formed JWT.",
-            Self::MissingClaim(_) => "The token lacks a claim that is needed.",
-            Self::MistypedClaim(_) => "The token has a claim with an impossible value.",
+            Self::MissingClaim(_) => "The token lacks a required claim.",
+            Self::MistypedClaim(_) => "The token has a claim with an invalid value.",
             Self::NonceMismatch | Self::OtherLogin(_) => "The token belongs to another login.",
             Self::TooLarge => "The token is too long.",
             Self::TypeNotAllowed | Self::WrongKind => "The token is of another kind.",

@@ -82,7 +82,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
         while let Some(name) = members.next_key::<String>()? {
             let UniqueNames(value) = members.next_value()?;
             if object.insert(name, value).is_some() {
-                return Err(A::Error::custom("a name stands twice"));
+                return Err(A::Error::custom("a JSON object contains a duplicate name"));
             }
         }
         Ok(Value::Object(object))

@@ -163,8 +163,8 @@ impl Responder {
 
     /// A 404, as a page or as JSON.
     pub fn not_found(&self, request: &Request) -> Response {
-        let title = "There is nothing here";
-        let description = "The address leads nowhere on this site.";
+        let title = "Page not found";
+        let description = "This address does not exist on this site.";
         let mut public = Public::new(StatusCode::NOT_FOUND, "not_found", title, description);
         public.action = Some(("Go to the start page", "/".to_owned()));
         self.public(request, &public)
@@ -172,8 +172,8 @@ impl Responder {
 
     /// A 405 with the allowed methods (RFC 9110 §15.5.6).
     pub fn method_not_allowed(&self, request: &Request, allow: &'static str) -> Response {
-        let title = "That is not how this address is used";
-        let description = "The address exists, but not for this method.";
+        let title = "Method not allowed";
+        let description = "This address does not accept this method.";
         let mut public =
             Public::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", title, description);
         public.headers.push((header::ALLOW, HeaderValue::from_static(allow)));

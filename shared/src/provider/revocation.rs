@@ -25,6 +25,6 @@ pub fn log_not_revoked(error: &(dyn Error + 'static)) {
     tracing::warn!(
         event = "refresh_token.not_revoked",
         error,
-        "a refresh token that nobody has any more lives on at the provider"
+        "an unused refresh token could not be revoked at the provider"
     );
 }

@@ -100,7 +100,7 @@ enum SecretError {
     #[error("the HTTP client cannot be built")]
     Client(#[source] Box<dyn Error + Send + Sync>),
     /// The secret is binary or empty.
-    #[error("the secret holds no text")]
+    #[error("the secret contains no text")]
     NoText,
     /// The secret does not have the required form.
     #[error("the secret's text {0}")]

@@ -59,7 +59,7 @@ struct Environment<T>(Arc<T>);
 /// A secret is unavailable or unusable. This does not mean that the caller is unauthorized: respond
 /// with 503.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{variable} cannot be had")]
+#[error("{variable} is unavailable")]
 pub struct SecretUnavailable {
     /// The variable for the secret.
     pub variable: &'static str,

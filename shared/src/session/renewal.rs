@@ -133,7 +133,7 @@ impl Sessions {
             .open(&refresh.sealed, &associated)
             .and_then(|opened| serde_json::from_slice(&opened).ok());
         let Some(grant) = grant else {
-            tracing::warn!(event = "session.unreadable", session = %row.key, "a session's refresh token does not open");
+            tracing::warn!(event = "session.unreadable", session = %row.key, "a session's refresh token cannot be decrypted");
             return Ok(Some(Renewability::WithoutRefreshToken(Box::new(session))));
         };
         let secret = secret.clone();

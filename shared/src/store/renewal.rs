@@ -69,10 +69,10 @@ pub struct Renewal {
 #[derive(Debug, thiserror::Error)]
 pub enum RenewError {
     /// The session has ended, or another owner has taken the lease.
-    #[error("the session has ended, or somebody else refreshes it")]
+    #[error("the session has ended, or another request refreshes it")]
     Lost,
     /// The new token belongs to another session.
-    #[error("the new token leads to another session")]
+    #[error("the new token already belongs to another session")]
     PointerExists,
     /// The store is unavailable; the session may have been renewed all the same.
     #[error(transparent)]

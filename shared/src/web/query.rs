@@ -11,7 +11,7 @@ pub struct Query(Vec<(String, String)>);
 /// A parameter occurs more than once. Neither value is used, because another reader of the same URL may
 /// choose the other one (RFC 6749 §3.1).
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("a parameter came more than once")]
+#[error("a parameter is duplicated")]
 pub struct Duplicate;
 
 impl Query {

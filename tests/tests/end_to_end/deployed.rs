@@ -416,7 +416,7 @@ async fn r022_a_repeated_parameter_is_rejected() {
     let mut browser = deployment.browser();
     let login = browser.get("/login?connection=github&connection=google-oauth2").await;
     assert_eq!(login.status, 400);
-    assert_eq!(login.read("h1").as_deref(), Some("This login link is not usable"));
+    assert_eq!(login.read("h1").as_deref(), Some("This login link is not valid"));
     let form = browser.get("/login?connection=github").await.follow().await.follow_all().await;
     let back = form.form_at("form.people").submit().await.location().expect("a redirect");
     let doubled = browser.get(&format!("{back}&code=other")).await;

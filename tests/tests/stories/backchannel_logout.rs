@@ -111,9 +111,9 @@ async fn r117_to_r124_a_token_with_other_claims_ends_nothing() {
     let _visitor = Visitor::logged_in(&site, ADA).await;
     let now = site.now().as_unix();
     let event = "http://schemas.openid.net/event/backchannel-logout";
-    let mistyped = |name: &str| format!("the claim `{name}` has a value it cannot have");
+    let mistyped = |name: &str| format!("the claim `{name}` has an invalid value");
     let missing = |name: &str| format!("the claim `{name}` is missing");
-    let kind = || "the claims are those of another kind of token".to_owned();
+    let kind = || "the claims belong to another kind of token".to_owned();
     for (changes, description) in [
         (json!({ "events": null }), missing("events")),
         (json!({ "events": { "foobar": {} } }), kind()),
@@ -331,7 +331,7 @@ async fn r128_without_keys_a_logout_token_gets_a_503() {
     let token = site.provider().logout_token(ADA, &json!({}));
     let answer = site.post_logout_token(&token).await;
     assert_eq!(answer.status(), 503, "{answer:?}");
-    assert_eq!(answer.json()["error_description"], "the keys to verify the token cannot be had");
+    assert_eq!(answer.json()["error_description"], "the keys to verify the token are unavailable");
     // R75: for a token that no key can verify, no key is fetched.
     refused(&site.post_logout_token("a.b.c").await, "the token is malformed");
 }

@@ -53,9 +53,9 @@ async fn r169_r170_every_answer_has_its_security_headers() {
         [
             "Log in",
             "Log out?",
-            "That is not how this address is used",
-            "There is nothing here",
-            "This login link is not usable",
+            "Method not allowed",
+            "Page not found",
+            "This login link is not valid",
             "You are logged in already",
             "You are logged out",
             "You are still logged in",

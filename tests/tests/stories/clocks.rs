@@ -38,7 +38,7 @@ async fn r060_with_a_clock_behind_logins_fail_and_sessions_stay_valid() {
     let (stranger, answer) = arrives(&site).await;
     answer.is_a_refusal(400, "You were not logged in").offers("Start again", "/");
     assert_eq!((stranger.session(), site.store().sessions_created()), (None, created));
-    let reason = "the ID token is not acceptable: the token was issued in the future";
+    let reason = "the ID token was rejected: the token was issued in the future";
     assert_eq!(site.log().errors_of("login.failed"), [reason]);
 
     // Half a minute is tolerated. A token that is older than the clock's error is accepted.
@@ -131,7 +131,7 @@ async fn r060_r121_with_a_clock_ahead_logins_work_and_back_channel_logouts_are_r
     assert_eq!(arrives(&site).await.1.location(), "/");
     site.set_clock_error(631);
     arrives(&site).await.1.is_a_refusal(400, "You were not logged in");
-    let reason = "the ID token is not acceptable: the token was issued too long ago";
+    let reason = "the ID token was rejected: the token was issued too long ago";
     assert_eq!(site.log().errors_of("login.failed"), [reason]);
     assert_eq!(site.live_sessions().await, 3);
 

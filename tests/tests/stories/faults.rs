@@ -283,7 +283,7 @@ async fn r077_r111_without_the_providers_metadata_sessions_work_and_logins_must_
         assert_eq!(answers.logout.cookies_cleared(), [SESSION]);
         is_later_json(&answers.logout_by_token, "identity_provider_unavailable");
         is_later_json(&answers.refresh, "identity_provider_unavailable");
-        let unknown = "the keys to verify the token cannot be had";
+        let unknown = "the keys to verify the token are unavailable";
         is_not_carried_out(&answers.backchannel, unknown);
         assert_eq!(site.provider().token_requests(), asked, "no code and no token was used up");
 
@@ -313,7 +313,7 @@ async fn r077_without_the_providers_keys_sessions_work_and_logins_must_wait() {
         assert!(answers.logout.location().starts_with(&site.provider().issuer));
         is_later_json(&answers.logout_by_token, "identity_provider_unavailable");
         is_later_json(&answers.refresh, "identity_provider_unavailable");
-        let unknown = "the keys to verify the token cannot be had";
+        let unknown = "the keys to verify the token are unavailable";
         is_not_carried_out(&answers.backchannel, unknown);
         assert_eq!(site.store().sessions_created(), 4);
         assert_eq!(site.provider().refreshes(), refreshes + 1);

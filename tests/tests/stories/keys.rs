@@ -161,9 +161,9 @@ async fn r077_without_keys_every_token_and_login_gets_a_503() {
         assert_eq!(site.store().sessions_created(), 0);
         // One line from `/protected`, one from the login.
         assert_eq!(site.log().errors_of("provider.unavailable").len(), 2);
-        let reason = format!("the identity provider's keys or metadata cannot be had: {reason}");
+        let reason = format!("the identity provider's keys or metadata are unavailable: {reason}");
         assert_eq!(site.log().errors_of("request.failed"), [reason.as_str()]);
-        let reason = format!("the ID token is not acceptable: {reason}");
+        let reason = format!("the ID token was rejected: {reason}");
         assert_eq!(site.log().errors_of("login.failed"), [reason]);
 
         site.provider().set_key_set_endpoint(Endpoint::Works);
@@ -255,7 +255,7 @@ async fn r078_a_key_set_with_only_unusable_keys_is_rejected() {
         assert_eq!(
             site.log().errors_of("request.failed"),
             [
-                "the identity provider's keys or metadata cannot be had: the key set holds no usable key"
+                "the identity provider's keys or metadata are unavailable: the key set contains no usable key"
             ],
             "{keys:?}"
         );

@@ -184,7 +184,7 @@ async fn r004_an_invalid_parameter_starts_no_login() {
         let mut visitor = Visitor::new(&site);
         let answer = visitor.open(&format!("/login?{query}")).await;
         answer
-            .is_a_refusal(400, "This login link is not usable")
+            .is_a_refusal(400, "This login link is not valid")
             .offers("Go to the login page", "/");
         assert!(!answer.has("set-cookie"), "{query}");
         let answer = site.get(&format!("/login?{query}"), &[]).await;
@@ -226,7 +226,7 @@ async fn r006_a_prefetch_or_subresource_request_starts_no_login() {
     ] {
         let mut visitor = Visitor::new(&site);
         let answer = visitor.send(Method::GET, "/login", Sending::NAVIGATION, headers).await;
-        answer.is_a_refusal(400, "A login starts with a click");
+        answer.is_a_refusal(400, "Login not started");
         assert!(!answer.has("set-cookie"), "{headers:?}");
         let answer = site.get("/login", headers).await;
         answer.is_json(400, "not_a_navigation");
@@ -304,7 +304,7 @@ async fn r011_only_get_starts_a_login() {
         let mut visitor = Visitor::new(&site);
         let answer =
             visitor.send(method.clone(), "/login", Sending::FROM_HERE, &[("origin", ORIGIN)]).await;
-        answer.is_a_refusal(405, "That is not how this address is used");
+        answer.is_a_refusal(405, "Method not allowed");
         assert_eq!(answer.header("allow"), "GET");
         assert!(!answer.has("set-cookie"), "{method}");
     }
@@ -565,7 +565,7 @@ async fn r038_r070_r071_r195_metadata_with_a_foreign_issuer_or_endpoint_starts_n
 }
 
 fn is_not_started(site: &Site, reason: &str) {
-    let reason = format!("the identity provider's keys or metadata cannot be had: {reason}");
+    let reason = format!("the identity provider's keys or metadata are unavailable: {reason}");
     assert_eq!(site.log().errors_of("login.not_started"), [reason]);
 }
 
@@ -614,7 +614,7 @@ async fn r009_a_third_party_can_start_a_login_at_our_issuer_that_returns_to_our_
         let path = link(&[("iss", wrong), ("target_link_uri", "https://api.example.com/reports")]);
         let answer = Visitor::new(&site).open(&path).await;
         answer
-            .is_a_refusal(400, "This login link is not usable")
+            .is_a_refusal(400, "This login link is not valid")
             .offers("Go to the login page", "/");
         assert!(!answer.has("set-cookie") && !answer.text().contains("evil"), "{wrong}");
         site.get(&path, &[]).await.is_json(400, "invalid_request");
@@ -625,7 +625,7 @@ async fn r009_a_third_party_can_start_a_login_at_our_issuer_that_returns_to_our_
     ] {
         site.get(&twice, &[]).await.is_json(400, "invalid_request");
     }
-    let reason = "the login is to be at another issuer";
+    let reason = "the request names another issuer";
     let reasons = site.log().errors_of("login.not_started");
     assert_eq!(reasons.iter().filter(|error| *error == reason).count(), 8, "{reasons:?}");
 

@@ -108,7 +108,7 @@ async fn r104_a_page_of_another_site_cannot_log_a_visitor_out() {
     for method in [Method::PUT, Method::DELETE, Method::PATCH] {
         let answer =
             visitor.send(method, "/logout", Sending::FROM_HERE, &[("origin", ORIGIN)]).await;
-        answer.is_a_refusal(405, "That is not how this address is used");
+        answer.is_a_refusal(405, "Method not allowed");
     }
     assert_eq!(visitor.fetch("/protected").await.status(), 200);
 }
@@ -384,7 +384,7 @@ async fn r096_a_logout_everywhere_reports_it_if_the_store_fails() {
     let mut laptop = Visitor::logged_in(&site, ADA).await;
     site.store().set_index_down(true);
     let answer = laptop.submit(EVERYWHERE).await;
-    answer.is_a_refusal(503, "You are logged out here, and perhaps not everywhere");
+    answer.is_a_refusal(503, "You are logged out here, but perhaps not everywhere");
     assert!(!answer.header("retry-after").is_empty());
     assert_eq!(answer.cookies_cleared(), [SESSION]);
     // R105: this session has ended, although the later step failed.

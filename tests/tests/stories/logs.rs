@@ -230,12 +230,12 @@ async fn r175_each_login_and_logout_event_has_a_name_and_a_reason() {
             ("login.succeeded", ""),
             ("login.replayed", "the state was used before"),
             ("request.refused", "the token is opaque"),
-            ("request.anonymous", "there is no credential"),
+            ("request.anonymous", "the request has no credential"),
             ("logout.refused", "a request with a cookie came from another site"),
             ("logout.succeeded", ""),
             ("request.refused", "good token, bad session"),
-            ("login.failed", "the ID token is not acceptable: the nonce belongs to another login"),
-            ("login.refused", "the provider answered access_denied"),
+            ("login.failed", "the ID token was rejected: the nonce belongs to another login"),
+            ("login.refused", "the provider returned the error access_denied"),
         ]
     );
     // The digest connects login and logout, and is no credential.

@@ -780,16 +780,16 @@ async fn r173_r175_the_result_of_a_refresh_is_logged_without_its_tokens() {
         events,
         [
             ("refresh.succeeded", ""),
-            ("refresh.failed", "the provider gave no new tokens: the provider is unavailable"),
+            ("refresh.failed", "the provider issued no new tokens: the provider is unavailable"),
             (
                 "refresh.session_ended",
-                "the provider refuses for good: the provider refused the grant: invalid_grant"
+                "the provider refuses permanently: the provider refused the grant: invalid_grant"
             ),
             ("refresh.refused", "the cookie opens no session"),
             ("refresh_token.not_revoked", "the answer has status 500"),
             (
                 "refresh.session_ended",
-                "the ID token is not acceptable: the claim `sub` is not the login's"
+                "the ID token was rejected: the claim `sub` differs from the login's"
             ),
             ("refresh_token.not_revoked", "the answer has status 500"),
         ]

@@ -189,7 +189,7 @@ async fn r173_r176_a_malformed_secret_is_reported_in_the_log_without_its_value()
 
     let short = "the secret's text must be at least 32 bytes long (each, if it is a list)";
     let object = "the secret's text must be the secret itself, not a JSON object";
-    let failed = |variable: &str, reason| format!("{variable} cannot be had: {reason}");
+    let failed = |variable: &str, reason| format!("{variable} is unavailable: {reason}");
     let expected = [
         ("secret.unavailable", short.to_owned()),
         ("login.not_started", failed("SECRET_KEY_ARN", short)),

@@ -38,7 +38,7 @@ async fn is_not_redeemed(site: &Site, status: u16, reason: &str) -> Answer {
 
 /// The ID token is rejected for this reason.
 async fn is_no_id_token(site: &Site, reason: TokenError) {
-    is_refused(site, 400, FAILED, &format!("the ID token is not acceptable: {reason}")).await;
+    is_refused(site, 400, FAILED, &format!("the ID token was rejected: {reason}")).await;
 }
 
 async fn is_refused_with_claims(cases: &[(Value, TokenError)]) {
@@ -606,7 +606,7 @@ async fn r065_with_prompt_login_an_old_authentication_is_rejected() {
         if let Some(reason) = refused {
             answer.is_a_refusal(400, FAILED);
             assert_eq!(site.store().sessions_created(), 0, "{auth_time}");
-            let reason = format!("the ID token is not acceptable: {reason}");
+            let reason = format!("the ID token was rejected: {reason}");
             assert_eq!(site.log().errors_of("login.failed"), [reason]);
         } else {
             assert_eq!(answer.cookies_set(), [SESSION], "{auth_time}");
@@ -692,7 +692,7 @@ async fn with_an_audience_both_tokens_must_belong_to_the_same_user() {
     const API: &str = "https://api.example";
     let site = Site::start_with(&[("AUDIENCE", API)]).await;
     site.provider().change_access_token_claims(json!({ "sub": GRACE.subject }));
-    is_refused(&site, 400, FAILED, "the access token is another user's").await;
+    is_refused(&site, 400, FAILED, "the access token belongs to another user").await;
     for (change, reason) in [
         (json!({ "aud": "https://other.example" }), TokenError::InvalidAudience),
         (json!({ "iss": "https://evil.example/" }), TokenError::InvalidIssuer),
@@ -701,7 +701,7 @@ async fn with_an_audience_both_tokens_must_belong_to_the_same_user() {
         (json!({ "cnf": { "jkt": "x" } }), TokenError::BoundToKey),
     ] {
         site.provider().change_access_token_claims(change);
-        let reason = format!("the token to be shown as API key is not acceptable: {reason}");
+        let reason = format!("the token for the API key was rejected: {reason}");
         is_refused(&site, 400, FAILED, &reason).await;
     }
     site.provider().change_access_token_claims(json!({}));

@@ -66,6 +66,10 @@ pub(super) async fn within<R>(
         Ok(Err(error)) => error::chain(&error),
         Err(_) => "no answer in time".to_owned(),
     };
-    tracing::warn!(event = "provider.not_shared", error, "the provider is asked without the store");
+    tracing::warn!(
+        event = "provider.not_shared",
+        error,
+        "the provider's document is fetched without the store"
+    );
     Err(NotShared)
 }

@@ -357,10 +357,10 @@ async fn r176_every_failure_contains_the_variable_and_the_reason_and_no_value() 
         ),
         (
             Answer(200, r#"{"SecretBinary":"aHVudGVyMg=="}"#),
-            "the secret holds no text".to_owned(),
+            "the secret contains no text".to_owned(),
             1,
         ),
-        (Answer(200, "{}"), "the secret holds no text".to_owned(), 1),
+        (Answer(200, "{}"), "the secret contains no text".to_owned(), 1),
         (
             Answer(200, r#"{"SecretString":" \n"}"#),
             "the secret's text must not be empty".to_owned(),
@@ -381,7 +381,7 @@ async fn r176_every_failure_contains_the_variable_and_the_reason_and_no_value() 
         let before = Instant::now();
         let error = credentials.0.current(NOW).await.unwrap_err();
         assert!(before.elapsed() < CALL_TIMEOUT + Duration::from_millis(500));
-        assert_eq!(chain(&error), format!("CLIENT_SECRET_ARN cannot be had: {reason}"));
+        assert_eq!(chain(&error), format!("CLIENT_SECRET_ARN is unavailable: {reason}"));
         assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
         assert_eq!(server.count(), attempts, "{reason}");
     }
@@ -392,7 +392,7 @@ async fn a_secrets_manager_that_does_not_listen_is_unavailable() {
     let mut server = Server::start("one").await;
     server.address = "http://127.0.0.1:1".to_owned();
     let error = server.credentials().at(0).await.unwrap_err();
-    let expected = "CLIENT_SECRET_ARN cannot be had: GetSecretValue did not reach AWS: ";
+    let expected = "CLIENT_SECRET_ARN is unavailable: GetSecretValue did not reach AWS: ";
     assert!(error.starts_with(expected), "{error}");
 }
 

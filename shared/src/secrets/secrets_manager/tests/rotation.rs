@@ -206,7 +206,7 @@ async fn r177_a_short_or_guessable_key_seals_nothing() {
         let instance = Instance::of(&Server::start(text).await);
         let (none, random) = (RequestCookies::default(), Random::system());
         let error = instance.0.keep(&unknown(), &none, &random, NOW).await.unwrap_err();
-        let expected = format!("SECRET_KEY_ARN cannot be had: the secret's text {reason}");
+        let expected = format!("SECRET_KEY_ARN is unavailable: the secret's text {reason}");
         assert_eq!(chain(&error), expected);
     }
 }
