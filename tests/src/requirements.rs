@@ -124,7 +124,7 @@ impl Requirements {
             for (number, row) in group.numbered() {
                 assert!(
                     rows.insert(number, (group, row)).is_none(),
-                    "R{number} stands there twice"
+                    "R{number} occurs twice"
                 );
             }
         }

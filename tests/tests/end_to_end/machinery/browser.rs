@@ -2,7 +2,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use tests::browser::Browser;
 
-/// Answers with what it was asked, after what the path says.
+/// Returns a description of the request, except for paths with a special response.
 async fn mirror(request: Request<Bytes>) -> Response<Bytes> {
     let header = |name| match request.headers().get(name) {
         Some(value) => value.to_str().expect("ASCII"),
@@ -78,7 +78,7 @@ async fn a_clone_is_another_profile_with_the_same_cookies() {
 }
 
 #[tokio::test]
-async fn says_where_a_navigation_comes_from_and_withholds_lax_cookies_from_foreign_posts() {
+async fn sends_the_origin_of_a_navigation_and_no_lax_cookies_in_cross_site_posts() {
     let mut browser = browser();
     browser.get("/set").await;
 
@@ -89,7 +89,7 @@ async fn says_where_a_navigation_comes_from_and_withholds_lax_cookies_from_forei
         "POST https://app.example/echo site=cross-site origin=https://evil.example cookies=- body=a=1"
     );
 
-    // Shown now: the application's own page.
+    // The current page is now the application's own.
     let own = browser.post_form("/again", &[("a", "1 &")]).await.follow().await;
     assert_eq!(
         own.text(),

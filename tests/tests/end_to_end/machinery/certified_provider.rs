@@ -1,5 +1,5 @@
-//! The provider is walked through by hand here, so that a story that fails against it is known to
-//! be the product's fault.
+//! Tests the provider without the product, so that failures of other tests against it are the
+//! product's fault.
 
 use bytes::Bytes;
 use http::Response;
@@ -13,7 +13,7 @@ const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
 #[tokio::test]
-async fn speaks_the_dialect_of_auth0() {
+async fn has_auth0s_paths() {
     let provider = CertifiedProvider::start(&Client::at(APPLICATION)).await;
     let metadata = get_json(&provider, ".well-known/openid-configuration").await;
     let issuer = provider.issuer();
@@ -29,7 +29,7 @@ async fn speaks_the_dialect_of_auth0() {
 }
 
 #[tokio::test]
-async fn signs_in_and_out_and_asks_again_afterwards() {
+async fn logs_in_and_out_and_then_requires_a_new_login() {
     let client = Client::at(APPLICATION);
     let provider = CertifiedProvider::start(&client).await;
     let mut browser = browser();
@@ -43,7 +43,7 @@ async fn signs_in_and_out_and_asks_again_afterwards() {
     assert_eq!(claims["email"], "ada@example.com");
     assert_eq!(claims["name"], "ada");
 
-    // The provider remembers: no form this time.
+    // The provider remembers the login: no form this time.
     let again = browser.get(&authorize(&provider, &client)).await;
     assert_eq!(again.location().expect("a redirect").path(), "/callback");
 
@@ -62,7 +62,7 @@ async fn signs_in_and_out_and_asks_again_afterwards() {
 }
 
 #[tokio::test]
-async fn a_person_who_cancels_comes_back_with_an_error() {
+async fn a_cancelled_login_returns_an_error() {
     let client = Client::at(APPLICATION);
     let provider = CertifiedProvider::start(&client).await;
     let mut browser = browser();
@@ -85,7 +85,7 @@ async fn refuses_a_login_without_pkce() {
 }
 
 #[tokio::test]
-async fn spoils_one_id_token_when_told_to() {
+async fn spoils_one_id_token_on_request() {
     let client = Client::at(APPLICATION);
     let provider = CertifiedProvider::start(&client).await;
 
@@ -105,7 +105,7 @@ async fn spoils_one_id_token_when_told_to() {
 }
 
 #[tokio::test]
-async fn rotates_its_key_and_goes_on() {
+async fn works_after_a_key_rotation() {
     let client = Client::at(APPLICATION);
     let provider = CertifiedProvider::start(&client).await;
     let before = sign_in(&provider, &client, &mut browser()).await;
@@ -118,7 +118,7 @@ async fn rotates_its_key_and_goes_on() {
     assert!(published(&provider, &after).await);
 }
 
-/// The application is not there: whatever leads to it ends there.
+/// There is no application: requests for it go no further.
 fn browser() -> Browser {
     Browser::in_process(APPLICATION, async |_| Response::new(Bytes::new()))
 }
@@ -153,7 +153,7 @@ async fn sign_in(provider: &CertifiedProvider, client: &Client, browser: &mut Br
     serde_json::from_slice(&answer.bytes().await.expect("whole")).expect("JSON")
 }
 
-/// Whether the key that the ID token names is in the JWKS.
+/// Whether the JWKS contains the key of the ID token.
 async fn published(provider: &CertifiedProvider, tokens: &Value) -> bool {
     let header = part(tokens["id_token"].as_str().expect("an ID token"), 0);
     let keys = get_json(provider, ".well-known/jwks.json").await;

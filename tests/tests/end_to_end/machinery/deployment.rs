@@ -6,9 +6,9 @@ use tests::{
     site::CLIENT_ID,
 };
 
-/// For stories in which the provider misbehaves, or counts.
+/// For tests in which the provider misbehaves, or counts requests.
 #[tokio::test]
-async fn the_provider_may_be_one_of_the_storys_own() {
+async fn a_test_can_bring_its_own_provider() {
     let provider = MisbehavingProvider::start(Clock::system()).await;
     let parameters = [("AuthHost", provider.issuer.as_str()), ("ClientId", CLIENT_ID)];
     let deployment = Deployment::start(2, &parameters).await;
@@ -22,7 +22,7 @@ async fn the_provider_may_be_one_of_the_storys_own() {
 }
 
 #[tokio::test]
-async fn a_secret_that_cannot_be_read_is_told_in_the_functions_own_words() {
+async fn a_function_logs_that_a_secret_cannot_be_read() {
     let deployment = Deployment::start(1, &[]).await;
     deployment.secrets().forbid(SECRET_KEY_ARN);
     let mut browser = deployment.browser();

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tests::lambda::{Function, InvocationError, Lambda, Surroundings};
 use tokio::task::JoinSet;
 
-/// The function of the file beside this one.
+/// The function in the file `echo` next to this one.
 pub(super) fn echo(environment: &[(&str, &str)]) -> Function {
     let environment = environment.iter().map(|(name, value)| ((*name).into(), (*value).into()));
     Function {
@@ -25,7 +25,7 @@ async fn ask(lambda: &Lambda, event: &Value) -> Result<Value, InvocationError> {
 }
 
 #[tokio::test]
-async fn a_function_is_told_what_lambda_tells_it_and_nothing_of_its_surroundings() {
+async fn a_function_gets_lambdas_environment_and_not_the_test_processs() {
     let lambda = Lambda::new([echo(&[("GREETING", "Hello"), ("AWS_REGION", "mars-north-1")])]);
     let seen = ask(&lambda, &json!({ "key": "value" })).await.expect("it answers");
     assert_eq!(seen["event"], json!({ "key": "value" }));
@@ -59,7 +59,7 @@ async fn a_function_is_told_what_lambda_tells_it_and_nothing_of_its_surroundings
 }
 
 #[tokio::test]
-async fn a_process_is_started_when_it_is_needed_and_used_again() {
+async fn a_process_starts_on_demand_and_is_reused() {
     let lambda = Lambda::new([echo(&[])]);
     assert!(lambda.served("echo").is_empty());
     let first = ask(&lambda, &json!({})).await.expect("it answers");
@@ -70,7 +70,7 @@ async fn a_process_is_started_when_it_is_needed_and_used_again() {
 }
 
 #[tokio::test]
-async fn idle_processes_take_turns_and_there_are_never_more_than_allowed() {
+async fn idle_processes_take_turns_up_to_the_limit() {
     let lambda = Lambda::new([echo(&[])]);
     lambda.warm("echo", 2).await;
     let mut processes = HashSet::new();
@@ -91,12 +91,12 @@ async fn idle_processes_take_turns_and_there_are_never_more_than_allowed() {
 }
 
 #[tokio::test]
-async fn what_goes_wrong_is_told_apart() {
+async fn each_kind_of_failure_has_its_own_error() {
     let lambda = Lambda::new([Function { timeout: Duration::from_secs(2), ..echo(&[]) }]);
     let failed = ask(&lambda, &json!({ "rawPath": "/fail" })).await;
     let report = r#"Echo.NoLuck: {"errorMessage":"no luck"}"#;
     assert_eq!(failed, Err(InvocationError::Function(report.to_owned())));
-    // It lives on.
+    // The process still runs.
     ask(&lambda, &json!({})).await.expect("it answers");
     assert_eq!(lambda.served("echo").len(), 1);
 
@@ -104,13 +104,13 @@ async fn what_goes_wrong_is_told_apart() {
     assert_eq!(slept, Err(InvocationError::TimedOut(Duration::from_secs(2))));
     let exited = ask(&lambda, &json!({ "rawPath": "/exit" })).await;
     assert_eq!(exited, Err(InvocationError::Exited("exit status: 3".to_owned())));
-    // Neither of the two is asked again.
+    // Neither of the two processes is used again.
     ask(&lambda, &json!({})).await.expect("it answers");
     assert_eq!(lambda.served("echo"), [3, 1, 1]);
 }
 
 #[tokio::test]
-async fn a_function_that_cannot_begin_says_why() {
+async fn a_failed_start_reports_its_reason() {
     for (begin, expected) in [
         ("report", r#"Echo.NoTable: {"errorMessage":"no table"}"#),
         ("exit", "SESSION_TABLE is not set"),
@@ -123,7 +123,7 @@ async fn a_function_that_cannot_begin_says_why() {
 }
 
 #[tokio::test]
-async fn its_processes_end_with_it() {
+async fn its_processes_stop_with_it() {
     let lambda = Lambda::new([echo(&[])]);
     let seen = ask(&lambda, &json!({})).await.expect("it answers");
     let stat = format!("/proc/{}/stat", seen["process"]);

@@ -1,4 +1,4 @@
-//! What the stories stand on, on its own.
+//! Tests of the test machinery itself.
 
 mod artifacts;
 mod browser;

@@ -4,7 +4,7 @@ use std::time::Duration;
 use tests::process::Process;
 
 #[tokio::test]
-async fn takes_its_children_along() {
+async fn kills_its_children_too() {
     let mut command = Command::new("bash");
     // The child leaves its parent's process group, as browsers and watchers do.
     command.args(["-c", "setsid sleep 300 & echo child $!; wait"]);
@@ -28,7 +28,7 @@ async fn takes_its_children_along() {
 
 #[tokio::test]
 #[should_panic(expected = "it printed:\nno port")]
-async fn tells_what_a_process_said_that_ended_too_early() {
+async fn reports_the_output_of_a_process_that_ended_too_early() {
     let mut command = Command::new("bash");
     command.args(["-c", "echo no port"]);
     let mut process = Process::start("ends-too-early", &mut command);

@@ -2,7 +2,7 @@ use tests::browser::Browser;
 use tests::watch::{Watch, free_port};
 
 #[tokio::test]
-async fn serves_the_product_as_a_person_runs_it_and_ends_with_the_test() {
+async fn serves_the_product_and_stops_with_the_test() {
     let watch = Watch::start(&[
         ("AUTH_HOST", "tenant.example.com"),
         ("CLIENT_ID", "story"),
@@ -31,7 +31,7 @@ async fn serves_the_product_as_a_person_runs_it_and_ends_with_the_test() {
 }
 
 #[tokio::test]
-async fn tells_what_a_function_said_that_would_not_start() {
+async fn reports_the_output_of_a_function_that_fails_to_start() {
     let refused = Watch::try_start_on(free_port(), &[("SESSION_IDLE", "nonsense")]).await;
     let output = refused.expect_err("it starts");
     assert!(output.contains("SESSION_IDLE"), "{output}");
