@@ -17,7 +17,8 @@ pub(crate) fn cpu_time(process: u32) -> Duration {
 /// The peak resident memory in bytes.
 pub(crate) fn peak_memory(process: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).expect("it runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("it is told");
+    let line =
+        status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the kernel reports it");
     let kilobytes = line.trim().strip_suffix(" kB").expect("in kB");
     kilobytes.parse::<u64>().expect("a number") * 1024
 }

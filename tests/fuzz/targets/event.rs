@@ -11,13 +11,13 @@ use shared::guard::Principal;
 fn is_authorized(bytes: &[u8]) {
     let Ok(call) = fuzz::bounded(|| Call::read(bytes, "invocation")) else { return };
     let Ok(event) = serde_json::from_slice::<Value>(bytes) else { return };
-    let nobody = Principal {
+    let principal = Principal {
         user: serde_json::Map::new(),
         is_person: false,
         scopes: Vec::new(),
         session: None,
     };
-    let decision = call.form.allow(&nobody);
+    let decision = call.form.allow(&principal);
     match &call.form {
         Form::Simple => {
             let method = call.route.method.as_str();
