@@ -1,4 +1,4 @@
-//! What the functions may take, as the project has set it itself. To be above is told, and fails nothing.
+//! The project's performance budgets. An exceeded budget is reported but is not a failure.
 
 use std::fmt::Write as _;
 
@@ -10,14 +10,14 @@ use crate::{
     spread::Spread,
 };
 
-/// A budget, and what was measured.
+/// A budget with its measured value.
 pub(crate) struct Verdict {
     what: &'static str,
     limit: f64,
     measured: Spread,
 }
 
-/// What `figures` say to each budget. Ratios are taken within each round.
+/// Compares `figures` with each budget. Ratios are computed within each round.
 pub(crate) fn verdicts(figures: &Figures) -> Vec<Verdict> {
     let verdict = |what, limit, measured| Verdict { what, limit, measured };
     let ratio = |one, other, read: fn(&Round) -> f64| {
@@ -54,7 +54,7 @@ pub(crate) fn verdicts(figures: &Figures) -> Vec<Verdict> {
     ]
 }
 
-/// As a table.
+/// The verdicts as a table.
 pub(crate) fn table(verdicts: &[Verdict]) -> String {
     let mut table = "| budget | limit | measured | |\n|---|---|---|---|\n".to_owned();
     for verdict in verdicts {
@@ -64,7 +64,7 @@ pub(crate) fn table(verdicts: &[Verdict]) -> String {
     table
 }
 
-/// For programs.
+/// The verdicts as JSON.
 pub(crate) fn json(verdicts: &[Verdict]) -> Value {
     let budgets = verdicts.iter().map(|verdict| {
         json!({

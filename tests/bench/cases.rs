@@ -1,4 +1,4 @@
-//! The functions that are measured, with what they need while they run.
+//! The functions that are measured, with the backends they need.
 
 use bytes::Bytes;
 use http::{Method, Request};
@@ -21,39 +21,39 @@ use crate::rounds::{Case, REQUESTS, WARM_UP};
 
 /// A function that does nothing.
 pub(crate) const EMPTY: &str = "empty function";
-/// It, and one RSA-2048 verification.
+/// The empty function with one RSA-2048 verification.
 pub(crate) const VERIFY: &str = "empty, one RSA verification";
-/// It, and one consistent read by the bare SDK.
+/// The empty function with one consistent read by the bare SDK.
 pub(crate) const GET: &str = "empty, one GetItem";
-/// It, and both.
+/// The empty function with both.
 pub(crate) const BOTH: &str = "empty, both";
 /// The login page.
 pub(crate) const LOGIN: &str = "login: the login page";
-/// A good token that the process has not seen before, each time another.
+/// A valid token that the process has not seen before, different each time.
 pub(crate) const UNSEEN: &str = "protected: token, first seen";
-/// A good token, the same each time.
+/// A valid token, the same each time.
 pub(crate) const SEEN: &str = "protected: token, seen";
 
-/// What everything else is like.
+/// Deployment parameters for everything else.
 const PARAMETERS: [(&str, &str); 2] = [("Connections", "none"), ("Scope", "openid profile email")];
 
-/// A session whose tokens can be refreshed.
+/// Deployment parameters for a session with a refresh token.
 const REFRESHABLE: [(&str, &str); 2] =
     [("Connections", "none"), ("Scope", "openid profile email offline_access")];
 
-/// The deployed functions, the baselines, and people who are logged in.
+/// The deployed functions, the baselines, and logged-in users.
 pub(crate) struct Cases {
     deployment: Deployment,
-    /// What a function for comparison has in its environment.
+    /// A deployed function whose environment the baselines copy.
     like: Function,
     token: String,
     cookie: String,
-    /// The public key, as the provider publishes it.
+    /// The public key as the provider publishes it.
     keys: Value,
 }
 
 impl Cases {
-    /// Starts the counterparts, builds the functions, and logs somebody in.
+    /// Starts the backends, builds the functions, and logs a user in.
     pub(crate) async fn prepare() -> Self {
         let deployment = Deployment::start(1, &PARAMETERS).await;
         let (token, cookie) = log_in(&deployment).await;
@@ -64,7 +64,7 @@ impl Cases {
         Self { deployment, like, token, cookie, keys }
     }
 
-    /// Every function, after what it is held against.
+    /// All functions, preceded by the baselines they are compared with.
     pub(crate) async fn functions(&self) -> Vec<Case> {
         let [empty, floor, verify] = self.baselines(["empty", "floor", "verify"]);
         let protected = &self.like;
@@ -95,8 +95,8 @@ impl Cases {
         ]
     }
 
-    /// A session's refresh, as the key page asks for it, before it is due: the provider is not asked.
-    /// The deployment is to live as long as the case.
+    /// A refresh of a session before it is due, as the key page sends it; no request goes to the
+    /// provider. The deployment must live as long as the case.
     pub(crate) async fn refresh() -> (Case, Deployment) {
         let deployment = Deployment::start(1, &REFRESHABLE).await;
         let (_, cookie) = log_in(&deployment).await;
@@ -108,24 +108,24 @@ impl Cases {
         (case, deployment)
     }
 
-    /// `protected`'s program, or one that does as it, asked with the same token each time.
+    /// `protected`'s program, or an equivalent one, with the same token each time.
     pub(crate) fn seen(&self, protected: &Function) -> Case {
         let bearer = format!("Bearer {}", self.token);
         case(SEEN, protected, "/protected", &[("authorization", &bearer)], 200)
     }
 
-    /// What verifies the same token: a request for `/` with it.
+    /// A program that verifies the same token, with a request for `/`.
     pub(crate) fn peer(&self, name: &'static str, function: &Function) -> Case {
         let bearer = format!("Bearer {}", self.token);
         case(name, function, "/", &[("authorization", &bearer)], 200)
     }
 
-    /// The deployed function.
+    /// The deployed function `protected`.
     pub(crate) const fn protected(&self) -> &Function {
         &self.like
     }
 
-    /// The programs of this package that are measured for comparison.
+    /// Baseline programs of this package.
     pub(crate) fn baselines<const N: usize>(&self, names: [&str; N]) -> [Function; N] {
         Artifacts::build(&names).map(|bootstrap| Function {
             name: "baseline".to_owned(),
@@ -136,7 +136,7 @@ impl Cases {
         })
     }
 
-    /// What a baseline or a peer is told: the key, and how to find the row.
+    /// The environment of a baseline or a peer: the key, and how to find the row.
     fn environment(&self) -> Vec<(String, String)> {
         let part = |name: &str| self.keys["keys"][0][name].as_str().expect("an RSA key").to_owned();
         let secret = self.cookie.split_once('=').expect("name and value").1;
@@ -157,13 +157,13 @@ impl Cases {
         variables.map(|(name, value)| (name.to_owned(), value)).to_vec()
     }
 
-    /// Whose programs are measured.
+    /// The programs that are measured.
     pub(crate) const fn artifacts(&self) -> &Artifacts {
         self.deployment.artifacts()
     }
 }
 
-/// A deployed function, which asks the table without a detour: its line would be measured with it.
+/// A deployed function with direct access to the table, so that no emulated line is measured.
 fn function(deployment: &Deployment, name: &str) -> Function {
     let mut functions = deployment.lambda().functions();
     let mut function =
@@ -182,7 +182,7 @@ fn value(function: &Function, name: &str) -> String {
     value.trim_end_matches('/').to_owned()
 }
 
-/// A new session: its token, and its cookie.
+/// A new session: its token and its cookie.
 async fn log_in(deployment: &Deployment) -> (String, String) {
     let mut browser: Browser = deployment.browser();
     let form = browser.get("/login?connection=github").await.follow_all().await;
@@ -204,7 +204,7 @@ fn case(
     Case { name, function: function.clone(), events, expected, is_whole: true }
 }
 
-/// A request for the example's route, about which the authorizer is asked.
+/// The authorizer's case for a request to the example's route.
 fn authorizer(authorizer: &Function, headers: &[(&str, &str)]) -> Case {
     let (head, ()) = request(&Method::GET, "/api/hello", headers).into_parts();
     let event = get(authorizer, "/api/hello", headers);

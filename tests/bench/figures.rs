@@ -1,4 +1,4 @@
-//! The figures of all rounds, and what is made of them.
+//! The figures of all rounds, and their evaluation.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -6,24 +6,24 @@ use serde_json::{Value, json};
 
 use crate::spread::Spread;
 
-/// What was measured of one case in one round.
+/// The measurements of one case in one round.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Round {
-    /// From the start of the process until it asked for an event.
+    /// The time from process start to its first request for an event.
     pub(crate) first_poll: Duration,
-    /// From the start of the process to its first answer.
+    /// The time from process start to its first response.
     pub(crate) first_answer: Duration,
-    /// The processor's time until then.
+    /// The CPU time until the first response.
     pub(crate) cold_cpu: Duration,
-    /// From an event to its answer, once warm.
+    /// The time from an event to its response in a warm process.
     pub(crate) warm_wall: Duration,
-    /// The processor's time for that.
+    /// The CPU time per request in a warm process.
     pub(crate) warm_cpu: Duration,
-    /// In bytes.
+    /// The peak memory in bytes.
     pub(crate) peak_memory: u64,
 }
 
-/// The cases, of which the first is what the others are held against, with their rounds.
+/// The rounds of each case. The first case is the one to compare with.
 #[derive(Debug)]
 pub(crate) struct Figures(Vec<CaseFigures>);
 
@@ -34,7 +34,7 @@ struct CaseFigures {
     rounds: Vec<Round>,
 }
 
-/// One column: its name in the JSON, its heading, and what is read off a round.
+/// One column: its name in the JSON, its heading, and its value in a round.
 type Column = (&'static str, &'static str, fn(&Round) -> f64);
 
 const COLUMNS: [Column; 6] = [
@@ -47,7 +47,7 @@ const COLUMNS: [Column; 6] = [
 ];
 
 impl Figures {
-    /// No rounds yet; each case with the size of its zip in bytes, if it has one.
+    /// Figures without rounds. Each case has the size of its zip in bytes, if it has one.
     pub(crate) fn new(cases: impl Iterator<Item = (&'static str, Option<u64>)>) -> Self {
         let case = |(name, zip_size)| CaseFigures { name, zip_size, rounds: Vec::new() };
         Self(cases.map(case).collect())
@@ -58,7 +58,7 @@ impl Figures {
         self.0[index].rounds.push(round);
     }
 
-    /// What `figure` makes of the cases of each round, which it finds by their names.
+    /// Computes `figure` for each round from the cases, which it finds by name.
     pub(crate) fn by_round(
         &self,
         figure: impl Fn(&dyn Fn(&'static str) -> Round) -> f64,
@@ -72,7 +72,7 @@ impl Figures {
         self.case(name).zip_size
     }
 
-    /// Three tables: the medians, the ratios to the first case, and the least and the most.
+    /// Three tables: medians, ratios to the first case, and minima and maxima.
     pub(crate) fn tables(&self) -> String {
         let medians = self.table(|case, read| format!("{:.2}", case.spread(read).median));
         let ratios = self.table(|case, read| format!("{:.2}×", self.ratio(case, read)));
@@ -98,8 +98,8 @@ impl Figures {
         table
     }
 
-    /// One line per case, each figure with its ratio to the first case: how it starts, what a request
-    /// costs, what it takes.
+    /// One line per case with its start, request and resource figures, each with its ratio to the
+    /// first case.
     pub(crate) fn summary(&self) -> String {
         let mut table = "| | cold start, ms | a warm request, µs of CPU | peak memory, MB |\n\
                          |---|---|---|---|\n"
@@ -116,7 +116,7 @@ impl Figures {
         table
     }
 
-    /// The same, for programs.
+    /// The figures as JSON.
     pub(crate) fn json(&self) -> Value {
         let cases = self.0.iter().map(|case| {
             let mut fields = json!({
@@ -137,7 +137,7 @@ impl Figures {
         cases.find(|case| case.name == name).unwrap_or_else(|| panic!("no case {name:?}"))
     }
 
-    /// The median of what each round's figure is to that of the first case in the same round.
+    /// The median of the ratios to the first case within each round.
     fn ratio(&self, case: &CaseFigures, read: fn(&Round) -> f64) -> f64 {
         let pairs = case.rounds.iter().zip(&self.0[0].rounds);
         Spread::of(pairs.map(|(own, first)| read(own) / read(first))).median

@@ -1,15 +1,15 @@
-//! How fast the functions start and answer, and what they take.
+//! Benchmarks: start time, response time and resources of the functions.
 //!
 //! | | |
 //! |---|---|
-//! | `functions` | every function against one that does nothing, and against the least that is needed |
-//! | `throughput` | many requests in flight, in one process and in one process each |
-//! | `peers` | what verifies a token in other languages, beside what does here |
+//! | `functions` | every function against an empty one, and against minimal baselines |
+//! | `throughput` | many concurrent requests, in one process and in one process each |
+//! | `peers` | token verification in other languages and in this project |
 //!
-//! Each round goes once through all cases, in an order of its own, so that a machine that is slower for
-//! a while is slower for all of them. In each case a process is started with its first event waiting, as
-//! Lambda has it; its CPU time is the kernel's own account. Of all rounds the median counts, and of the
-//! ratios to the first case the median of those within one round.
+//! Each round runs all cases in a random order, so that a slow phase of the machine affects all of
+//! them. Each case starts a process with its first event waiting, as in Lambda; CPU times come from
+//! the kernel. The results are medians over all rounds. Ratios to the first case are computed within
+//! each round, and their median is reported.
 #![expect(clippy::expect_used, clippy::panic, reason = "a benchmark that cannot go on says so")]
 
 mod budgets;
@@ -57,7 +57,7 @@ async fn functions(cases: &Cases, rounds: usize) {
     write("functions", &outcome);
 }
 
-/// Keeps the outcome for programs, and says where.
+/// Writes the results as JSON, and prints the path.
 fn write(name: &str, outcome: &Value) {
     let file = tests::artifact("bench", &format!("{name}.json"));
     std::fs::write(&file, format!("{outcome:#}\n")).expect("target is writable");

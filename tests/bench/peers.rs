@@ -1,7 +1,7 @@
-//! What verifies the same token in other languages, under the same Runtime API, in the same rounds.
+//! Token verification in other languages, under the same Runtime API and in the same rounds.
 //!
-//! `tests/bench/peers/run` makes them. None of them knows a session: a token that was logged out of is
-//! good to all of them until it expires.
+//! `tests/bench/peers/run` builds the peers. They have no sessions: they accept a token after a
+//! logout until it expires.
 
 use std::fs;
 
@@ -12,7 +12,7 @@ use crate::{
     rounds::{self, REQUESTS},
 };
 
-/// Names in the table, and the folders that `tests/bench/peers/run` makes.
+/// Names in the table, and folders that `tests/bench/peers/run` creates.
 const PEERS: [(&str, &str); 4] = [
     ("Python: Flask + PyJWT", "flask_pyjwt"),
     ("Python: PyJWT alone", "pyjwt"),
@@ -20,10 +20,10 @@ const PEERS: [(&str, &str); 4] = [
     ("Node.js: Express + express-oauth2-jwt-bearer, bundled", "express"),
 ];
 
-/// Between these, README.md has the table.
+/// The marks around the table in README.md.
 const MARKS: [&str; 2] = ["<!-- peers: tests/bench/peers/run --write -->\n", "<!-- /peers -->\n"];
 
-/// Measures them and prints what came of it; with `write`, into README.md too.
+/// Measures the peers and prints the results; with `write`, updates README.md too.
 pub(crate) async fn measure(cases: &Cases, rounds: usize, write: bool) {
     let [empty, verify] = cases.baselines(["empty", "verify"]);
     let mut all = vec![

@@ -1,8 +1,8 @@
-//! What the kernel says of a process.
+//! Process figures from the kernel.
 
 use std::{fs, time::Duration};
 
-/// The time that it has spent on a processor, all threads taken together.
+/// The CPU time of all threads.
 pub(crate) fn cpu_time(process: u32) -> Duration {
     let threads = fs::read_dir(format!("/proc/{process}/task")).expect("it runs");
     let nanoseconds = threads.map(|thread| {
@@ -14,10 +14,11 @@ pub(crate) fn cpu_time(process: u32) -> Duration {
     Duration::from_nanos(nanoseconds.sum())
 }
 
-/// The most memory that it ever had resident, in bytes.
+/// The peak resident memory in bytes.
 pub(crate) fn peak_memory(process: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).expect("it runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("it is told");
+    let line =
+        status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the kernel reports it");
     let kilobytes = line.trim().strip_suffix(" kB").expect("in kB");
     kilobytes.parse::<u64>().expect("a number") * 1024
 }

@@ -1,4 +1,4 @@
-//! The same to every case, round after round.
+//! Runs the same measurements on every case, round by round.
 
 use std::{
     path::Path,
@@ -15,36 +15,36 @@ use crate::{
     process_figures::{cpu_time, peak_memory},
 };
 
-/// Requests before those that are measured.
+/// The number of requests before the measured ones.
 pub(crate) const WARM_UP: usize = 30;
 
-/// Requests that are measured, in each round.
+/// The number of measured requests in each round.
 pub(crate) const REQUESTS: usize = 300;
 
-/// Before each process that is started.
+/// The pause before each process start.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// One thing to measure.
+/// One case to measure.
 pub(crate) struct Case {
-    /// In the table.
+    /// The name in the table.
     pub(crate) name: &'static str,
-    /// Whose process is started.
+    /// The function whose process is started.
     pub(crate) function: Function,
-    /// What it is sent, in turns.
+    /// The events to send, in rotation.
     pub(crate) events: Vec<Bytes>,
-    /// A member of its answer, and what that is to be: nothing is measured that is not the case.
+    /// A member of the response and its expected value, so that only correct responses are measured.
     pub(crate) expected: (&'static str, Value),
-    /// Whether its program is all that would be packed.
+    /// Whether the program is the whole deployment package.
     pub(crate) is_whole: bool,
 }
 
-/// Measures `cases`, of which the first is what the others are held against.
+/// Measures `cases`. The others are compared with the first.
 pub(crate) async fn measure(cases: &[Case], rounds: usize) -> Figures {
     let size = |case: &Case| case.is_whole.then(|| size_of_zip(&case.function.bootstrap));
     let mut figures = Figures::new(cases.iter().map(|case| (case.name, size(case))));
     for _ in 0..rounds {
         for index in shuffled(cases.len()) {
-            // What the case before has set in motion is to be over.
+            // Background work of the previous case must have ended.
             tokio::time::sleep(PAUSE).await;
             figures.add(index, round(&cases[index]).await);
         }
@@ -52,7 +52,7 @@ pub(crate) async fn measure(cases: &[Case], rounds: usize) -> Figures {
     figures
 }
 
-/// The numbers below `length`, so that no case always comes after the same one.
+/// The numbers below `length` in random order, so that no case always follows the same one.
 pub(crate) fn shuffled(length: usize) -> Vec<usize> {
     let random = Random::system();
     let mut all: Vec<_> = (0..length).map(|index| (random.bytes::<8>(), index)).collect();
@@ -91,7 +91,7 @@ async fn round(case: &Case) -> Round {
     }
 }
 
-/// Has `instance` answer `event` as `case` says.
+/// Sends `event` to `instance` and checks the response against `case`.
 pub(crate) async fn ask(instance: &Instance, case: &Case, event: &Bytes) {
     let answer = instance.invoke(event.clone()).await;
     let answer = answer.unwrap_or_else(|error| panic!("{}: {error}", case.name));
@@ -105,7 +105,7 @@ pub(crate) async fn ask(instance: &Instance, case: &Case, event: &Bytes) {
     );
 }
 
-/// As SAM packs it: deflated, by Python.
+/// The size of a zip as SAM makes it: deflated, by Python.
 fn size_of_zip(program: &Path) -> u64 {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let (zip, bootstrap) = (folder.path().join("function.zip"), folder.path().join("bootstrap"));

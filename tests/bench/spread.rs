@@ -1,20 +1,20 @@
-//! What is told of many values.
+//! Summary statistics.
 
 use serde_json::{Value, json};
 
-/// The middle, and both ends.
+/// The median, minimum and maximum.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Spread {
-    /// Half of the values are below it.
+    /// The median.
     pub(crate) median: f64,
-    /// The smallest.
+    /// The minimum.
     pub(crate) least: f64,
-    /// The largest.
+    /// The maximum.
     pub(crate) most: f64,
 }
 
 impl Spread {
-    /// Of these values, of which there is at least one.
+    /// The statistics of these values. Panics if there are none.
     pub(crate) fn of(values: impl IntoIterator<Item = f64>) -> Self {
         let mut values: Vec<_> = values.into_iter().collect();
         values.sort_unstable_by(f64::total_cmp);
@@ -25,12 +25,12 @@ impl Spread {
     /// `median [least-most]`.
     pub(crate) fn text(&self) -> String {
         let Self { median, least, most } = self;
-        // A figure in the hundreds has no use for hundredths.
+        // Large figures need no decimals.
         let digits = if *most >= 100.0 { 0 } else { 2 };
         format!("{median:.digits$} [{least:.digits$}-{most:.digits$}]")
     }
 
-    /// For programs.
+    /// The statistics as JSON.
     pub(crate) fn json(&self) -> Value {
         json!({ "median": self.median, "min": self.least, "max": self.most })
     }

@@ -1,10 +1,9 @@
-//! How many requests a processor is good for, when several are in flight.
+//! The throughput with several requests in flight.
 //!
-//! In the plain form each has a process of its own, as Lambda has it; with the feature `concurrent` all
-//! are in one, as Managed Instances have it. The processors are shared with what else takes part: the
-//! Runtime API and the clients in this process, the emulator of DynamoDB in another. So the rate that is
-//! seen says how both forms compare, and the processor's time per request what the functions themselves
-//! need.
+//! In the plain form each request has its own process, as in Lambda. With the feature `concurrent`
+//! one process serves all, as in Managed Instances. Other participants share the processors: the
+//! Runtime API and the clients in this process, the DynamoDB emulator in another. So the rate only
+//! compares both forms; the CPU time per request is the cost of the functions themselves.
 
 use std::{
     fmt::Write as _,
@@ -31,16 +30,16 @@ use crate::{
     spread::Spread,
 };
 
-/// How many requests are in flight.
+/// The numbers of requests in flight.
 const IN_FLIGHT: [usize; 3] = [1, 8, 64];
 
-/// Requests that are measured, in each round.
+/// The number of measured requests in each round.
 const REQUESTS: usize = 2_000;
 
-/// Requests before them, for each that is in flight.
+/// The number of requests before the measured ones, for each one in flight.
 const WARM_UP: usize = 30;
 
-/// One form under one load.
+/// One form with one number of requests in flight.
 struct Load {
     form: &'static str,
     case: Arc<Case>,
@@ -50,15 +49,15 @@ struct Load {
 }
 
 struct Round {
-    /// In seconds.
+    /// The elapsed time in seconds.
     wall: f64,
-    /// In seconds, of all its processes.
+    /// The CPU time of all its processes, in seconds.
     cpu: f64,
-    /// In bytes, of all its processes.
+    /// The peak memory of all its processes, in bytes.
     memory: u64,
 }
 
-/// Measures both forms and prints what came of it.
+/// Measures both forms and prints the results.
 pub(crate) async fn measure(cases: &Cases, rounds: usize) {
     let plain = cases.protected();
     let bootstrap = artifacts::concurrent("protected");
@@ -104,7 +103,7 @@ impl Load {
         Round { wall, cpu, memory }
     }
 
-    /// Sends so many requests, as many at a time as are to be in flight.
+    /// Sends `requests` requests, with the load's number of requests in flight.
     async fn ask(&self, instances: &[Arc<Instance>], requests: usize) {
         let sent = Arc::new(AtomicUsize::new(0));
         let mut callers = JoinSet::new();
@@ -129,7 +128,7 @@ impl Load {
         self.spread(|round| REQUESTS as f64 / round.wall / cores as f64)
     }
 
-    /// In microseconds of the processor.
+    /// The CPU time per request in microseconds.
     #[expect(clippy::cast_precision_loss, reason = "a few thousand requests")]
     fn cpu_per_request(&self) -> Spread {
         self.spread(|round| round.cpu * 1_000_000.0 / REQUESTS as f64)

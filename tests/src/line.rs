@@ -160,10 +160,10 @@ mod tests {
 
     async fn say(client: &mut TcpStream, word: &str) -> io::Result<String> {
         client.write_all(word.as_bytes()).await?;
-        hear(client).await
+        receive(client).await
     }
 
-    async fn hear(client: &mut TcpStream) -> io::Result<String> {
+    async fn receive(client: &mut TcpStream) -> io::Result<String> {
         let mut bytes = [0; 64];
         let length = client.read(&mut bytes).await?;
         Ok(String::from_utf8_lossy(&bytes[..length]).into_owned())
@@ -178,7 +178,7 @@ mod tests {
         assert!(timeout(MOMENT, say(&mut client, "two")).await.is_err());
         assert_eq!(line.held_up(), 1);
         line.set(Condition::Works);
-        assert_eq!(hear(&mut client).await.unwrap(), "two");
+        assert_eq!(receive(&mut client).await.unwrap(), "two");
     }
 
     #[tokio::test]
@@ -191,7 +191,7 @@ mod tests {
         let mut other = TcpStream::connect(line.address()).await.unwrap();
         assert_eq!(say(&mut other, "three").await.unwrap(), "three");
         line.set(Condition::Works);
-        assert_eq!(hear(&mut client).await.unwrap(), "a two");
+        assert_eq!(receive(&mut client).await.unwrap(), "a two");
     }
 
     #[tokio::test]
@@ -214,7 +214,7 @@ mod tests {
         let mut client = TcpStream::connect(line.address()).await.unwrap();
         assert_eq!(say(&mut client, "one").await.unwrap(), "one");
         line.set(Condition::Cut);
-        assert_eq!(hear(&mut client).await.unwrap_or_default(), "");
+        assert_eq!(receive(&mut client).await.unwrap_or_default(), "");
         let mut client = TcpStream::connect(line.address()).await.unwrap();
         assert_eq!(say(&mut client, "two").await.unwrap_or_default(), "");
         line.set(Condition::Works);

@@ -67,10 +67,10 @@ impl Requirements {
             let fault = match row {
                 Row::Tested(_) if group.finished && !is_tested(number) => "has no test",
                 Row::Untested(Untested { not_built: Some(_), .. }) if is_tested(number) => {
-                    "is said not to be built, and has a test"
+                    "is marked as not built, but has a test"
                 }
                 Row::Untested(Untested { not_built: None, later: None, .. }) => {
-                    "says nothing but its title"
+                    "gives no reason for a missing test"
                 }
                 _ => continue,
             };
@@ -122,10 +122,7 @@ impl Requirements {
         let mut rows = BTreeMap::new();
         for group in self.0.values() {
             for (number, row) in group.numbered() {
-                assert!(
-                    rows.insert(number, (group, row)).is_none(),
-                    "R{number} stands there twice"
-                );
+                assert!(rows.insert(number, (group, row)).is_none(), "R{number} occurs twice");
             }
         }
         rows
@@ -272,7 +269,7 @@ mod tests {
         assert_eq!(faults(""), ["R1 has no test"]);
         assert_eq!(
             faults("/// R1, R2, R3, R10, R99\n#[test]\nfn all() {}"),
-            ["R2 is said not to be built, and has a test", "all in x.rs names no row: R99"]
+            ["R2 is marked as not built, but has a test", "all in x.rs names no row: R99"]
         );
     }
 

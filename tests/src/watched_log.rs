@@ -223,13 +223,13 @@ mod tests {
     }
 
     #[tokio::test]
-    #[should_panic(expected = "the secret is there")]
+    #[should_panic(expected = "the secret was found")]
     async fn r173_a_secret_is_found_when_the_log_is_dropped() {
         drop(log("swordfish", &BASE64_STANDARD.encode("x swordfish x")).await);
     }
 
     #[tokio::test]
-    #[should_panic(expected = "the secret is there")]
+    #[should_panic(expected = "the secret was found")]
     async fn r173_a_secret_is_found_outside_of_watched_futures() {
         let log = log("open sesame", "nothing").await;
         tracing::warn!("open sesame");
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[tokio::test]
-    #[should_panic(expected = "no such event")]
+    #[should_panic(expected = "does not document the event")]
     async fn r175_an_undocumented_event_is_found() {
         let log = WatchedLog::new();
         log.watch(async { tracing::warn!(target: "shared::jwt", event = "made.up") }).await;

@@ -1,4 +1,4 @@
-// Verifies a Bearer token with aws-jwt-verify under the keys that it is given, and answers the claims.
+// Verifies a Bearer token with aws-jwt-verify and the configured keys, and returns the claims.
 import { JwtVerifier } from "aws-jwt-verify";
 import { run } from "./runtime.mjs";
 

@@ -1,5 +1,5 @@
-// Verifies a Bearer token with express-oauth2-jwt-bearer, which fetches the keys itself, behind Express,
-// which an adapter calls, and answers the claims.
+// Verifies a Bearer token with express-oauth2-jwt-bearer, which fetches the keys itself, behind
+// Express and an adapter, and returns the claims.
 import express from "express";
 import { auth } from "express-oauth2-jwt-bearer";
 import serverless from "serverless-http";

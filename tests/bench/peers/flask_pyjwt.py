@@ -1,4 +1,4 @@
-"""The same behind Flask, which an adapter for WSGI calls."""
+"""Verifies a Bearer token with PyJWT behind Flask and a WSGI adapter, and returns the claims."""
 
 import jwt
 from apig_wsgi import make_lambda_handler

@@ -1,4 +1,4 @@
-"""Verifies a Bearer token with PyJWT under one key that it is given, and answers the claims."""
+"""Verifies a Bearer token with PyJWT and one configured key, and returns the claims."""
 
 import json
 import os

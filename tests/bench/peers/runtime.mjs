@@ -1,4 +1,4 @@
-// Lambda's loop, as its Node.js runtime has it: one request after the other, over one connection.
+// The loop of Lambda's Node.js runtime: one request after the other, over one connection.
 import http from "node:http";
 
 const [host, port] = process.env.AWS_LAMBDA_RUNTIME_API.split(":");

@@ -1,4 +1,4 @@
-//! What the targets share: a bound on the time of each input, and somebody who verifies tokens.
+//! Shared by all targets: a time limit for each input, and token verification.
 #![forbid(unsafe_code)]
 
 use std::{sync::LazyLock, time::Duration};
@@ -12,26 +12,26 @@ use shared::{
     testing::tokens::TestKey,
 };
 
-/// When everything happens.
+/// The current time in all targets.
 pub const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 
-/// The longest that one input may keep a processor busy.
+/// The limit of processor time for one input.
 const LIMIT: Duration = Duration::from_millis(50);
 
-/// The identity provider that everybody trusts.
+/// The trusted identity provider.
 pub static ISSUER: LazyLock<Issuer> =
     LazyLock::new(|| Issuer::parse("tenant.auth0.com").expect("a host name is an issuer"));
 
-/// Its key. The fastest there is, so that time goes into parsing.
+/// Its key, of the fastest type, so that most of the time goes into parsing.
 pub static KEY: LazyLock<TestKey> = LazyLock::new(|| TestKey::ed25519("test"));
 
 static KEYS: LazyLock<KeySet> = LazyLock::new(|| shared::testing::tokens::key_set(&[&KEY]));
 
-/// Runs `read` on an input. Its own time is counted and not that of whatever else the machine does.
+/// Runs `read` on an input with a limit on its processor time. Other processes do not count.
 ///
 /// # Panics
 ///
-/// When it took too long.
+/// Panics when the limit is exceeded.
 pub fn bounded<T>(read: impl FnOnce() -> T) -> T {
     let started = processor_time();
     let outcome = read();
@@ -40,11 +40,11 @@ pub fn bounded<T>(read: impl FnOnce() -> T) -> T {
     outcome
 }
 
-/// The whole way of a token, as one of `kind`.
+/// Fully verifies a token as one of `kind`.
 ///
 /// # Errors
 ///
-/// With the reason why it is refused.
+/// Returns the reason for a rejection.
 pub fn verify(token: &str, kind: Kind<'_>) -> Result<Claims, TokenError> {
     let expected = Expected { issuer: &ISSUER, kind };
     let token = UnverifiedToken::parse(token, &expected)?;
@@ -52,7 +52,7 @@ pub fn verify(token: &str, kind: Kind<'_>) -> Result<Claims, TokenError> {
     token.verify(&candidates, &expected, NOW)
 }
 
-/// Everything that a token may be taken for.
+/// Every kind of token.
 pub fn kinds() -> [Kind<'static>; 4] {
     [
         Kind::AccessToken { audience: "https://api.example/" },
@@ -72,14 +72,14 @@ pub fn kinds() -> [Kind<'static>; 4] {
     ]
 }
 
-/// What a login said that is refreshed.
+/// The claims of the login that is refreshed.
 static LOGIN: LazyLock<LoginClaims> = LazyLock::new(|| {
     let token = KEY.sign(&claims());
     let claims = verify(&token, Kind::ApiKey { client_id: "the-client" });
-    LoginClaims::of(&claims.expect("the token is good"))
+    LoginClaims::of(&claims.expect("the token is valid"))
 });
 
-/// The claims of a good API key.
+/// The claims of a valid API key.
 pub fn claims() -> Value {
     json!({
         "iss": ISSUER.as_str(),

@@ -1,4 +1,4 @@
-//! Any claims, truly signed: what is accepted says what it must, to another reader too.
+//! Any claims with a valid signature: accepted claims must be correct for another JSON parser too.
 #![no_main]
 
 use std::time::Duration;
@@ -15,7 +15,7 @@ fuzz_target!(|payload: &str| {
         let read: Map<String, Value> = serde_json::from_str(payload).expect("it was accepted");
         assert_eq!(&read, claims.all());
         assert_eq!(read["iss"], ISSUER.as_str());
-        // Whichever way a fraction is rounded, it is not rounded in favour of the token.
+        // However a fraction is rounded, the result must not favour the token.
         let seconds = |name: &str| read.get(name).map(|date| date.as_f64().expect("a number"));
         let now = Duration::from_secs(NOW.as_unix()).as_secs_f64();
         let leeway = LEEWAY.as_secs_f64();

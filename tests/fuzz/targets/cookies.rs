@@ -1,4 +1,4 @@
-//! Any bytes as `Cookie` headers: what opens a session stands there once, and as it was set.
+//! Any bytes as `Cookie` headers: a value that opens a session must occur once and unchanged.
 #![no_main]
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! A good token with any changes: refused, or still the same text.
+//! A valid token with any changes: it must be rejected unless the text is unchanged.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -22,7 +22,7 @@ static TOKEN: LazyLock<String> = LazyLock::new(|| fuzz::KEY.sign(&fuzz::claims()
 fuzz_target!(|changes: Vec<Change>| {
     let mut text: Vec<char> = TOKEN.chars().collect();
     for change in changes {
-        // One place more than there are: behind the last.
+        // One more position than characters: behind the last one.
         let place = |at: u16, text: &[char]| usize::from(at) % (text.len() + 1);
         match change {
             Change::Replace(at, letter) => {

@@ -1,4 +1,4 @@
-//! Any bytes as whatever else the provider answers.
+//! Any bytes as the provider's other documents.
 #![no_main]
 
 use fuzz::ISSUER;

@@ -1,5 +1,6 @@
-//! Any bytes as an event: a request that only the gateway's own fields have shaped, or a reason. The
-//! same bytes as an authorizer's: a policy that covers the one method in the event, or none.
+//! Any bytes as an event: the outcome is an error, or a request shaped only by the gateway's own
+//! fields. The same bytes as an authorizer's event: the outcome is an error, or a policy for only the
+//! method in the event.
 #![no_main]
 
 use gateway::authorizer::{Call, Form};
@@ -10,13 +11,13 @@ use shared::guard::Principal;
 fn is_authorized(bytes: &[u8]) {
     let Ok(call) = fuzz::bounded(|| Call::read(bytes, "invocation")) else { return };
     let Ok(event) = serde_json::from_slice::<Value>(bytes) else { return };
-    let nobody = Principal {
+    let principal = Principal {
         user: serde_json::Map::new(),
         is_person: false,
         scopes: Vec::new(),
         session: None,
     };
-    let decision = call.form.allow(&nobody);
+    let decision = call.form.allow(&principal);
     match &call.form {
         Form::Simple => {
             let method = call.route.method.as_str();
@@ -40,7 +41,7 @@ fn is_authorized(bytes: &[u8]) {
 fuzz_target!(|bytes: &[u8]| {
     is_authorized(bytes);
     let Ok(request) = fuzz::bounded(|| gateway::event::parse(bytes, "invocation")) else { return };
-    // What is not read need not be text either.
+    // Fields that are not read need not be text.
     let Ok(event) = serde_json::from_slice::<Value>(bytes) else { return };
     assert_eq!(event["version"], "2.0");
     assert_eq!(event["requestContext"]["http"]["method"], request.method().as_str());

@@ -1,5 +1,5 @@
-//! Any bytes as a key set: a key serves what its type allows, and proves no token that it did not
-//! sign.
+//! Any bytes as a key set: a key must serve only its type's algorithms, and validate no token that it
+//! did not sign.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -14,7 +14,7 @@ use shared::{
 const ALGORITHMS: [Algorithm; 4] =
     [Algorithm::EdDsa, Algorithm::Es256, Algorithm::Ps256, Algorithm::Rs256];
 
-/// One without a name for its key, so that all keys are tried.
+/// Tokens without a key id, so that all keys are tried.
 static TOKENS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let keys = [
         TestKey::ed25519("test"),

@@ -1,5 +1,5 @@
-//! Any request to any function, with any credential: no answer is a failure of ours, and none but
-//! the true credentials open anything.
+//! Any request to any function with any credential: no response may be an internal error, and only
+//! the real credentials give access.
 #![no_main]
 
 use std::{
@@ -92,7 +92,7 @@ static RUNTIME: LazyLock<Runtime> =
 
 static TOKEN: LazyLock<String> = LazyLock::new(|| TEST_KEY.sign(&fuzz::claims()));
 
-/// The provider and its keys outlive a request, as they do in a warm function.
+/// The provider and its keys are kept across requests, as in a warm function.
 static PROVIDER: LazyLock<(Arc<FakeProvider>, Arc<Keys>)> = LazyLock::new(|| {
     let provider = Arc::new(FakeProvider::new(ISSUER.clone()));
     provider.set_key_set(Some(key_set_document(&[&TEST_KEY])));
@@ -101,7 +101,7 @@ static PROVIDER: LazyLock<(Arc<FakeProvider>, Arc<Keys>)> = LazyLock::new(|| {
     (provider, Arc::new(keys))
 });
 
-/// A bundle with one session. Answers the session cookie's value too.
+/// The product with one session, and the session cookie's value.
 async fn bundle() -> (Bundle, String) {
     let mut settings = Settings::from_values([
         ("AUTH_HOST", ISSUER.as_str()),
@@ -111,7 +111,7 @@ async fn bundle() -> (Bundle, String) {
         ("SECRET_KEY", "GJ5cWzkR8xHc1vXq9tYb3nMf7sLd2pQa"),
         ("CONNECTIONS", "none"),
     ]);
-    let config = BundleConfig::from_settings(&mut settings).expect("these settings are right");
+    let config = BundleConfig::from_settings(&mut settings).expect("these settings are valid");
     let (provider, keys) = &*PROVIDER;
     let dependencies = Dependencies {
         store: Arc::new(MemoryStore::default()),

@@ -1,4 +1,4 @@
-//! Any text as a return target, alone and in a query: it stays a path of ours.
+//! Any text as a return target, alone and in a query: it must remain a path of this site.
 #![no_main]
 
 use http::Uri;
@@ -24,7 +24,7 @@ fn is_own(target: &ReturnTo) {
 
 fuzz_target!(|text: &str| {
     is_own(&fuzz::bounded(|| ReturnTo::parse(text)));
-    // As a page writes a path that holds any text at all.
+    // As a page writes a path that contains any text.
     let mut written = Url::parse("https://us.example/").expect("a base");
     written.set_path(text);
     is_own(&fuzz::bounded(|| ReturnTo::parse(written.path())));

@@ -1,4 +1,4 @@
-//! Any text as a token: nothing that nobody signed is accepted, as whatever kind.
+//! Any text as a token of any kind: unsigned text must be rejected.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

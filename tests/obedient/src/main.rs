@@ -32,7 +32,7 @@ impl Function for Obedient {
                 self.company.wait().await;
             }
             "/never" => pending().await,
-            "/panic" => panic!("as I was told"),
+            "/panic" => panic!("the path requests a panic"),
             _ => {}
         }
         tracing::info!(event = "obedient.answers", own = id, "it is answered");

@@ -1,4 +1,4 @@
-//! A function that does nothing, as `lambda_http` has it written.
+//! A function that does nothing, in the standard form of `lambda_http`.
 
 use lambda_http::{Body, Error, Request, Response, run, service_fn};
 

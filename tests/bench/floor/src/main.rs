@@ -1,9 +1,9 @@
-//! The least that a protected function must do, by the libraries themselves: one RSA verification of
-//! the Bearer token's signature, and one consistent `GetItem` of its session's row. `/verify` does only
-//! the one, `/get` only the other, any other path both.
+//! The minimum that a protected function must do, with only the libraries: one RSA verification of
+//! the Bearer token's signature, and one consistent `GetItem` of its session's row. `/verify` does
+//! only the former, `/get` only the latter, any other path both.
 //!
-//! Nothing is looked at that is not needed for that: no claim, no expiry, nothing in the row. The SDK
-//! has the HTTP client that `shared` gives it: its own would be the slower one.
+//! Nothing else is checked: no claim, no expiry, no content of the row. The SDK uses the HTTP client
+//! of `shared`, since its default client is slower.
 
 use std::{env, error};
 

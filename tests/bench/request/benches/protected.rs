@@ -1,7 +1,7 @@
-//! What one request to `/protected` takes and allocates, from `http` request to `http` answer:
+//! The time and allocations of one request to `/protected`, from `http` request to `http` response:
 //! `cargo bench --package request`.
 //!
-//! Over the memory store, so that what remains is our own work; the allocations of a warm request
+//! It uses the memory store, so that only our own work is measured. The allocations of a warm request
 //! are the same each time.
 #![expect(clippy::expect_used, reason = "a benchmark that cannot go on says so")]
 
@@ -41,7 +41,7 @@ fn main() {
     divan::main();
 }
 
-/// With a token that was shown before.
+/// With a token that the process has seen before.
 #[divan::bench]
 fn by_token(bencher: Bencher<'_, '_>) {
     let site = Site::new();
@@ -61,7 +61,7 @@ fn by_cookie(bencher: Bencher<'_, '_>) {
         .bench_local_values(|request| site.ask(request, 200));
 }
 
-/// With nothing, which is refused.
+/// Without credentials; the request is rejected.
 #[divan::bench]
 fn refused(bencher: Bencher<'_, '_>) {
     let site = Site::new();
@@ -70,7 +70,7 @@ fn refused(bencher: Bencher<'_, '_>) {
         .bench_local_values(|request| site.ask(request, 401));
 }
 
-/// The function, and somebody who is logged in.
+/// The function and a logged-in user.
 struct Site {
     runtime: Runtime,
     function: Guarded<Protected>,
@@ -85,7 +85,7 @@ impl Site {
             ("BASE_URL", "https://api.example.com"),
             ("CLIENT_ID", CLIENT_ID),
         ]);
-        let config = GuardConfig::from_settings(&mut settings).expect("the settings are whole");
+        let config = GuardConfig::from_settings(&mut settings).expect("the settings are complete");
         let issuer = config.application.issuer.clone();
         let provider = Arc::new(FakeProvider::new(issuer.clone()));
         provider.set_key_set(Some(key_set_document(&[&TEST_KEY])));
@@ -123,7 +123,7 @@ impl Site {
         };
         let owner = Owner { subject: Digest::of("ada"), provider_session: None, issued_at: NOW };
         let runtime =
-            Builder::new_current_thread().enable_time().build().expect("a runtime can be had");
+            Builder::new_current_thread().enable_time().build().expect("a runtime can be built");
         let sessions = Sessions::new(
             Arc::clone(&dependencies.store),
             config.limits,

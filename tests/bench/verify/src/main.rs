@@ -1,5 +1,5 @@
-//! A function that verifies a Bearer token with jsonwebtoken under one key that it is given, and
-//! answers the claims. It fetches no key and knows no session.
+//! A function that verifies a Bearer token with jsonwebtoken and one configured key, and returns the
+//! claims. It fetches no key and has no sessions.
 
 use std::env;
 

@@ -29,7 +29,7 @@ async fn the_key_page_renews_its_token() {
         let (status, body) = run_curl(&whole_text(browser, "#curl").await?, "").await;
         assert_eq!(status, "200", "{body}");
         let same = browser.execute("return window.sameDocument === true", Vec::new()).await?;
-        assert!(same.convert::<bool>()?, "the page was loaded anew");
+        assert!(same.convert::<bool>()?, "the page was reloaded");
         assert_eq!(browser.console().await, [] as [String; 0]);
 
         browser.find(By::Css("form[action='/logout'] button")).await?.click().await?;

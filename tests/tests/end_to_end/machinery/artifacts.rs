@@ -12,7 +12,7 @@ fn functions() -> Vec<Function> {
     functions.filter(|function| function.inline.is_none()).collect()
 }
 
-/// A folder as `sam build` leaves it, without the last `missing` of the functions.
+/// A folder like the output of `sam build`, without the last `missing` functions.
 fn built(missing: usize) -> (tempfile::TempDir, Vec<Function>) {
     let (folder, functions) = (tempfile::tempdir().expect("a folder"), functions());
     for function in functions.iter().rev().skip(missing) {
@@ -24,7 +24,7 @@ fn built(missing: usize) -> (tempfile::TempDir, Vec<Function>) {
 }
 
 #[test]
-fn each_function_has_the_program_that_was_built_for_it() {
+fn each_function_has_its_own_program() {
     let (folder, functions) = built(0);
     let artifacts = Artifacts::built(folder.path(), &functions);
     for function in &functions {
@@ -34,10 +34,10 @@ fn each_function_has_the_program_that_was_built_for_it() {
     assert!(artifacts.to_string().starts_with("what `sam build` left in "));
 }
 
-/// Nor are they taken from where cargo put them.
+/// There is no fallback to cargo's output.
 #[test]
 #[should_panic(expected = "bootstrap is missing: run `sam build`")]
-fn a_program_that_is_missing_is_not_made_up_for() {
+fn a_missing_program_is_an_error() {
     let (folder, functions) = built(1);
     let _ = Artifacts::built(folder.path(), &functions);
 }

@@ -112,7 +112,7 @@ async fn an_event_is_as_aws_documents_it() {
 }
 
 #[tokio::test]
-async fn a_bare_request_has_no_more_than_it_needs() {
+async fn the_event_of_a_bare_request_has_no_optional_fields() {
     let api = api(&["$default"]).await;
     let seen: Value =
         api.http_client().get(ORIGIN).send().await.expect("answered").json().await.expect("JSON");
@@ -125,7 +125,7 @@ async fn a_bare_request_has_no_more_than_it_needs() {
 }
 
 #[tokio::test]
-async fn a_body_is_text_by_its_type_alone() {
+async fn only_its_content_type_makes_a_body_text() {
     let api = api(&["$default"]).await;
     for (content_type, body, expected) in [
         (Some("text/html"), &b"<p>"[..], Some("<p>")),
@@ -153,9 +153,9 @@ async fn a_body_is_text_by_its_type_alone() {
     assert_eq!(seen["event"]["body"], "YT0lQzMlQTQ=");
 }
 
-/// What a function answers, and what the client gets.
+/// Responses of a function, and the client's responses.
 #[tokio::test]
-async fn an_answer_is_read_as_aws_documents_it() {
+async fn a_response_is_read_as_aws_documents_it() {
     let api = api(&["$default"]).await;
     let ask = async |answer: Value| {
         let request = api.http_client().post(format!("{ORIGIN}/answer")).json(&answer);
@@ -203,7 +203,7 @@ async fn an_answer_is_read_as_aws_documents_it() {
 const INTERNAL: &str = r#"{"message":"Internal Server Error"}"#;
 
 #[tokio::test]
-async fn failures_behind_the_gateway_look_alike() {
+async fn all_failures_behind_the_gateway_look_alike() {
     let api = api(&["$default"]).await;
     for path in ["/fail", "/exit"] {
         let answer =
@@ -217,7 +217,7 @@ async fn failures_behind_the_gateway_look_alike() {
 }
 
 #[tokio::test]
-async fn what_reaches_no_function_is_answered_by_the_gateway() {
+async fn the_gateway_answers_requests_that_reach_no_function() {
     let api = api(&["GET /known"]).await;
     let mut browser = Browser::in_front_of(&api);
     for (method, path) in [(Method::GET, "/"), (Method::POST, "/known"), (Method::HEAD, "/known")] {
@@ -240,7 +240,7 @@ async fn what_reaches_no_function_is_answered_by_the_gateway() {
     assert_eq!(browser.send(request(9_000, 10)).await.status, 200);
 }
 
-/// An API whose one route is guarded; the client says what the authorizer decides.
+/// An API with one protected route. The client's request sets the authorizer's decision.
 async fn guarded_api(identity_sources: &[&str]) -> HttpApi {
     let functions = [echo(&[]), Function { name: "authorizer".to_owned(), ..echo(&[]) }];
     let key = "GET /guarded/{path+}";
@@ -265,7 +265,7 @@ async fn ask(api: &HttpApi, path: &str, headers: &[(&str, &str)]) -> (u16, Value
 }
 
 #[tokio::test]
-async fn an_authorizer_is_asked_before_the_function_as_aws_documents_it() {
+async fn an_authorizer_runs_before_the_function_as_aws_documents_it() {
     let api = guarded_api(&[]).await;
     let yes = r#"{"isAuthorized":true,"context":{"sub":"ada","n":1}}"#;
     let (status, seen) = ask(&api, "/guarded/a", &[("x-decision", yes), ("cookie", "a=1")]).await;
@@ -291,13 +291,13 @@ async fn an_authorizer_is_asked_before_the_function_as_aws_documents_it() {
 
     let (_, seen) = ask(&api, "/guarded/a", &[("x-decision", r#"{"isAuthorized":true}"#)]).await;
     assert_eq!(seen["event"]["requestContext"]["authorizer"], json!({ "lambda": null }));
-    // Other routes know of no authorizer, and no client can make them.
+    // Routes without an authorizer have no authorizer context, and clients cannot forge one.
     let (_, seen) = ask(&api, "/open", &[("requestContext.authorizer", "{}")]).await;
     assert_eq!(seen["event"]["requestContext"].get("authorizer"), None);
 }
 
 #[tokio::test]
-async fn without_a_yes_of_the_authorizer_the_function_is_not_called() {
+async fn the_function_is_not_called_unless_the_authorizer_allows_it() {
     let api = guarded_api(&[]).await;
     let no = r#"{"isAuthorized":false,"context":{"code":"a_code"}}"#;
     let refused = ask(&api, "/guarded/a", &[("x-decision", no)]).await;
@@ -327,9 +327,9 @@ async fn guarded_fail() -> HttpApi {
     HttpApi::start_guarded(vec![route], guarded, Lambda::new(functions)).await
 }
 
-/// Why there is none for "a token or a cookie".
+/// This is why no identity source can express "a token or a cookie".
 #[tokio::test]
-async fn a_request_without_an_identity_source_is_refused_unasked() {
+async fn a_missing_identity_source_is_rejected_without_calling_the_authorizer() {
     let api = guarded_api(&["$request.header.Authorization", "$context.routeKey"]).await;
     let yes = ("x-decision", r#"{"isAuthorized":true}"#);
     let unauthorized = (401, json!({ "message": "Unauthorized" }));
@@ -345,7 +345,7 @@ async fn a_request_without_an_identity_source_is_refused_unasked() {
 }
 
 #[tokio::test]
-async fn only_who_knows_the_certificate_gets_through() {
+async fn only_clients_that_trust_the_certificate_can_connect() {
     let api = api(&["$default"]).await;
     let known = api.http_client();
     let stranger = reqwest::Client::builder()

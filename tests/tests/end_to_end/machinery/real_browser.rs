@@ -7,7 +7,7 @@ use tests::real_browser::{Engine, RealBrowser};
 const PAGE: &str = "<!doctype html><link rel=icon href='data:,'><title>Page</title>";
 
 #[tokio::test]
-async fn hears_errors_missing_files_and_policy_violations_in_the_console() {
+async fn reads_errors_missing_files_and_policy_violations_from_the_console() {
     let site = serve().await;
     let browser = RealBrowser::start(Engine::Chromium, &[]).await;
     browser.goto(format!("{site}/faulty")).await.expect("it loads");
@@ -20,8 +20,8 @@ async fn hears_errors_missing_files_and_policy_violations_in_the_console() {
 }
 
 #[tokio::test]
-#[should_panic(expected = "left in the console")]
-async fn a_story_fails_over_what_the_console_says() {
+#[should_panic(expected = "left messages in the console")]
+async fn a_console_message_fails_the_test() {
     let site = serve().await;
     RealBrowser::tell("faulty", async |browser| browser.goto(format!("{site}/faulty")).await).await;
 }
@@ -44,7 +44,7 @@ async fn no_browser_leaves_a_process_or_a_file_behind() {
     }
 }
 
-/// The driver and all that it has started have the profile as their home.
+/// The number of processes whose home is the profile: the driver and everything it started.
 fn processes_of(profile: &std::path::Path) -> usize {
     let home = format!("HOME={}", profile.display());
     let environments = std::fs::read_dir("/proc").expect("Linux").flatten();
