@@ -1,5 +1,5 @@
-//! What the functions need around them when each is a process of its own: the development
-//! identity provider, and a DynamoDB emulator that keeps the sessions in memory.
+//! The servers that the functions need when each runs in a separate process: the development identity
+//! provider, and a DynamoDB emulator that stores the sessions in memory.
 
 mod front;
 
@@ -29,27 +29,27 @@ use crate::{
     settings::{LocalRun, port, unusable_port},
 };
 
-/// The two servers, with their ports taken and the table made.
+/// The two servers, after binding their ports and creating the table.
 pub struct Backends {
-    /// What was assumed, and which address to open.
+    /// The assumed settings and the address to open.
     pub run: LocalRun,
     environment: Vec<(&'static str, String)>,
     provider: Option<IdentityProvider>,
     table: Table,
 }
 
-/// The emulator with the one table.
+/// The emulator with the session table.
 struct Table {
     listener: TcpListener,
     front: Front,
 }
 
 impl Backends {
-    /// Reads what a local run reads, and `DYNAMODB_PORT` and `SESSION_TABLE`; then takes the ports
-    /// and makes the table. `None`: a fault was noted.
+    /// Reads the settings of a local run, `DYNAMODB_PORT` and `SESSION_TABLE`; then binds the ports and
+    /// creates the table. `None`: a fault was recorded in `settings`.
     ///
-    /// The functions' own settings are read too, so that their faults are told here and not when
-    /// the first request starts a function.
+    /// Reads the functions' settings too, so that their faults are reported here and not when the
+    /// first request starts a function.
     pub async fn start(settings: &mut Settings, random: &Random) -> Option<Self> {
         let store = settings.optional("SESSION_STORE", |text| match text {
             "dynamodb" => Ok(()),
@@ -78,8 +78,8 @@ impl Backends {
         Some(Self { run, environment, provider, table })
     }
 
-    /// Writes what the functions need in their environment to the file at `path`, which only its
-    /// owner can read, and which is there at once or not at all.
+    /// Writes the functions' environment variables to the file at `path`. Only its owner can read the
+    /// file, and it is created atomically.
     ///
     /// # Errors
     ///
@@ -115,8 +115,8 @@ impl Backends {
 }
 
 impl Table {
-    /// A fault of `DYNAMODB_PORT` where the port cannot be had, of `SESSION_TABLE` where the table
-    /// cannot be made.
+    /// Binds the port and creates the table. Records a fault of `DYNAMODB_PORT` if the port is
+    /// unavailable, and of `SESSION_TABLE` if the table cannot be created.
     fn make(settings: &mut Settings, address: SocketAddr, random: &Random) -> Option<Self> {
         let listener = listen(address)
             .map_err(|error| unusable_port(settings, "DYNAMODB_PORT", address, &error))
@@ -130,8 +130,9 @@ impl Table {
         Some(Self { listener, front: Front { database, access_key_id } })
     }
 
-    /// What leads a function to the table. The credentials are made for this one run: they keep
-    /// those of the person who runs it out of it, and everybody else away from the table.
+    /// The environment variables with which a function reaches the table. The credentials are generated
+    /// for this run. So the developer's own credentials are not used, and other programs cannot access
+    /// the table.
     fn environment(&self, settings: &Settings) -> Option<[(&'static str, String); 7]> {
         let address = self.listener.local_addr().ok()?;
         Some([
@@ -146,28 +147,27 @@ impl Table {
     }
 }
 
-/// What a local run assumes where nothing is set, and a function in a process of its own must be
-/// told.
+/// The variables with assumed values that a function in a separate process must receive.
 const ASSUMED: [&str; 6] =
     ["AUTH_HOST", "BASE_URL", "CLIENT_ID", "CLIENT_SECRET", "SCOPE", "SECRET_KEY"];
 
 const DEFAULT_PORT: u16 = 9_200;
 
-/// As many connections as may wait to be accepted.
+/// Maximum number of connections that wait to be accepted.
 const BACKLOG: u32 = 1_024;
 
-/// Every accepted connection has the listener's `TCP_NODELAY`. Without it a long answer, which is
-/// written in two parts, waits some 40 ms for the client to acknowledge the first.
+/// Listens at `address`. Accepted connections inherit `TCP_NODELAY`. Without it, a long response, which
+/// is written in two parts, waits about 40 ms for the client to acknowledge the first part.
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = TcpSocket::new_v4()?;
     socket.set_nodelay(true)?;
-    // A port is to be had again at once when these have ended.
+    // The port can be reused immediately after this process ends.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
 
-/// The table as the deployment's template makes it.
+/// A database with the table as the deployment's template defines it.
 fn database(name: &str) -> Result<Database, Box<dyn std::error::Error>> {
     let database = Database::memory()?;
     database.create_table(serde_json::from_value(create_table(name))?)?;
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_functions_are_told_what_was_assumed_and_not_what_was_set() {
+    async fn the_functions_receive_assumed_values_but_not_set_ones() {
         let backends = start(&AUTH0).await.unwrap();
         assert!(backends.provider.is_none());
         let told: Vec<_> = backends.environment.iter().map(|(variable, _)| *variable).collect();
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn r179_only_its_owner_can_read_the_file_with_the_secrets() {
+    async fn r179_only_the_owner_can_read_the_file_with_the_secrets() {
         let backends = start(&AUTH0).await.unwrap();
         let path = std::env::temp_dir().join(format!("backends-{}.env", std::process::id()));
         backends.write_environment(&path).unwrap();
@@ -230,9 +230,9 @@ mod tests {
         assert!(!text.contains("hunter2"), "{text}");
     }
 
-    /// A page can reach loopback, by its own name too (DNS rebinding), and knows no key.
+    /// A web page can reach loopback, also under its own name (DNS rebinding), but has no access key.
     #[tokio::test]
-    async fn r209_the_table_answers_those_with_the_key_of_this_run_and_no_page() {
+    async fn r209_the_table_accepts_only_the_key_of_this_run_and_rejects_pages() {
         let backends = start(&AUTH0).await.unwrap();
         let told = |name: &str| {
             let mut told = backends.environment.iter();
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn faults_are_told_before_anything_is_served() {
+    async fn faults_are_reported_before_anything_is_served() {
         for (variable, value, expected) in [
             ("SESSION_STORE", "memory", "must be `dynamodb` here"),
             ("SESSION_TABLE", "no table", "cannot be made"),

@@ -1,4 +1,4 @@
-//! The functions in one process.
+//! Runs all functions in one process.
 
 use std::collections::BTreeMap;
 
@@ -21,10 +21,10 @@ use shared::{
     },
 };
 
-/// Every function, plugged into the same store and the same provider.
+/// All functions, with the same store and the same provider.
 pub struct Bundle {
     base_url: BaseUrl,
-    /// Each under the name of its binary.
+    /// Each function with the name of its binary.
     functions: Vec<(&'static str, Box<dyn Function>)>,
     responder: Responder,
 }
@@ -40,7 +40,7 @@ pub struct BundleConfig {
 }
 
 impl BundleConfig {
-    /// Reads what the functions use.
+    /// Reads the settings of all functions.
     pub fn from_settings(settings: &mut Settings) -> Option<Self> {
         let callback = CallbackConfig::from_settings(settings);
         let guard = GuardConfig::from_settings(settings);
@@ -58,7 +58,7 @@ impl BundleConfig {
 }
 
 impl Bundle {
-    /// The functions with `config`, over `dependencies`.
+    /// Creates the functions from `config` and `dependencies`.
     pub fn new(config: BundleConfig, dependencies: &Dependencies) -> Self {
         let base_url = config.guard.base_url.clone();
         Self {
@@ -81,7 +81,7 @@ impl Bundle {
         }
     }
 
-    /// Which path is served by which binary: how a gateway in front of them must route.
+    /// The binary that serves each path, as a gateway must route it.
     pub fn routes(&self) -> BTreeMap<&'static str, &'static str> {
         let functions = self.functions.iter();
         functions
@@ -89,8 +89,8 @@ impl Bundle {
             .collect()
     }
 
-    /// Where a browser should have gone that opened a page by another of this machine's names, say
-    /// `127.0.0.1` for `localhost`: the callback will not be told the cookies set here.
+    /// The address under `BASE_URL` if the browser used another name of this machine, for example
+    /// `127.0.0.1` for `localhost`. The callback would not receive the cookies set under that name.
     fn own_address(&self, request: &Request) -> Option<String> {
         let BaseUrl::Fixed(origin) = &self.base_url else { return None };
         let is_elsewhere = host(request.headers())
@@ -108,7 +108,7 @@ impl Function for Bundle {
         &["/", "/{*path}"]
     }
 
-    /// Hands `request` to the function that serves its path, as the gateway does when deployed.
+    /// Passes `request` to the function that serves its path, as the gateway of a deployment does.
     async fn handle(&self, request: Request, now: Timestamp) -> Response {
         if let Some(address) = self.own_address(&request) {
             return self.responder.see_other(&address);
@@ -137,7 +137,7 @@ mod tests {
     use crate::settings::LocalRun;
 
     #[test]
-    fn the_deployed_form_on_this_machine_has_the_same_routes() {
+    fn the_deployed_context_of_a_local_run_has_the_same_routes() {
         let mut settings = Settings::from_values([("PORT", "9000")]);
         LocalRun::from_settings(&mut settings, &Random::system()).unwrap();
         let config = BundleConfig::from_settings(&mut settings).unwrap();

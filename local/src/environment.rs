@@ -1,4 +1,4 @@
-//! The environment of a local run, and the file `.env` for what is not set there.
+//! The environment of a local run, and the file `.env` for variables that it does not set.
 
 use std::{
     cell::Cell,
@@ -9,22 +9,21 @@ use std::{
 
 use shared::settings::Settings;
 
-/// The file that a local run reads, in the folder where it runs.
+/// The file that a local run reads from its working directory.
 pub const FILE: &str = ".env";
 
-/// The variables of [`FILE`] that the environment does not set. One that it sets to nothing counts
-/// as set.
+/// The variables of [`FILE`] that the environment does not set. An empty variable counts as set.
 pub struct Environment(Vec<(String, String)>);
 
-/// Why the file cannot be used. No value of it is repeated.
+/// Why the file cannot be used. The message repeats no value from it.
 #[derive(Debug, thiserror::Error)]
 pub enum EnvironmentError {
-    /// The file is there and cannot be read, or is not UTF-8.
+    /// The file exists but is unreadable or not UTF-8.
     #[error("{} cannot be read: {source}", path.display())]
     File {
-        /// Its path.
+        /// The file's path.
         path: PathBuf,
-        /// What the operating system answered.
+        /// The operating system's error.
         source: io::Error,
     },
     /// A line that is neither `NAME=value` nor a comment.
@@ -35,17 +34,17 @@ pub enum EnvironmentError {
     Line {
         /// The file's path.
         path: PathBuf,
-        /// Its number, the first is 1.
+        /// The line number, counted from 1.
         line: usize,
     },
 }
 
 impl Environment {
-    /// Reads the file at `path`. No file is an empty one.
+    /// Reads the file at `path`. A missing file counts as empty.
     ///
     /// # Errors
     ///
-    /// When there is a file and it cannot be read.
+    /// If the file exists and cannot be read.
     pub fn read(path: &Path) -> Result<Self, EnvironmentError> {
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
@@ -58,7 +57,7 @@ impl Environment {
         Ok(Self(variables))
     }
 
-    /// The settings, of the environment and of the file together.
+    /// The settings from the environment and the file.
     pub fn settings(&self) -> Settings {
         let environment = env::vars_os().filter_map(|(name, value)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
@@ -66,21 +65,21 @@ impl Environment {
         Settings::from_values(environment.chain(self.0.iter().cloned()))
     }
 
-    /// What a program that is started by this one must be told, beside the environment.
+    /// The variables that a child process needs in addition to the environment.
     pub fn additions(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 }
 
-/// The variables in `text`, or the number of the line that cannot be read.
+/// Parses the variables in `text`. The error is the number of the line that cannot be read.
 fn parse(text: &str) -> Result<Vec<(String, String)>, usize> {
-    // The library takes the mark off for those only who let it write the process' environment, and
-    // wants each line ended.
+    // The library removes the byte order mark only when it writes the process environment itself, and
+    // it needs a line end after each line.
     let text = format!("{}\n", text.trim_start_matches('\u{feff}').trim_end());
     let lines = Cell::new(0);
     let reader = LineByLine { rest: text.as_bytes(), lines: &lines };
     dotenvy::from_read_iter(reader).collect::<Result<_, _>>().map_err(|error| {
-        // Of a quotation that is not closed, the rest of the file was read; its first line tells.
+        // For an unclosed quotation, the library read the rest of the file: report its first line.
         let rest = match error {
             dotenvy::Error::LineParse(rest, _) => rest,
             _ => String::new(),
@@ -89,7 +88,7 @@ fn parse(text: &str) -> Result<Vec<(String, String)>, usize> {
     })
 }
 
-/// Hands over one line per read and counts them: the library does not say where it stopped.
+/// Returns one line per read and counts them, because the library does not report where it stopped.
 struct LineByLine<'a> {
     rest: &'a [u8],
     lines: &'a Cell<usize>,
@@ -113,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn r210_the_dialects_that_people_write_are_read() {
+    fn r210_common_dialects_of_the_file_are_read() {
         for (line, value) in [
             ("NAME=value", "value"),
             ("\u{feff}NAME=value", "value"),
@@ -139,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn r210_a_line_that_cannot_be_read_is_named_and_its_value_is_not() {
+    fn r210_an_unreadable_line_is_reported_without_its_value() {
         for (text, expected) in [
             ("NAME", 1),
             ("A=1\n# comment\nSCOPE=openid hunter2\nB=2\n", 3),
@@ -156,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn r210_no_file_is_an_empty_one_and_a_folder_is_none() {
+    fn r210_a_missing_file_counts_as_empty_and_a_folder_is_an_error() {
         assert!(Environment::read(Path::new("/nonexistent/.env")).unwrap().0.is_empty());
         let error = Environment::read(Path::new("/")).err().unwrap();
         assert!(matches!(error, EnvironmentError::File { .. }), "{error}");

@@ -1,4 +1,4 @@
-//! Local runs: every handler in one process, and an identity provider to log in with.
+//! Local runs: every handler in one process, and a development identity provider.
 
 #[cfg(feature = "backends")]
 pub mod backends;

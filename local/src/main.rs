@@ -1,5 +1,5 @@
-//! The local run: what `cargo lambda watch` starts. `local start` starts that, once it has found that
-//! the run can begin.
+//! The local run. `cargo lambda watch` starts this program. `local start` checks the settings and then
+//! starts `cargo lambda watch`.
 
 use std::{
     env,
@@ -42,8 +42,8 @@ fn serve(environment: &Environment) -> ExitCode {
     })
 }
 
-/// Becomes `cargo lambda watch`. That starts a function only when the first request comes, which is
-/// late to hear of a fault.
+/// Checks the settings, then becomes `cargo lambda watch`, which starts a function only on the first
+/// request. Without the check, faults would be reported as late as that.
 fn start(environment: &Environment) -> ExitCode {
     match check(environment.settings(), environment) {
         Ok(mut watch) => {
@@ -54,7 +54,7 @@ fn start(environment: &Environment) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Says what the run assumes, and returns what starts it; or every fault.
+/// Prints the assumed settings and returns the command that starts the run, or every fault.
 fn check(mut settings: Settings, environment: &Environment) -> Result<Command, String> {
     let run = read(&mut settings).map(|(run, _, _)| run);
     if let Some(run) = &run {

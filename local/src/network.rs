@@ -1,6 +1,6 @@
-//! A company's network: certificate authorities of its own, and a proxy on the way out.
+//! Settings for a company network: private certificate authorities and an outgoing proxy.
 //!
-//! For what runs on a person's machine only. Inside Lambda neither is looked at: see [`Network`].
+//! Only for programs on a developer's machine. Inside Lambda both are ignored: see [`Network`].
 
 use std::{env, path::Path};
 
@@ -10,8 +10,8 @@ use rustls_native_certs::load_certs_from_paths;
 use shared::{crypto::tls::Network, settings::Settings};
 use url::Url;
 
-/// Reads `SSL_CERT_FILE`, `SSL_CERT_DIR`, `HTTPS_PROXY` and `NO_PROXY`, as other programs do: the
-/// authorities named are believed in place of the bundled ones, and the last two may be in lower case.
+/// Reads `SSL_CERT_FILE`, `SSL_CERT_DIR`, `HTTPS_PROXY` and `NO_PROXY`, as other programs do. The given
+/// authorities are trusted instead of the bundled ones. The last two names may be in lower case.
 pub fn network(settings: &mut Settings) -> Option<Network> {
     let file = settings.optional("SSL_CERT_FILE", |path| authorities(Some(path), None));
     let folders = settings.optional("SSL_CERT_DIR", |path| authorities(None, Some(path)));

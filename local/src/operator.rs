@@ -1,7 +1,7 @@
-//! What an operator does with a user's sessions in a deployed table.
+//! Lists and ends a user's sessions in a deployed table.
 //!
-//! The table knows no user: it holds digests. Whoever names a user, or a session at the provider,
-//! is found by the same digests that a login made.
+//! The table contains digests instead of user names. A user, or a session at the provider, is found by
+//! the same digest that the login stored.
 
 use std::{cmp::Reverse, sync::Arc};
 
@@ -20,25 +20,25 @@ use shared::{
 
 use crate::network::network;
 
-/// Somebody with access to the table.
+/// Access to the session table for an operator.
 #[derive(Debug)]
 pub struct Operator {
     issuer: Issuer,
     store: Arc<dyn SessionStore>,
 }
 
-/// Whose sessions are meant, by the provider's name for them.
+/// Selects sessions by the provider's identifiers.
 #[derive(Clone, Debug)]
 pub enum Whose {
     /// `sub`: all sessions of a user.
     Subject(String),
-    /// `sid`: those of one session at the provider.
+    /// `sid`: all sessions that belong to one session at the provider.
     ProviderSession(String),
 }
 
 impl Operator {
-    /// Reads what finds the table (`SESSION_TABLE`, `AWS_REGION`, the `AWS_…` credentials), and the
-    /// issuer from `AUTH_HOST` unless it is given.
+    /// Reads the table's settings (`SESSION_TABLE`, `AWS_REGION`, the `AWS_…` credentials), and the
+    /// issuer from `AUTH_HOST` if `issuer` is `None`.
     pub fn from_settings(settings: &mut Settings, issuer: Option<Issuer>) -> Option<Self> {
         let issuer = match issuer {
             Some(issuer) => Some(issuer),
@@ -59,12 +59,12 @@ impl Operator {
         }
     }
 
-    /// The sessions that live, the latest login first. `report` is told how many of those found
-    /// have been read.
+    /// Returns the live sessions, the latest login first. `report` receives the progress: how many of
+    /// the found sessions have been read.
     ///
     /// # Errors
     ///
-    /// When the table does not answer.
+    /// If the table is unavailable.
     pub async fn list(
         &self,
         whose: &Whose,
@@ -82,12 +82,12 @@ impl Operator {
         Ok(live)
     }
 
-    /// Ends them, and lets no login of theirs that is under way become a session. Answers how many
-    /// were found.
+    /// Ends the sessions, and prevents logins in progress from becoming sessions. Returns how many
+    /// sessions were found.
     ///
     /// # Errors
     ///
-    /// When the table does not answer; any of the sessions may then still live.
+    /// If the table is unavailable; any of the sessions may then still be valid.
     pub async fn end(
         &self,
         whose: &Whose,
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn another_issuers_user_of_the_same_name_is_somebody_else() {
+    async fn the_same_subject_at_another_issuer_is_another_user() {
         let operator = operator();
         log_in(&operator, "phone", "auth0|ada", "sid-1", 60).await;
         let issuer = Issuer::parse("other.auth0.com").unwrap();
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named_at_once() {
+    fn all_missing_settings_are_reported_together() {
         let mut settings = Settings::from_values([("AWS_REGION", "eu-central-1")]);
         assert!(Operator::from_settings(&mut settings, None).is_none());
         let message = settings.finish().unwrap_err().to_string();

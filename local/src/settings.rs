@@ -1,4 +1,4 @@
-//! What a local run assumes where nothing is set.
+//! The settings of a local run, with assumed values for settings that are missing.
 
 use std::{
     fmt, io,
@@ -13,33 +13,33 @@ use crate::identity_provider::{
     IdentityProvider, Options, StartError, Surroundings, is_plain_loopback,
 };
 
-/// What a local run is made of, beside the functions' own settings.
+/// The settings of a local run, besides those of the functions.
 #[derive(Debug)]
 pub struct LocalRun {
-    /// Where the bundle is reached.
+    /// The URL under which the bundle is reached.
     pub base_url: String,
-    /// The port of loopback where it listens.
+    /// The loopback port on which the bundle listens.
     pub port: u16,
     /// The development provider, unless the settings name another one.
     pub provider: Option<DevelopmentProvider>,
-    /// What was assumed, one sentence each.
+    /// The assumed settings, one sentence each.
     pub assumptions: Vec<String>,
 }
 
 /// How the development provider is started.
 #[derive(Debug)]
 pub struct DevelopmentProvider {
-    /// Where it listens.
+    /// The address on which it listens.
     pub address: SocketAddr,
-    /// How it treats its one application.
+    /// The settings of its application.
     pub options: Options,
 }
 
 impl LocalRun {
-    /// Reads `HOST`, `PORT` and what the development provider needs, and assumes whatever the
-    /// functions will ask for and nobody set.
+    /// Reads `HOST`, `PORT` and the development provider's settings, and assumes values for missing
+    /// settings that the functions need.
     ///
-    /// Inside Lambda it is a fault: a memory store and a provider without passwords have no place
+    /// Inside Lambda this is a fault: a memory store and a provider without passwords must not run
     /// there (R178).
     pub fn from_settings(settings: &mut Settings, random: &Random) -> Option<Self> {
         if settings.inside_lambda() {
@@ -65,7 +65,7 @@ impl LocalRun {
             }
             settings.assume(variable, value);
         };
-        // A fault in one variable must not look like faults in those that follow from it.
+        // A fault in one variable must not cause faults in variables that depend on it.
         let host_name = host.clone().flatten().unwrap_or_else(|| "localhost".to_owned());
         let address = format!("http://{host_name}:{}", port.unwrap_or(DEFAULT_PORT));
         // As a browser writes it: in lower case, and without the port that http implies.
@@ -123,8 +123,8 @@ impl LocalRun {
         Some(Self { base_url, port, provider, assumptions })
     }
 
-    /// Whether the bundle and the provider can listen where they are to. A fault of `PORT` and of
-    /// `PROVIDER_PORT` where they cannot.
+    /// Checks that the ports of the bundle and the provider are free. Records a fault of `PORT` or
+    /// `PROVIDER_PORT` otherwise.
     pub fn check_ports(&self, settings: &mut Settings) {
         let bundle = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
         let provider = self.provider.as_ref().map(|provider| ("PROVIDER_PORT", provider.address));
@@ -137,7 +137,7 @@ impl LocalRun {
 }
 
 impl DevelopmentProvider {
-    /// Takes its port. A fault of `PROVIDER_PORT` where it cannot.
+    /// Binds the port. Records a fault of `PROVIDER_PORT` if that fails.
     pub async fn bind(self, settings: &mut Settings) -> Option<IdentityProvider> {
         let surroundings = Surroundings::of(settings);
         let (clock, random) = (Clock::system(), Random::system());
@@ -153,7 +153,7 @@ impl DevelopmentProvider {
     }
 }
 
-/// A fault of `variable`: nothing can listen at `address`.
+/// Records a fault of `variable`: listening at `address` failed.
 pub(crate) fn unusable_port(
     settings: &mut Settings,
     variable: &'static str,
@@ -169,7 +169,7 @@ pub(crate) fn unusable_port(
     }
 }
 
-/// What is said at the start: what was assumed, and which address to open.
+/// The message at the start: the assumed settings and the address to open.
 impl fmt::Display for LocalRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for assumption in &self.assumptions {
@@ -189,7 +189,7 @@ fn provider(
     let mut options = Options::new(text("CLIENT_ID"), SecretString::from(text("CLIENT_SECRET")));
     options.redirect_uris = vec![format!("{base_url}/callback")];
     options.logout_uris = vec![format!("{base_url}/signed-out")];
-    // It speaks plain HTTP and stays on this machine.
+    // Logout tokens are sent over plain HTTP, so they must stay on this machine.
     options.backchannel_logout_uri =
         Some(format!("{base_url}/backchannel-logout")).filter(|uri| is_plain_loopback(uri));
     options.audiences = settings.value_of("AUDIENCE").map(str::to_owned).into_iter().collect();
@@ -200,8 +200,8 @@ fn provider(
 const DEFAULT_PORT: u16 = 9_000;
 const DEFAULT_PROVIDER_PORT: u16 = 9_100;
 
-/// The provider has a port of its own: a request to the function that is itself being served would
-/// wait for itself.
+/// The provider's port. It differs from the bundle's port, because a function that sends a request to
+/// its own port while it serves one would wait for itself.
 fn port_after(settings: &mut Settings, port_of_bundle: Option<u16>) -> Option<u16> {
     let provider_port = port(settings, "PROVIDER_PORT", DEFAULT_PROVIDER_PORT)?;
     if Some(provider_port) == port_of_bundle {
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn with_nothing_set_it_runs_and_says_what_it_assumed() {
+    fn without_settings_it_runs_and_reports_its_assumptions() {
         let run = run(&[]).unwrap();
         assert_eq!(run.base_url, "http://localhost:9000");
         let provider = run.provider.unwrap();
@@ -264,14 +264,14 @@ mod tests {
     }
 
     #[test]
-    fn the_address_is_written_as_browsers_write_it() {
+    fn the_base_url_is_normalized_as_browsers_do() {
         assert_eq!(run(&[("PORT", "80")]).unwrap().base_url, "http://localhost");
         assert_eq!(run(&[("HOST", "LOCALHOST")]).unwrap().base_url, "http://localhost:9000");
     }
 
     /// The development provider sends no token over a network.
     #[test]
-    fn a_bundle_behind_a_proxy_is_sent_no_logout_tokens() {
+    fn a_bundle_behind_a_proxy_receives_no_logout_tokens() {
         for base_url in ["https://localhost:9443", "https://api.example.com"] {
             let provider = run(&[("BASE_URL", base_url)]).unwrap().provider.unwrap();
             assert_eq!(provider.options.backchannel_logout_uri, None, "{base_url}");
@@ -295,9 +295,9 @@ mod tests {
         assert!(run.provider.is_none());
     }
 
-    /// Whoever names a key hears what is wrong with that, and nothing of one that nobody set.
+    /// The faults mention the configured key only, not an assumed one.
     #[test]
-    fn no_key_is_assumed_beside_one_that_is_named() {
+    fn no_key_is_assumed_if_one_is_configured() {
         let arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:key-AbCdEf";
         let message = run(&[("SECRET_KEY_ARN", arn)]).unwrap_err();
         assert!(!message.contains("must not be set beside"), "{message}");
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn r177_nonsense_is_reported_at_once_and_without_its_values() {
+    fn r177_all_invalid_settings_are_reported_together_without_their_values() {
         let message = run(&[
             ("PORT", "hunter2"),
             ("PROVIDER_PORT", "0"),

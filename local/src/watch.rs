@@ -1,14 +1,15 @@
-//! `cargo lambda watch`, as a local run starts it.
+//! Starts `cargo lambda watch` for a local run.
 
 use std::{env, ffi::OsStr, process::Command};
 
 use crate::{environment::Environment, settings::LocalRun};
 
-/// Set where what a local run assumes was told before `cargo lambda watch` started, so that the
-/// function does not tell it again.
+/// Set if the assumed settings were printed before `cargo lambda watch` started, so that the function
+/// does not print them again.
 pub const TOLD: &str = "LOCAL_RUN_TOLD";
 
-/// `cargo lambda watch` for `run`, on loopback alone, with what `environment` adds to this process'.
+/// The command `cargo lambda watch` for `run`. It listens on loopback only and receives this process'
+/// environment and the additions of `environment`.
 pub fn command(run: &LocalRun, environment: &Environment) -> Command {
     let mut command = Command::new("cargo");
     forget_this_build(&mut command);
@@ -20,8 +21,8 @@ pub fn command(run: &LocalRun, environment: &Environment) -> Command {
     command
 }
 
-/// Takes from the environment of `command` what Cargo tells a program of its own build: the builds
-/// that are about to start are others.
+/// Removes the variables that Cargo sets for the current build from the environment of `command`,
+/// because it starts other builds.
 pub fn forget_this_build(command: &mut Command) {
     let is_of_this_build = |name: &OsStr| {
         let name = name.to_string_lossy();

@@ -1,4 +1,4 @@
-//! `local start`, as `local/start` calls it, with a `cargo` that only tells how it was called.
+//! Tests of `local start`, as `local/start` calls it, with a fake `cargo` that prints its arguments.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -10,7 +10,7 @@ use std::{
     process::{Command, Output},
 };
 
-/// A folder with this `.env` in it.
+/// Creates a folder with this `.env`.
 fn folder(name: &str, env_file: &str) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     fs::create_dir_all(&folder).unwrap();
@@ -45,7 +45,7 @@ fn free_port() -> String {
 }
 
 #[test]
-fn r210_what_stands_in_the_file_counts_where_the_environment_says_nothing() {
+fn r210_the_file_sets_only_variables_that_the_environment_does_not_set() {
     let (port, provider_port) = (free_port(), free_port());
     let file = format!(
         "\u{feff}export PORT = {port} # mine\r\nPROVIDER_PORT='{provider_port}'\r\nDEBUG=nonsense\r\nAUDIENCE=of-the-file\r\n"
@@ -62,7 +62,7 @@ fn r210_what_stands_in_the_file_counts_where_the_environment_says_nothing() {
 }
 
 #[test]
-fn r210_a_line_that_cannot_be_read_ends_the_start() {
+fn r210_an_unreadable_line_ends_the_start() {
     let folder = folder("unreadable", "DEBUG=true\nSCOPE=openid hunter2\n");
     for arguments in [&["start"][..], &[]] {
         let mut command = program(env!("CARGO_BIN_EXE_local"), &folder, &[]);
@@ -74,7 +74,7 @@ fn r210_a_line_that_cannot_be_read_ends_the_start() {
 }
 
 #[test]
-fn r211_a_port_that_is_taken_is_named_and_ends_the_start() {
+fn r211_a_port_in_use_is_reported_and_ends_the_start() {
     let folder = folder("taken", "");
     for variable in ["PORT", "PROVIDER_PORT"] {
         let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
@@ -96,9 +96,9 @@ fn r211_a_port_that_is_taken_is_named_and_ends_the_start() {
     }
 }
 
-/// By hand, `cargo lambda watch` starts a function that tells; `local start` has told before.
+/// Without `local start`, the function prints the assumptions. After `local start` it does not.
 #[test]
-fn what_is_assumed_is_told_once() {
+fn assumptions_are_printed_once() {
     let (port, provider_port) = (free_port(), free_port());
     let folder = folder("told", &format!("PORT={port}\nPROVIDER_PORT={provider_port}\n"));
     let started = text(&start(&folder, &[]).stdout);
@@ -113,7 +113,7 @@ fn what_is_assumed_is_told_once() {
 }
 
 #[test]
-fn r214_a_network_that_cannot_be_used_is_told_at_the_start() {
+fn r214_an_unusable_network_setting_is_reported_at_the_start() {
     let folder = folder("network", "");
     for (variable, value, expected) in [
         ("SSL_CERT_FILE", ".env", "names no certificate that can be read (PEM)"),
@@ -132,7 +132,7 @@ fn r214_a_network_that_cannot_be_used_is_told_at_the_start() {
 
 #[cfg(feature = "backends")]
 #[test]
-fn r211_a_port_that_is_taken_ends_the_start_of_the_deployed_form() {
+fn r211_a_port_in_use_ends_the_start_of_the_deployed_context() {
     let folder = folder("deployed", "");
     for variable in ["PORT", "PROVIDER_PORT", "DYNAMODB_PORT"] {
         let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();

@@ -1,7 +1,7 @@
-//! The emulated table's front: DynamoDB's protocol for those who know this run's access key.
+//! The HTTP server of the emulated table: DynamoDB's protocol for callers with this run's access key.
 //!
-//! A page that some browser on this machine has open can send requests to loopback too. The
-//! emulator's own server would answer it, and let it read the answer; so that server is not used.
+//! A web page in a browser on this machine can also send requests to loopback. The emulator's own
+//! server would answer them and let the page read the response, so that server is not used.
 
 use std::sync::Arc;
 
@@ -19,30 +19,30 @@ use serde_json::json;
 
 use crate::identity_provider::{equal_in_constant_time, is_loopback_name};
 
-/// As much as DynamoDB takes.
+/// Maximum size of a request body, as at DynamoDB.
 const BODY_LIMIT: usize = 16 * 1024 * 1024;
 
-/// The table, and the access key of those who may use it.
+/// The table and the access key that opens it.
 pub(super) struct Front {
     pub(super) database: Database,
     pub(super) access_key_id: SecretString,
 }
 
-/// Why a request is not one of the functions'.
+/// Why a request is rejected.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 enum Refusal {
-    /// A browser sent it for some page.
+    /// A web page sent the request.
     #[error("no page may use this table")]
     Page,
-    /// A name that leads here, and is not this machine's (DNS rebinding).
+    /// The `Host` is not a name of this machine (DNS rebinding).
     #[error("this table accepts requests to localhost only")]
     ForeignHost,
-    /// Another access key than this run's, or none.
+    /// The access key is missing or belongs to another run.
     #[error("the access key is not that of this run")]
     AccessKey,
 }
 
-/// What answers requests to the table.
+/// The router for requests to the table.
 pub(super) fn router(front: Front) -> Router {
     Router::new()
         .fallback(answer)
@@ -103,7 +103,7 @@ impl Front {
     }
 }
 
-/// Who signed, by Signature Version 4: `AWS4-HMAC-SHA256 Credential=KEY/date/region/service/…, …`.
+/// The access key in a Signature Version 4: `AWS4-HMAC-SHA256 Credential=KEY/date/region/service/…, …`.
 fn access_key_id(authorization: &str) -> Option<&str> {
     let (_, credential) = authorization.split_once(" Credential=")?;
     credential.split('/').next()

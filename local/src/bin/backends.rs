@@ -1,7 +1,7 @@
-//! What `cargo lambda watch --context deployed` needs beside it: the development identity provider
-//! and a DynamoDB emulator. `backends [FILE]` writes to `FILE`, `.env.deployed` if not given, what
-//! the functions must have in their environment, and serves until it is stopped. `backends start`
-//! starts `cargo lambda watch` too, and ends with it.
+//! Runs the servers that `cargo lambda watch --context deployed` needs: the development identity
+//! provider and a DynamoDB emulator. `backends [FILE]` writes the functions' environment to `FILE`
+//! (default `.env.deployed`) and serves until it is stopped. `backends start` also starts
+//! `cargo lambda watch`, and ends with it.
 
 use std::{
     env, fs, io,
@@ -26,7 +26,7 @@ use tokio::{
 /// The file that `CargoLambda.toml` names.
 const FILE: &str = ".env.deployed";
 
-/// How long `cargo lambda watch` may take to end its functions.
+/// How long `cargo lambda watch` may take to stop its functions.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 #[tokio::main(flavor = "current_thread")]
@@ -68,7 +68,7 @@ async fn run() -> Result<ExitCode, Box<dyn std::error::Error>> {
     Ok(ended?)
 }
 
-/// Serves beside `cargo lambda watch` until one of them ends, or a person ends both.
+/// Serves while `cargo lambda watch` runs, until one of them ends or the user stops both.
 async fn watch(backends: Backends, environment: &Environment) -> io::Result<ExitCode> {
     let (mut interrupted, mut terminated) =
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
@@ -87,12 +87,12 @@ async fn watch(backends: Backends, environment: &Environment) -> io::Result<Exit
     ended
 }
 
-/// A killed `cargo lambda watch` would leave its functions behind; so it is asked first.
+/// Stops `cargo lambda watch` with a signal, because killing it would leave its functions running.
 async fn end(child: &mut Child) -> io::Result<()> {
     let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
     if let Some(id) = id {
         kill_process(id, Signal::TERM)?;
-        // One that does not listen is killed when it is dropped.
+        // If it does not stop, it is killed when it is dropped.
         let _ = timeout(PATIENCE, child.wait()).await;
     }
     Ok(())

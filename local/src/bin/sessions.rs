@@ -21,7 +21,7 @@ use shared::{
 
 /// Lists and ends the sessions of a user in a deployed table.
 ///
-/// The table is found as the functions find it: SESSION_TABLE, AWS_REGION and the credentials
+/// Uses the same settings as the functions: SESSION_TABLE, AWS_REGION and the credentials
 /// AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN. AUTH_HOST names the issuer.
 #[derive(Parser)]
 #[command(name = "sessions")]
@@ -32,13 +32,13 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Lists the sessions that live.
+    /// Lists the live sessions.
     List(Selected),
-    /// Ends them. Without --apply it only says which.
+    /// Ends the sessions. Without --apply it only lists them.
     End {
         #[command(flatten)]
         selected: Selected,
-        /// Ends them for good.
+        /// Really ends the sessions.
         #[arg(long)]
         apply: bool,
     },
@@ -97,7 +97,7 @@ enum Failure {
     Output(#[from] io::Error),
 }
 
-/// `apply` is `None` where nothing is to end, and `false` for a dry run.
+/// Runs the command. `apply` is `None` for a list, and `false` for a dry run.
 async fn run(
     operator: &Operator,
     whose: &Whose,
@@ -128,7 +128,7 @@ async fn run(
     Ok(())
 }
 
-/// Drawn on a terminal only, and where there is something to wait for.
+/// The progress bar. It is only drawn on a terminal, and only if there are sessions to wait for.
 fn bar() -> ProgressBar {
     let bar = ProgressBar::new(0);
     if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos} of {len} sessions, {eta} left")
@@ -147,7 +147,7 @@ fn show(bar: &ProgressBar, progress: Progress) {
 
 const WORTH_A_BAR: usize = 100;
 
-/// The digest is what the log calls the session.
+/// One line about a session. It starts with the digest by which the log identifies the session.
 fn line(row: &SessionRow) -> String {
     format!(
         "{}  began {}  used {}  ends {} at the latest",
@@ -170,7 +170,7 @@ fn sessions(count: usize) -> String {
 }
 
 impl Name {
-    /// clap sees to it that one of the two is there.
+    /// The selected sessions. clap ensures that one of the two options is set.
     fn into_whose(self) -> Option<Whose> {
         self.subject
             .map(Whose::Subject)

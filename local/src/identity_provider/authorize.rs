@@ -18,17 +18,17 @@ use super::{
     state::{AuthorizationRequest, ProviderState, Session},
 };
 
-/// Longest query in bytes. Requests are kept while a form stands open, so their size is bounded.
+/// Maximum length of a query in bytes. A request is stored while its login form is open.
 const QUERY_LIMIT: usize = 8 * 1024;
 
-/// Why there is no code. The client is to blame unless it says otherwise.
+/// Why no code was issued.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum AuthorizeError {
-    /// Nobody knows where the answer should go, so a person gets it. A redirect to an address
-    /// that was not checked would hand codes to strangers (RFC 6749 §3.1.2.4).
+    /// The redirect URI is not verified, so the error is shown to the user. A redirect to an unverified
+    /// address would give codes to strangers (RFC 6749 §3.1.2.4).
     #[error("{0}")]
     Unanswerable(&'static str),
-    /// The answer goes to the client.
+    /// The error is sent to the client.
     #[error("{error}: {description}")]
     Answer {
         redirect_uri: String,
@@ -56,7 +56,7 @@ impl AuthorizeError {
     }
 }
 
-/// Signs in silently where a session allows it, and shows the login form otherwise.
+/// Issues a code without a prompt if the session suffices, and shows the login form otherwise.
 pub(super) async fn authorize(
     State(provider): State<Arc<Provider>>,
     headers: HeaderMap,
@@ -74,7 +74,7 @@ pub(super) async fn authorize(
     }
 }
 
-/// The client's URL with a code for what `request` asks.
+/// The client's redirect URI with a code for `request`.
 pub(super) fn answer_with_code(
     provider: &Provider,
     state: &mut ProviderState,
@@ -87,7 +87,7 @@ pub(super) fn answer_with_code(
     with_query(&request.redirect_uri, &answer)
 }
 
-/// Where to send the browser.
+/// Decides where to redirect the browser.
 fn decide(
     provider: &Provider,
     parameters: &Parameters,
@@ -113,7 +113,7 @@ fn decide(
     }
 }
 
-/// Whether the session answers the request, or credentials are needed all the same.
+/// Whether the session suffices for the request, or the user must enter credentials.
 fn suffices(
     session: &Session,
     request: &AuthorizationRequest,
@@ -125,7 +125,7 @@ fn suffices(
     fresh && request.connection.is_none_or(|wanted| wanted.name == session.user.connection)
 }
 
-/// What the request demands of the provider.
+/// The interaction that the request requires.
 struct Demand {
     request: AuthorizationRequest,
     prompt: Prompt,
@@ -134,14 +134,14 @@ struct Demand {
 
 #[derive(Clone, Copy)]
 enum Prompt {
-    /// No user interface at all.
+    /// No user interface.
     None,
-    /// Credentials, whatever the session.
+    /// Credentials, even with a session.
     Login,
     Unspecified,
 }
 
-/// A request whose client and redirect URI are known good: from here on errors go to the client.
+/// A request with a verified client and redirect URI. From here on, errors are sent to the client.
 struct Answerable<'a> {
     parameters: &'a Parameters,
     redirect_uri: &'a str,
@@ -157,7 +157,7 @@ impl<'a> Answerable<'a> {
         if parameters.find("client_id") != Some(&options.client_id) {
             return Err(Unanswerable("The client_id is not that of a known application."));
         }
-        // To the letter: every pattern that was ever allowed here has leaked codes (RFC 9700 §4.1).
+        // An exact match: patterns for redirect URIs have led to leaked codes (RFC 9700 §4.1).
         match parameters.find("redirect_uri") {
             Some(uri) if options.redirect_uris.iter().any(|allowed| allowed == uri) => {
                 Ok(Self { parameters, redirect_uri: uri })
@@ -215,8 +215,7 @@ impl<'a> Answerable<'a> {
             .ok_or_else(|| self.error("invalid_scope", "scope must contain openid"))
     }
 
-    /// The S256 challenge: 43 characters of base64url. `plain` would show the verifier to whoever
-    /// sees this URL.
+    /// The S256 challenge: 43 characters of base64url. `plain` would reveal the verifier in this URL.
     fn code_challenge(&self) -> Result<String, AuthorizeError> {
         if self.parameters.find("code_challenge_method") != Some("S256") {
             return Err(self.invalid("code_challenge_method must be S256"));
@@ -266,7 +265,7 @@ impl<'a> Answerable<'a> {
             match value {
                 "none" if values == "none" => return Ok(Prompt::None),
                 "login" | "select_account" => prompt = Prompt::Login,
-                // The one client is the developer's own: there is nothing to consent to.
+                // No consent is needed: the only client is the developer's own.
                 "consent" => {}
                 _ => {
                     return Err(
@@ -295,7 +294,7 @@ impl<'a> Answerable<'a> {
     }
 
     fn error(&self, error: &'static str, description: impl Into<String>) -> AuthorizeError {
-        // Of two states neither is the client's for sure.
+        // With two states, it is unknown which one is the client's.
         let state = Some("state").filter(|name| !self.parameters.is_repeated(name));
         AuthorizeError::Answer {
             redirect_uri: self.redirect_uri.to_owned(),

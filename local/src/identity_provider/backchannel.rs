@@ -1,4 +1,4 @@
-//! Telling the client that a session has ended (OpenID Connect Back-Channel Logout 1.0).
+//! Notifies the client that a session has ended (OpenID Connect Back-Channel Logout 1.0).
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,9 +8,9 @@ use serde_json::json;
 
 use super::{Provider, state::Session};
 
-/// How long a client may take to answer: as long as at Auth0.
+/// How long a client may take to answer, as at Auth0.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long a logout token lives: as long as at Auth0.
+/// Lifetime of a logout token, as at Auth0.
 const LIFETIME: Duration = Duration::from_secs(120);
 /// The member of `events` that makes a JWT a logout token (§2.4).
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
@@ -32,7 +32,7 @@ pub(super) struct BackchannelClient(reqwest::Client);
 
 impl BackchannelClient {
     pub(super) fn new() -> Result<Self, ClientError> {
-        // It trusts no certificate at all: a redirect or a proxy must not lead it off the machine.
+        // It trusts no certificate, so that a redirect or a proxy cannot lead it off this machine.
         let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()?
             .with_root_certificates(RootCertStore::empty())
@@ -48,7 +48,7 @@ impl BackchannelClient {
 }
 
 impl Provider {
-    /// Sends the client a logout token for `session`, once: as Auth0, it does not retry.
+    /// Sends the client a logout token for `session`. It does not retry, like Auth0.
     pub(super) async fn deliver_logout_token(&self, session: &Session) {
         let Some(uri) = &self.options.backchannel_logout_uri else {
             return;

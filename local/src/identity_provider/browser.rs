@@ -1,4 +1,4 @@
-//! The cookie by which the provider knows a browser, and redirects.
+//! The provider's session cookie, and redirects.
 
 use axum::response::{IntoResponse, Response};
 use cookie::{Cookie, SameSite};
@@ -6,8 +6,8 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::{pages, state::SESSION_LIFETIME};
 
-/// Cookies ignore ports, so on localhost the provider shares its jar with the application and with
-/// other programs: this name must be none of theirs (R216).
+/// The name of the session cookie. Cookies ignore ports, so on localhost the provider shares them with
+/// the application and other programs. The name must differ from theirs (R216).
 pub(super) const COOKIE: &str = "auth0-lambda-provider";
 
 /// The value of the session cookie.
@@ -22,18 +22,18 @@ pub(super) fn session_cookie(headers: &HeaderMap) -> Option<String> {
         .map(|cookie| cookie.value().to_owned())
 }
 
-/// Gives the browser a session.
+/// Sets the session cookie.
 pub(super) fn with_session_cookie(response: Response, value: String) -> Response {
     let lifetime = cookie::time::Duration::try_from(SESSION_LIFETIME).unwrap_or_default();
     with_cookie(response, Cookie::build((COOKIE, value)).max_age(lifetime))
 }
 
-/// Takes the session from the browser.
+/// Clears the session cookie.
 pub(super) fn without_session_cookie(response: Response) -> Response {
     with_cookie(response, Cookie::build((COOKIE, "")).max_age(cookie::time::Duration::ZERO))
 }
 
-/// A redirect to a URL that was checked before; one that cannot stand in a header is an error.
+/// A redirect to a verified URL. A URL that is not valid in a header is an error.
 pub(super) fn redirect(status: StatusCode, location: &str) -> Response {
     match HeaderValue::try_from(location) {
         Ok(location) => (status, [(header::LOCATION, location)]).into_response(),
@@ -41,8 +41,8 @@ pub(super) fn redirect(status: StatusCode, location: &str) -> Response {
     }
 }
 
-/// Not `Secure`: this is plain HTTP, and Safari keeps no Secure cookie there. No domain: it is
-/// this host's alone.
+/// Adds the cookie. Not `Secure`: this is plain HTTP, where Safari stores no Secure cookie. No domain:
+/// the cookie is for this host only.
 fn with_cookie(mut response: Response, cookie: cookie::CookieBuilder<'_>) -> Response {
     let cookie = cookie.path("/").http_only(true).same_site(SameSite::Lax).build();
     if let Ok(value) = HeaderValue::try_from(cookie.to_string()) {

@@ -1,4 +1,4 @@
-//! Who is asking: the client's id and secret (RFC 6749 §2.3.1).
+//! Authenticates the client by its id and secret (RFC 6749 §2.3.1).
 
 use aws_lc_rs::{
     constant_time::verify_slices_are_equal,
@@ -11,19 +11,19 @@ use secrecy::ExposeSecret;
 
 use super::Options;
 
-/// Why the client is not believed.
+/// Why client authentication failed.
 #[derive(Debug, Eq, PartialEq, thiserror::Error)]
 pub(super) enum ClientAuthenticationError {
-    /// Nothing says who it is.
+    /// The request has no client credentials.
     #[error("Missing client authentication")]
     Missing,
-    /// In the header and in the body, or in two headers.
+    /// The credentials are in both the header and the body, or in two headers.
     #[error("The client must authenticate in one way only")]
     TwoWays,
     /// The header is not `Basic` with two parts.
     #[error("The Authorization header is malformed")]
     Malformed,
-    /// Another client, or another secret: which one is nobody's business.
+    /// The id or the secret is wrong. The error does not reveal which one.
     #[error("Unauthorized")]
     Refused,
 }
@@ -59,14 +59,15 @@ pub(super) fn authenticate(
     if known_id & known_secret { Ok(()) } else { Err(Refused) }
 }
 
-/// Compares digests, so that the time taken tells neither where the texts part nor how long the
-/// secret is.
+/// Compares digests, so that the time taken reveals neither the first difference nor the secret's
+/// length.
 pub(crate) fn equal_in_constant_time(a: &str, b: &str) -> bool {
     let (a, b) = (digest(&SHA256, a.as_bytes()), digest(&SHA256, b.as_bytes()));
     verify_slices_are_equal(a.as_ref(), b.as_ref()).is_ok()
 }
 
-/// Id and secret are form-encoded before they are joined: a secret may have a colon in it.
+/// Parses id and secret. Both are form-encoded before they are joined, because a secret may contain a
+/// colon.
 fn parse_basic(value: &str) -> Option<(String, String)> {
     let (scheme, credentials) = value.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {

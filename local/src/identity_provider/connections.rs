@@ -1,4 +1,4 @@
-//! The tenant's connections: the ways to sign in.
+//! The tenant's connections: the ways to log in.
 
 use std::sync::Arc;
 
@@ -11,15 +11,15 @@ use serde::Serialize;
 
 use super::{Provider, pages};
 
-/// One way to sign in.
+/// One way to log in.
 #[derive(Debug, Serialize)]
 pub(super) struct Connection {
-    /// What `/authorize?connection=` takes.
+    /// The value for `/authorize?connection=`.
     pub(super) name: &'static str,
     /// The kind of connection, and how the `sub` of its users begins.
     #[serde(skip)]
     pub(super) strategy: &'static str,
-    /// What a person calls it.
+    /// The name that users see.
     #[serde(skip)]
     pub(super) label: &'static str,
     #[serde(rename = "showSignup", skip_serializing_if = "Option::is_none")]

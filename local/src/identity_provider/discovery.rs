@@ -1,4 +1,4 @@
-//! What the provider says about itself (OpenID Connect Discovery 1.0 §3).
+//! The provider's metadata and key set (OpenID Connect Discovery 1.0 §3).
 
 use std::sync::Arc;
 

@@ -1,13 +1,13 @@
-//! A map that forgets.
+//! A map with expiring entries.
 
 use std::collections::HashMap;
 
 use shared::clock::Timestamp;
 
-/// Values under unguessable keys, each with an end.
+/// Values under unguessable keys, each with an expiry.
 ///
-/// An entry is gone at its expiry, whether or not it was swept yet. When full, the entry that
-/// would end first makes room, so strangers can make the map forget but never make it grow.
+/// An expired entry is never returned, even if it was not removed yet. If the map is full, the entry
+/// that expires first is removed. So strangers can make the map lose entries but not grow.
 #[derive(Debug)]
 pub(super) struct Expiring<V> {
     entries: HashMap<String, Entry<V>>,
@@ -48,12 +48,12 @@ impl<V> Expiring<V> {
             .map(|entry| &mut entry.value)
     }
 
-    /// Takes the value out: of two calls with one key, one gets it.
+    /// Removes and returns the value. Only one of two calls with the same key gets it.
     pub(super) fn take(&mut self, key: &str, now: Timestamp) -> Option<V> {
         self.entries.remove(key).filter(|entry| entry.expires_at > now).map(|entry| entry.value)
     }
 
-    /// Takes out every live value that `wanted` picks.
+    /// Removes and returns every live value that `wanted` selects.
     pub(super) fn take_where(&mut self, now: Timestamp, wanted: impl Fn(&V) -> bool) -> Vec<V> {
         self.entries
             .extract_if(|_, entry| wanted(&entry.value))

@@ -1,4 +1,4 @@
-//! Who may speak to the provider at all.
+//! Rejects requests from foreign hosts and other sites, and sets protective headers.
 
 use std::sync::Arc;
 
@@ -11,11 +11,11 @@ use http::{HeaderMap, HeaderValue, StatusCode, header, uri::Authority};
 
 use super::{Provider, pages};
 
-/// What a page without content of its own may load: nothing.
+/// The Content-Security-Policy of responses without a page: they may load nothing.
 const NOTHING: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 
-/// Answers only to localhost's names. Otherwise a website could point its own name at 127.0.0.1
-/// and read the answers as its own (DNS rebinding).
+/// Rejects requests for other hosts than localhost. Otherwise a website could point its own name at
+/// 127.0.0.1 and read the responses (DNS rebinding).
 pub(super) async fn own_name_only(
     State(provider): State<Arc<Provider>>,
     request: Request,
@@ -35,7 +35,7 @@ pub(super) async fn own_name_only(
     }
 }
 
-/// Puts on every response what none may lack.
+/// Sets the headers that every response must have.
 pub(super) async fn protective_headers(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -47,8 +47,8 @@ pub(super) async fn protective_headers(mut response: Response) -> Response {
     response
 }
 
-/// Whether a form may come from where it says it comes. Browsers name the origin of every POST; a
-/// request that names none is no browser's, so no page has forged it.
+/// Whether a form comes from our own origin. Browsers send the origin of every POST. A request without
+/// one does not come from a browser, so no page has forged it.
 pub(super) fn is_same_origin(headers: &HeaderMap, port: u16) -> bool {
     if let Some(site) = headers.get("sec-fetch-site")
         && site != "same-origin"
@@ -70,7 +70,7 @@ fn is_own_host(host: &str, port: u16) -> bool {
     own_port(host) == Some(port)
 }
 
-/// Whether a `Host` header names this machine as it does itself, on whatever port.
+/// Whether a `Host` header is one of localhost's names, with any port.
 #[cfg(feature = "backends")]
 pub(crate) fn is_loopback_name(host: &str) -> bool {
     own_port(host).is_some()

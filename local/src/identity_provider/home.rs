@@ -1,4 +1,4 @@
-//! `/`: what the provider is and who is signed in.
+//! `/`: describes the provider and lists its sessions.
 
 use std::sync::Arc;
 

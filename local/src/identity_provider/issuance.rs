@@ -1,4 +1,4 @@
-//! What the token endpoint gives out.
+//! Issues tokens for the token endpoint.
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -12,7 +12,7 @@ use super::{
 
 /// A successful token response (RFC 6749 §5.1, OIDC Core §3.1.3.3).
 ///
-/// It has no `Debug`: all of it is secret.
+/// It has no `Debug`, because all fields are secret.
 #[derive(Serialize)]
 pub(super) struct Tokens {
     access_token: String,
@@ -25,16 +25,16 @@ pub(super) struct Tokens {
     token_type: &'static str,
 }
 
-/// How a client came to its tokens.
+/// The kind of grant for which tokens are issued.
 pub(super) enum Occasion<'a> {
-    /// By a code from a login.
+    /// A code from a login.
     Login { session_id: &'a str, nonce: Option<&'a str> },
-    /// By a refresh token. Its ID tokens have no `sid` and no `nonce`, as at Auth0: the session
-    /// may have ended long ago.
+    /// A refresh token. The ID token has no `sid` and no `nonce`, as at Auth0, because the session may
+    /// have ended long ago.
     Refresh,
 }
 
-/// Issues tokens for `scope`, which is the grant's or a part of it.
+/// Issues tokens for `scope`, which is the grant's scope or a part of it.
 pub(super) fn issue(
     provider: &Provider,
     state: &mut ProviderState,
@@ -45,7 +45,7 @@ pub(super) fn issue(
 ) -> Result<Tokens, jsonwebtoken::errors::Error> {
     let lifetime = provider.options.access_token_lifetime();
     let access_token = match &grant.audience {
-        // Good for `/userinfo` only, and nothing that a client should look into.
+        // Only valid at `/userinfo`, and opaque to the client.
         None => provider.random.token(),
         Some(audience) => {
             provider.keys.sign(&access_token_claims(provider, grant, audience, &scope, now))?

@@ -1,4 +1,4 @@
-//! The keys that tokens are signed with.
+//! The signing keys of tokens.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -13,7 +13,7 @@ use jsonwebtoken::{
 use serde::{Serialize, de::DeserializeOwned};
 use shared::crypto::random::Random;
 
-/// How many keys are kept at most: the current one and those before it.
+/// Maximum number of keys: the current one and earlier ones.
 const MOST_KEYS: usize = 8;
 
 /// Why there is no signing key.
@@ -30,7 +30,7 @@ pub enum KeyError {
     Unusable(#[from] jsonwebtoken::errors::Error),
 }
 
-/// The current signing key, and earlier ones that are still good for verifying.
+/// The current signing key, and earlier ones that can still verify tokens.
 #[derive(Debug)]
 pub(super) struct SigningKeys(RwLock<Vec<Arc<SigningKey>>>);
 
@@ -50,7 +50,7 @@ impl SigningKeys {
         Ok(Self(RwLock::new(vec![Arc::new(SigningKey::generate(random)?)])))
     }
 
-    /// Puts a new key first.
+    /// Creates a new current key.
     pub(super) fn rotate(&self, random: &Random) -> Result<(), KeyError> {
         let key = Arc::new(SigningKey::generate(random)?);
         let mut keys = self.0.write().unwrap_or_else(PoisonError::into_inner);
@@ -63,7 +63,7 @@ impl SigningKeys {
         self.0.write().unwrap_or_else(PoisonError::into_inner).truncate(1);
     }
 
-    /// What is published (RFC 7517 §5).
+    /// The published key set (RFC 7517 §5).
     pub(super) fn published(&self) -> JwkSet {
         let keys = self.0.read().unwrap_or_else(PoisonError::into_inner);
         JwkSet { keys: keys.iter().map(|key| key.public.clone()).collect() }
@@ -78,7 +78,7 @@ impl SigningKeys {
             let keys = self.0.read().unwrap_or_else(PoisonError::into_inner);
             keys.first().cloned()
         };
-        // `generate` puts one in, and nothing takes the first one out.
+        // Cannot happen: `generate` adds a key, and the first key is never removed.
         let Some(current) = current else {
             return Err(jsonwebtoken::errors::ErrorKind::InvalidKeyFormat.into());
         };
@@ -87,8 +87,8 @@ impl SigningKeys {
         jsonwebtoken::encode(&header, claims, &current.private)
     }
 
-    /// The claims of a token that one of these keys signed. Only the signature is checked: an ID
-    /// token that is offered as a hint may have expired (RP-Initiated Logout 1.0 §2).
+    /// The claims of a token that one of these keys signed. Only the signature is verified, because an
+    /// ID token that serves as a hint may have expired (RP-Initiated Logout 1.0 §2).
     pub(super) fn verify_signature<C: DeserializeOwned + Clone>(&self, token: &str) -> Option<C> {
         let kid = jsonwebtoken::decode_header(token).ok()?.kid?;
         let key = DecodingKey::from_jwk(self.published().find(&kid)?).ok()?;
@@ -101,7 +101,7 @@ impl SigningKeys {
 }
 
 impl SigningKey {
-    /// An RSA key of 2048 bits. Its randomness is aws-lc's own; `random` names it.
+    /// Generates an RSA key of 2048 bits with aws-lc's randomness. `random` generates its key id.
     fn generate(random: &Random) -> Result<Self, KeyError> {
         let pair = KeyPair::generate(KeySize::Rsa2048).map_err(|_| KeyError::Generation)?;
         let pkcs8: Pkcs8V1Der<'_> = pair.as_der().map_err(|_| KeyError::Generation)?;
@@ -113,11 +113,11 @@ impl SigningKey {
     }
 }
 
-/// The `RSAPrivateKey` (RFC 8017 §A.1.2) inside of a `PrivateKeyInfo` (RFC 5208 §5): aws-lc
-/// writes the one, `jsonwebtoken` reads the other.
+/// Extracts the `RSAPrivateKey` (RFC 8017 §A.1.2) from a `PrivateKeyInfo` (RFC 5208 §5): aws-lc writes
+/// the outer structure, `jsonwebtoken` reads the inner one.
 ///
-/// Both ends are ours and the key's size is fixed, so what stands before the inner structure has
-/// one fixed form, and anything else is an error.
+/// This program generates the key with a fixed size, so the bytes before the inner structure have one
+/// fixed form. Anything else is an error.
 fn pkcs1_in(pkcs8: &[u8]) -> Result<&[u8], KeyError> {
     // INTEGER 0, SEQUENCE { OBJECT IDENTIFIER rsaEncryption, NULL }, OCTET STRING with a length
     // of two bytes.

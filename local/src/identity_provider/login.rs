@@ -1,4 +1,4 @@
-//! `/u/login`: the login form, at the address that Auth0's has.
+//! `/u/login`: the login form, at the same path as at Auth0.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use super::{
     users::{SAMPLE_USERS, User},
 };
 
-/// `GET`: shows the form of a login that `/authorize` began.
+/// `GET`: shows the form of a login that `/authorize` started.
 pub(super) async fn show(
     State(provider): State<Arc<Provider>>,
     RawQuery(query): RawQuery,
@@ -35,13 +35,13 @@ pub(super) async fn show(
     }
 }
 
-/// `POST`: signs in whoever was picked, or cancels.
+/// `POST`: logs in the selected user, or cancels the login.
 pub(super) async fn submit(
     State(provider): State<Arc<Provider>>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    // Another site's form must not sign anyone in as somebody of its choice (login CSRF).
+    // Another site's form must not log the user in as a user of its choice (login CSRF).
     if !is_same_origin(&headers, provider.port) {
         return pages::foreign_form();
     }
@@ -113,7 +113,7 @@ fn form(
     pages::page(status, &page, Some(&request.redirect_uri))
 }
 
-/// The client's choice, else the user's, else the first.
+/// The connection that the client chose, or else the user, or else the first one.
 fn chosen_connection(
     request: &AuthorizationRequest,
     parameters: &Parameters,

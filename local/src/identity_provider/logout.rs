@@ -20,7 +20,7 @@ use super::{
     token::media_type,
 };
 
-/// Why nothing was signed out. A person gets to read it: the URL to return to is not trusted.
+/// Why a logout failed. The error is shown to the user, because the URL to return to is not trusted.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LogoutError {
     #[error("A parameter is given more than once.")]
@@ -33,10 +33,10 @@ pub(super) enum LogoutError {
     HintsDiffer,
     #[error("The client_id is not that of a known application, or not that of the id_token_hint.")]
     UnknownClient,
-    /// Otherwise logging out would lead anywhere an attacker likes.
+    /// Without this check, a logout could redirect to an attacker's URL.
     #[error(
-        "The URL to return to is not in the list of allowed logout URLs, to the letter, or nothing \
-         says whose list to look at."
+        "The URL to return to does not exactly match an allowed logout URL, or the request does not \
+         identify the application."
     )]
     DestinationNotAllowed,
     #[error("The form was sent by another site.")]
@@ -79,7 +79,7 @@ pub(super) async fn oidc_post(
         .unwrap_or_else(LogoutError::into_response)
 }
 
-/// `POST /oidc/logout/confirm`: the answer to the question whether to sign out.
+/// `POST /oidc/logout/confirm`: the user confirms the logout.
 pub(super) async fn confirm(
     State(provider): State<Arc<Provider>>,
     headers: HeaderMap,
@@ -95,7 +95,7 @@ pub(super) async fn confirm(
         return LogoutError::Expired.into_response();
     };
     let cookie = session_cookie(&headers);
-    // Someone else may have signed in since the question was asked.
+    // Another user may have logged in since the confirmation page was shown.
     let asked_about = cookie.as_deref().is_some_and(|cookie| {
         let state = provider.state.lock();
         state.find_session(cookie, provider.now()).is_some_and(|session| session.id == session_id)
@@ -106,7 +106,7 @@ pub(super) async fn confirm(
     end_session(&provider, cookie.as_deref(), destination.as_deref(), StatusCode::SEE_OTHER)
 }
 
-/// `GET /v2/logout`: signs out without asking, as Auth0 does there.
+/// `GET /v2/logout`: logs out without confirmation, as at Auth0.
 pub(super) async fn v2(
     State(provider): State<Arc<Provider>>,
     headers: HeaderMap,
@@ -122,7 +122,7 @@ pub(super) async fn v2(
     }
 }
 
-/// What a hint says. Its expiry does not matter (§2).
+/// The claims of an ID token hint. Its expiry is ignored (§2).
 #[derive(Clone, Deserialize)]
 struct IdTokenHint {
     iss: String,
@@ -157,7 +157,7 @@ fn oidc_logout(
         .as_deref()
         .and_then(|cookie| provider.state.lock().find_session(cookie, now).cloned());
     match session {
-        // Without proof that the client means this very session, any site could sign people out.
+        // Without proof that the client means this session, any site could log users out.
         Some(session) if hinted_session.as_deref() != Some(&session.id) => {
             let question = SignOut { session_id: session.id, destination: destination.clone() };
             let id = provider.state.lock().begin_sign_out(question, &provider.random, now);
@@ -168,7 +168,7 @@ fn oidc_logout(
     }
 }
 
-/// Ends the session of the browser with `cookie`, if there is one, and goes where the client wants.
+/// Ends the session of the browser with `cookie`, if it has one, and redirects to the destination.
 fn end_session(
     provider: &Arc<Provider>,
     cookie: Option<&str>,
@@ -190,7 +190,7 @@ fn verify_hint(provider: &Provider, token: &str) -> Result<IdTokenHint, LogoutEr
     provider
         .keys
         .verify_signature::<IdTokenHint>(token)
-        // An access token has several audiences, a logout token is nobody's hint.
+        // An access token has several audiences. No client sends a logout token as a hint.
         .filter(|hint| hint.iss == provider.issuer && hint.aud == provider.options.client_id)
         .ok_or(LogoutError::InvalidHint)
 }
@@ -207,7 +207,7 @@ fn known_client(
     }
 }
 
-/// The session that the client means: by `sid`, which a refreshed ID token lacks.
+/// The session that the client means, by its `sid`. A refreshed ID token has none.
 fn hinted_session(
     hint: Option<IdTokenHint>,
     logout_hint: Option<&str>,
@@ -230,9 +230,9 @@ fn v2_destination(
     destination(provider, parameters.find("returnTo"), known_client)
 }
 
-/// The URL asked for, if the application's list has it to the letter. Who names an application and
-/// no URL goes to the first in its list. The tenant's own list, for who names no application, is
-/// empty here.
+/// The requested URL, if it exactly matches an entry in the application's list. A request with an
+/// application and no URL gets the first entry. Without an application, the tenant's list would apply,
+/// which is empty here.
 fn destination(
     provider: &Provider,
     asked: Option<&str>,

@@ -1,11 +1,11 @@
-//! The development identity provider: an Auth0 tenant that fits on a developer's machine.
+//! The development identity provider: a substitute for an Auth0 tenant on a developer's machine.
 //!
-//! It speaks Auth0's dialect of OAuth 2.0 and OpenID Connect and is strict: PKCE, the client
-//! secret and exact redirect URIs are demanded, a code works once and for a minute, refresh tokens
-//! rotate. A client that works against it works against Auth0; a sloppy one fails here first.
+//! It implements Auth0's dialect of OAuth 2.0 and OpenID Connect and is strict. It requires PKCE, the
+//! client secret and exact redirect URIs. A code works once and for one minute. Refresh tokens rotate.
+//! A client that works with it works with Auth0; a faulty client fails here first.
 //!
-//! It has no passwords. Whoever reaches it can sign in as anyone, so it listens on loopback only,
-//! answers to no other name than localhost's, and refuses to start inside Lambda.
+//! It has no passwords. Anyone who reaches it can log in as any user. So it listens on loopback only,
+//! accepts only localhost's names as host, and refuses to start inside Lambda.
 //!
 //! | path | file |
 //! |---|---|
@@ -69,30 +69,30 @@ use self::{
 #[cfg(feature = "backends")]
 pub(crate) use self::{client_authentication::equal_in_constant_time, guard::is_loopback_name};
 
-/// Largest request body in bytes. The largest honest one is a token request of under 2 kB.
+/// Maximum size of a request body in bytes. The largest legitimate one is a token request under 2 kB.
 const BODY_LIMIT: usize = 64 * 1024;
 
 /// Why the provider did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// It knows no passwords, so nobody but this machine may reach it.
+    /// It has no passwords, so only this machine may reach it.
     #[error("the development identity provider listens on loopback only, not on {0}")]
     NotLoopback(SocketAddr),
-    /// In the cloud it would let everybody in as anybody.
+    /// In the cloud it would let anyone log in as any user.
     #[error("the development identity provider refuses to run inside AWS Lambda; set AUTH_HOST")]
     InsideLambda,
-    /// A configured URL could never be used.
+    /// A configured URL is unusable.
     #[error(transparent)]
     InvalidUrl(#[from] InvalidUrl),
-    /// The port is taken, or may not be listened on.
+    /// The port is in use, or listening on it is not permitted.
     #[error("the development identity provider cannot listen on {address}: {source}")]
     Bind {
-        /// Where it tried to listen.
+        /// The address that it tried to bind.
         address: SocketAddr,
-        /// What the operating system answered.
+        /// The operating system's error.
         source: io::Error,
     },
-    /// No signing key could be made.
+    /// The signing key could not be created.
     #[error("the development identity provider cannot make a signing key: {0}")]
     SigningKey(#[from] KeyError),
     /// The client that delivers logout tokens could not be built.
@@ -102,7 +102,7 @@ pub enum StartError {
 
 pub use self::{backchannel::ClientError, keys::KeyError};
 
-/// A provider that holds its port and is ready to serve.
+/// A provider that has bound its port and is ready to serve.
 #[derive(Debug)]
 pub struct IdentityProvider {
     listener: TcpListener,
@@ -110,11 +110,11 @@ pub struct IdentityProvider {
 }
 
 impl IdentityProvider {
-    /// Takes the port and makes the signing key. Port 0 takes any free one; see [`Self::issuer`].
+    /// Binds the port and creates the signing key. Port 0 binds any free port; see [`Self::issuer`].
     ///
     /// # Errors
     ///
-    /// Refuses an address that is not loopback, and [`Surroundings::Lambda`].
+    /// Rejects an address that is not loopback, and [`Surroundings::Lambda`].
     pub async fn bind(
         address: SocketAddr,
         options: Options,
@@ -152,7 +152,7 @@ impl IdentityProvider {
         &self.provider.issuer
     }
 
-    /// What a test or a menu may do to the provider while it serves.
+    /// A handle for administrative actions while the provider serves.
     pub fn handle(&self) -> Handle {
         Handle { provider: Arc::clone(&self.provider) }
     }
@@ -161,13 +161,13 @@ impl IdentityProvider {
     ///
     /// # Errors
     ///
-    /// When the listener fails.
+    /// If the listener fails.
     pub async fn serve(self) -> io::Result<()> {
         axum::serve(self.listener, router(self.provider)).await
     }
 }
 
-/// Does to a serving provider what an administrator does to a tenant.
+/// Administrative actions on a running provider, like those of an administrator on a tenant.
 #[derive(Clone, Debug)]
 pub struct Handle {
     provider: Arc<Provider>,
@@ -179,19 +179,19 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// When no key could be made; the current one stays.
+    /// If no key could be created; the current one stays.
     pub fn rotate_signing_key(&self) -> Result<(), KeyError> {
         self.provider.keys.rotate(&self.provider.random)
     }
 
-    /// Publishes the current key only, so tokens signed with the others are worthless.
+    /// Publishes the current key only, so tokens signed with earlier keys become invalid.
     pub fn revoke_previous_signing_keys(&self) {
         self.provider.keys.revoke_previous();
     }
 
-    /// Ends every session of the user with this `sub` and tells the client by back-channel, as
-    /// when an administrator revokes them. Tokens already issued stay valid, as at Auth0. Returns
-    /// how many sessions there were, once the client has been told.
+    /// Ends every session of the user with this `sub` and notifies the client by back-channel, as when
+    /// an administrator revokes them. Tokens already issued stay valid, as at Auth0. Returns the number
+    /// of ended sessions after the client was notified.
     pub async fn end_sessions_of(&self, subject: &str) -> usize {
         let ended = self.provider.state.lock().end_sessions_of(subject, self.provider.now());
         for session in &ended {
@@ -201,7 +201,7 @@ impl Handle {
     }
 }
 
-/// What every endpoint shares.
+/// The state that all endpoints share.
 #[derive(Debug)]
 struct Provider {
     issuer: String,
@@ -224,8 +224,8 @@ impl Provider {
         format!("{}{path}", self.issuer)
     }
 
-    /// Tells the client that `session` has ended, in the background: Auth0 queues it too, and a
-    /// slow client must not hold up somebody's logout.
+    /// Notifies the client in the background that `session` has ended. Auth0 queues it too, and a slow
+    /// client must not delay the user's logout.
     fn announce_end(self: &Arc<Self>, session: Session) {
         if self.options.backchannel_logout_uri.is_some() {
             let provider = Arc::clone(self);

@@ -1,4 +1,4 @@
-//! What an administrator sets in Auth0's dashboard.
+//! The settings that an administrator of Auth0 makes in the dashboard.
 
 use std::time::Duration;
 
@@ -9,28 +9,27 @@ use url::Url;
 /// The application's settings, and some of the tenant's.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The one client it knows.
+    /// The id of its only client.
     pub client_id: String,
     /// That client's secret.
     pub client_secret: SecretString,
-    /// "Allowed Callback URLs": compared to the letter.
+    /// "Allowed Callback URLs": compared exactly.
     pub redirect_uris: Vec<String>,
-    /// "Allowed Logout URLs": compared to the letter, query included.
+    /// "Allowed Logout URLs": compared exactly, including the query.
     pub logout_uris: Vec<String>,
-    /// How long ID and access tokens live. `None`: as at Auth0, 10 and 24 hours.
+    /// Lifetime of ID and access tokens. `None`: 10 and 24 hours, as at Auth0.
     pub token_lifetime: Option<Duration>,
-    /// The APIs that an access token may be asked for.
+    /// The APIs for which access tokens may be requested.
     pub audiences: Vec<String>,
-    /// Where logout tokens are POSTed: an `http` URL on loopback, since this is a plain-text
-    /// rehearsal of what Auth0 does over TLS.
+    /// The URL that receives logout tokens by POST. It is an `http` URL on loopback; Auth0 uses TLS.
     pub backchannel_logout_uri: Option<String>,
-    /// Whether discovery names `end_session_endpoint`. Auth0 tenants made before 14 November 2023
-    /// leave it out.
+    /// Whether discovery contains `end_session_endpoint`. Auth0 tenants created before 14 November
+    /// 2023 omit it.
     pub advertise_end_session_endpoint: bool,
 }
 
 impl Options {
-    /// An application with these credentials and nothing allowed yet.
+    /// An application with these credentials and no allowed URLs or APIs.
     pub fn new(client_id: impl Into<String>, client_secret: SecretString) -> Self {
         Self {
             client_id: client_id.into(),
@@ -70,17 +69,17 @@ impl Options {
     }
 }
 
-/// An option holds a URL that could never be used.
+/// An option contains an unusable URL.
 #[derive(Debug, thiserror::Error)]
 #[error("{option}: {url:?} is not a URL that can be used there")]
 pub struct InvalidUrl {
     /// The field of [`Options`].
     pub option: &'static str,
-    /// What it holds.
+    /// The unusable URL.
     pub url: String,
 }
 
-/// Where the process runs.
+/// The environment in which the process runs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Surroundings {
     /// Anywhere but in Lambda.
@@ -90,14 +89,14 @@ pub enum Surroundings {
 }
 
 impl Surroundings {
-    /// Asks the settings of this process.
+    /// Detects Lambda from the settings of this process.
     pub fn of(settings: &Settings) -> Self {
         if settings.inside_lambda() { Self::Lambda } else { Self::Machine }
     }
 }
 
-/// Answers go to `uri` in a `Location` header with parameters appended: it must be absolute,
-/// printable ASCII, and without a fragment (RFC 6749 §3.1.2).
+/// Checks `uri` for use in a `Location` header with parameters appended. It must be absolute, printable
+/// ASCII, and without a fragment (RFC 6749 §3.1.2).
 fn check_redirect_target(option: &'static str, uri: &str) -> Result<(), InvalidUrl> {
     let printable = uri.bytes().all(|byte| byte.is_ascii_graphic());
     match Url::parse(uri) {

@@ -1,4 +1,4 @@
-//! Everything a person gets to see.
+//! The provider's pages.
 
 use askama::Template;
 use axum::response::{Html, IntoResponse, Response};
@@ -15,16 +15,16 @@ pub(super) struct LoginPage<'a> {
     pub(super) login: &'a str,
     pub(super) sign_up: bool,
     pub(super) connection: &'static Connection,
-    /// The connections to change to; none if the client chose one.
+    /// The other connections to choose from; empty if the client chose one.
     pub(super) others: Vec<&'static Connection>,
     pub(super) sample_users: &'static [SampleUser],
-    /// What the field holds already.
+    /// The initial value of the e-mail field.
     pub(super) email: &'a str,
-    /// Whether that was refused.
+    /// Whether the e-mail address was rejected.
     pub(super) invalid: bool,
 }
 
-/// The question whether to sign out.
+/// The page that asks the user to confirm a logout.
 #[derive(Template)]
 #[template(path = "identity_provider/sign_out.html")]
 pub(super) struct SignOutPage<'a> {
@@ -33,7 +33,7 @@ pub(super) struct SignOutPage<'a> {
     pub(super) name: &'a str,
 }
 
-/// What `/` shows.
+/// The page at `/`.
 #[derive(Template)]
 #[template(path = "identity_provider/home.html")]
 pub(super) struct HomePage<'a> {
@@ -51,8 +51,8 @@ struct MessagePage<'a> {
     text: &'a str,
 }
 
-/// A page. `leads_to` is where its form may end up: browsers apply `form-action` to the redirects
-/// that follow a form, so the client's origin must be named.
+/// A page. `leads_to` is an origin to which its form may redirect. Browsers apply `form-action` to
+/// redirects too, so the policy must contain the client's origin.
 pub(super) fn page(
     status: StatusCode,
     template: &impl Template,
@@ -77,7 +77,7 @@ pub(super) fn page(
     }
 }
 
-/// A page that only says something.
+/// A page with a message only.
 pub(super) fn message(title: &str, text: &str) -> Response {
     page(StatusCode::OK, &MessagePage { title, text }, None)
 }
@@ -87,8 +87,7 @@ pub(super) fn foreign_form() -> Response {
     error(StatusCode::FORBIDDEN, "Form rejected", "This form was sent by another site.")
 }
 
-/// A page that says what went wrong. The texts are the provider's own: what a client sent is not
-/// repeated.
+/// An error page. Its texts contain nothing from the request.
 pub(super) fn error(status: StatusCode, title: &str, text: &str) -> Response {
     page(status, &MessagePage { title, text }, None)
 }
@@ -105,7 +104,7 @@ pub(super) async fn method_not_allowed() -> Response {
     )
 }
 
-/// Only for what no client can bring about.
+/// Only for errors that no client can cause.
 pub(super) fn internal_error() -> Response {
     (StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error").into_response()
 }

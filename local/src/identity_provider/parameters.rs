@@ -1,8 +1,8 @@
 //! Query strings and form bodies.
 
-/// The parameters of an OAuth request. One without a value counts as absent (RFC 6749 §3.1).
+/// The parameters of an OAuth request. One without a value counts as missing (RFC 6749 §3.1).
 ///
-/// It has no `Debug`: codes, secrets and tokens travel in it.
+/// It has no `Debug`, because it contains codes, secrets and tokens.
 pub(super) struct Parameters {
     pairs: Vec<(String, String)>,
     repeated: Vec<String>,
@@ -34,8 +34,8 @@ impl Parameters {
         self.repeated.iter().any(|known| known == name)
     }
 
-    /// Two parsers that pick different ones of a repeated parameter can be played against each
-    /// other, so RFC 6749 §3.1 forbids repetition. The name is the client's: never show it.
+    /// Whether a parameter is duplicated. RFC 6749 §3.1 forbids this, because an attacker can exploit
+    /// two parsers that pick different values. The name comes from the client, so never show it.
     pub(super) fn has_repetition(&self) -> bool {
         !self.repeated.is_empty()
     }

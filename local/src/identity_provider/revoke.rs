@@ -17,7 +17,7 @@ use super::{
     token::{media_type, oauth_error},
 };
 
-/// Why nothing was revoked.
+/// Why a revocation request failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RevokeError {
     #[error("the request body is too large or incomplete")]
@@ -30,10 +30,10 @@ pub(super) enum RevokeError {
     Client(#[from] ClientAuthenticationError),
 }
 
-/// Revokes a refresh token and what stems from the same login. Answers 200 with nothing in it
-/// whether or not the token was known, so that it cannot be used to try tokens out.
+/// Revokes a refresh token and all tokens from the same login. Returns an empty 200 even for an unknown
+/// token, so that it cannot be used to guess tokens.
 ///
-/// An access token is not revoked by this, as at Auth0.
+/// It does not revoke access tokens, as at Auth0.
 pub(super) async fn revoke(
     State(provider): State<Arc<Provider>>,
     headers: HeaderMap,
@@ -45,7 +45,7 @@ pub(super) async fn revoke(
     }
 }
 
-/// It has no `Debug`: it holds the secret and the token.
+/// A revocation request. It has no `Debug`, because it contains the secret and the token.
 #[derive(Default, Deserialize)]
 struct Revocation {
     client_id: Option<String>,

@@ -1,17 +1,17 @@
-//! What was asked for, and what of it is granted.
+//! Requested and granted scopes.
 
 use serde::{Serialize, Serializer};
 use shared::jwt;
 
-/// Scopes that every tenant knows.
+/// The scopes that every tenant supports.
 pub(super) const STANDARD: [&str; 4] = ["openid", "profile", "email", "offline_access"];
 
-/// A set of scope tokens (RFC 6749 §3.3) in the order in which they were asked for.
+/// A set of scope tokens (RFC 6749 §3.3) in the order of the request.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Scope(Vec<String>);
 
 impl Scope {
-    /// `None` if a token has a character that a scope may not have.
+    /// Parses scopes. `None` if one contains an invalid character.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let mut tokens: Vec<String> = Vec::new();
         for token in text.split(' ').filter(|token| !token.is_empty()) {
@@ -33,8 +33,8 @@ impl Scope {
         self.0.iter().all(|token| other.contains(token))
     }
 
-    /// What is granted. An API's scopes exist only where an API was asked for; there, every user
-    /// of this provider holds all of them.
+    /// The granted scopes. Scopes of an API are only granted if the request names an API. Every user of
+    /// this provider has all of them.
     pub(super) fn granted(self, with_audience: bool) -> Self {
         Self(
             self.0

@@ -1,4 +1,4 @@
-//! What the provider remembers, all of it in memory and all of it with an end.
+//! The provider's state: in memory, with an expiry for each entry.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -9,9 +9,9 @@ use shared::{clock::Timestamp, crypto::random::Random};
 
 use super::{connections::Connection, expiring::Expiring, scope::Scope, users::User};
 
-/// How long a login form may stand open.
+/// How long a login form can be submitted.
 const LOGIN_LIFETIME: Duration = Duration::from_secs(60 * 60);
-/// How long a sign-out question may stand open.
+/// How long a logout can be confirmed.
 const SIGN_OUT_LIFETIME: Duration = Duration::from_secs(10 * 60);
 /// How long a session lasts without use: Auth0's default.
 const SESSION_IDLE: Duration = Duration::from_secs(3 * 24 * 60 * 60);
@@ -19,15 +19,15 @@ const SESSION_IDLE: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 pub(super) const SESSION_LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// How long a code can be redeemed.
 const CODE_LIFETIME: Duration = Duration::from_secs(60);
-/// How long a code is remembered after that, so that a replay is known as one.
+/// How long a code is remembered after that, so that a replay is detected.
 const CODE_MEMORY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long refresh tokens last, however often they rotate: Auth0's default.
 const GRANT_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-/// Most rows of each kind.
+/// Maximum number of rows of each kind.
 const CAPACITY: usize = 10_000;
 
-/// The state under its lock. One lock for everything: redeeming a code and rotating a refresh
-/// token must each be one step, or two requests at once would both succeed.
+/// The state under one lock. Redeeming a code and rotating a refresh token must each be atomic.
+/// Otherwise two concurrent requests would both succeed.
 #[derive(Debug, Default)]
 pub(super) struct SharedState(Mutex<ProviderState>);
 
@@ -39,15 +39,15 @@ impl SharedState {
 
 #[derive(Debug)]
 pub(super) struct ProviderState {
-    /// By the id in the login form.
+    /// Key: the id in the login form.
     logins: Expiring<AuthorizationRequest>,
-    /// By the id in the sign-out form.
+    /// Key: the id in the logout form.
     sign_outs: Expiring<SignOut>,
-    /// By the cookie's value.
+    /// Key: the cookie's value.
     sessions: Expiring<Session>,
-    /// By the code.
+    /// Key: the code.
     codes: Expiring<Code>,
-    /// By an id that never leaves the process.
+    /// Key: an id that never leaves the process.
     grants: Expiring<Grant>,
     /// By the token.
     access_tokens: Expiring<AccessToken>,
@@ -82,31 +82,31 @@ pub(super) struct AuthorizationRequest {
     pub(super) login_hint: Option<String>,
     /// `screen_hint=signup`.
     pub(super) sign_up: bool,
-    /// Whether the ID token must say when the user signed in.
+    /// Whether the ID token must contain `auth_time`.
     pub(super) wants_auth_time: bool,
 }
 
-/// A sign-out that the user must confirm.
+/// A logout that the user must confirm.
 #[derive(Clone, Debug)]
 pub(super) struct SignOut {
-    /// The session that was asked about: a later one is not ended by an old page.
+    /// The session to end. An old page must not end a later session.
     pub(super) session_id: String,
-    /// Where to go then.
+    /// The URL to return to after the logout.
     pub(super) destination: Option<String>,
 }
 
-/// Someone is signed in at the provider, in one browser.
+/// A user's session at the provider, in one browser.
 #[derive(Clone, Debug)]
 pub(super) struct Session {
     /// The `sid`. Not the cookie's value, because clients see it.
     pub(super) id: String,
     pub(super) user: User,
-    /// When credentials were given last.
+    /// When the user last entered credentials.
     pub(super) authenticated_at: Timestamp,
     ends_at: Timestamp,
 }
 
-/// What a code stands for.
+/// The data of an authorization code.
 #[derive(Clone)]
 pub(super) struct Code {
     pub(super) redirect_uri: String,
@@ -119,7 +119,7 @@ pub(super) struct Code {
     grant_id: String,
 }
 
-/// What the user let the client have. Revoking it revokes every token that stems from it.
+/// The user's grant to the client. Revoking it revokes every token that was issued for it.
 #[derive(Clone)]
 pub(super) struct Grant {
     pub(super) user: User,
@@ -136,13 +136,13 @@ struct AccessToken {
 
 struct RefreshToken {
     grant_id: String,
-    /// Whether it was exchanged for another one.
+    /// Whether it was already exchanged for a new one.
     rotated: bool,
 }
 
 macro_rules! opaque_debug {
     ($($name:ident),*) => {$(
-        /// Says nothing: it holds a secret or what a user is known by.
+        /// Prints no fields: they contain a secret or identify a user.
         impl std::fmt::Debug for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(stringify!($name))
@@ -152,7 +152,7 @@ macro_rules! opaque_debug {
 }
 opaque_debug!(AuthorizationRequest, Code, Grant, AccessToken, RefreshToken);
 
-/// Why a code gives nothing.
+/// Why a code is rejected.
 #[derive(Debug, Eq, PartialEq, thiserror::Error)]
 pub(super) enum CodeError {
     #[error("Invalid authorization code")]
@@ -163,18 +163,18 @@ pub(super) enum CodeError {
     Expired,
 }
 
-/// Why a refresh token gives nothing.
+/// Why a refresh token is rejected.
 #[derive(Debug, Eq, PartialEq, thiserror::Error)]
 pub(super) enum RefreshError {
     #[error("Unknown or invalid refresh token.")]
     Unknown,
-    /// Somebody has a copy: the client, or a thief.
+    /// The token was used before: the client or a thief has a copy.
     #[error("Unknown or invalid refresh token.")]
     Reused,
 }
 
 impl ProviderState {
-    /// Keeps a request while its user signs in; returns the id for the form.
+    /// Stores a request while its user logs in; returns the id for the form.
     pub(super) fn begin_login(
         &mut self,
         request: AuthorizationRequest,
@@ -190,7 +190,7 @@ impl ProviderState {
         self.logins.find(id, now)
     }
 
-    /// Ends a login: its form works once.
+    /// Removes and returns a login's request, so its form works only once.
     pub(super) fn take_login(&mut self, id: &str, now: Timestamp) -> Option<AuthorizationRequest> {
         self.logins.take(id, now)
     }
@@ -210,9 +210,9 @@ impl ProviderState {
         self.sign_outs.take(id, now)
     }
 
-    /// Records that `user` has given credentials in the browser with `cookie`, and returns the
-    /// cookie's new value. The value always changes (session fixation); the session stays the same
-    /// if it is the same user's.
+    /// Records that `user` has entered credentials in the browser with `cookie`, and returns the
+    /// cookie's new value. The value always changes (session fixation). The session stays the same if
+    /// it belongs to the same user.
     pub(super) fn sign_in(
         &mut self,
         user: User,
@@ -231,7 +231,7 @@ impl ProviderState {
         (cookie, session)
     }
 
-    /// The session of the browser with `cookie`, whose idle time starts anew.
+    /// The session of the browser with `cookie`. Restarts its idle time.
     pub(super) fn use_session(&mut self, cookie: &str, now: Timestamp) -> Option<Session> {
         let session = self.sessions.find(cookie, now)?.clone();
         self.sessions.set_expiry(cookie, session.ends_at.min(now + SESSION_IDLE));
@@ -250,14 +250,14 @@ impl ProviderState {
         self.sessions.take_where(now, |session| session.user.subject == subject)
     }
 
-    /// Every open session, the latest sign-in first.
+    /// Every live session, the latest login first.
     pub(super) fn open_sessions(&self, now: Timestamp) -> Vec<Session> {
         let mut sessions: Vec<_> = self.sessions.values(now).cloned().collect();
         sessions.sort_by(|a, b| (b.authenticated_at, &b.id).cmp(&(a.authenticated_at, &a.id)));
         sessions
     }
 
-    /// A code for what `request` asks, on behalf of the user of `session`.
+    /// Issues a code for `request`, on behalf of the user of `session`.
     pub(super) fn issue_code(
         &mut self,
         request: &AuthorizationRequest,
@@ -286,8 +286,8 @@ impl ProviderState {
         code
     }
 
-    /// Uses up a code, whatever becomes of the request. Of two requests with one code the second
-    /// is a replay, which also revokes what the first was given (RFC 6749 §4.1.2).
+    /// Uses up a code, even if the request fails later. A second request with the code is a replay. It
+    /// also revokes the tokens that the first one received (RFC 6749 §4.1.2).
     pub(super) fn use_code(&mut self, code: &str, now: Timestamp) -> Result<Code, CodeError> {
         let row = self.codes.find_mut(code, now).ok_or(CodeError::Unknown)?;
         if row.used {
@@ -302,13 +302,13 @@ impl ProviderState {
         Ok(row.clone())
     }
 
-    /// Turns a used code into a grant that tokens can be issued for. Returns its id.
+    /// Creates a grant from a used code, for which tokens can be issued. Returns the grant's id.
     pub(super) fn create_grant(&mut self, code: Code, now: Timestamp) -> String {
         self.grants.insert(code.grant_id.clone(), code.grant, now + GRANT_LIFETIME, now);
         code.grant_id
     }
 
-    /// Remembers an access token as good for `/userinfo`.
+    /// Stores an access token as valid for `/userinfo`.
     pub(super) fn record_access_token(
         &mut self,
         token: String,
@@ -321,7 +321,7 @@ impl ProviderState {
         self.access_tokens.insert(token, row, expires_at, now);
     }
 
-    /// Whose token it is, and for what.
+    /// The user and scope of an access token.
     pub(super) fn find_access_token(
         &self,
         token: &str,
@@ -339,12 +339,12 @@ impl ProviderState {
     ) -> String {
         let token = random.token();
         let row = RefreshToken { grant_id: grant_id.to_owned(), rotated: false };
-        // Outlived by its grant or not, it is worthless without it.
+        // The token is invalid without its grant, so its own lifetime may be longer.
         self.refresh_tokens.insert(token.clone(), row, now + GRANT_LIFETIME, now);
         token
     }
 
-    /// The grant of a refresh token, which stays usable: the request may yet be refused.
+    /// The grant of a refresh token. The token stays usable, because the request may still fail.
     pub(super) fn find_refresh_token(
         &mut self,
         token: &str,
@@ -353,7 +353,7 @@ impl ProviderState {
         let row = self.refresh_tokens.find(token, now).ok_or(RefreshError::Unknown)?;
         let (grant_id, rotated) = (row.grant_id.clone(), row.rotated);
         if rotated {
-            // One of two holders is a thief, and nobody can tell which: both lose
+            // One of two holders is a thief. It is unknown which one, so both lose the grant
             // (RFC 9700 §4.14.2).
             self.revoke_grant(&grant_id, now);
             return Err(RefreshError::Reused);
@@ -362,15 +362,14 @@ impl ProviderState {
         Ok((grant_id, grant))
     }
 
-    /// Marks a refresh token as exchanged; from now on its use is a reuse.
+    /// Marks a refresh token as exchanged. Any later use counts as reuse.
     pub(super) fn rotate_refresh_token(&mut self, token: &str, now: Timestamp) {
         if let Some(row) = self.refresh_tokens.find_mut(token, now) {
             row.rotated = true;
         }
     }
 
-    /// Revokes a refresh token with everything that stems from the same login. An unknown one is
-    /// as good as revoked.
+    /// Revokes a refresh token and all tokens from the same login. An unknown token is ignored.
     pub(super) fn revoke_refresh_token(&mut self, token: &str, now: Timestamp) {
         if let Some(row) = self.refresh_tokens.find(token, now) {
             let grant_id = row.grant_id.clone();

@@ -22,7 +22,7 @@ use super::{
     state::{CodeError, RefreshError},
 };
 
-/// Why there are no tokens.
+/// Why a token request failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TokenError {
     #[error("the request body is too large or incomplete")]
@@ -61,7 +61,7 @@ pub(super) async fn token(
         Ok(tokens) => Json(tokens).into_response(),
         Err(error) => error.into_response(),
     };
-    // RFC 6749 §5.1 demands both.
+    // RFC 6749 §5.1 requires both headers.
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response.headers_mut().insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
     response
@@ -98,7 +98,7 @@ fn redeem_code(provider: &Provider, parameters: &Parameters) -> Result<Tokens, T
     let code = required(parameters, "code")?;
     let now = provider.now();
     let mut state = provider.state.lock();
-    // Used up before anything is compared: who fails once does not get to guess on.
+    // Use up the code before any comparison, so that a failed client cannot guess again.
     let code = state.use_code(code, now)?;
     if required(parameters, "redirect_uri")? != code.redirect_uri {
         return Err(TokenError::RedirectUri);
@@ -131,8 +131,8 @@ fn refresh(provider: &Provider, parameters: &Parameters) -> Result<Tokens, Token
 }
 
 impl TokenError {
-    /// Status and code as Auth0 answers them: 403 where RFC 6749 §5.2 says 400, and
-    /// `access_denied` for a wrong secret.
+    /// Status and code as at Auth0: 403 instead of RFC 6749 §5.2's 400, and `access_denied` for a wrong
+    /// secret.
     fn status_and_code(&self) -> (StatusCode, &'static str) {
         match self {
             Self::Body
@@ -165,7 +165,7 @@ impl IntoResponse for TokenError {
     }
 }
 
-/// An OAuth error (RFC 6749 §5.2). Who failed to authenticate is told how to.
+/// An OAuth error (RFC 6749 §5.2). A client that failed to authenticate receives a challenge.
 pub(super) fn oauth_error(status: StatusCode, error: &str, description: &str) -> Response {
     #[derive(Serialize)]
     struct Body<'a> {

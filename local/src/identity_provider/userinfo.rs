@@ -12,21 +12,21 @@ use serde_json::{Map, Value, json};
 
 use super::Provider;
 
-/// Why nobody is described.
+/// Why a userinfo request failed.
 #[derive(Debug, Eq, PartialEq, thiserror::Error)]
 pub(super) enum UserinfoError {
-    /// No token in the header. Elsewhere it is not looked for: a URL ends up in logs.
+    /// The header has no token. A token in the URL is ignored, because URLs end up in logs.
     #[error("Unauthorized")]
     Missing,
-    /// Unknown, expired or revoked.
+    /// The token is unknown, expired or revoked.
     #[error("the access token is unknown, expired or revoked")]
     InvalidToken,
-    /// Not meant for this endpoint.
+    /// The token is not for this endpoint.
     #[error("the access token lacks the scope openid")]
     InsufficientScope,
 }
 
-/// Says who the user is, as far as the token's scope goes.
+/// Returns the user's claims that the token's scope allows.
 pub(super) async fn userinfo(
     State(provider): State<Arc<Provider>>,
     headers: HeaderMap,
@@ -57,7 +57,7 @@ fn bearer_token(headers: &HeaderMap) -> Option<&str> {
 impl IntoResponse for UserinfoError {
     fn into_response(self) -> Response {
         let (status, error, challenge) = match self {
-            // RFC 6750 §3.1: who sent no token gets no error code in the challenge.
+            // RFC 6750 §3.1: without a token, the challenge contains no error code.
             Self::Missing => (StatusCode::UNAUTHORIZED, "unauthorized", "Bearer"),
             Self::InvalidToken => {
                 (StatusCode::UNAUTHORIZED, "invalid_token", "Bearer error=\"invalid_token\"")

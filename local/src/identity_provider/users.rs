@@ -1,4 +1,4 @@
-//! Who can sign in: two sample users, and anyone with an e-mail address.
+//! The users who can log in: two sample users, and any e-mail address.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use axum::{
@@ -10,10 +10,10 @@ use shared::clock::Timestamp;
 
 use super::{connections::Connection, pages, scope::Scope};
 
-/// Longest e-mail address that can be delivered to (RFC 5321 §4.5.3.1.3, without the brackets).
+/// Maximum length of a deliverable e-mail address (RFC 5321 §4.5.3.1.3, without the brackets).
 const LONGEST_EMAIL: usize = 254;
 
-/// A user who is always offered, with a picture.
+/// A user with a picture whom the login form always offers.
 #[derive(Debug)]
 pub(super) struct SampleUser {
     pub(super) email: &'static str,
@@ -41,8 +41,8 @@ pub(super) static SAMPLE_USERS: [SampleUser; 2] = [
     },
 ];
 
-/// Someone who signed in. The same e-mail address by another connection is another user, as at
-/// Auth0 as long as accounts are not linked.
+/// A user. The same e-mail address in another connection is another user, as at Auth0 if accounts are
+/// not linked.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct User {
     pub(super) subject: String,
@@ -55,10 +55,10 @@ pub(super) struct User {
 }
 
 impl User {
-    /// The user of `connection` with that e-mail address; `None` if it is not an address.
+    /// The user of `connection` with this e-mail address; `None` if the address is invalid.
     ///
-    /// Nobody is stored: the `sub` follows from connection and address, so it is the same after a
-    /// restart.
+    /// Users are not stored. The `sub` is derived from connection and address, so it is the same after
+    /// a restart.
     pub(super) fn of(connection: &'static Connection, email: &str, issuer: &str) -> Option<Self> {
         let email = parse_email(email)?;
         let subject = subject(connection, &email);
@@ -75,8 +75,8 @@ impl User {
             None => Self {
                 subject,
                 connection: connection.name,
-                // As at Auth0: others vouch for their users, a fresh database user has not
-                // clicked the link yet, and such a user's name is the address.
+                // As at Auth0: other connections verify addresses themselves. A new database user has
+                // not clicked the link yet, and such a user's name is the address.
                 email_verified: connection.strategy != "auth0",
                 name: email.clone(),
                 nickname: email.split('@').next().unwrap_or_default().to_owned(),
@@ -86,7 +86,7 @@ impl User {
         })
     }
 
-    /// What `scope` lets a client know, in an ID token.
+    /// The claims that `scope` allows in an ID token.
     pub(super) fn id_token_claims(
         &self,
         scope: &Scope,
@@ -95,7 +95,7 @@ impl User {
         self.claims(scope, &date_and_time(updated_at))
     }
 
-    /// The same for `/userinfo`, where Auth0 writes `updated_at` in seconds, as a string.
+    /// The claims for `/userinfo`. Auth0 writes `updated_at` there in seconds, as a string.
     pub(super) fn userinfo_claims(
         &self,
         scope: &Scope,
@@ -144,7 +144,7 @@ fn parse_email(text: &str) -> Option<String> {
     well_formed.then(|| text.to_lowercase())
 }
 
-/// A `sub` in the form that the connection's kind has at Auth0.
+/// A `sub` in the form that Auth0 uses for this kind of connection.
 fn subject(connection: &Connection, email: &str) -> String {
     let name = connection.name;
     let digest = digest(&SHA256, format!("{name}\0{email}").as_bytes());
@@ -159,7 +159,7 @@ fn subject(connection: &Connection, email: &str) -> String {
     }
 }
 
-/// `2026-11-24T20:35:51.000Z`, as JavaScript and so Auth0 write it.
+/// Formats a time like `2026-11-24T20:35:51.000Z`, as JavaScript and therefore Auth0 do.
 fn date_and_time(moment: Timestamp) -> String {
     /// The last second of the year 9999, beyond which the format ends.
     const LAST: u64 = 253_402_300_799;
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_an_address_is_nobody() {
+    fn an_invalid_address_has_no_user() {
         for text in ["", "ada", "@example.com", "ada@", "a@b@c", "a b@c", "a@b\r\nc", "<a>@b"] {
             assert_eq!(User::of(&CONNECTIONS[0], text, ISSUER), None, "{text:?}");
         }

@@ -1,4 +1,4 @@
-//! What `/authorize` refuses, and to whom it says so.
+//! Tests of the errors of `/authorize`, and of who receives them.
 
 use std::time::Duration;
 

@@ -109,7 +109,7 @@ impl Tenant {
         self.url(&format!("authorize?{query}"))
     }
 
-    /// Signs in as Ada in a fresh browser and returns the code.
+    /// Logs in as Ada in a new browser and returns the code.
     pub(super) async fn code(&self, changes: &[(&str, Option<&str>)]) -> String {
         let mut browser = Browser::new();
         browser.sign_in(self, "ada@example.com", changes).await.parameter("code").unwrap()
@@ -153,7 +153,7 @@ impl Tenant {
         send(http_client().get(self.url("userinfo")).bearer_auth(token)).await
     }
 
-    /// The claims of a token whose signature the published keys prove.
+    /// Verifies a token with the published keys and returns its claims.
     pub(super) async fn verify(&self, token: &str) -> Value {
         let keys: JwkSet =
             serde_json::from_value(self.get(".well-known/jwks.json").await.json()).unwrap();
@@ -199,7 +199,7 @@ impl Answer {
     }
 }
 
-/// Keeps cookies and follows no redirect by itself.
+/// A browser that stores cookies and does not follow redirects.
 #[derive(Default)]
 pub(super) struct Browser {
     cookies: HashMap<String, String>,

@@ -49,7 +49,7 @@ async fn a_form_works_once() {
 }
 
 #[tokio::test]
-async fn a_form_from_another_site_signs_nobody_in() {
+async fn a_form_from_another_site_logs_no_user_in() {
     let tenant = Tenant::start().await;
     let mut browser = Browser::new();
     let login = browser.open_login(&tenant, &[]).await;
@@ -60,7 +60,7 @@ async fn a_form_from_another_site_signs_nobody_in() {
 }
 
 #[tokio::test]
-async fn what_is_no_address_is_asked_again_in_the_same_form() {
+async fn an_invalid_address_shows_the_same_form_again() {
     let tenant = Tenant::start().await;
     let mut browser = Browser::new();
     let login = browser.open_login(&tenant, &[]).await;

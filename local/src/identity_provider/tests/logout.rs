@@ -1,4 +1,4 @@
-//! Ending sessions, and telling the client.
+//! Tests of logouts and of the notification of the client.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ async fn with_its_id_token_the_client_signs_out_and_credentials_are_asked_again(
     assert!(answer.header("set-cookie").contains("Max-Age=0"));
     assert!(!is_signed_in(&mut browser, &tenant).await);
     browser.open_login(&tenant, &[]).await;
-    assert_eq!(browser.get(&url).await.status, 302, "again is as good as once");
+    assert_eq!(browser.get(&url).await.status, 302, "a second logout has the same result");
 }
 
 #[tokio::test]
@@ -143,7 +143,7 @@ async fn the_older_logout_signs_out_and_returns() {
 }
 
 #[tokio::test]
-async fn the_client_is_told_by_back_channel() {
+async fn the_client_is_notified_by_back_channel() {
     let (sender, mut received) = mpsc::unbounded_channel::<String>();
     let client = Router::new().route(
         "/backchannel-logout",

@@ -1,4 +1,4 @@
-//! Where the provider runs, what it says about itself, and whom it answers.
+//! Tests of the start, the metadata and the host check of the provider.
 
 use std::net::SocketAddr;
 
@@ -163,7 +163,7 @@ async fn a_foreign_host_name_is_refused() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_and_what_is_asked_wrongly_gets_a_page() {
+async fn unknown_paths_and_wrong_methods_get_an_error_page() {
     let tenant = Tenant::start().await;
     for path in ["nothing", "client/%FF", "pictures/%FF"] {
         let answer = tenant.get(path).await;

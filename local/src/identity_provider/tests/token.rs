@@ -75,7 +75,7 @@ async fn for_an_api_the_access_token_is_a_jwt_of_auth0s_profile() {
 }
 
 #[tokio::test]
-async fn a_short_lifetime_lets_one_watch_a_token_die() {
+async fn a_short_lifetime_makes_tokens_expire_soon() {
     let options = Options { token_lifetime: Some(Duration::from_secs(5)), ..options() };
     let tenant = Tenant::start_with(options).await;
     let tokens = tenant.tokens(&[]).await;
@@ -99,7 +99,7 @@ async fn a_code_needs_its_verifier() {
     let answer = tenant.token(&[("code", Some(&code)), ("code_verifier", Some("wrong"))]).await;
     assert_eq!(answer.error(), refused("invalid_grant"));
     let again = tenant.token(&[("code", Some(&code))]).await;
-    assert_eq!(again.error(), refused("invalid_grant"), "who fails once does not guess on");
+    assert_eq!(again.error(), refused("invalid_grant"), "a failed attempt uses up the code");
 }
 
 #[tokio::test]
@@ -192,7 +192,7 @@ async fn a_reused_refresh_token_kills_the_family() {
 }
 
 #[tokio::test]
-async fn a_refresh_asks_for_no_more_than_was_granted() {
+async fn a_refresh_can_request_no_more_than_was_granted() {
     let tenant = Tenant::start().await;
     let tokens = tenant.tokens(&[("scope", Some("openid email offline_access"))]).await;
     let token = tokens["refresh_token"].as_str();
@@ -229,7 +229,7 @@ async fn a_revoked_refresh_token_is_dead_and_an_unknown_one_is_answered_alike() 
 }
 
 #[tokio::test]
-async fn the_secret_may_stand_in_the_header_but_not_in_two_places() {
+async fn the_secret_may_be_in_the_header_but_not_in_two_places() {
     let tenant = Tenant::start().await;
     let tokens = tenant.tokens(&[("scope", Some("openid offline_access"))]).await;
     let token = tokens["refresh_token"].as_str().unwrap();
