@@ -114,7 +114,7 @@ impl RealBrowser {
         let _ = browser.driver.clone().quit().await;
         match outcome {
             Ok(Ok(())) => {
-                assert!(console.is_empty(), "{name} left messages in the console: {console:#?}")
+                assert!(console.is_empty(), "{name} left messages in the console: {console:#?}");
             }
             Ok(Err(error)) => panic!("{name}: {error:?}"),
             Err(panic) => resume_unwind(panic),
