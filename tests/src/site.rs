@@ -462,7 +462,7 @@ impl Drop for Parts {
     }
 }
 
-/// Checks that `README.md` documents the error.
+/// Checks that `functions/README.md` documents the error.
 fn check_error(path: &str, answer: &Answer) {
     static ERRORS: LazyLock<BTreeSet<(u16, String)>> =
         LazyLock::new(|| Documentation::read().errors());
@@ -475,7 +475,7 @@ fn check_error(path: &str, answer: &Answer) {
         let error = (answer.status(), code);
         assert!(
             ERRORS.contains(&error),
-            "{path}: README.md does not document the error: {error:?}"
+            "{path}: functions/README.md does not document the error: {error:?}"
         );
     }
 }

@@ -16,7 +16,7 @@ use crate::documentation::{Documentation, LoggedEvent};
 use crate::secrets::assert_absent;
 
 /// A log that is checked when it is dropped: it must contain no registered secret, and no line that
-/// `README.md` does not document.
+/// `functions/README.md` does not document.
 ///
 /// Libraries may log outside of the [watched](Self::watch) futures, for example in their own tasks.
 /// Those lines are in the log of the whole process, which is checked too.
@@ -176,7 +176,7 @@ fn handed_out(response: &Response) -> Vec<(&'static str, String)> {
     cookies.chain(parameters).filter(|(_, secret)| !secret.is_empty()).collect()
 }
 
-/// R175: asserts that a line is an event with the level and fields that `README.md` documents.
+/// R175: asserts that a line is an event with the level and fields that `functions/README.md` documents.
 fn assert_documented(line: &Value) {
     let text = |name: &str| line[name].as_str().unwrap_or_default();
     let (event, level, target) = (text("event"), text("level"), text("target"));
@@ -188,12 +188,15 @@ fn assert_documented(line: &Value) {
     static DOCUMENTED: LazyLock<BTreeMap<String, LoggedEvent>> =
         LazyLock::new(|| Documentation::read().events());
     let documented = DOCUMENTED.get(event);
-    let documented =
-        documented.unwrap_or_else(|| panic!("README.md does not document the event: {line}"));
-    assert!(documented.levels.contains(level), "README.md documents another level: {line}");
+    let documented = documented
+        .unwrap_or_else(|| panic!("functions/README.md does not document the event: {line}"));
+    assert!(
+        documented.levels.contains(level),
+        "functions/README.md documents another level: {line}"
+    );
     for field in line.as_object().expect("a line is an object").keys() {
         let is_known = OF_EVERY_LINE.contains(&&**field) || documented.fields.contains(field);
-        assert!(is_known, "README.md does not document the field `{field}`: {line}");
+        assert!(is_known, "functions/README.md does not document the field `{field}`: {line}");
     }
 }
 
