@@ -143,16 +143,12 @@ impl Failure for CallbackError {
                 "The identity provider did not accept the login. Please start again.",
             ),
             // Not 503, which would invite a retry: the state is already used up (R39).
-            Self::Redeem(RedeemError::Refused(said))
-                if said.meaning().is_own_fault() && !said.may_blame_grant() =>
-            {
-                (
-                    Status::BAD_GATEWAY,
-                    "identity_provider_answer",
-                    "You were not logged in",
-                    "The identity provider did not accept this application's request. Please start again.",
-                )
-            }
+            Self::Redeem(RedeemError::Refused(said)) if said.is_for_operator() => (
+                Status::BAD_GATEWAY,
+                "identity_provider_answer",
+                "You were not logged in",
+                "The identity provider did not accept this application's request. Please start again.",
+            ),
             Self::Redeem(
                 RedeemError::Malformed(_)
                 | RedeemError::Redirected
@@ -203,11 +199,7 @@ impl Failure for CallbackError {
             Self::Malformed | Self::UnknownState => "login.unknown",
             Self::Replayed => "login.replayed",
             Self::NotLoggedIn | Self::OtherIssuer | Self::Refused(_) => "login.refused",
-            Self::Redeem(RedeemError::Refused(said))
-                if !said.meaning().is_own_fault() || said.may_blame_grant() =>
-            {
-                "login.refused"
-            }
+            Self::Redeem(RedeemError::Refused(said)) if !said.is_for_operator() => "login.refused",
             _ => "login.failed",
         }
     }

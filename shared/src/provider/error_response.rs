@@ -110,10 +110,10 @@ impl ErrorResponse {
         self.meaning
     }
 
-    /// Whether the error may be about the presented code or token. Anyone can put a code into a URL, so
-    /// such an error does not indicate a fault of the application (R208).
-    pub fn may_blame_grant(&self) -> bool {
-        matches!(&*self.code, "invalid_grant" | "invalid_request")
+    /// Whether only the operator can mend it. `invalid_request` may also blame the code that was
+    /// presented, and anyone can write a code into an address (R208).
+    pub fn is_for_operator(&self) -> bool {
+        self.meaning.is_own_fault() && &*self.code != "invalid_request"
     }
 
     /// The description, only for the user concerned: it may contain their e-mail address.

@@ -156,6 +156,7 @@ async fn r042_a_rejected_code_and_a_busy_provider_differ_and_neither_is_retried(
 async fn r193_a_rejected_code_is_not_reported_as_an_outage_whatever_its_status() {
     for (status, error, told, level) in [
         (500, "invalid_grant", 400, "WARN"),
+        (400, "invalid_request", 400, "WARN"),
         (500, "mfa_required", 400, "WARN"),
         (403, "access_denied", 403, "WARN"),
         (500, "access_denied", 403, "WARN"),
