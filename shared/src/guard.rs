@@ -3,6 +3,8 @@
 mod credential;
 mod function;
 mod refusal;
+#[cfg(feature = "axum")]
+pub mod routes;
 
 use std::{fmt, sync::Arc};
 
@@ -243,6 +245,9 @@ fn is_machine(claims: &Claims) -> bool {
 }
 
 impl Rules<'_> {
+    /// No requirement beyond a valid credential with a live session.
+    pub const NONE: Self = Self { scopes: &[], claims: &[], person: false };
+
     /// Compares whole words: `read:all` does not grant `read` (R148).
     fn check(&self, principal: &Principal) -> Result<(), Refusal> {
         if self.person && !principal.is_person {

@@ -12,6 +12,7 @@ use std::{
 };
 
 use authorizer::{AuthorizerConfig, SessionAuthorizer};
+use axum::Router;
 use bytes::Bytes;
 use gateway::authorizer::{NoDecision, decide};
 use http::{Method, header};
@@ -27,7 +28,7 @@ use shared::{
     crypto::random::Random,
     dependencies::Dependencies,
     discovery::keys::Keys,
-    guard::{Guard, GuardConfig},
+    guard::{Guard, GuardConfig, routes::Routes},
     provider::{HttpProvider, IdentityProvider},
     settings::Settings,
     store::SessionStore,
@@ -86,7 +87,8 @@ struct Parts {
 struct Process {
     authorizer: SessionAuthorizer,
     bundle: Bundle,
-    guard: Guard,
+    config: GuardConfig,
+    dependencies: Dependencies,
 }
 
 impl MovedClock {
@@ -247,7 +249,14 @@ impl Site {
 
     /// The guard of its API, for rules of an application's function.
     pub fn guard(&self) -> Guard {
-        self.process().guard.clone()
+        let process = self.process();
+        Guard::new(process.config.clone(), &process.dependencies)
+    }
+
+    /// An application's function with these routes.
+    pub fn routes_of(&self, router: Router) -> Routes {
+        let process = self.process();
+        Routes::new(router, process.config.clone(), &process.dependencies)
     }
 
     /// The log of the functions.
@@ -321,14 +330,23 @@ impl Site {
     }
 
     /// Sends a request as the gateway does, and runs the checks that apply to every response.
-    pub async fn handle(&self, mut request: Request) -> Answer {
+    pub async fn handle(&self, request: Request) -> Answer {
+        self.handle_by(async |request, now| self.answer(request, now).await, request).await
+    }
+
+    /// Like [`handle`](Self::handle), with `answer` in the place of the product's functions.
+    pub async fn handle_by(
+        &self,
+        answer: impl AsyncFnOnce(Request, Timestamp) -> Response,
+        mut request: Request,
+    ) -> Answer {
         let number = self.0.requests.fetch_add(1, Ordering::SeqCst);
         let request_id = format!("request-{number}");
         request
             .extensions_mut()
             .insert(RequestContext { request_id: request_id.clone(), domain_name: None });
         let path = request.uri().path().to_owned();
-        let answer = Answer::new(request_id, self.answer(request, self.functions_now()).await);
+        let answer = Answer::new(request_id, answer(request, self.functions_now()).await);
         self.check_headers(&path, &answer);
         check_error(&path, &answer);
         check_cookies(&answer);
@@ -451,7 +469,7 @@ impl Process {
         let dependencies = Dependencies { store, keys, provider, random: Random::system() };
         let bundle = Bundle::new(config.unwrap(), &dependencies);
         let authorizer = SessionAuthorizer::new(authorizer.unwrap(), &dependencies);
-        Self { authorizer, bundle, guard: Guard::new(guard, &dependencies) }
+        Self { authorizer, bundle, config: guard, dependencies }
     }
 }
 

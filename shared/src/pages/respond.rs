@@ -216,22 +216,21 @@ impl Responder {
         response
     }
 
-    /// A response that no cache may keep: each response depends on a session or sets a cookie, or may
-    /// do so for the next user (R170).
     fn answer(&self, status: StatusCode, body: impl Into<Bytes>) -> Response {
         let mut response = Response::new(body.into());
         *response.status_mut() = status;
-        let headers = response.headers_mut();
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        // Not `no-referrer`: with it, a browser sends `Origin: null` from our own forms.
-        headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
-        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(NOTHING_ALLOWED));
-        if self.base_url.is_https() {
-            headers.insert(
-                header::STRICT_TRANSPORT_SECURITY,
-                HeaderValue::from_static("max-age=63072000; includeSubDomains"),
-            );
+        self.complete(response)
+    }
+
+    /// Adds the headers that every response needs and that `response` lacks. No cache may keep it: each
+    /// response depends on a session or sets a cookie, or may do so for the next user (R170).
+    pub(crate) fn complete(&self, mut response: Response) -> Response {
+        let transport = self.base_url.is_https().then_some((
+            header::STRICT_TRANSPORT_SECURITY,
+            HeaderValue::from_static("max-age=63072000; includeSubDomains"),
+        ));
+        for (name, value) in DEFAULT_HEADERS.into_iter().chain(transport) {
+            response.headers_mut().entry(name).or_insert(value);
         }
         response
     }
@@ -281,7 +280,16 @@ pub fn is_safe(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
-const NOTHING_ALLOWED: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'";
+const DEFAULT_HEADERS: [(HeaderName, HeaderValue); 4] = [
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    // Not `no-referrer`: with it, a browser sends `Origin: null` from our own forms.
+    (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
+    ),
+];
 const PURPOSES: [HeaderName; 3] = [
     HeaderName::from_static("purpose"),
     HeaderName::from_static("sec-purpose"),

@@ -24,6 +24,7 @@ mod races;
 mod refresh;
 mod return_to;
 mod rights;
+mod routes;
 mod rules;
 mod same_token;
 mod secrets;
