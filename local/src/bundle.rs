@@ -113,11 +113,11 @@ impl Function for Bundle {
         if let Some(address) = self.own_address(&request) {
             return self.responder.see_other(&address);
         }
-        match self
-            .functions
-            .iter()
-            .find(|(_, function)| function.paths().contains(&request.uri().path()))
-        {
+        let serves = |path: &str| {
+            self.functions.iter().find(|(_, function)| function.paths().contains(&path))
+        };
+        // The function of `/` also serves requests without a route, as in `template.yaml`.
+        match serves(request.uri().path()).or_else(|| serves("/")) {
             Some((_, function)) => function.handle(request, now).await,
             None => self.responder.not_found(&request),
         }

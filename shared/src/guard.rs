@@ -3,6 +3,7 @@
 mod credential;
 mod function;
 mod refusal;
+pub mod resource;
 #[cfg(feature = "axum")]
 pub mod routes;
 
@@ -16,12 +17,20 @@ use crate::{
     dependencies::Dependencies,
     discovery::keys::Keys,
     jwt::{Claims, TokenError},
-    pages::respond,
+    pages::respond::{self, Responder},
     provider::application::Application,
     session::{self, Session, SessionLimits, Sessions, TokenSession},
     settings::Settings,
-    web::{base_url::BaseUrl, cookie::CookieJar, origin::AllowedOrigins, request::Request},
+    web::{
+        base_url::BaseUrl,
+        cookie::CookieJar,
+        error::Failure as _,
+        origin::AllowedOrigins,
+        request::{Request, Response},
+    },
 };
+
+use self::resource::ProtectedResource;
 
 pub use self::{
     credential::Credential,
@@ -170,6 +179,18 @@ impl Guard {
             None => sessions.by_token(token, now).await?,
         };
         Ok((claims, session))
+    }
+
+    /// Refuses `request`. The challenge names the metadata of this API, if there is some (RFC 9728
+    /// §5.1).
+    pub fn refuse(&self, responder: &Responder, request: &Request, refusal: &Refusal) -> Response {
+        let mut public = refusal.public();
+        if let Ok(origin) = self.config.base_url.resolve(request)
+            && let Some(resource) = ProtectedResource::of(&self.config.application, &origin)
+        {
+            resource.point_out(&mut public);
+        }
+        responder.refuse(request, refusal, &public)
     }
 
     async fn by_token(

@@ -1,9 +1,14 @@
 //! The settings of the login function.
 
 use shared::{
-    discovery::login_methods::LoginMethod, jwt, login::attempt::LoginCookies,
-    provider::application::Application, secrets::stored_secret::SecretSource,
-    session::SessionLimits, settings::Settings, web::base_url::BaseUrl,
+    discovery::login_methods::LoginMethod,
+    jwt,
+    login::attempt::LoginCookies,
+    provider::application::Application,
+    secrets::stored_secret::SecretSource,
+    session::SessionLimits,
+    settings::Settings,
+    web::{base_url::BaseUrl, origin::AllowedOrigins},
 };
 
 /// The settings of the login function.
@@ -13,6 +18,8 @@ pub struct LoginConfig {
     pub application: Application,
     /// The URL under which the bundle is reached.
     pub base_url: BaseUrl,
+    /// The origins that may read the metadata of the API.
+    pub origins: AllowedOrigins,
     /// The login methods on the login page.
     pub connections: Connections,
     /// How long sessions live.
@@ -40,6 +47,7 @@ impl LoginConfig {
         let application = Application::from_settings(settings);
         let base_url = BaseUrl::from_settings(settings);
         let connections = Connections::from_settings(settings);
+        let origins = AllowedOrigins::from_settings(settings);
         let limits = SessionLimits::from_settings(settings);
         let scope = scope(settings);
         let show_key = settings.flag("SHOW_KEY", true);
@@ -50,6 +58,7 @@ impl LoginConfig {
             base_url: base_url?,
             connections: connections?,
             limits: limits?,
+            origins: origins?,
             login_cookies: login_cookies?,
             scope: scope?,
             show_key: show_key?,

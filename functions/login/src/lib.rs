@@ -1,5 +1,6 @@
 //! `GET /`: the login page, or the key page for a logged-in user. `GET /login`: starts a login with a
 //! redirect to the provider (OpenID Connect Core §3.1.2.1).
+//! `GET /.well-known/oauth-protected-resource`: the metadata of the API (RFC 9728).
 
 mod config;
 mod home;
@@ -8,12 +9,13 @@ mod start;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use http::Method;
+use http::{Method, StatusCode};
 use shared::{
     clock::Timestamp,
     crypto::random::Random,
     dependencies::Dependencies,
     discovery::{keys::Keys, login_methods::LoginMethods},
+    guard::resource::{self, ProtectedResource},
     pages::respond::Responder,
     session::Sessions,
     web::{
@@ -60,6 +62,31 @@ impl Login {
     }
 }
 
+impl Login {
+    /// The metadata of the API, if `AUDIENCE` is its address.
+    fn resource_metadata(&self, request: &Request) -> Response {
+        let LoginConfig { application, base_url, origins, scope, .. } = &self.config;
+        let origin = base_url.resolve(request).unwrap_or_default();
+        let resource = ProtectedResource::of(application, &origin)
+            .filter(|resource| resource.is_at(request.uri().path()));
+        let mut response = match (resource, request.method()) {
+            (None, _) => return self.responder.not_found(request),
+            (Some(_), &Method::OPTIONS) => {
+                return self.responder.preflight(request, origins, METADATA_METHODS);
+            }
+            (Some(resource), &Method::GET | &Method::HEAD) => {
+                self.responder.json(StatusCode::OK, &resource.metadata(scope))
+            }
+            (Some(_), _) => self.responder.method_not_allowed(request, METADATA_METHODS),
+        };
+        origins.share(request, &mut response);
+        response
+    }
+}
+
+const METADATA_METHODS: &str = "GET, HEAD, OPTIONS";
+
+/// Also serves requests without a route.
 #[async_trait]
 impl Function for Login {
     fn paths(&self) -> &'static [&'static str] {
@@ -72,6 +99,7 @@ impl Function for Login {
             ("/", _) => self.responder.method_not_allowed(&request, "GET, HEAD"),
             ("/login", &Method::GET) => self.start(&request, now).await,
             ("/login", _) => self.responder.method_not_allowed(&request, "GET"),
+            (path, _) if path.starts_with(resource::PATH) => self.resource_metadata(&request),
             _ => self.responder.not_found(&request),
         }
     }

@@ -98,7 +98,7 @@ impl<P: ProtectedFunction> Function for Guarded<P> {
         } else {
             match self.guard.authenticate(&request, &P::RULES, now).await {
                 Ok(principal) => self.protected.answer(&principal, &request, responder).await,
-                Err(refusal) => responder.failure(&request, &refusal),
+                Err(refusal) => self.guard.refuse(responder, &request, &refusal),
             }
         };
         self.origins.share(&request, &mut response);

@@ -204,7 +204,10 @@ where
                     parts.extensions.insert(principal);
                     inner.call(HttpRequest::from_parts(parts, body)).await
                 }
-                Err(refusal) => Ok(shield.responder.failure(&request, &refusal).map(Body::from)),
+                Err(refusal) => {
+                    let Shield { guard, responder, .. } = &*shield;
+                    Ok(guard.refuse(responder, &request, &refusal).map(Body::from))
+                }
             }
         })
     }

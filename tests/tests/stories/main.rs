@@ -22,6 +22,7 @@ mod logs;
 mod machine;
 mod races;
 mod refresh;
+mod resource;
 mod return_to;
 mod rights;
 mod routes;
