@@ -2,24 +2,20 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{
-    extract::{RawQuery, State},
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 use http::{HeaderMap, StatusCode};
 use shared::clock::Timestamp;
 
 use super::{
-    Options, Provider,
     browser::{redirect, session_cookie},
-    connections, pages,
+    connections,
+    options::Options,
+    pages,
     parameters::{Parameters, with_query},
+    provider::Provider,
     scope::Scope,
     state::{AuthorizationRequest, ProviderState, Session},
 };
-
-/// Maximum length of a query in bytes. A request is stored while its login form is open.
-const QUERY_LIMIT: usize = 8 * 1024;
 
 /// Why no code was issued.
 #[derive(Debug, thiserror::Error)]
@@ -27,10 +23,10 @@ pub(super) enum AuthorizeError {
     /// The redirect URI is not verified, so the error is shown to the user. A redirect to an unverified
     /// address would give codes to strangers (RFC 6749 §3.1.2.4).
     #[error("{0}")]
-    Unanswerable(&'static str),
+    ForUser(&'static str),
     /// The error is sent to the client.
     #[error("{error}: {description}")]
-    Answer {
+    ForClient {
         redirect_uri: String,
         state: Option<String>,
         /// One of RFC 6749 §4.1.2.1 or OIDC Core §3.1.2.6.
@@ -42,15 +38,15 @@ pub(super) enum AuthorizeError {
 impl AuthorizeError {
     pub(super) fn into_response(self, status: StatusCode) -> Response {
         match self {
-            Self::Unanswerable(reason) => {
+            Self::ForUser(reason) => {
                 tracing::warn!(reason, "authorization request refused");
                 pages::error(StatusCode::BAD_REQUEST, "The application made a mistake", reason)
             }
-            Self::Answer { redirect_uri, state, error, description } => {
+            Self::ForClient { redirect_uri, state, error, description } => {
                 tracing::info!(error, "authorization request answered with an error");
-                let mut answer = vec![("error", error), ("error_description", &description)];
-                answer.extend(state.as_deref().map(|state| ("state", state)));
-                redirect(status, &with_query(&redirect_uri, &answer))
+                let mut parameters = vec![("error", error), ("error_description", &description)];
+                parameters.extend(state.as_deref().map(|state| ("state", state)));
+                redirect(status, &with_query(&redirect_uri, &parameters))
             }
         }
     }
@@ -60,14 +56,8 @@ impl AuthorizeError {
 pub(super) async fn authorize(
     State(provider): State<Arc<Provider>>,
     headers: HeaderMap,
-    RawQuery(query): RawQuery,
+    parameters: Parameters,
 ) -> Response {
-    let query = query.unwrap_or_default();
-    if query.len() > QUERY_LIMIT {
-        return AuthorizeError::Unanswerable("The request is too long.")
-            .into_response(StatusCode::FOUND);
-    }
-    let parameters = Parameters::parse(query.as_bytes());
     match decide(&provider, &parameters, session_cookie(&headers).as_deref()) {
         Ok(location) => redirect(StatusCode::FOUND, &location),
         Err(error) => error.into_response(StatusCode::FOUND),
@@ -75,16 +65,16 @@ pub(super) async fn authorize(
 }
 
 /// The client's redirect URI with a code for `request`.
-pub(super) fn answer_with_code(
+pub(super) fn redirect_with_code(
     provider: &Provider,
     state: &mut ProviderState,
     request: &AuthorizationRequest,
     session: &Session,
 ) -> String {
     let code = state.issue_code(request, session, &provider.random, provider.now());
-    let mut answer = vec![("code", code.as_str())];
-    answer.extend(request.state.as_deref().map(|state| ("state", state)));
-    with_query(&request.redirect_uri, &answer)
+    let mut parameters = vec![("code", code.as_str())];
+    parameters.extend(request.state.as_deref().map(|state| ("state", state)));
+    with_query(&request.redirect_uri, &parameters)
 }
 
 /// Decides where to redirect the browser.
@@ -93,8 +83,8 @@ fn decide(
     parameters: &Parameters,
     cookie: Option<&str>,
 ) -> Result<String, AuthorizeError> {
-    let answerable = Answerable::check(&provider.options, parameters)?;
-    let Demand { request, prompt, max_age } = answerable.demand(&provider.options)?;
+    let trusted = TrustedRequest::check(&provider.options, parameters)?;
+    let Interaction { request, prompt, max_age } = trusted.interaction(&provider.options)?;
 
     let now = provider.now();
     let mut state = provider.state.lock();
@@ -102,9 +92,9 @@ fn decide(
         .and_then(|cookie| state.use_session(cookie, now))
         .filter(|session| suffices(session, &request, max_age, now));
     match (prompt, session) {
-        (Prompt::None, None) => Err(answerable.error("login_required", "Login required")),
+        (Prompt::None, None) => Err(trusted.error("login_required", "Login required")),
         (Prompt::None | Prompt::Unspecified, Some(session)) => {
-            Ok(answer_with_code(provider, &mut state, &request, &session))
+            Ok(redirect_with_code(provider, &mut state, &request, &session))
         }
         (Prompt::Login, _) | (Prompt::Unspecified, None) => {
             let login = state.begin_login(request, &provider.random, now);
@@ -126,7 +116,7 @@ fn suffices(
 }
 
 /// The interaction that the request requires.
-struct Demand {
+struct Interaction {
     request: AuthorizationRequest,
     prompt: Prompt,
     max_age: Option<Duration>,
@@ -142,34 +132,34 @@ enum Prompt {
 }
 
 /// A request with a verified client and redirect URI. From here on, errors are sent to the client.
-struct Answerable<'a> {
+struct TrustedRequest<'a> {
     parameters: &'a Parameters,
     redirect_uri: &'a str,
 }
 
-impl<'a> Answerable<'a> {
+impl<'a> TrustedRequest<'a> {
     fn check(options: &Options, parameters: &'a Parameters) -> Result<Self, AuthorizeError> {
-        use AuthorizeError::Unanswerable;
+        use AuthorizeError::ForUser;
 
         if parameters.is_repeated("client_id") || parameters.is_repeated("redirect_uri") {
-            return Err(Unanswerable("client_id and redirect_uri must be given once each."));
+            return Err(ForUser("client_id and redirect_uri must be given once each."));
         }
         if parameters.find("client_id") != Some(&options.client_id) {
-            return Err(Unanswerable("The client_id is not that of a known application."));
+            return Err(ForUser("The client_id is not that of a known application."));
         }
         // An exact match: patterns for redirect URIs have led to leaked codes (RFC 9700 §4.1).
         match parameters.find("redirect_uri") {
             Some(uri) if options.redirect_uris.iter().any(|allowed| allowed == uri) => {
                 Ok(Self { parameters, redirect_uri: uri })
             }
-            _ => Err(Unanswerable(
+            _ => Err(ForUser(
                 "Callback URL mismatch: the redirect_uri is not in the list of allowed callback \
                  URLs, to the letter.",
             )),
         }
     }
 
-    fn demand(&self, options: &Options) -> Result<Demand, AuthorizeError> {
+    fn interaction(&self, options: &Options) -> Result<Interaction, AuthorizeError> {
         let parameters = self.parameters;
         if parameters.has_repetition() {
             return Err(self.invalid("a parameter is given more than once"));
@@ -204,7 +194,7 @@ impl<'a> Answerable<'a> {
             sign_up: parameters.find("screen_hint") == Some("signup"),
             wants_auth_time: max_age.is_some() || matches!(prompt, Prompt::Login),
         };
-        Ok(Demand { request, prompt, max_age })
+        Ok(Interaction { request, prompt, max_age })
     }
 
     fn scope(&self) -> Result<Scope, AuthorizeError> {
@@ -296,7 +286,7 @@ impl<'a> Answerable<'a> {
     fn error(&self, error: &'static str, description: impl Into<String>) -> AuthorizeError {
         // With two states, it is unknown which one is the client's.
         let state = Some("state").filter(|name| !self.parameters.is_repeated(name));
-        AuthorizeError::Answer {
+        AuthorizeError::ForClient {
             redirect_uri: self.redirect_uri.to_owned(),
             state: state.and_then(|name| self.parameters.find(name)).map(str::to_owned),
             error,

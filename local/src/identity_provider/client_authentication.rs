@@ -9,7 +9,7 @@ use http::{HeaderMap, header};
 use percent_encoding::percent_decode_str;
 use secrecy::ExposeSecret;
 
-use super::Options;
+use super::options::Options;
 
 /// Why client authentication failed.
 #[derive(Debug, Eq, PartialEq, thiserror::Error)]

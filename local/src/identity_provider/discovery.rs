@@ -10,16 +10,16 @@ use axum::{
 use http::header;
 use serde_json::json;
 
-use super::{Provider, scope};
+use super::{provider::Provider, scope};
 
 /// `GET /.well-known/openid-configuration`.
 pub(super) async fn metadata(State(provider): State<Arc<Provider>>) -> Response {
-    let mut metadata = json!({
+    Json(json!({
         "issuer": provider.issuer,
         "authorization_endpoint": provider.endpoint("authorize"),
         "token_endpoint": provider.endpoint("oauth/token"),
-        "userinfo_endpoint": provider.endpoint("userinfo"),
         "revocation_endpoint": provider.endpoint("oauth/revoke"),
+        "end_session_endpoint": provider.endpoint("oidc/logout"),
         "jwks_uri": provider.endpoint(".well-known/jwks.json"),
         "scopes_supported": scope::STANDARD,
         "response_types_supported": ["code"],
@@ -39,15 +39,12 @@ pub(super) async fn metadata(State(provider): State<Arc<Provider>>) -> Response 
         "authorization_response_iss_parameter_supported": false,
         "backchannel_logout_supported": true,
         "backchannel_logout_session_supported": true,
-    });
-    if provider.options.advertise_end_session_endpoint {
-        metadata["end_session_endpoint"] = provider.endpoint("oidc/logout").into();
-    }
-    Json(metadata).into_response()
+    }))
+    .into_response()
 }
 
 /// `GET /.well-known/jwks.json`.
 pub(super) async fn key_set(State(provider): State<Arc<Provider>>) -> Response {
-    ([(header::CACHE_CONTROL, "public, max-age=15")], Json(provider.keys.published()))
+    ([(header::CACHE_CONTROL, "public, max-age=15")], Json(provider.key.published()))
         .into_response()
 }

@@ -8,26 +8,25 @@ use shared::clock::Timestamp;
 ///
 /// An expired entry is never returned, even if it was not removed yet. If the map is full, the entry
 /// that expires first is removed. So strangers can make the map lose entries but not grow.
-#[derive(Debug)]
-pub(super) struct Expiring<V> {
+pub(super) struct Expiring<V, const CAPACITY: usize = 10_000> {
     entries: HashMap<String, Entry<V>>,
-    capacity: usize,
 }
 
-#[derive(Debug)]
 struct Entry<V> {
     value: V,
     expires_at: Timestamp,
 }
 
-impl<V> Expiring<V> {
-    pub(super) fn with_capacity(capacity: usize) -> Self {
-        Self { entries: HashMap::new(), capacity }
+impl<V, const CAPACITY: usize> Default for Expiring<V, CAPACITY> {
+    fn default() -> Self {
+        Self { entries: HashMap::new() }
     }
+}
 
+impl<V, const CAPACITY: usize> Expiring<V, CAPACITY> {
     pub(super) fn insert(&mut self, key: String, value: V, expires_at: Timestamp, now: Timestamp) {
         self.entries.retain(|_, entry| entry.expires_at > now);
-        if self.entries.len() >= self.capacity {
+        if self.entries.len() >= CAPACITY {
             let first =
                 self.entries.iter().min_by_key(|(_, entry)| entry.expires_at).map(|(key, _)| key);
             if let Some(first) = first.cloned() {
@@ -82,37 +81,26 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_is_gone_at_its_expiry_and_not_a_second_sooner() {
-        let mut map = Expiring::with_capacity(2);
+    fn an_entry_expires_to_the_second_and_is_taken_once() {
+        let mut map = Expiring::<_>::default();
         map.insert("key".into(), 1, at(10), at(0));
         assert_eq!(map.find("key", at(9)), Some(&1));
         assert_eq!(map.find("key", at(10)), None);
+        assert_eq!(map.take("key", at(9)), Some(1));
+        assert_eq!(map.take("key", at(9)), None);
+        map.insert("key".into(), 1, at(10), at(0));
         assert_eq!(map.take("key", at(10)), None);
     }
 
     #[test]
-    fn a_full_map_forgets_what_would_end_first() {
-        let mut map = Expiring::with_capacity(2);
+    fn a_full_map_drops_expired_entries_and_then_the_one_that_expires_first() {
+        let mut map = Expiring::<_, 2>::default();
         map.insert("short".into(), 1, at(10), at(0));
         map.insert("long".into(), 2, at(20), at(0));
         map.insert("new".into(), 3, at(15), at(0));
         assert_eq!(map.find("short", at(1)), None);
         assert_eq!(map.values(at(1)).count(), 2);
-    }
-
-    #[test]
-    fn expired_entries_are_dropped_as_it_goes() {
-        let mut map = Expiring::with_capacity(100);
-        map.insert("old".into(), 1, at(10), at(0));
-        map.insert("new".into(), 2, at(30), at(20));
+        map.insert("last".into(), 4, at(40), at(30));
         assert_eq!(map.entries.len(), 1);
-    }
-
-    #[test]
-    fn a_value_is_taken_once() {
-        let mut map = Expiring::with_capacity(2);
-        map.insert("key".into(), 1, at(10), at(0));
-        assert_eq!(map.take("key", at(1)), Some(1));
-        assert_eq!(map.take("key", at(1)), None);
     }
 }

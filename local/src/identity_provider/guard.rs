@@ -7,9 +7,10 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use http::{HeaderMap, HeaderValue, StatusCode, header, uri::Authority};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use shared::issuer::Issuer;
 
-use super::{Provider, pages};
+use super::{pages, provider::Provider};
 
 /// The Content-Security-Policy of responses without a page: they may load nothing.
 const NOTHING: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
@@ -35,6 +36,20 @@ pub(super) async fn own_name_only(
     }
 }
 
+/// Rejects forms that another site sent. Such a form could log the user in as a user of its choice
+/// (login CSRF), or end sessions.
+pub(super) async fn own_forms_only(
+    State(provider): State<Arc<Provider>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if request.method() == Method::POST && !is_same_origin(request.headers(), provider.port) {
+        let text = "This form was sent by another site.";
+        return pages::error(StatusCode::FORBIDDEN, "Form rejected", text);
+    }
+    next.run(request).await
+}
+
 /// Sets the headers that every response must have.
 pub(super) async fn protective_headers(mut response: Response) -> Response {
     let headers = response.headers_mut();
@@ -49,7 +64,7 @@ pub(super) async fn protective_headers(mut response: Response) -> Response {
 
 /// Whether a form comes from our own origin. Browsers send the origin of every POST. A request without
 /// one does not come from a browser, so no page has forged it.
-pub(super) fn is_same_origin(headers: &HeaderMap, port: u16) -> bool {
+fn is_same_origin(headers: &HeaderMap, port: u16) -> bool {
     if let Some(site) = headers.get("sec-fetch-site")
         && site != "same-origin"
         && site != "none"
@@ -76,11 +91,10 @@ pub(crate) fn is_loopback_name(host: &str) -> bool {
     own_port(host).is_some()
 }
 
-/// The port of a host that is one of localhost's names.
+/// The port of a host that is one of this machine's names.
 fn own_port(host: &str) -> Option<u16> {
-    let authority = host.parse::<Authority>().ok()?;
-    let is_own = matches!(authority.host(), "localhost" | "127.0.0.1" | "[::1]");
-    (is_own && !host.contains('@')).then(|| authority.port_u16().unwrap_or(80))
+    // `http` is accepted for such a host only.
+    Issuer::parse(&format!("http://{host}")).ok()?.url().port_or_known_default()
 }
 
 #[cfg(test)]

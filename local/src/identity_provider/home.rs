@@ -3,31 +3,27 @@
 use std::sync::Arc;
 
 use axum::{
-    body::Bytes,
-    extract::{State, rejection::BytesRejection},
-    response::Response,
+    extract::State,
+    response::{Redirect, Response},
 };
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 
 use super::{
-    Provider,
-    browser::redirect,
     connections::CONNECTIONS,
-    guard::is_same_origin,
     pages::{self, HomePage},
     parameters::Parameters,
+    provider::Provider,
     users::SAMPLE_USERS,
 };
 
 /// `GET /`.
 pub(super) async fn show(State(provider): State<Arc<Provider>>) -> Response {
-    let sessions = provider.state.lock().open_sessions(provider.now());
     let page = HomePage {
         issuer: &provider.issuer,
         client_id: &provider.options.client_id,
         connections: &CONNECTIONS,
         sample_users: &SAMPLE_USERS,
-        sessions,
+        sessions: provider.state.lock().open_sessions(provider.now()),
     };
     pages::page(StatusCode::OK, &page, None)
 }
@@ -35,17 +31,11 @@ pub(super) async fn show(State(provider): State<Arc<Provider>>) -> Response {
 /// `POST /sessions/end`: ends every session of one user, as an administrator would.
 pub(super) async fn end_session(
     State(provider): State<Arc<Provider>>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Response {
-    if !is_same_origin(&headers, provider.port) {
-        return pages::foreign_form();
-    }
-    let parameters = Parameters::parse(&body.unwrap_or_default());
+    parameters: Parameters,
+) -> Redirect {
     let subject = parameters.find("subject").unwrap_or_default();
-    let ended = provider.state.lock().end_sessions_of(subject, provider.now());
-    for session in ended {
+    for session in provider.state.lock().end_sessions_of(subject, provider.now()) {
         provider.announce_end(session);
     }
-    redirect(StatusCode::SEE_OTHER, "/")
+    Redirect::to("/")
 }

@@ -5,7 +5,8 @@ use serde_json::{Map, Value, json};
 use shared::clock::Timestamp;
 
 use super::{
-    Provider,
+    keys::KeyError,
+    provider::Provider,
     scope::Scope,
     state::{Grant, ProviderState},
 };
@@ -42,20 +43,19 @@ pub(super) fn issue(
     scope: Scope,
     occasion: &Occasion<'_>,
     now: Timestamp,
-) -> Result<Tokens, jsonwebtoken::errors::Error> {
+) -> Result<Tokens, KeyError> {
     let lifetime = provider.options.access_token_lifetime();
     let access_token = match &grant.audience {
-        // Only valid at `/userinfo`, and opaque to the client.
+        // Opaque to the client, as at Auth0.
         None => provider.random.token(),
         Some(audience) => {
-            provider.keys.sign(&access_token_claims(provider, grant, audience, &scope, now))?
+            provider.key.sign(&access_token_claims(provider, grant, audience, &scope, now))?
         }
     };
     let id_token = match scope.contains("openid") {
-        true => Some(provider.keys.sign(&id_token_claims(provider, grant, &scope, occasion, now))?),
+        true => Some(provider.key.sign(&id_token_claims(provider, grant, &scope, occasion, now))?),
         false => None,
     };
-    state.record_access_token(access_token.clone(), grant_id, scope.clone(), now + lifetime, now);
     let refresh_token = grant
         .scope
         .contains("offline_access")
@@ -77,7 +77,7 @@ fn id_token_claims(
     occasion: &Occasion<'_>,
     now: Timestamp,
 ) -> Map<String, Value> {
-    let mut claims = grant.user.id_token_claims(scope, grant.authenticated_at);
+    let mut claims = grant.user.claims(scope, grant.authenticated_at);
     claims.insert("iss".into(), provider.issuer.as_str().into());
     claims.insert("aud".into(), provider.options.client_id.as_str().into());
     claims.insert("iat".into(), now.as_unix().into());

@@ -2,21 +2,16 @@
 
 use std::sync::Arc;
 
-use axum::{
-    body::Bytes,
-    extract::{RawQuery, State, rejection::BytesRejection},
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 use http::{HeaderMap, StatusCode};
 
 use super::{
-    Provider,
-    authorize::{AuthorizeError, answer_with_code},
+    authorize::{AuthorizeError, redirect_with_code},
     browser::{redirect, session_cookie, with_session_cookie},
     connections::{self, CONNECTIONS, Connection},
-    guard::is_same_origin,
     pages::{self, LoginPage},
     parameters::Parameters,
+    provider::Provider,
     state::AuthorizationRequest,
     users::{SAMPLE_USERS, User},
 };
@@ -24,9 +19,8 @@ use super::{
 /// `GET`: shows the form of a login that `/authorize` started.
 pub(super) async fn show(
     State(provider): State<Arc<Provider>>,
-    RawQuery(query): RawQuery,
+    parameters: Parameters,
 ) -> Response {
-    let parameters = Parameters::parse(query.unwrap_or_default().as_bytes());
     let login = parameters.find("state").unwrap_or_default();
     let request = provider.state.lock().find_login(login, provider.now()).cloned();
     match request {
@@ -39,21 +33,8 @@ pub(super) async fn show(
 pub(super) async fn submit(
     State(provider): State<Arc<Provider>>,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    parameters: Parameters,
 ) -> Response {
-    // Another site's form must not log the user in as a user of its choice (login CSRF).
-    if !is_same_origin(&headers, provider.port) {
-        return pages::foreign_form();
-    }
-    let Ok(body) = body else { return expired() };
-    let parameters = Parameters::parse(&body);
-    if parameters.has_repetition() {
-        return pages::error(
-            StatusCode::BAD_REQUEST,
-            "Bad request",
-            "A field of the form was sent more than once.",
-        );
-    }
     let login = parameters.find("state").unwrap_or_default();
     let now = provider.now();
     let mut state = provider.state.lock();
@@ -62,7 +43,7 @@ pub(super) async fn submit(
         let Some(request) = state.take_login(login, now) else {
             return expired();
         };
-        return AuthorizeError::Answer {
+        return AuthorizeError::ForClient {
             redirect_uri: request.redirect_uri,
             state: request.state,
             error: "access_denied",
@@ -83,9 +64,9 @@ pub(super) async fn submit(
         return expired();
     };
     let cookie = session_cookie(&headers);
-    let (cookie, session) = state.sign_in(user, cookie.as_deref(), &provider.random, now);
-    let location = answer_with_code(&provider, &mut state, &request, &session);
-    tracing::info!(connection = session.user.connection, "signed in");
+    let (cookie, session) = state.log_in(user, cookie.as_deref(), &provider.random, now);
+    let location = redirect_with_code(&provider, &mut state, &request, &session);
+    tracing::info!(connection = session.user.connection, "logged in");
     with_session_cookie(redirect(StatusCode::SEE_OTHER, &location), cookie)
 }
 

@@ -1,23 +1,17 @@
-//! `/oidc/logout` (OpenID Connect RP-Initiated Logout 1.0) and `/v2/logout` (Auth0's older one).
+//! `/oidc/logout` (OpenID Connect RP-Initiated Logout 1.0).
 
 use std::sync::Arc;
 
-use axum::{
-    body::Bytes,
-    extract::{RawQuery, State, rejection::BytesRejection},
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 
 use super::{
-    Provider,
     browser::{redirect, session_cookie, without_session_cookie},
-    guard::is_same_origin,
-    pages::{self, SignOutPage},
+    pages::{self, LogoutPage},
     parameters::{Parameters, with_query},
-    state::SignOut,
-    token::media_type,
+    provider::Provider,
+    state::PendingLogout,
 };
 
 /// Why a logout failed. The error is shown to the user, because the URL to return to is not trusted.
@@ -25,8 +19,6 @@ use super::{
 pub(super) enum LogoutError {
     #[error("A parameter is given more than once.")]
     Repetition,
-    #[error("The body must be a form.")]
-    NotAForm,
     #[error("The id_token_hint is not an ID token that this provider issued to an application.")]
     InvalidHint,
     #[error("The id_token_hint and the logout_hint are of different sessions.")]
@@ -39,8 +31,6 @@ pub(super) enum LogoutError {
          identify the application."
     )]
     DestinationNotAllowed,
-    #[error("The form was sent by another site.")]
-    ForeignForm,
     #[error("This confirmation was already answered or has expired.")]
     Expired,
 }
@@ -48,50 +38,28 @@ pub(super) enum LogoutError {
 impl LogoutError {
     fn into_response(self) -> Response {
         tracing::warn!(reason = %self, "logout refused");
-        pages::error(StatusCode::BAD_REQUEST, "You were not signed out", &self.to_string())
+        pages::error(StatusCode::BAD_REQUEST, "You were not logged out", &self.to_string())
     }
 }
 
-/// `GET /oidc/logout`.
-pub(super) async fn oidc_get(
+/// `GET` and `POST /oidc/logout`.
+pub(super) async fn logout(
     State(provider): State<Arc<Provider>>,
     headers: HeaderMap,
-    RawQuery(query): RawQuery,
+    parameters: Parameters,
 ) -> Response {
-    let parameters = Parameters::parse(query.unwrap_or_default().as_bytes());
-    oidc_logout(&provider, &headers, &parameters, StatusCode::FOUND)
-        .unwrap_or_else(LogoutError::into_response)
-}
-
-/// `POST /oidc/logout`.
-pub(super) async fn oidc_post(
-    State(provider): State<Arc<Provider>>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Response {
-    let parameters = match body {
-        Ok(body) if media_type(&headers) == Some("application/x-www-form-urlencoded") => {
-            Parameters::parse(&body)
-        }
-        _ => return LogoutError::NotAForm.into_response(),
-    };
-    oidc_logout(&provider, &headers, &parameters, StatusCode::SEE_OTHER)
-        .unwrap_or_else(LogoutError::into_response)
+    attempt(&provider, &headers, &parameters).unwrap_or_else(LogoutError::into_response)
 }
 
 /// `POST /oidc/logout/confirm`: the user confirms the logout.
 pub(super) async fn confirm(
     State(provider): State<Arc<Provider>>,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    parameters: Parameters,
 ) -> Response {
-    if !is_same_origin(&headers, provider.port) {
-        return LogoutError::ForeignForm.into_response();
-    }
-    let parameters = Parameters::parse(&body.unwrap_or_default());
-    let id = parameters.find("sign_out").unwrap_or_default();
-    let taken = provider.state.lock().take_sign_out(id, provider.now());
-    let Some(SignOut { session_id, destination }) = taken else {
+    let id = parameters.find("logout").unwrap_or_default();
+    let taken = provider.state.lock().take_logout(id, provider.now());
+    let Some(PendingLogout { session_id, destination }) = taken else {
         return LogoutError::Expired.into_response();
     };
     let cookie = session_cookie(&headers);
@@ -103,23 +71,7 @@ pub(super) async fn confirm(
     if !asked_about {
         return LogoutError::Expired.into_response();
     }
-    end_session(&provider, cookie.as_deref(), destination.as_deref(), StatusCode::SEE_OTHER)
-}
-
-/// `GET /v2/logout`: logs out without confirmation, as at Auth0.
-pub(super) async fn v2(
-    State(provider): State<Arc<Provider>>,
-    headers: HeaderMap,
-    RawQuery(query): RawQuery,
-) -> Response {
-    let parameters = Parameters::parse(query.unwrap_or_default().as_bytes());
-    match v2_destination(&provider, &parameters) {
-        Ok(destination) => {
-            let cookie = session_cookie(&headers);
-            end_session(&provider, cookie.as_deref(), destination.as_deref(), StatusCode::FOUND)
-        }
-        Err(error) => error.into_response(),
-    }
+    end_session(&provider, cookie.as_deref(), destination.as_deref())
 }
 
 /// The claims of an ID token hint. Its expiry is ignored (§2).
@@ -130,11 +82,10 @@ struct IdTokenHint {
     sid: Option<String>,
 }
 
-fn oidc_logout(
+fn attempt(
     provider: &Arc<Provider>,
     headers: &HeaderMap,
     parameters: &Parameters,
-    status: StatusCode,
 ) -> Result<Response, LogoutError> {
     if parameters.has_repetition() {
         return Err(LogoutError::Repetition);
@@ -159,12 +110,13 @@ fn oidc_logout(
     match session {
         // Without proof that the client means this session, any site could log users out.
         Some(session) if hinted_session.as_deref() != Some(&session.id) => {
-            let question = SignOut { session_id: session.id, destination: destination.clone() };
-            let id = provider.state.lock().begin_sign_out(question, &provider.random, now);
-            let page = SignOutPage { sign_out: &id, name: &session.user.name };
+            let question =
+                PendingLogout { session_id: session.id, destination: destination.clone() };
+            let id = provider.state.lock().begin_logout(question, &provider.random, now);
+            let page = LogoutPage { logout: &id, name: &session.user.name };
             Ok(pages::page(StatusCode::OK, &page, destination.as_deref()))
         }
-        _ => Ok(end_session(provider, cookie.as_deref(), destination.as_deref(), status)),
+        _ => Ok(end_session(provider, cookie.as_deref(), destination.as_deref())),
     }
 }
 
@@ -173,22 +125,21 @@ fn end_session(
     provider: &Arc<Provider>,
     cookie: Option<&str>,
     destination: Option<&str>,
-    status: StatusCode,
 ) -> Response {
     let ended = cookie.and_then(|cookie| provider.state.lock().end_session(cookie, provider.now()));
     if let Some(session) = ended {
-        tracing::info!("signed out");
+        tracing::info!("logged out");
         provider.announce_end(session);
     }
     without_session_cookie(match destination {
-        Some(destination) => redirect(status, destination),
-        None => pages::message("Signed out", "You are signed out of the identity provider."),
+        Some(destination) => redirect(StatusCode::SEE_OTHER, destination),
+        None => pages::message("Logged out", "You are logged out of the identity provider."),
     })
 }
 
 fn verify_hint(provider: &Provider, token: &str) -> Result<IdTokenHint, LogoutError> {
     provider
-        .keys
+        .key
         .verify_signature::<IdTokenHint>(token)
         // An access token has several audiences. No client sends a logout token as a hint.
         .filter(|hint| hint.iss == provider.issuer && hint.aud == provider.options.client_id)
@@ -217,17 +168,6 @@ fn hinted_session(
         (Some(sid), _) => Ok(Some(sid)),
         (None, sid) => Ok(sid.map(str::to_owned)),
     }
-}
-
-fn v2_destination(
-    provider: &Provider,
-    parameters: &Parameters,
-) -> Result<Option<String>, LogoutError> {
-    if parameters.has_repetition() {
-        return Err(LogoutError::Repetition);
-    }
-    let known_client = known_client(provider, parameters, false)?;
-    destination(provider, parameters.find("returnTo"), known_client)
 }
 
 /// The requested URL, if it exactly matches an entry in the application's list. A request with an

@@ -14,16 +14,16 @@
 //! | `/u/login` | `login` |
 //! | `/oauth/token` | `token` |
 //! | `/oauth/revoke` | `revoke` |
-//! | `/userinfo` | `userinfo` |
-//! | `/oidc/logout`, `/v2/logout` | `logout` |
-//! | `/client/{client_id}.js` | `connections` |
-//! | `/pictures/{name}` | `users` |
+//! | `/oidc/logout` | `logout` |
+//! | `/client/{client_id}.js` | `client_script` |
+//! | `/pictures/{name}` | `pictures` |
 //! | `/`, `/sessions/end` | `home` |
 
 mod authorize;
 mod backchannel;
 mod browser;
 mod client_authentication;
+mod client_script;
 mod connections;
 mod discovery;
 mod expiring;
@@ -36,41 +36,36 @@ mod logout;
 mod options;
 mod pages;
 mod parameters;
+mod pictures;
+mod provider;
 mod revoke;
 mod scope;
 mod state;
 #[cfg(test)]
 mod tests;
 mod token;
-mod userinfo;
 mod users;
 
 use std::{io, net::SocketAddr, sync::Arc};
 
 use axum::{
-    Router,
-    extract::DefaultBodyLimit,
-    middleware,
+    Router, middleware,
     routing::{get, post},
 };
-use shared::{
-    clock::{Clock, Timestamp},
-    crypto::random::Random,
-};
+use shared::{clock::Clock, crypto::random::Random};
 use tokio::net::TcpListener;
 
 pub(crate) use self::options::is_plain_loopback;
-pub use self::options::{InvalidUrl, Options, Surroundings};
 use self::{
-    backchannel::BackchannelClient,
-    keys::SigningKeys,
-    state::{Session, SharedState},
+    backchannel::BackchannelClient, keys::SigningKey, provider::Provider, state::SharedState,
+};
+pub use self::{
+    backchannel::ClientError,
+    keys::KeyError,
+    options::{InvalidUrl, Options, Surroundings},
 };
 #[cfg(feature = "backends")]
 pub(crate) use self::{client_authentication::equal_in_constant_time, guard::is_loopback_name};
-
-/// Maximum size of a request body in bytes. The largest legitimate one is a token request under 2 kB.
-const BODY_LIMIT: usize = 64 * 1024;
 
 /// Why the provider did not start.
 #[derive(Debug, thiserror::Error)]
@@ -93,17 +88,14 @@ pub enum StartError {
         source: io::Error,
     },
     /// The signing key could not be created.
-    #[error("the development identity provider cannot make a signing key: {0}")]
+    #[error("the development identity provider cannot start: {0}")]
     SigningKey(#[from] KeyError),
     /// The client that delivers logout tokens could not be built.
     #[error("the development identity provider cannot build its HTTP client: {0}")]
-    HttpClient(#[from] backchannel::ClientError),
+    HttpClient(#[from] ClientError),
 }
 
-pub use self::{backchannel::ClientError, keys::KeyError};
-
 /// A provider that has bound its port and is ready to serve.
-#[derive(Debug)]
 pub struct IdentityProvider {
     listener: TcpListener,
     provider: Arc<Provider>,
@@ -137,7 +129,7 @@ impl IdentityProvider {
         let provider = Provider {
             issuer: format!("http://localhost:{port}/"),
             port,
-            keys: SigningKeys::generate(&random)?,
+            key: SigningKey::generate(&random)?,
             backchannel: BackchannelClient::new()?,
             state: SharedState::default(),
             options,
@@ -168,27 +160,12 @@ impl IdentityProvider {
 }
 
 /// Administrative actions on a running provider, like those of an administrator on a tenant.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Handle {
     provider: Arc<Provider>,
 }
 
 impl Handle {
-    /// Signs with a new key from now on. The previous ones stay published, as at Auth0, so tokens
-    /// signed with them stay valid.
-    ///
-    /// # Errors
-    ///
-    /// If no key could be created; the current one stays.
-    pub fn rotate_signing_key(&self) -> Result<(), KeyError> {
-        self.provider.keys.rotate(&self.provider.random)
-    }
-
-    /// Publishes the current key only, so tokens signed with earlier keys become invalid.
-    pub fn revoke_previous_signing_keys(&self) {
-        self.provider.keys.revoke_previous();
-    }
-
     /// Ends every session of the user with this `sub` and notifies the client by back-channel, as when
     /// an administrator revokes them. Tokens already issued stay valid, as at Auth0. Returns the number
     /// of ended sessions after the client was notified.
@@ -201,60 +178,27 @@ impl Handle {
     }
 }
 
-/// The state that all endpoints share.
-#[derive(Debug)]
-struct Provider {
-    issuer: String,
-    port: u16,
-    options: Options,
-    keys: SigningKeys,
-    backchannel: BackchannelClient,
-    state: SharedState,
-    clock: Clock,
-    random: Random,
-}
-
-impl Provider {
-    fn now(&self) -> Timestamp {
-        self.clock.now()
-    }
-
-    /// The URL of one of its own endpoints, `path` without a leading slash.
-    fn endpoint(&self, path: &str) -> String {
-        format!("{}{path}", self.issuer)
-    }
-
-    /// Notifies the client in the background that `session` has ended. Auth0 queues it too, and a slow
-    /// client must not delay the user's logout.
-    fn announce_end(self: &Arc<Self>, session: Session) {
-        if self.options.backchannel_logout_uri.is_some() {
-            let provider = Arc::clone(self);
-            tokio::spawn(async move { provider.deliver_logout_token(&session).await });
-        }
-    }
-}
-
 fn router(provider: Arc<Provider>) -> Router {
-    Router::new()
-        .route("/", get(home::show))
+    let forms = Router::new()
         .route("/sessions/end", post(home::end_session))
+        .route("/u/login", get(login::show).post(login::submit))
+        .route("/oidc/logout/confirm", post(logout::confirm))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&provider), guard::own_forms_only));
+    Router::new()
+        .merge(forms)
+        .route("/", get(home::show))
         .route("/.well-known/openid-configuration", get(discovery::metadata))
         .route("/.well-known/jwks.json", get(discovery::key_set))
         .route("/authorize", get(authorize::authorize))
-        .route("/u/login", get(login::show).post(login::submit))
         .route("/oauth/token", post(token::token))
         .route("/oauth/revoke", post(revoke::revoke))
-        .route("/userinfo", get(userinfo::userinfo))
-        .route("/oidc/logout", get(logout::oidc_get).post(logout::oidc_post))
-        .route("/oidc/logout/confirm", post(logout::confirm))
-        .route("/v2/logout", get(logout::v2))
-        .route("/client/{script}", get(connections::client_script))
-        .route("/pictures/{picture}", get(users::picture))
+        .route("/oidc/logout", get(logout::logout).post(logout::logout))
+        .route("/client/{script}", get(client_script::client_script))
+        .route("/pictures/{picture}", get(pictures::picture))
         .route("/style.css", get(pages::stylesheet))
         .route("/icon.svg", get(pages::icon))
         .fallback(pages::not_found)
         .method_not_allowed_fallback(pages::method_not_allowed)
-        .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(middleware::from_fn_with_state(Arc::clone(&provider), guard::own_name_only))
         .layer(middleware::map_response(guard::protective_headers))
         .with_state(provider)

@@ -23,9 +23,6 @@ pub struct Options {
     pub audiences: Vec<String>,
     /// The URL that receives logout tokens by POST. It is an `http` URL on loopback; Auth0 uses TLS.
     pub backchannel_logout_uri: Option<String>,
-    /// Whether discovery contains `end_session_endpoint`. Auth0 tenants created before 14 November
-    /// 2023 omit it.
-    pub advertise_end_session_endpoint: bool,
 }
 
 impl Options {
@@ -39,7 +36,6 @@ impl Options {
             token_lifetime: None,
             audiences: Vec::new(),
             backchannel_logout_uri: None,
-            advertise_end_session_endpoint: true,
         }
     }
 

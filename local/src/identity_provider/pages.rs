@@ -26,10 +26,10 @@ pub(super) struct LoginPage<'a> {
 
 /// The page that asks the user to confirm a logout.
 #[derive(Template)]
-#[template(path = "identity_provider/sign_out.html")]
-pub(super) struct SignOutPage<'a> {
+#[template(path = "identity_provider/log_out.html")]
+pub(super) struct LogoutPage<'a> {
     /// The form's single-use id.
-    pub(super) sign_out: &'a str,
+    pub(super) logout: &'a str,
     pub(super) name: &'a str,
 }
 
@@ -80,11 +80,6 @@ pub(super) fn page(
 /// A page with a message only.
 pub(super) fn message(title: &str, text: &str) -> Response {
     page(StatusCode::OK, &MessagePage { title, text }, None)
-}
-
-/// The answer to a form that another site sent.
-pub(super) fn foreign_form() -> Response {
-    error(StatusCode::FORBIDDEN, "Form rejected", "This form was sent by another site.")
 }
 
 /// An error page. Its texts contain nothing from the request.

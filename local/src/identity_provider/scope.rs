@@ -56,12 +56,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_quote_or_a_control_character_is_no_scope() {
-        assert_eq!(Scope::parse("openid em\"ail"), None);
-        assert_eq!(Scope::parse("openid\temail"), None);
-    }
-
-    #[test]
     fn without_an_api_only_the_standard_scopes_are_granted() {
         let asked = Scope::parse("openid email read:notes email").unwrap();
         assert_eq!(asked.clone().granted(true), Scope::parse("openid email read:notes").unwrap());

@@ -12,7 +12,7 @@ use super::{connections::Connection, expiring::Expiring, scope::Scope, users::Us
 /// How long a login form can be submitted.
 const LOGIN_LIFETIME: Duration = Duration::from_secs(60 * 60);
 /// How long a logout can be confirmed.
-const SIGN_OUT_LIFETIME: Duration = Duration::from_secs(10 * 60);
+const LOGOUT_LIFETIME: Duration = Duration::from_secs(10 * 60);
 /// How long a session lasts without use: Auth0's default.
 const SESSION_IDLE: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 /// How long a session lasts at most: Auth0's default.
@@ -23,12 +23,10 @@ const CODE_LIFETIME: Duration = Duration::from_secs(60);
 const CODE_MEMORY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long refresh tokens last, however often they rotate: Auth0's default.
 const GRANT_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-/// Maximum number of rows of each kind.
-const CAPACITY: usize = 10_000;
 
 /// The state under one lock. Redeeming a code and rotating a refresh token must each be atomic.
 /// Otherwise two concurrent requests would both succeed.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct SharedState(Mutex<ProviderState>);
 
 impl SharedState {
@@ -37,36 +35,20 @@ impl SharedState {
     }
 }
 
-#[derive(Debug)]
+#[derive(Default)]
 pub(super) struct ProviderState {
     /// Key: the id in the login form.
     logins: Expiring<AuthorizationRequest>,
     /// Key: the id in the logout form.
-    sign_outs: Expiring<SignOut>,
+    logouts: Expiring<PendingLogout>,
     /// Key: the cookie's value.
     sessions: Expiring<Session>,
     /// Key: the code.
     codes: Expiring<Code>,
     /// Key: an id that never leaves the process.
     grants: Expiring<Grant>,
-    /// By the token.
-    access_tokens: Expiring<AccessToken>,
-    /// By the token.
+    /// Key: the token.
     refresh_tokens: Expiring<RefreshToken>,
-}
-
-impl Default for ProviderState {
-    fn default() -> Self {
-        Self {
-            logins: Expiring::with_capacity(CAPACITY),
-            sign_outs: Expiring::with_capacity(CAPACITY),
-            sessions: Expiring::with_capacity(CAPACITY),
-            codes: Expiring::with_capacity(CAPACITY),
-            grants: Expiring::with_capacity(CAPACITY),
-            access_tokens: Expiring::with_capacity(CAPACITY),
-            refresh_tokens: Expiring::with_capacity(CAPACITY),
-        }
-    }
 }
 
 /// A valid authorization request.
@@ -88,7 +70,7 @@ pub(super) struct AuthorizationRequest {
 
 /// A logout that the user must confirm.
 #[derive(Clone, Debug)]
-pub(super) struct SignOut {
+pub(super) struct PendingLogout {
     /// The session to end. An old page must not end a later session.
     pub(super) session_id: String,
     /// The URL to return to after the logout.
@@ -129,28 +111,11 @@ pub(super) struct Grant {
     pub(super) wants_auth_time: bool,
 }
 
-struct AccessToken {
-    grant_id: String,
-    scope: Scope,
-}
-
 struct RefreshToken {
     grant_id: String,
     /// Whether it was already exchanged for a new one.
     rotated: bool,
 }
-
-macro_rules! opaque_debug {
-    ($($name:ident),*) => {$(
-        /// Prints no fields: they contain a secret or identify a user.
-        impl std::fmt::Debug for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(stringify!($name))
-            }
-        }
-    )*};
-}
-opaque_debug!(AuthorizationRequest, Code, Grant, AccessToken, RefreshToken);
 
 /// Why a code is rejected.
 #[derive(Debug, Eq, PartialEq, thiserror::Error)]
@@ -163,15 +128,10 @@ pub(super) enum CodeError {
     Expired,
 }
 
-/// Why a refresh token is rejected.
+/// A refresh token is unknown, expired, revoked or was used before.
 #[derive(Debug, Eq, PartialEq, thiserror::Error)]
-pub(super) enum RefreshError {
-    #[error("Unknown or invalid refresh token.")]
-    Unknown,
-    /// The token was used before: the client or a thief has a copy.
-    #[error("Unknown or invalid refresh token.")]
-    Reused,
-}
+#[error("Unknown or invalid refresh token.")]
+pub(super) struct RefreshError;
 
 impl ProviderState {
     /// Stores a request while its user logs in; returns the id for the form.
@@ -195,25 +155,25 @@ impl ProviderState {
         self.logins.take(id, now)
     }
 
-    pub(super) fn begin_sign_out(
+    pub(super) fn begin_logout(
         &mut self,
-        sign_out: SignOut,
+        logout: PendingLogout,
         random: &Random,
         now: Timestamp,
     ) -> String {
         let id = random.token();
-        self.sign_outs.insert(id.clone(), sign_out, now + SIGN_OUT_LIFETIME, now);
+        self.logouts.insert(id.clone(), logout, now + LOGOUT_LIFETIME, now);
         id
     }
 
-    pub(super) fn take_sign_out(&mut self, id: &str, now: Timestamp) -> Option<SignOut> {
-        self.sign_outs.take(id, now)
+    pub(super) fn take_logout(&mut self, id: &str, now: Timestamp) -> Option<PendingLogout> {
+        self.logouts.take(id, now)
     }
 
     /// Records that `user` has entered credentials in the browser with `cookie`, and returns the
     /// cookie's new value. The value always changes (session fixation). The session stays the same if
     /// it belongs to the same user.
-    pub(super) fn sign_in(
+    pub(super) fn log_in(
         &mut self,
         user: User,
         cookie: Option<&str>,
@@ -308,29 +268,6 @@ impl ProviderState {
         code.grant_id
     }
 
-    /// Stores an access token as valid for `/userinfo`.
-    pub(super) fn record_access_token(
-        &mut self,
-        token: String,
-        grant_id: &str,
-        scope: Scope,
-        expires_at: Timestamp,
-        now: Timestamp,
-    ) {
-        let row = AccessToken { grant_id: grant_id.to_owned(), scope };
-        self.access_tokens.insert(token, row, expires_at, now);
-    }
-
-    /// The user and scope of an access token.
-    pub(super) fn find_access_token(
-        &self,
-        token: &str,
-        now: Timestamp,
-    ) -> Option<(&Grant, &Scope)> {
-        let row = self.access_tokens.find(token, now)?;
-        Some((self.grants.find(&row.grant_id, now)?, &row.scope))
-    }
-
     pub(super) fn issue_refresh_token(
         &mut self,
         grant_id: &str,
@@ -350,15 +287,15 @@ impl ProviderState {
         token: &str,
         now: Timestamp,
     ) -> Result<(String, Grant), RefreshError> {
-        let row = self.refresh_tokens.find(token, now).ok_or(RefreshError::Unknown)?;
+        let row = self.refresh_tokens.find(token, now).ok_or(RefreshError)?;
         let (grant_id, rotated) = (row.grant_id.clone(), row.rotated);
         if rotated {
             // One of two holders is a thief. It is unknown which one, so both lose the grant
             // (RFC 9700 §4.14.2).
             self.revoke_grant(&grant_id, now);
-            return Err(RefreshError::Reused);
+            return Err(RefreshError);
         }
-        let grant = self.grants.find(&grant_id, now).ok_or(RefreshError::Unknown)?.clone();
+        let grant = self.grants.find(&grant_id, now).ok_or(RefreshError)?.clone();
         Ok((grant_id, grant))
     }
 

@@ -5,29 +5,27 @@ use std::sync::Arc;
 use aws_lc_rs::digest::{SHA256, digest};
 use axum::{
     Json,
-    body::Bytes,
-    extract::{State, rejection::BytesRejection},
+    extract::State,
     response::{IntoResponse, Response},
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use serde::Serialize;
+use serde_json::json;
 
 use super::{
-    Provider,
     client_authentication::{ClientAuthenticationError, authenticate, equal_in_constant_time},
     issuance::{Occasion, Tokens, issue},
+    keys::KeyError,
     parameters::Parameters,
+    provider::Provider,
     scope::Scope,
     state::{CodeError, RefreshError},
 };
 
-/// Why a token request failed.
+/// Why a token request or a revocation failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TokenError {
-    #[error("the request body is too large or incomplete")]
-    Body,
-    #[error("the body must be application/x-www-form-urlencoded")]
+    #[error("the body must be application/x-www-form-urlencoded and short")]
     NotAForm,
     #[error("a parameter is given more than once")]
     Repetition,
@@ -47,51 +45,47 @@ pub(super) enum TokenError {
     RefreshToken(#[from] RefreshError),
     #[error("the scope is malformed or goes beyond what was granted")]
     Scope,
-    #[error("signing failed")]
-    Signing(#[from] jsonwebtoken::errors::Error),
+    #[error("{0}")]
+    Signing(#[from] KeyError),
 }
 
 /// Exchanges a code or a refresh token.
 pub(super) async fn token(
     State(provider): State<Arc<Provider>>,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Response {
-    let mut response = match exchange(&provider, &headers, body) {
-        Ok(tokens) => Json(tokens).into_response(),
-        Err(error) => error.into_response(),
-    };
+    parameters: Result<Parameters, Response>,
+) -> impl IntoResponse {
     // RFC 6749 §5.1 requires both headers.
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response.headers_mut().insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
-    response
+    let no_cache = [(header::CACHE_CONTROL, "no-store"), (header::PRAGMA, "no-cache")];
+    (no_cache, exchange(&provider, &headers, parameters).map(Json))
 }
 
 fn exchange(
     provider: &Provider,
     headers: &HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    parameters: Result<Parameters, Response>,
 ) -> Result<Tokens, TokenError> {
-    let body = body.map_err(|_| TokenError::Body)?;
-    if media_type(headers) != Some("application/x-www-form-urlencoded") {
-        return Err(TokenError::NotAForm);
-    }
-    let parameters = Parameters::parse(&body);
-    if parameters.has_repetition() {
-        return Err(TokenError::Repetition);
-    }
-    let grant_type = required(&parameters, "grant_type")?;
-    authenticate(
-        &provider.options,
-        headers,
-        parameters.find("client_id"),
-        parameters.find("client_secret"),
-    )?;
-    match grant_type {
+    let parameters = authenticated(provider, headers, parameters)?;
+    match required(&parameters, "grant_type")? {
         "authorization_code" => redeem_code(provider, &parameters),
         "refresh_token" => refresh(provider, &parameters),
         _ => Err(TokenError::UnsupportedGrantType),
     }
+}
+
+/// The parameters of a request by the authenticated client.
+pub(super) fn authenticated(
+    provider: &Provider,
+    headers: &HeaderMap,
+    parameters: Result<Parameters, Response>,
+) -> Result<Parameters, TokenError> {
+    let parameters = parameters.map_err(|_| TokenError::NotAForm)?;
+    if parameters.has_repetition() {
+        return Err(TokenError::Repetition);
+    }
+    let [id, secret] = ["client_id", "client_secret"].map(|name| parameters.find(name));
+    authenticate(&provider.options, headers, id, secret)?;
+    Ok(parameters)
 }
 
 fn redeem_code(provider: &Provider, parameters: &Parameters) -> Result<Tokens, TokenError> {
@@ -135,8 +129,7 @@ impl TokenError {
     /// secret.
     fn status_and_code(&self) -> (StatusCode, &'static str) {
         match self {
-            Self::Body
-            | Self::NotAForm
+            Self::NotAForm
             | Self::Repetition
             | Self::Missing(_)
             | Self::Client(ClientAuthenticationError::TwoWays) => {
@@ -161,35 +154,21 @@ impl IntoResponse for TokenError {
         let (status, error) = self.status_and_code();
         let description = self.to_string();
         tracing::warn!(error, %description, "token request refused");
-        oauth_error(status, error, &description)
+        let body = json!({"error": error, "error_description": description});
+        let mut response = (status, Json(body)).into_response();
+        if status == StatusCode::UNAUTHORIZED {
+            // A client that failed to authenticate receives a challenge (RFC 6749 §5.2).
+            let challenge = HeaderValue::from_static("Basic realm=\"identity provider\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        response
     }
 }
 
-/// An OAuth error (RFC 6749 §5.2). A client that failed to authenticate receives a challenge.
-pub(super) fn oauth_error(status: StatusCode, error: &str, description: &str) -> Response {
-    #[derive(Serialize)]
-    struct Body<'a> {
-        error: &'a str,
-        error_description: &'a str,
-    }
-
-    let mut response =
-        (status, Json(Body { error, error_description: description })).into_response();
-    if status == StatusCode::UNAUTHORIZED {
-        response.headers_mut().insert(
-            header::WWW_AUTHENTICATE,
-            HeaderValue::from_static("Basic realm=\"identity provider\""),
-        );
-    }
-    response
-}
-
-/// The media type of the body, without parameters.
-pub(super) fn media_type(headers: &HeaderMap) -> Option<&str> {
-    headers.get(header::CONTENT_TYPE)?.to_str().ok()?.split(';').next().map(str::trim)
-}
-
-fn required<'a>(parameters: &'a Parameters, name: &'static str) -> Result<&'a str, TokenError> {
+pub(super) fn required<'a>(
+    parameters: &'a Parameters,
+    name: &'static str,
+) -> Result<&'a str, TokenError> {
     parameters.find(name).ok_or(TokenError::Missing(name))
 }
 

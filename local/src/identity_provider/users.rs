@@ -1,14 +1,10 @@
 //! The users who can log in: two sample users, and any e-mail address.
 
 use aws_lc_rs::digest::{SHA256, digest};
-use axum::{
-    extract::{Path, rejection::PathRejection},
-    response::Response,
-};
 use serde_json::{Map, Value};
 use shared::clock::Timestamp;
 
-use super::{connections::Connection, pages, scope::Scope};
+use super::{connections::Connection, scope::Scope};
 
 /// Maximum length of a deliverable e-mail address (RFC 5321 §4.5.3.1.3, without the brackets).
 const LONGEST_EMAIL: usize = 254;
@@ -21,7 +17,7 @@ pub(super) struct SampleUser {
     nickname: &'static str,
     /// The file name under `/pictures/`.
     pub(super) picture: &'static str,
-    image: &'static str,
+    pub(super) image: &'static str,
 }
 
 pub(super) static SAMPLE_USERS: [SampleUser; 2] = [
@@ -87,24 +83,7 @@ impl User {
     }
 
     /// The claims that `scope` allows in an ID token.
-    pub(super) fn id_token_claims(
-        &self,
-        scope: &Scope,
-        updated_at: Timestamp,
-    ) -> Map<String, Value> {
-        self.claims(scope, &date_and_time(updated_at))
-    }
-
-    /// The claims for `/userinfo`. Auth0 writes `updated_at` there in seconds, as a string.
-    pub(super) fn userinfo_claims(
-        &self,
-        scope: &Scope,
-        updated_at: Timestamp,
-    ) -> Map<String, Value> {
-        self.claims(scope, &updated_at.as_unix().to_string())
-    }
-
-    fn claims(&self, scope: &Scope, updated_at: &str) -> Map<String, Value> {
+    pub(super) fn claims(&self, scope: &Scope, updated_at: Timestamp) -> Map<String, Value> {
         let mut claims = Map::new();
         claims.insert("sub".into(), self.subject.as_str().into());
         if scope.contains("profile") {
@@ -113,23 +92,13 @@ impl User {
             if let Some(picture) = &self.picture {
                 claims.insert("picture".into(), picture.as_str().into());
             }
-            claims.insert("updated_at".into(), updated_at.into());
+            claims.insert("updated_at".into(), date_and_time(updated_at).into());
         }
         if scope.contains("email") {
             claims.insert("email".into(), self.email.as_str().into());
             claims.insert("email_verified".into(), self.email_verified.into());
         }
         claims
-    }
-}
-
-/// `GET /pictures/{picture}`: a sample user's avatar.
-pub(super) async fn picture(picture: Result<Path<String>, PathRejection>) -> Response {
-    let known =
-        picture.ok().and_then(|Path(name)| SAMPLE_USERS.iter().find(|user| user.picture == name));
-    match known {
-        Some(user) => pages::image(user.image),
-        None => pages::not_found().await,
     }
 }
 

@@ -17,11 +17,12 @@ pub struct Duplicate;
 impl Query {
     /// The parameters of `uri`.
     pub fn of(uri: &Uri) -> Self {
-        Self(
-            form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
-                .into_owned()
-                .collect(),
-        )
+        Self::parse(uri.query().unwrap_or_default().as_bytes())
+    }
+
+    /// The parameters of a query string or of a form's body.
+    pub fn parse(encoded: &[u8]) -> Self {
+        Self(form_urlencoded::parse(encoded).into_owned().collect())
     }
 
     /// The single value of `name`; `None` if it is absent.
@@ -34,6 +35,11 @@ impl Query {
             self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str());
         let value = values.next();
         if values.next().is_some() { Err(Duplicate) } else { Ok(value) }
+    }
+
+    /// Whether any parameter occurs more than once.
+    pub fn has_duplicate(&self) -> bool {
+        self.0.iter().any(|(name, _)| self.once(name).is_err())
     }
 
     /// Whether `name` occurs.
@@ -51,6 +57,8 @@ impl fmt::Debug for Query {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -91,6 +99,8 @@ mod tests {
                 prop_assert_eq!(read.once(name), expected);
                 prop_assert!(read.contains(name));
             }
+            let names: BTreeSet<_> = pairs.iter().map(|(name, _)| name).collect();
+            prop_assert_eq!(read.has_duplicate(), names.len() < pairs.len());
             prop_assert_eq!(read.once("never sent"), Ok(None));
         }
 

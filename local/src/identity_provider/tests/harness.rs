@@ -12,13 +12,14 @@ use std::{
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use cookie::Cookie;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, jwk::JwkSet};
-use reqwest::{RequestBuilder, redirect::Policy};
+use reqwest::RequestBuilder;
 use secrecy::SecretString;
 use serde_json::Value;
 use shared::{
     clock::{Clock, Timestamp},
-    crypto::random::Random,
+    crypto::{random::Random, tls::Network},
 };
 use url::Url;
 
@@ -27,10 +28,13 @@ use super::super::{Handle, IdentityProvider, Options, Surroundings};
 pub(super) const CLIENT_ID: &str = "client";
 pub(super) const SECRET: &str = "a secret that only this test knows";
 pub(super) const CALLBACK: &str = "http://localhost:9000/callback";
-pub(super) const SIGNED_OUT: &str = "http://localhost:9000/signed-out?from=provider";
+pub(super) const AFTER_LOGOUT: &str = "http://localhost:9000/signed-out?from=provider";
 pub(super) const API: &str = "https://api.example";
+pub(super) const ADA: &str = "ada@example.com";
 pub(super) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
-const START: u64 = 1_800_000_000;
+
+/// Changes to the parameters of a valid request. `None` removes a parameter.
+type Changes<'a> = &'a [(&'a str, Option<&'a str>)];
 
 /// A provider that is serving.
 pub(super) struct Tenant {
@@ -42,7 +46,7 @@ pub(super) struct Tenant {
 pub(super) fn options() -> Options {
     let mut options = Options::new(CLIENT_ID, SecretString::from(SECRET));
     options.redirect_uris = vec![CALLBACK.to_owned()];
-    options.logout_uris = vec![SIGNED_OUT.to_owned()];
+    options.logout_uris = vec![AFTER_LOGOUT.to_owned()];
     options.audiences = vec![API.to_owned()];
     options
 }
@@ -53,22 +57,14 @@ impl Tenant {
     }
 
     pub(super) async fn start_with(options: Options) -> Self {
-        let seconds = Arc::new(AtomicU64::new(START));
-        let clock = Clock::from_fn({
-            let seconds = Arc::clone(&seconds);
-            move || Timestamp::from_unix(seconds.load(Ordering::SeqCst))
-        });
-        let provider = IdentityProvider::bind(
-            SocketAddr::from(([127, 0, 0, 1], 0)),
-            options,
-            Surroundings::Machine,
-            clock,
-            Random::system(),
-        )
-        .await
-        .unwrap();
-        let issuer = provider.issuer().to_owned();
-        let handle = provider.handle();
+        let seconds = Arc::new(AtomicU64::new(1_800_000_000));
+        let moving = Arc::clone(&seconds);
+        let clock = Clock::from_fn(move || Timestamp::from_unix(moving.load(Ordering::SeqCst)));
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let (place, random) = (Surroundings::Machine, Random::system());
+        let provider =
+            IdentityProvider::bind(address, options, place, clock, random).await.unwrap();
+        let (issuer, handle) = (provider.issuer().to_owned(), provider.handle());
         tokio::spawn(provider.serve());
         Self { issuer, handle, seconds }
     }
@@ -81,16 +77,15 @@ impl Tenant {
         self.seconds.load(Ordering::SeqCst)
     }
 
+    /// A URL of the provider by its address, because its name may mean `::1` first.
     pub(super) fn url(&self, path: &str) -> String {
-        // By address: the name may stand for ::1 first.
         format!("{}{path}", self.issuer.replace("localhost", "127.0.0.1"))
     }
 
-    /// `/authorize` as a careful client calls it, with `changes` made to it: a value of `None`
-    /// leaves the parameter out.
-    pub(super) fn authorize_url(&self, changes: &[(&str, Option<&str>)]) -> String {
+    /// A valid authorization request with `changes`.
+    pub(super) fn authorize_url(&self, changes: Changes<'_>) -> String {
         let challenge = BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, VERIFIER.as_bytes()));
-        let mut parameters: Vec<(&str, &str)> = vec![
+        let mut parameters = HashMap::from([
             ("response_type", "code"),
             ("client_id", CLIENT_ID),
             ("redirect_uri", CALLBACK),
@@ -99,61 +94,46 @@ impl Tenant {
             ("nonce", "a nonce"),
             ("code_challenge", &challenge),
             ("code_challenge_method", "S256"),
-        ];
-        for (name, value) in changes {
-            parameters.retain(|(known, _)| known != name);
-            parameters.extend(value.map(|value| (*name, value)));
-        }
-        let query =
-            form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
-        self.url(&format!("authorize?{query}"))
+        ]);
+        change(&mut parameters, changes);
+        Url::parse_with_params(&self.url("authorize"), parameters).unwrap().into()
     }
 
-    /// Logs in as Ada in a new browser and returns the code.
-    pub(super) async fn code(&self, changes: &[(&str, Option<&str>)]) -> String {
-        let mut browser = Browser::new();
-        browser.sign_in(self, "ada@example.com", changes).await.parameter("code").unwrap()
+    /// The code of a login as Ada in a new browser.
+    pub(super) async fn code(&self, changes: Changes<'_>) -> String {
+        Browser::default().log_in(self, changes).await.parameter("code").unwrap()
     }
 
-    /// A token request of the careful client, with `changes` made to it.
-    pub(super) async fn token(&self, changes: &[(&str, Option<&str>)]) -> Answer {
-        let mut form: HashMap<&str, &str> = HashMap::from([
+    /// The response to a valid token request with `changes`.
+    pub(super) async fn token(&self, changes: Changes<'_>) -> HttpResponse {
+        let mut form = HashMap::from([
             ("grant_type", "authorization_code"),
             ("client_id", CLIENT_ID),
             ("client_secret", SECRET),
             ("redirect_uri", CALLBACK),
             ("code_verifier", VERIFIER),
         ]);
-        for (name, value) in changes {
-            match value {
-                Some(value) => form.insert(name, value),
-                None => form.remove(name),
-            };
-        }
+        change(&mut form, changes);
         send(http_client().post(self.url("oauth/token")).form(&form)).await
     }
 
-    /// Tokens of a fresh login.
-    pub(super) async fn tokens(&self, changes: &[(&str, Option<&str>)]) -> Value {
+    /// The tokens of a new login.
+    pub(super) async fn tokens(&self, changes: Changes<'_>) -> Value {
         let code = self.code(changes).await;
-        let answer = self.token(&[("code", Some(&code))]).await;
-        assert_eq!(answer.status, 200, "{}", answer.body);
-        answer.json()
+        let response = self.token(&[("code", Some(&code))]).await;
+        assert_eq!(response.status, 200, "{}", response.body);
+        response.json()
     }
 
-    pub(super) async fn refresh(&self, token: &str) -> Answer {
+    pub(super) async fn refresh(&self, token: &str) -> HttpResponse {
         self.token(&[("grant_type", Some("refresh_token")), ("refresh_token", Some(token))]).await
     }
 
-    pub(super) async fn get(&self, path: &str) -> Answer {
+    pub(super) async fn get(&self, path: &str) -> HttpResponse {
         send(http_client().get(self.url(path))).await
     }
 
-    pub(super) async fn userinfo(&self, token: &str) -> Answer {
-        send(http_client().get(self.url("userinfo")).bearer_auth(token)).await
-    }
-
-    /// Verifies a token with the published keys and returns its claims.
+    /// The claims of a token, verified with the published keys.
     pub(super) async fn verify(&self, token: &str) -> Value {
         let keys: JwkSet =
             serde_json::from_value(self.get(".well-known/jwks.json").await.json()).unwrap();
@@ -166,13 +146,27 @@ impl Tenant {
     }
 }
 
-pub(super) struct Answer {
+fn change<'a>(parameters: &mut HashMap<&'a str, &'a str>, changes: Changes<'a>) {
+    for (name, value) in changes {
+        match value {
+            Some(value) => parameters.insert(name, value),
+            None => parameters.remove(name),
+        };
+    }
+}
+
+/// The text in a member of a JSON object.
+pub(super) fn text<'a>(object: &'a Value, member: &str) -> &'a str {
+    object[member].as_str().unwrap()
+}
+
+pub(super) struct HttpResponse {
     pub(super) status: u16,
     pub(super) headers: reqwest::header::HeaderMap,
     pub(super) body: String,
 }
 
-impl Answer {
+impl HttpResponse {
     pub(super) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
@@ -181,11 +175,17 @@ impl Answer {
         serde_json::from_str(&self.body).unwrap()
     }
 
+    /// The status and the OAuth error code.
     pub(super) fn error(&self) -> (u16, String) {
-        (self.status, self.json()["error"].as_str().unwrap().to_owned())
+        (self.status, text(&self.json(), "error").to_owned())
     }
 
-    /// A parameter of the URL that the browser is sent to.
+    /// The status and the target of a redirect.
+    pub(super) fn redirect(&self) -> (u16, &str) {
+        (self.status, self.header("location"))
+    }
+
+    /// A parameter of the redirect's target.
     pub(super) fn parameter(&self, name: &str) -> Option<String> {
         let url = Url::parse(self.header("location")).unwrap();
         url.query_pairs().find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
@@ -199,91 +199,72 @@ impl Answer {
     }
 }
 
-/// A browser that stores cookies and does not follow redirects.
+/// A browser that stores the provider's cookie and does not follow redirects.
 #[derive(Default)]
 pub(super) struct Browser {
-    cookies: HashMap<String, String>,
+    cookie: Option<String>,
 }
 
 impl Browser {
-    pub(super) fn new() -> Self {
-        Self::default()
-    }
-
-    pub(super) async fn get(&mut self, url: &str) -> Answer {
+    pub(super) async fn get(&mut self, url: &str) -> HttpResponse {
         let url = url.replacen("http://localhost", "http://127.0.0.1", 1);
         self.send(http_client().get(url)).await
     }
 
-    /// Sends a form as a page of the provider does.
+    /// Sends a form of one of the provider's pages.
     pub(super) async fn post(
         &mut self,
         tenant: &Tenant,
         path: &str,
         form: &[(&str, &str)],
-    ) -> Answer {
+    ) -> HttpResponse {
         let origin = tenant.url("").trim_end_matches('/').to_owned();
         self.send(http_client().post(tenant.url(path)).form(form).header("origin", origin)).await
     }
 
-    /// From `/authorize` through the form to the redirect back.
-    pub(super) async fn sign_in(
-        &mut self,
-        tenant: &Tenant,
-        email: &str,
-        changes: &[(&str, Option<&str>)],
-    ) -> Answer {
+    /// Logs in as Ada, and returns the redirect to the client.
+    pub(super) async fn log_in(&mut self, tenant: &Tenant, changes: Changes<'_>) -> HttpResponse {
         let login = self.open_login(tenant, changes).await;
-        self.post(tenant, "u/login", &[("state", &login), ("email", email)]).await
+        self.post(tenant, "u/login", &[("state", &login), ("email", ADA)]).await
     }
 
-    /// From `/authorize` to the form; returns the form's id.
-    pub(super) async fn open_login(
-        &mut self,
-        tenant: &Tenant,
-        changes: &[(&str, Option<&str>)],
-    ) -> String {
-        let answer = self.get(&tenant.authorize_url(changes)).await;
-        assert_eq!(answer.status, 302, "{}", answer.body);
-        let form = self.get(answer.header("location")).await;
+    /// Opens the login form, and returns its id.
+    pub(super) async fn open_login(&mut self, tenant: &Tenant, changes: Changes<'_>) -> String {
+        let response = self.get(&tenant.authorize_url(changes)).await;
+        let form = self.get(response.header("location")).await;
         assert_eq!(form.status, 200, "{}", form.header("location"));
         form.field("state")
     }
 
-    pub(super) async fn send(&mut self, request: RequestBuilder) -> Answer {
-        let cookies: Vec<_> =
-            self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let answer = send(request.header("cookie", cookies.join("; "))).await;
-        for cookie in answer.headers.get_all("set-cookie") {
-            let cookie = cookie::Cookie::parse(cookie.to_str().unwrap()).unwrap();
-            if cookie.max_age() == Some(cookie::time::Duration::ZERO) {
-                self.cookies.remove(cookie.name());
-            } else {
-                self.cookies.insert(cookie.name().to_owned(), cookie.value().to_owned());
-            }
+    /// Whether the browser gets a code without a login form.
+    pub(super) async fn is_logged_in(&mut self, tenant: &Tenant) -> bool {
+        let response = self.get(&tenant.authorize_url(&[("prompt", Some("none"))])).await;
+        let error = response.parameter("error");
+        assert!(error.as_deref().is_none_or(|error| error == "login_required"), "{error:?}");
+        response.parameter("code").is_some()
+    }
+
+    pub(super) async fn send(&mut self, mut request: RequestBuilder) -> HttpResponse {
+        if let Some(cookie) = &self.cookie {
+            request = request.header("cookie", cookie);
         }
-        answer
+        let response = send(request).await;
+        if let Some(cookie) = response.headers.get("set-cookie") {
+            let cookie = Cookie::parse(cookie.to_str().unwrap()).unwrap();
+            let is_cleared = cookie.max_age() == Some(cookie::time::Duration::ZERO);
+            self.cookie = (!is_cleared).then(|| cookie.stripped().to_string());
+        }
+        response
     }
 }
 
 pub(super) fn http_client() -> reqwest::Client {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth();
-    reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
-        .redirect(Policy::none())
-        .no_proxy()
-        .build()
-        .unwrap()
+    Network::default().client().unwrap().build().unwrap()
 }
 
-pub(super) async fn send(request: RequestBuilder) -> Answer {
+pub(super) async fn send(request: RequestBuilder) -> HttpResponse {
     let response = request.send().await.unwrap();
-    Answer {
+    HttpResponse {
         status: response.status().as_u16(),
         headers: response.headers().clone(),
         body: response.text().await.unwrap(),

@@ -5,141 +5,108 @@ use std::time::Duration;
 use axum::{Router, routing::post};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
+use url::Url;
 
 use super::{super::Options, harness::*};
 
-/// A browser that is signed in, and the ID token that its client got.
-async fn signed_in(tenant: &Tenant) -> (Browser, String) {
-    let mut browser = Browser::new();
-    let answer = browser.sign_in(tenant, "ada@example.com", &[]).await;
-    let code = answer.parameter("code").unwrap();
+/// A browser with a session, and the ID token of its login.
+async fn logged_in(tenant: &Tenant) -> (Browser, String) {
+    let mut browser = Browser::default();
+    let code = browser.log_in(tenant, &[]).await.parameter("code").unwrap();
     let tokens = tenant.token(&[("code", Some(&code))]).await.json();
-    (browser, tokens["id_token"].as_str().unwrap().to_owned())
+    (browser, text(&tokens, "id_token").to_owned())
 }
 
-async fn is_signed_in(browser: &mut Browser, tenant: &Tenant) -> bool {
-    let url = tenant.authorize_url(&[("prompt", Some("none"))]);
-    browser.get(&url).await.parameter("code").is_some()
-}
-
-fn logout_url(tenant: &Tenant, path: &str, parameters: &[(&str, &str)]) -> String {
-    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
-    tenant.url(&format!("{path}?{query}"))
+fn logout_url(tenant: &Tenant, parameters: &[(&str, &str)]) -> String {
+    Url::parse_with_params(&tenant.url("oidc/logout"), parameters).unwrap().into()
 }
 
 #[tokio::test]
-async fn with_its_id_token_the_client_signs_out_and_credentials_are_asked_again() {
+async fn with_its_id_token_the_client_ends_the_session_without_confirmation() {
     let tenant = Tenant::start().await;
-    let (mut browser, id_token) = signed_in(&tenant).await;
+    let (mut browser, id_token) = logged_in(&tenant).await;
     tenant.pass(Duration::from_secs(40_000));
     let url = logout_url(
         &tenant,
-        "oidc/logout",
-        &[("id_token_hint", &id_token), ("post_logout_redirect_uri", SIGNED_OUT), ("state", "a b")],
+        &[
+            ("id_token_hint", &id_token),
+            ("post_logout_redirect_uri", AFTER_LOGOUT),
+            ("state", "a b"),
+        ],
     );
-    let answer = browser.get(&url).await;
-    assert_eq!(answer.status, 302);
-    assert_eq!(answer.header("location"), format!("{SIGNED_OUT}&state=a+b"));
-    assert!(answer.header("set-cookie").contains("Max-Age=0"));
-    assert!(!is_signed_in(&mut browser, &tenant).await);
+    let response = browser.get(&url).await;
+    assert_eq!(response.redirect(), (303, format!("{AFTER_LOGOUT}&state=a+b").as_str()));
+    assert!(response.header("set-cookie").contains("Max-Age=0"));
+    assert!(!browser.is_logged_in(&tenant).await);
     browser.open_login(&tenant, &[]).await;
-    assert_eq!(browser.get(&url).await.status, 302, "a second logout has the same result");
+    assert_eq!(browser.get(&url).await.status, 303, "a second logout has the same result");
 }
 
 #[tokio::test]
-async fn without_a_matching_hint_the_user_is_asked_first() {
+async fn without_a_matching_hint_the_user_must_confirm_once() {
     let tenant = Tenant::start().await;
-    let (mut browser, _) = signed_in(&tenant).await;
-    let (_, of_another_session) = signed_in(&tenant).await;
+    let (mut browser, _) = logged_in(&tenant).await;
+    let (_, of_another_session) = logged_in(&tenant).await;
     for hint in [("client_id", CLIENT_ID), ("id_token_hint", &of_another_session)] {
-        let parameters = [hint, ("post_logout_redirect_uri", SIGNED_OUT)];
-        let page = browser.get(&logout_url(&tenant, "oidc/logout", &parameters)).await;
-        assert_eq!(page.status, 200);
-        assert!(is_signed_in(&mut browser, &tenant).await);
+        let parameters = [hint, ("post_logout_redirect_uri", AFTER_LOGOUT)];
+        assert_eq!(browser.get(&logout_url(&tenant, &parameters)).await.status, 200);
+        assert!(browser.is_logged_in(&tenant).await);
     }
-    let page = browser.get(&logout_url(&tenant, "oidc/logout", &[("client_id", CLIENT_ID)])).await;
-    let sign_out = page.field("sign_out");
-    let foreign = http_client().post(tenant.url("oidc/logout/confirm"));
-    let foreign = foreign.form(&[("sign_out", &sign_out)]).header("origin", "http://localhost:1");
-    assert_eq!(browser.send(foreign).await.status, 400);
-    let answer = browser.post(&tenant, "oidc/logout/confirm", &[("sign_out", &sign_out)]).await;
-    assert_eq!((answer.status, answer.header("location")), (303, SIGNED_OUT));
-    assert!(!is_signed_in(&mut browser, &tenant).await);
-    let again = browser.post(&tenant, "oidc/logout/confirm", &[("sign_out", &sign_out)]).await;
-    assert_eq!(again.status, 400);
+    let page = browser.get(&logout_url(&tenant, &[("client_id", CLIENT_ID)])).await;
+    let logout = page.field("logout");
+    let confirmation = [("logout", logout.as_str())];
+    let response = browser.post(&tenant, "oidc/logout/confirm", &confirmation).await;
+    assert_eq!(response.redirect(), (303, AFTER_LOGOUT));
+    assert!(!browser.is_logged_in(&tenant).await);
+    assert_eq!(browser.post(&tenant, "oidc/logout/confirm", &confirmation).await.status, 400);
 }
 
 #[tokio::test]
-async fn a_destination_off_the_list_is_refused_and_the_session_stays() {
+async fn an_invalid_logout_request_gets_a_page_and_ends_no_session() {
     let tenant = Tenant::start().await;
-    let (mut browser, id_token) = signed_in(&tenant).await;
-    for uri in [
-        "https://evil.example/",
-        "http://localhost:9000/signed-out",
-        "http://localhost:9000/signed-out?from=provider&x=1",
-    ] {
-        let parameters = [("id_token_hint", id_token.as_str()), ("post_logout_redirect_uri", uri)];
-        let answer = browser.get(&logout_url(&tenant, "oidc/logout", &parameters)).await;
-        assert_eq!((answer.status, answer.header("location")), (400, ""), "{uri}");
-        let parameters = [("client_id", CLIENT_ID), ("returnTo", uri)];
-        let answer = browser.get(&logout_url(&tenant, "v2/logout", &parameters)).await;
-        assert_eq!((answer.status, answer.header("location")), (400, ""), "{uri}");
-    }
-    let nobodys = [("post_logout_redirect_uri", SIGNED_OUT)];
-    assert_eq!(browser.get(&logout_url(&tenant, "oidc/logout", &nobodys)).await.status, 400);
-    assert!(is_signed_in(&mut browser, &tenant).await);
-}
-
-#[tokio::test]
-async fn a_hint_that_is_not_our_id_token_is_refused() {
-    let tenant = Tenant::start().await;
-    let other = Tenant::start().await;
-    let (mut browser, id_token) = signed_in(&tenant).await;
-    let (_, foreign) = signed_in(&other).await;
+    let (mut browser, id_token) = logged_in(&tenant).await;
+    let (_, foreign) = logged_in(&Tenant::start().await).await;
     let tokens = tenant.tokens(&[("audience", Some(API))]).await;
     let unsigned = format!("{}.", id_token.rsplit_once('.').unwrap().0);
-    for hint in [&foreign, &unsigned, "nonsense", tokens["access_token"].as_str().unwrap()] {
-        let url = logout_url(&tenant, "oidc/logout", &[("id_token_hint", hint)]);
-        assert_eq!(browser.get(&url).await.status, 400);
-    }
-    let both = [("id_token_hint", id_token.as_str()), ("logout_hint", "another sid")];
-    assert_eq!(browser.get(&logout_url(&tenant, "oidc/logout", &both)).await.status, 400);
-    let wrong = [("id_token_hint", id_token.as_str()), ("client_id", "other")];
-    assert_eq!(browser.get(&logout_url(&tenant, "oidc/logout", &wrong)).await.status, 400);
-    let twice = format!("{}&state=a&state=b", logout_url(&tenant, "oidc/logout", &both[..1]));
-    assert_eq!(browser.get(&twice).await.status, 400);
-    assert!(is_signed_in(&mut browser, &tenant).await);
-}
-
-#[tokio::test]
-async fn the_session_id_is_a_hint_too_and_a_form_is_as_good_as_a_link() {
-    let tenant = Tenant::start().await;
-    let (mut browser, id_token) = signed_in(&tenant).await;
-    let claims = tenant.verify(&id_token).await;
-    let form = [
-        ("client_id", CLIENT_ID),
-        ("logout_hint", claims["sid"].as_str().unwrap()),
-        ("post_logout_redirect_uri", SIGNED_OUT),
+    let own = ("id_token_hint", id_token.as_str());
+    let destination = |uri| ("post_logout_redirect_uri", uri);
+    let requests: [&[(&str, &str)]; 11] = [
+        &[own, destination("https://evil.example/")],
+        &[own, destination("http://localhost:9000/signed-out")],
+        &[own, destination("http://localhost:9000/signed-out?from=provider&x=1")],
+        // The application is unknown.
+        &[destination(AFTER_LOGOUT)],
+        &[("id_token_hint", &foreign)],
+        &[("id_token_hint", &unsigned)],
+        &[("id_token_hint", "nonsense")],
+        &[("id_token_hint", text(&tokens, "access_token"))],
+        &[own, ("logout_hint", "another sid")],
+        &[own, ("client_id", "other")],
+        &[own, ("state", "a"), ("state", "b")],
     ];
+    for parameters in requests {
+        let response = browser.get(&logout_url(&tenant, parameters)).await;
+        assert_eq!(response.redirect(), (400, ""), "{parameters:?}");
+    }
     let json = http_client().post(tenant.url("oidc/logout"));
     let json = json.header("content-type", "application/json").body("{}");
     assert_eq!(browser.send(json).await.status, 400);
-    assert!(is_signed_in(&mut browser, &tenant).await);
-    let answer = browser.send(http_client().post(tenant.url("oidc/logout")).form(&form)).await;
-    assert_eq!((answer.status, answer.header("location")), (303, SIGNED_OUT));
-    assert!(!is_signed_in(&mut browser, &tenant).await);
+    assert!(browser.is_logged_in(&tenant).await);
 }
 
 #[tokio::test]
-async fn the_older_logout_signs_out_and_returns() {
+async fn the_session_id_in_a_form_ends_the_session_too() {
     let tenant = Tenant::start().await;
-    let (mut browser, _) = signed_in(&tenant).await;
-    let parameters = [("client_id", CLIENT_ID), ("returnTo", SIGNED_OUT)];
-    let answer = browser.get(&logout_url(&tenant, "v2/logout", &parameters)).await;
-    assert_eq!((answer.status, answer.header("location")), (302, SIGNED_OUT));
-    assert!(!is_signed_in(&mut browser, &tenant).await);
-    let unknown = [("client_id", "other"), ("returnTo", SIGNED_OUT)];
-    assert_eq!(browser.get(&logout_url(&tenant, "v2/logout", &unknown)).await.status, 400);
+    let (mut browser, id_token) = logged_in(&tenant).await;
+    let claims = tenant.verify(&id_token).await;
+    let form = [
+        ("client_id", CLIENT_ID),
+        ("logout_hint", text(&claims, "sid")),
+        ("post_logout_redirect_uri", AFTER_LOGOUT),
+    ];
+    let response = browser.send(http_client().post(tenant.url("oidc/logout")).form(&form)).await;
+    assert_eq!(response.redirect(), (303, AFTER_LOGOUT));
+    assert!(!browser.is_logged_in(&tenant).await);
 }
 
 #[tokio::test]
@@ -158,9 +125,9 @@ async fn the_client_is_notified_by_back_channel() {
     let tenant =
         Tenant::start_with(Options { backchannel_logout_uri: Some(uri), ..options() }).await;
 
-    let (mut browser, id_token) = signed_in(&tenant).await;
+    let (mut browser, id_token) = logged_in(&tenant).await;
     let session = tenant.verify(&id_token).await;
-    browser.get(&logout_url(&tenant, "oidc/logout", &[("id_token_hint", &id_token)])).await;
+    browser.get(&logout_url(&tenant, &[("id_token_hint", &id_token)])).await;
     let claims = logout_token(&tenant, &mut received).await;
     for shared in ["iss", "sub", "aud", "sid"] {
         assert_eq!(claims[shared], session[shared], "{shared}");
@@ -170,10 +137,9 @@ async fn the_client_is_notified_by_back_channel() {
     assert!(claims["jti"].is_string());
     assert_eq!(claims.get("nonce"), None);
 
-    signed_in(&tenant).await;
-    signed_in(&tenant).await;
-    let subject = session["sub"].as_str().unwrap();
-    assert_eq!(tenant.handle.end_sessions_of(subject).await, 2);
+    logged_in(&tenant).await;
+    logged_in(&tenant).await;
+    assert_eq!(tenant.handle.end_sessions_of(text(&session, "sub")).await, 2);
     let (first, second) =
         (logout_token(&tenant, &mut received).await, logout_token(&tenant, &mut received).await);
     assert_ne!(first["sid"], second["sid"]);

@@ -1,5 +1,5 @@
-//! Tests over real HTTP: a provider on a free port, a browser with a cookie jar, a client that
-//! keeps or breaks the rules, and a clock that can be moved.
+//! Tests over real HTTP: a provider on a free port, a browser with a cookie, a client that follows or
+//! breaks the rules, and a clock that tests can move.
 
 mod authorize;
 mod harness;

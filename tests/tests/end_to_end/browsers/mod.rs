@@ -246,7 +246,7 @@ async fn tell_how_sessions_end(name: &str, watch: &Watch) {
         browser.goto(claims["iss"].as_str().expect("an issuer")).await?;
         // The laptop still has a session at the provider.
         browser.find(By::Css("form[action='/sessions/end'] button")).await?.click().await?;
-        browser.query(By::XPath("//p[.='Nobody is signed in.']")).first().await?;
+        browser.query(By::XPath("//p[.='No user is logged in.']")).first().await?;
         // The provider sends its logout token in the background.
         for _ in 0..50 {
             browser.goto(&home).await?;
