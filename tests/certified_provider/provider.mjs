@@ -134,21 +134,21 @@ async function interaction(request, response) {
     return;
   }
   if (prompt.name !== 'login') throw new Error(`unexpected prompt ${prompt.name}`);
-  page(response, 'Sign in', `<form method="post" action="/interaction/${uid}">
+  page(response, 'Log in', `<form method="post" action="/interaction/${uid}">
     <label>E-mail <input name="email" type="email" value="${escape(params.login_hint ?? '')}"></label>
-    <button>Sign in</button>
+    <button>Log in</button>
     <button name="cancel" value="yes" formnovalidate>Cancel</button>
   </form>`);
 }
 
 async function logoutSource(ctx, form) {
-  const button = '<button name="logout" value="yes">Sign out</button>';
-  page(ctx.res, 'Sign out', form.replace('</form>', `${button}</form>`));
+  const button = '<button name="logout" value="yes">Log out</button>';
+  page(ctx.res, 'Log out', form.replace('</form>', `${button}</form>`));
   ctx.respond = false;
 }
 
 async function postLogoutSuccessSource(ctx) {
-  page(ctx.res, 'Signed out', '<p>The session has ended.</p>');
+  page(ctx.res, 'Logged out', '<p>The session has ended.</p>');
   ctx.respond = false;
 }
 

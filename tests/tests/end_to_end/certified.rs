@@ -87,7 +87,7 @@ async fn log_in_call_protected_and_log_out_of_both() {
 
     let confirmation =
         browser.get("/").await.form_at("form[action='/logout']").submit().await.follow_all().await;
-    let left = confirmation.form().press("Sign out").await.follow_all().await;
+    let left = confirmation.form().press("Log out").await.follow_all().await;
     assert_eq!(left.url.path(), "/signed-out");
     assert_eq!(left.read("h1").as_deref(), Some("You are logged out"));
 
@@ -95,7 +95,7 @@ async fn log_in_call_protected_and_log_out_of_both() {
     assert_eq!((status, &refusal["code"]), (401, &json!("session_ended")));
     assert_eq!(refusal["message"], "Good token, bad session");
     let asked_again = browser.get("/login").await.follow_all().await;
-    assert_eq!(asked_again.read("h1").as_deref(), Some("Sign in"));
+    assert_eq!(asked_again.read("h1").as_deref(), Some("Log in"));
     let served = provider.served().await;
     assert_eq!(served.get("/oauth/token"), Some(&1));
     assert_eq!(served.get("/.well-known/jwks.json"), Some(&1), "the keys are fetched once");
@@ -112,10 +112,10 @@ async fn r114_a_logout_at_the_provider_ends_the_session_here() {
     let other = shown_token(&log_in(&mut elsewhere).await);
     assert_eq!(ask(&mut browser, &token).await.0, 200);
 
-    let sign_out = format!("{}oidc/logout", provider.issuer());
-    let confirmation = browser.get(&sign_out).await.follow_all().await;
-    let left = confirmation.form().press("Sign out").await.follow_all().await;
-    assert_eq!(left.read("h1").as_deref(), Some("Signed out"));
+    let logout = format!("{}oidc/logout", provider.issuer());
+    let confirmation = browser.get(&logout).await.follow_all().await;
+    let left = confirmation.form().press("Log out").await.follow_all().await;
+    assert_eq!(left.read("h1").as_deref(), Some("Logged out"));
     let (status, refusal) = ask(&mut browser, &token).await;
     assert_eq!((status, &refusal["code"]), (401, &json!("session_ended")));
     assert_eq!(refusal["message"], "Good token, bad session");
