@@ -1,7 +1,7 @@
 //! The servers that the functions need when each runs in a separate process: the development identity
 //! provider, and a DynamoDB emulator that stores the sessions in memory.
 
-mod front;
+mod table;
 
 use std::{
     fs::{self, OpenOptions},
@@ -21,7 +21,7 @@ use shared::{
 };
 use tokio::net::{TcpListener, TcpSocket};
 
-use self::front::Front;
+use self::table::Table;
 use crate::{
     bundle::BundleConfig,
     identity_provider::IdentityProvider,
@@ -35,13 +35,13 @@ pub struct Backends {
     pub run: LocalRun,
     environment: Vec<(&'static str, String)>,
     provider: Option<IdentityProvider>,
-    table: Table,
+    table: TableServer,
 }
 
-/// The emulator with the session table.
-struct Table {
+/// The server of the emulated session table.
+struct TableServer {
     listener: TcpListener,
-    front: Front,
+    table: Table,
 }
 
 impl Backends {
@@ -70,7 +70,7 @@ impl Backends {
             None => None,
         };
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port?));
-        let table = Table::make(settings, address, random)?;
+        let table = TableServer::new(settings, address, random)?;
         let assumed = unset
             .into_iter()
             .filter_map(|variable| Some((variable, settings.value_of(variable)?.to_owned())));
@@ -106,7 +106,7 @@ impl Backends {
                 None => future::pending().await,
             }
         };
-        let table = axum::serve(self.table.listener, front::router(self.table.front));
+        let table = axum::serve(self.table.listener, table::router(self.table.table));
         tokio::select! {
             ended = provider => ended,
             ended = table => ended,
@@ -114,20 +114,20 @@ impl Backends {
     }
 }
 
-impl Table {
+impl TableServer {
     /// Binds the port and creates the table. Records a fault of `DYNAMODB_PORT` if the port is
     /// unavailable, and of `SESSION_TABLE` if the table cannot be created.
-    fn make(settings: &mut Settings, address: SocketAddr, random: &Random) -> Option<Self> {
+    fn new(settings: &mut Settings, address: SocketAddr, random: &Random) -> Option<Self> {
         let listener = listen(address)
             .map_err(|error| unusable_port(settings, "DYNAMODB_PORT", address, &error))
             .ok()?;
         let database = database(settings.value_of("SESSION_TABLE")?)
             .map_err(|error| {
-                settings.fault("SESSION_TABLE", format_args!("cannot be made: {error}"));
+                settings.fault("SESSION_TABLE", format_args!("cannot be created: {error}"));
             })
             .ok()?;
         let access_key_id = SecretString::from(random.token());
-        Some(Self { listener, front: Front { database, access_key_id } })
+        Some(Self { listener, table: Table { database, access_key_id } })
     }
 
     /// The environment variables with which a function reaches the table. The credentials are generated
@@ -136,7 +136,7 @@ impl Table {
     fn environment(&self, settings: &Settings) -> Option<[(&'static str, String); 7]> {
         let address = self.listener.local_addr().ok()?;
         Some([
-            ("AWS_ACCESS_KEY_ID", self.front.access_key_id.expose_secret().to_owned()),
+            ("AWS_ACCESS_KEY_ID", self.table.access_key_id.expose_secret().to_owned()),
             ("AWS_ENDPOINT_URL_DYNAMODB", format!("http://{address}")),
             ("AWS_REGION", "eu-central-1".to_owned()),
             ("AWS_SECRET_ACCESS_KEY", "emulator".to_owned()),
@@ -290,7 +290,7 @@ mod tests {
     async fn faults_are_reported_before_anything_is_served() {
         for (variable, value, expected) in [
             ("SESSION_STORE", "memory", "must be `dynamodb` here"),
-            ("SESSION_TABLE", "no table", "cannot be made"),
+            ("SESSION_TABLE", "no table", "cannot be created"),
             ("SESSION_IDLE", "soon", "must be a time span"),
         ] {
             let message = start(&[&AUTH0[..], &[(variable, value)]].concat()).await.err().unwrap();

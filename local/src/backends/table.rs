@@ -22,15 +22,15 @@ use crate::identity_provider::{equal_in_constant_time, is_loopback_name};
 /// Maximum size of a request body, as at DynamoDB.
 const BODY_LIMIT: usize = 16 * 1024 * 1024;
 
-/// The table and the access key that opens it.
-pub(super) struct Front {
+/// The emulated table and the access key that opens it.
+pub(super) struct Table {
     pub(super) database: Database,
     pub(super) access_key_id: SecretString,
 }
 
 /// Why a request is rejected.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-enum Refusal {
+enum Forbidden {
     /// A web page sent the request.
     #[error("no page may use this table")]
     Page,
@@ -43,25 +43,25 @@ enum Refusal {
 }
 
 /// The router for requests to the table.
-pub(super) fn router(front: Front) -> Router {
+pub(super) fn router(table: Table) -> Router {
     Router::new()
-        .fallback(answer)
+        .fallback(handle)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .with_state(Arc::new(front))
+        .with_state(Arc::new(table))
 }
 
-async fn answer(State(front): State<Arc<Front>>, headers: HeaderMap, body: Bytes) -> Response {
-    if let Err(refusal) = front.admit(&headers) {
+async fn handle(State(table): State<Arc<Table>>, headers: HeaderMap, body: Bytes) -> Response {
+    if let Err(forbidden) = table.authorize(&headers) {
         let error = json!({
             "__type": "com.amazon.coral.service#AccessDeniedException",
-            "message": refusal.to_string(),
+            "message": forbidden.to_string(),
         });
         return reply(StatusCode::FORBIDDEN, error.to_string());
     }
     let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok());
     let operation = target.and_then(|target| target.strip_prefix("DynamoDB_20120810."));
-    let (database, body) = (&front.database, &*body);
-    let answer = match operation.unwrap_or_default() {
+    let (database, body) = (&table.database, &*body);
+    let outcome = match operation.unwrap_or_default() {
         "BatchGetItem" => call(body, |request| database.batch_get_item(request)),
         "DeleteItem" => call(body, |request| database.delete_item(request)),
         "GetItem" => call(body, |request| database.get_item(request)),
@@ -72,7 +72,7 @@ async fn answer(State(front): State<Arc<Front>>, headers: HeaderMap, body: Bytes
         "UpdateItem" => call(body, |request| database.update_item(request)),
         _ => Err(DynoxideError::ValidationException("not an operation of this table".to_owned())),
     };
-    match answer {
+    match outcome {
         Ok(json) => reply(StatusCode::OK, json),
         Err(error) => {
             let status = StatusCode::from_u16(error.status_code());
@@ -81,15 +81,15 @@ async fn answer(State(front): State<Arc<Front>>, headers: HeaderMap, body: Bytes
     }
 }
 
-impl Front {
-    fn admit(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+impl Table {
+    fn authorize(&self, headers: &HeaderMap) -> Result<(), Forbidden> {
         if headers.contains_key(header::ORIGIN) {
-            return Err(Refusal::Page);
+            return Err(Forbidden::Page);
         }
         let mut hosts = headers.get_all(header::HOST).iter();
         let host = hosts.next().and_then(|host| host.to_str().ok());
         if hosts.next().is_some() || !host.is_some_and(is_loopback_name) {
-            return Err(Refusal::ForeignHost);
+            return Err(Forbidden::ForeignHost);
         }
         let mut authorizations = headers.get_all(header::AUTHORIZATION).iter();
         let authorization = authorizations.next().and_then(|value| value.to_str().ok());
@@ -97,7 +97,7 @@ impl Front {
         if authorizations.next().is_some()
             || !equal_in_constant_time(key, self.access_key_id.expose_secret())
         {
-            return Err(Refusal::AccessKey);
+            return Err(Forbidden::AccessKey);
         }
         Ok(())
     }
@@ -109,9 +109,9 @@ fn access_key_id(authorization: &str) -> Option<&str> {
     credential.split('/').next()
 }
 
-fn call<Q: DeserializeOwned, A: Serialize>(
+fn call<Q: DeserializeOwned, R: Serialize>(
     body: &[u8],
-    run: impl FnOnce(Q) -> dynoxide::Result<A>,
+    run: impl FnOnce(Q) -> dynoxide::Result<R>,
 ) -> dynoxide::Result<String> {
     let malformed =
         |error: serde_json::Error| DynoxideError::SerializationException(error.to_string());
