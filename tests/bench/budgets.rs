@@ -50,7 +50,7 @@ pub(crate) fn verdicts(figures: &Figures) -> Vec<Verdict> {
             figures.by_round(|round| megabytes(round(UNSEEN).peak_memory)),
         ),
         verdict("protected, zip, MB", 3.0, Spread::of([zip(UNSEEN)])),
-        verdict("login signed out, cold start / empty", 1.5, ratio(LOGIN, EMPTY, cold)),
+        verdict("login without a session, cold start / empty", 1.5, ratio(LOGIN, EMPTY, cold)),
     ]
 }
 

@@ -86,7 +86,7 @@ impl Cases {
             case("jsonwebtoken alone", &verify, "/", &authorization, 200),
             case(LOGIN, &function("login"), "/", &[], 200),
             case("callback: refused", &function("callback"), "/callback?code=c&state=s", &[], 400),
-            case("logout: signed out", &function("logout"), "/signed-out", &[], 200),
+            case("logout: after the logout", &function("logout"), "/signed-out", &[], 200),
             case("protected: refused", protected, "/protected", &[], 401),
             unseen,
             self.seen(protected),

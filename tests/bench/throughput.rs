@@ -147,7 +147,7 @@ impl Load {
 
 fn table(loads: &[Load], cores: usize) -> String {
     let mut table = "| form | in flight | processes | requests/s per core, all of it shared \
-                     | CPU per request, µs | so requests/s per core of its own | peak memory, MB |\n\
+                     | CPU per request, µs | so requests/s per dedicated core | peak memory, MB |\n\
                      |---|---|---|---|---|---|---|\n"
         .to_owned();
     for load in loads {

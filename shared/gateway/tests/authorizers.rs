@@ -310,6 +310,7 @@ async fn a_refusal_is_a_decision_in_the_requested_form() {
     assert_eq!(
         decision,
         json!({
+            // allowed word: nobody, because it is the principal in the policy.
             "principalId": "nobody",
             "policyDocument": {
                 "Version": "2012-10-17",

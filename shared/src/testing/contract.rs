@@ -277,7 +277,7 @@ pub async fn r103_the_sessions_of_a_subject_are_found(store: Arc<dyn SessionStor
     create_owned(&*store, "three", owner("grace")).await;
     assert_eq!(found(&*store, of_subject("ada")).await, named(&["one", "two"]));
     assert_eq!(found(&*store, of_subject("grace")).await, named(&["three"]));
-    assert_eq!(found(&*store, of_subject("nobody")).await, []);
+    assert_eq!(found(&*store, of_subject("unknown")).await, []);
 }
 
 /// A logout ends the sessions from before it, not later ones.
@@ -308,7 +308,7 @@ pub async fn r115_the_sessions_of_a_provider_session_and_a_subject_are_found(
     create_owned(&*store, "one", of_session("ada", "sid")).await;
     create_owned(&*store, "two", of_session("grace", "sid")).await;
     assert_eq!(found(&*store, of_provider_session("sid", Some("ada"))).await, named(&["one"]));
-    assert_eq!(found(&*store, of_provider_session("sid", Some("nobody"))).await, []);
+    assert_eq!(found(&*store, of_provider_session("sid", Some("unknown"))).await, []);
 }
 
 /// Law 8: ended sessions leave the index too.
@@ -466,7 +466,7 @@ pub fn after(seconds: u64) -> Timestamp {
 pub fn session(name: &str) -> SessionRow {
     SessionRow {
         key: Digest::of(name),
-        owner: owner("nobody in particular"),
+        owner: owner("another subject"),
         created_at: NOW,
         used_at: NOW,
         ends_at: after(1_000),

@@ -163,7 +163,7 @@ fn environment(function: &Function, runtime_api: &RuntimeApi) -> Vec<(String, St
     let managed = managed.into_iter().filter(|_| function.concurrency > 1);
     let reserved = reserved.into_iter().chain(inside).chain(managed);
     let reserved = reserved.map(|(variable, value)| (variable.to_owned(), value.to_owned()));
-    // The emulated table accepts the access key of its own run, as IAM accepts a role's.
+    // The emulated table accepts the access key of this run, as IAM accepts a role's.
     let is_given = |variable: &str| {
         let mut given = function.environment.iter().map(|(given, _)| given);
         variable == "AWS_ACCESS_KEY_ID" && given.any(|given| given == variable)

@@ -308,7 +308,7 @@ async fn r096_a_stalled_table_costs_only_three_seconds() {
     let client = deployment.api().http_client();
     let mut returning = deployment.browser();
     let back = start(&mut returning, &provider, "/login").await;
-    let logout_token = provider.logout_token(ADA, &json!({ "sid": "nobody's" }));
+    let logout_token = provider.logout_token(ADA, &json!({ "sid": "unknown" }));
     // Every function has a process, and the keys are cached.
     assert_eq!(call_api(&client, &key).await.0, 200);
     let tell = async || {

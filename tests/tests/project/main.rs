@@ -5,3 +5,4 @@
 mod documentation;
 mod floors;
 mod requirements;
+mod words;

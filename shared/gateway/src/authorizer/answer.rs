@@ -31,7 +31,8 @@ impl Form {
                 Decision(json!({ "isAuthorized": true, "context": context(principal) }))
             }
             Self::Policy { method_arn } if is_literal(method_arn) => {
-                let subject = principal.user.get("sub").and_then(Value::as_str).unwrap_or(NOBODY);
+                let subject =
+                    principal.user.get("sub").and_then(Value::as_str).unwrap_or(UNAUTHENTICATED);
                 policy(subject, "Allow", method_arn, &context(principal))
             }
             Self::Policy { .. } => {
@@ -51,7 +52,9 @@ impl Form {
         let context = Map::from_iter([("code".to_owned(), code.into())]);
         match self {
             Self::Simple => Decision(json!({ "isAuthorized": false, "context": context })),
-            Self::Policy { method_arn } => policy(NOBODY, "Deny", &literal(method_arn), &context),
+            Self::Policy { method_arn } => {
+                policy(UNAUTHENTICATED, "Deny", &literal(method_arn), &context)
+            }
         }
     }
 }
@@ -82,7 +85,8 @@ pub fn context(principal: &Principal) -> Map<String, Value> {
 }
 
 /// The principal of a policy for a caller who is not authenticated.
-const NOBODY: &str = "nobody";
+// allowed word: nobody, because a policy needs a principal and log readers may search for this one.
+const UNAUTHENTICATED: &str = "nobody";
 
 fn policy(subject: &str, effect: &str, resource: &str, context: &Map<String, Value>) -> Decision {
     Decision(json!({

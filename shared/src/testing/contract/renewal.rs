@@ -208,7 +208,7 @@ pub fn renewal(name: &str, owner: &str, old: &str, token: &str) -> Renewal {
         owner: owner_of(owner),
         ends_at: after(900),
         expires_at: after(250),
-        cookie_key: b"wrapped anew for the cookie".to_vec(),
+        cookie_key: b"wrapped again for the cookie".to_vec(),
         sealed: b"renewed".to_vec(),
         refresh: RefreshRow {
             sealed: b"the second refresh token, sealed".to_vec(),
@@ -218,7 +218,7 @@ pub fn renewal(name: &str, owner: &str, old: &str, token: &str) -> Renewal {
             previous: Some(PreviousToken {
                 pointer: Digest::of(old),
                 until: after(110),
-                token_key: b"wrapped anew for the old token".to_vec(),
+                token_key: b"wrapped again for the old token".to_vec(),
             }),
             lease: None,
         },
