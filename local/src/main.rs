@@ -32,7 +32,7 @@ fn main() -> ExitCode {
 fn serve(environment: &Environment) -> ExitCode {
     gateway::run_with(environment.settings(), async |settings| {
         let (run, config, dependencies) = read(settings)?;
-        if !settings.is_set(watch::TOLD) {
+        if !settings.is_set(watch::ASSUMPTIONS_PRINTED) {
             eprintln!("{run}");
         }
         if let Some(provider) = run.provider {

@@ -29,11 +29,11 @@ pub struct Operator {
 
 /// Selects sessions by the provider's identifiers.
 #[derive(Clone, Debug)]
-pub enum Whose {
+pub enum SelectedSessions {
     /// `sub`: all sessions of a user.
-    Subject(String),
+    BySubject(String),
     /// `sid`: all sessions that belong to one session at the provider.
-    ProviderSession(String),
+    ByProviderSession(String),
 }
 
 impl Operator {
@@ -67,11 +67,11 @@ impl Operator {
     /// If the table is unavailable.
     pub async fn list(
         &self,
-        whose: &Whose,
+        selected: &SelectedSessions,
         now: Timestamp,
         mut report: impl FnMut(Progress),
     ) -> Result<Vec<SessionRow>, StoreError> {
-        let keys = self.store.sessions_of(self.ending(whose, now).selection(), now).await?;
+        let keys = self.store.sessions_of(self.ending(selected, now).selection(), now).await?;
         let found = keys.len();
         let mut live = Vec::with_capacity(found);
         for (index, key) in keys.into_iter().enumerate() {
@@ -90,18 +90,20 @@ impl Operator {
     /// If the table is unavailable; any of the sessions may then still be valid.
     pub async fn end(
         &self,
-        whose: &Whose,
+        selected: &SelectedSessions,
         now: Timestamp,
         report: impl FnMut(Progress) + Send,
     ) -> Result<usize, StoreError> {
-        self.ending(whose, now).carry_out(&*self.store, now, report).await
+        self.ending(selected, now).carry_out(&*self.store, now, report).await
     }
 
-    fn ending(&self, whose: &Whose, now: Timestamp) -> Ending {
+    fn ending(&self, selected: &SelectedSessions, now: Timestamp) -> Ending {
         let issuer = self.issuer.as_str();
-        match whose {
-            Whose::Subject(subject) => Ending::everywhere(subject_digest(issuer, subject), now),
-            Whose::ProviderSession(session_id) => {
+        match selected {
+            SelectedSessions::BySubject(subject) => {
+                Ending::everywhere(subject_digest(issuer, subject), now)
+            }
+            SelectedSessions::ByProviderSession(session_id) => {
                 let digest = provider_session_digest(issuer, session_id);
                 Ending::of_provider_session(digest, None, now)
             }
@@ -155,29 +157,41 @@ mod tests {
         operator.store.create(row, pointer, NOW).await.unwrap();
     }
 
-    async fn listed(operator: &Operator, whose: &Whose) -> Vec<Digest> {
-        let rows = operator.list(whose, NOW, |_| {}).await.unwrap();
+    async fn listed(operator: &Operator, selected: &SelectedSessions) -> Vec<Digest> {
+        let rows = operator.list(selected, NOW, |_| {}).await.unwrap();
         rows.into_iter().map(|row| row.key).collect()
     }
 
-    fn subject(name: &str) -> Whose {
-        Whose::Subject(name.to_owned())
+    fn subject(name: &str) -> SelectedSessions {
+        SelectedSessions::BySubject(name.to_owned())
     }
 
     #[tokio::test]
-    async fn r103_a_users_sessions_are_listed_and_ended_by_the_providers_name_for_the_user() {
+    async fn r103_the_sessions_of_a_user_or_of_one_provider_session_are_listed_and_ended() {
         let operator = operator();
-        log_in(&operator, "phone", "auth0|ada", "sid-1", 60).await;
-        log_in(&operator, "laptop", "auth0|ada", "sid-2", 30).await;
-        log_in(&operator, "other", "auth0|grace", "sid-3", 10).await;
+        for (name, user, session_id, age) in [
+            ("phone", "auth0|ada", "sid-1", 60),
+            ("laptop", "auth0|ada", "sid-2", 30),
+            ("tablet", "auth0|ada", "sid-3", 20),
+            ("other", "auth0|grace", "sid-4", 10),
+        ] {
+            log_in(&operator, name, user, session_id, age).await;
+        }
+        let tablet = SelectedSessions::ByProviderSession("sid-3".to_owned());
+        assert_eq!(listed(&operator, &tablet).await, [Digest::of("tablet")]);
+        assert_eq!(operator.end(&tablet, NOW, |_| {}).await.unwrap(), 1);
         let ada = subject("auth0|ada");
         assert_eq!(listed(&operator, &ada).await, ["laptop", "phone"].map(Digest::of));
+        // The same subject of another issuer is another user.
+        let issuer = Issuer::parse("other.auth0.com").unwrap();
+        let other = Operator { issuer, store: Arc::clone(&operator.store) };
+        assert_eq!(other.end(&ada, NOW, |_| {}).await.unwrap(), 0);
         assert_eq!(operator.end(&ada, NOW, |_| {}).await.unwrap(), 2);
         assert_eq!(listed(&operator, &ada).await, []);
         assert_eq!(listed(&operator, &subject("auth0|grace")).await, [Digest::of("other")]);
     }
 
-    /// A name of 255 characters has more bytes than that.
+    /// A name of 255 characters may have more than 255 bytes.
     #[tokio::test]
     async fn r200_a_user_whose_name_is_not_ascii_is_found_by_it() {
         let operator = operator();
@@ -187,27 +201,6 @@ mod tests {
             assert_eq!(operator.end(&subject(&name), NOW, |_| {}).await.unwrap(), 1);
             assert_eq!(listed(&operator, &subject(&name)).await, []);
         }
-    }
-
-    #[tokio::test]
-    async fn r103_a_session_at_the_provider_is_ended_alone() {
-        let operator = operator();
-        log_in(&operator, "phone", "auth0|ada", "sid-1", 60).await;
-        log_in(&operator, "laptop", "auth0|ada", "sid-2", 30).await;
-        let session = Whose::ProviderSession("sid-2".to_owned());
-        assert_eq!(listed(&operator, &session).await, [Digest::of("laptop")]);
-        assert_eq!(operator.end(&session, NOW, |_| {}).await.unwrap(), 1);
-        assert_eq!(listed(&operator, &subject("auth0|ada")).await, [Digest::of("phone")]);
-    }
-
-    #[tokio::test]
-    async fn the_same_subject_at_another_issuer_is_another_user() {
-        let operator = operator();
-        log_in(&operator, "phone", "auth0|ada", "sid-1", 60).await;
-        let issuer = Issuer::parse("other.auth0.com").unwrap();
-        let other = Operator { issuer, store: Arc::clone(&operator.store) };
-        assert_eq!(other.end(&subject("auth0|ada"), NOW, |_| {}).await.unwrap(), 0);
-        assert_eq!(listed(&operator, &subject("auth0|ada")).await.len(), 1);
     }
 
     #[test]

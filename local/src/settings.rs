@@ -72,48 +72,24 @@ impl LocalRun {
         let base_url = Issuer::parse(&address).map_or(address, |origin| origin.origin());
         assume(settings, "BASE_URL", base_url.clone(), &base_url);
         if !settings.is_set("SECRET_KEY_ARN") {
-            assume(
-                settings,
-                "SECRET_KEY",
-                random.token(),
-                "a random one, so logins under way end with this process",
-            );
+            let because = "a random one, so logins under way end with this process";
+            assume(settings, "SECRET_KEY", random.token(), because);
         }
-        assume(
-            settings,
-            "SESSION_STORE",
-            "memory".to_owned(),
-            "sessions are in memory and end with this process",
-        );
+        let because = "sessions are in memory and end with this process";
+        assume(settings, "SESSION_STORE", "memory".to_owned(), because);
         let needs_provider = !settings.is_set("AUTH_HOST");
         if needs_provider {
             let issuer =
                 format!("http://localhost:{}", provider_port.unwrap_or(DEFAULT_PROVIDER_PORT));
-            assume(
-                settings,
-                "AUTH_HOST",
-                issuer.clone(),
-                &format!("the development identity provider at {issuer}"),
-            );
-            assume(
-                settings,
-                "CLIENT_ID",
-                "development-client".to_owned(),
-                "the development provider's application",
-            );
-            assume(
-                settings,
-                "CLIENT_SECRET",
-                random.token(),
-                "a random one, known to the development provider",
-            );
+            let because = format!("the development identity provider at {issuer}");
+            assume(settings, "AUTH_HOST", issuer, &because);
+            let client_id = "development-client".to_owned();
+            assume(settings, "CLIENT_ID", client_id, "the development provider's application");
+            let because = "a random one, known to the development provider";
+            assume(settings, "CLIENT_SECRET", random.token(), because);
             let scope = "openid profile email";
-            assume(
-                settings,
-                "SCOPE",
-                scope.to_owned(),
-                "`openid profile email`, so that the sample users have names and pictures",
-            );
+            let because = format!("`{scope}`, so that the sample users have names and pictures");
+            assume(settings, "SCOPE", scope.to_owned(), &because);
         }
         host?;
         let (port, provider_port, token_lifetime) = (port?, provider_port?, token_lifetime?);

@@ -6,7 +6,7 @@ use crate::{environment::Environment, settings::LocalRun};
 
 /// Set if the assumed settings were printed before `cargo lambda watch` started, so that the function
 /// does not print them again.
-pub const TOLD: &str = "LOCAL_RUN_TOLD";
+pub const ASSUMPTIONS_PRINTED: &str = "LOCAL_RUN_ASSUMPTIONS_PRINTED";
 
 /// The command `cargo lambda watch` for `run`. It listens on loopback only and receives this process'
 /// environment and the additions of `environment`.
@@ -17,7 +17,7 @@ pub fn command(run: &LocalRun, environment: &Environment) -> Command {
         .args(["lambda", "watch", "--invoke-address", "127.0.0.1"])
         .args(["--invoke-port", &run.port.to_string()])
         .envs(environment.additions())
-        .env(TOLD, "1");
+        .env(ASSUMPTIONS_PRINTED, "1");
     command
 }
 

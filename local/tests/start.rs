@@ -73,38 +73,47 @@ fn r210_an_unreadable_line_ends_the_start() {
     }
 }
 
-#[test]
-fn r211_a_port_in_use_is_reported_and_ends_the_start() {
-    let folder = folder("taken", "");
-    for variable in ["PORT", "PROVIDER_PORT"] {
+/// `path start` prints one fault and ends, for each of `variables` whose port is in use.
+fn faults_of_ports_in_use(path: &str, name: &str, variables: &[&str]) {
+    let folder = folder(name, "");
+    for variable in variables {
         let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let number = taken.local_addr().unwrap().port().to_string();
-        let ports = [("PORT", free_port()), ("PROVIDER_PORT", free_port())];
-        let ports = ports.each_ref().map(|(name, free)| {
-            (*name, if *name == variable { number.as_str() } else { free.as_str() })
-        });
-        let refused = start(&folder, &ports);
-        assert_eq!(refused.status.code(), Some(1), "{refused:?}");
-        assert_eq!(
-            text(&refused.stderr),
-            format!(
-                "the configuration cannot be used:\n  {variable} {number} is taken by another program: \
-                 end that program, or set another port\n"
-            )
+        let mut command = program(path, &folder, &[]);
+        command.envs(variables.iter().map(|variable| (variable, free_port())));
+        let output = command.env(variable, &number).arg("start").output().unwrap();
+        assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(1), ""));
+        let expected = format!(
+            "the configuration cannot be used:\n  {variable} {number} is taken by another program: \
+             end that program, or set another port\n"
         );
-        assert_eq!(text(&refused.stdout), "");
+        assert_eq!(text(&output.stderr), expected);
+        assert!(!folder.join(".env.deployed").exists());
     }
+}
+
+#[test]
+fn r211_a_port_in_use_is_reported_and_ends_the_start() {
+    let path = env!("CARGO_BIN_EXE_local");
+    faults_of_ports_in_use(path, "taken", &["PORT", "PROVIDER_PORT"]);
+}
+
+#[cfg(feature = "backends")]
+#[test]
+fn r211_a_port_in_use_ends_the_start_of_the_deployed_context() {
+    let path = env!("CARGO_BIN_EXE_backends");
+    faults_of_ports_in_use(path, "deployed", &["PORT", "PROVIDER_PORT", "DYNAMODB_PORT"]);
 }
 
 /// Without `local start`, the function prints the assumptions. After `local start` it does not.
 #[test]
 fn assumptions_are_printed_once() {
     let (port, provider_port) = (free_port(), free_port());
-    let folder = folder("told", &format!("PORT={port}\nPROVIDER_PORT={provider_port}\n"));
+    let folder = folder("printed", &format!("PORT={port}\nPROVIDER_PORT={provider_port}\n"));
     let started = text(&start(&folder, &[]).stdout);
     assert_eq!(started.matches("BASE_URL is not set").count(), 1, "{started}");
-    let told = started.lines().find(|line| line.starts_with("LOCAL_RUN_TOLD="));
-    let (name, value) = told.unwrap().split_once('=').unwrap();
+    let printed = started.lines().find(|line| line.starts_with("LOCAL_RUN_ASSUMPTIONS_PRINTED="));
+    let (name, value) = printed.unwrap().split_once('=').unwrap();
     for (environment, expected) in [(&[][..], 1), (&[(name, value)], 0)] {
         let mut function = program(env!("CARGO_BIN_EXE_local"), &folder, environment);
         let said = text(&function.output().unwrap().stderr);
@@ -127,28 +136,5 @@ fn r214_an_unusable_network_setting_is_reported_at_the_start() {
         let said = text(&refused.stderr);
         assert_eq!(refused.status.code(), Some(1), "{said}");
         assert!(said.contains(&format!("\n  {variable} {expected}")), "{said}");
-    }
-}
-
-#[cfg(feature = "backends")]
-#[test]
-fn r211_a_port_in_use_ends_the_start_of_the_deployed_context() {
-    let folder = folder("deployed", "");
-    for variable in ["PORT", "PROVIDER_PORT", "DYNAMODB_PORT"] {
-        let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let number = taken.local_addr().unwrap().port().to_string();
-        let ports = ["PORT", "PROVIDER_PORT", "DYNAMODB_PORT"].map(|name| (name, free_port()));
-        let ports = ports.each_ref().map(|(name, free)| {
-            (*name, if *name == variable { number.as_str() } else { free.as_str() })
-        });
-        let mut backends = program(env!("CARGO_BIN_EXE_backends"), &folder, &ports);
-        let refused = backends.arg("start").output().unwrap();
-        assert_eq!(refused.status.code(), Some(1), "{refused:?}");
-        let said = text(&refused.stderr);
-        assert!(
-            said.contains(&format!("\n  {variable} {number} is taken by another program")),
-            "{said}"
-        );
-        assert!(!folder.join(".env.deployed").exists());
     }
 }

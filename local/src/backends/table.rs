@@ -16,8 +16,9 @@ use http::{HeaderMap, StatusCode, header};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
+use shared::crypto::secret::equal;
 
-use crate::identity_provider::{equal_in_constant_time, is_loopback_name};
+use crate::identity_provider::is_loopback_name;
 
 /// Maximum size of a request body, as at DynamoDB.
 const BODY_LIMIT: usize = 16 * 1024 * 1024;
@@ -94,9 +95,7 @@ impl Table {
         let mut authorizations = headers.get_all(header::AUTHORIZATION).iter();
         let authorization = authorizations.next().and_then(|value| value.to_str().ok());
         let key = authorization.and_then(access_key_id).unwrap_or_default();
-        if authorizations.next().is_some()
-            || !equal_in_constant_time(key, self.access_key_id.expose_secret())
-        {
+        if authorizations.next().is_some() || !equal(key, self.access_key_id.expose_secret()) {
             return Err(Forbidden::AccessKey);
         }
         Ok(())

@@ -9,7 +9,7 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
-use local::operator::{Operator, Whose};
+use local::operator::{Operator, SelectedSessions};
 use shared::{
     clock::{Clock, Timestamp},
     issuer::Issuer,
@@ -77,10 +77,10 @@ async fn main() -> ExitCode {
         eprintln!("{error}");
         return ExitCode::FAILURE;
     }
-    let (Some(operator), Some(whose)) = (operator, selected.name.into_whose()) else {
+    let (Some(operator), Some(sessions)) = (operator, selected.name.into_selection()) else {
         return ExitCode::FAILURE;
     };
-    match run(&operator, &whose, apply, Clock::system().now()).await {
+    match run(&operator, &sessions, apply, Clock::system().now()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{}", chain(&error));
@@ -100,18 +100,18 @@ enum Failure {
 /// Runs the command. `apply` is `None` for a list, and `false` for a dry run.
 async fn run(
     operator: &Operator,
-    whose: &Whose,
+    selected: &SelectedSessions,
     apply: Option<bool>,
     now: Timestamp,
 ) -> Result<(), Failure> {
     let bar = bar();
     if apply == Some(true) {
-        let found = operator.end(whose, now, |progress| show(&bar, progress)).await?;
+        let found = operator.end(selected, now, |progress| show(&bar, progress)).await?;
         bar.finish_and_clear();
         writeln!(io::stdout(), "{} ended.", sessions(found))?;
         return Ok(());
     }
-    let rows = operator.list(whose, now, |progress| show(&bar, progress)).await?;
+    let rows = operator.list(selected, now, |progress| show(&bar, progress)).await?;
     bar.finish_and_clear();
     let mut output = io::stdout().lock();
     for row in &rows {
@@ -171,9 +171,9 @@ fn sessions(count: usize) -> String {
 
 impl Name {
     /// The selected sessions. clap ensures that one of the two options is set.
-    fn into_whose(self) -> Option<Whose> {
+    fn into_selection(self) -> Option<SelectedSessions> {
         self.subject
-            .map(Whose::Subject)
-            .or_else(|| self.provider_session.map(Whose::ProviderSession))
+            .map(SelectedSessions::BySubject)
+            .or_else(|| self.provider_session.map(SelectedSessions::ByProviderSession))
     }
 }

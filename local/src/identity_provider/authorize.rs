@@ -68,13 +68,14 @@ pub(super) async fn authorize(
 pub(super) fn redirect_with_code(
     provider: &Provider,
     state: &mut ProviderState,
-    request: &AuthorizationRequest,
-    session: &Session,
+    request: AuthorizationRequest,
+    session: Session,
 ) -> String {
+    let (redirect_uri, client_state) = (request.redirect_uri.clone(), request.state.clone());
     let code = state.issue_code(request, session, &provider.random, provider.now());
     let mut parameters = vec![("code", code.as_str())];
-    parameters.extend(request.state.as_deref().map(|state| ("state", state)));
-    with_query(&request.redirect_uri, &parameters)
+    parameters.extend(client_state.as_deref().map(|state| ("state", state)));
+    with_query(&redirect_uri, &parameters)
 }
 
 /// Decides where to redirect the browser.
@@ -94,7 +95,7 @@ fn decide(
     match (prompt, session) {
         (Prompt::None, None) => Err(trusted.error("login_required", "Login required")),
         (Prompt::None | Prompt::Unspecified, Some(session)) => {
-            Ok(redirect_with_code(provider, &mut state, &request, &session))
+            Ok(redirect_with_code(provider, &mut state, request, session))
         }
         (Prompt::Login, _) | (Prompt::Unspecified, None) => {
             let login = state.begin_login(request, &provider.random, now);

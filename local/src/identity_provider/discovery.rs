@@ -28,7 +28,7 @@ pub(super) async fn metadata(State(provider): State<Arc<Provider>>) -> Response 
         "code_challenge_methods_supported": ["S256"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256"],
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "token_endpoint_auth_methods_supported": ["client_secret_post"],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "claims_supported": [
             "aud", "auth_time", "email", "email_verified", "exp", "iat", "iss", "name",

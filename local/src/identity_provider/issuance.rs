@@ -27,9 +27,10 @@ pub(super) struct Tokens {
 }
 
 /// The kind of grant for which tokens are issued.
-pub(super) enum Occasion<'a> {
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(super) enum Occasion {
     /// A code from a login.
-    Login { session_id: &'a str, nonce: Option<&'a str> },
+    Login,
     /// A refresh token. The ID token has no `sid` and no `nonce`, as at Auth0, because the session may
     /// have ended long ago.
     Refresh,
@@ -41,11 +42,11 @@ pub(super) fn issue(
     state: &mut ProviderState,
     (grant_id, grant): (&str, &Grant),
     scope: Scope,
-    occasion: &Occasion<'_>,
+    occasion: Occasion,
     now: Timestamp,
 ) -> Result<Tokens, KeyError> {
     let lifetime = provider.options.access_token_lifetime();
-    let access_token = match &grant.audience {
+    let access_token = match &grant.request.audience {
         // Opaque to the client, as at Auth0.
         None => provider.random.token(),
         Some(audience) => {
@@ -57,6 +58,7 @@ pub(super) fn issue(
         false => None,
     };
     let refresh_token = grant
+        .request
         .scope
         .contains("offline_access")
         .then(|| state.issue_refresh_token(grant_id, &provider.random, now));
@@ -74,23 +76,23 @@ fn id_token_claims(
     provider: &Provider,
     grant: &Grant,
     scope: &Scope,
-    occasion: &Occasion<'_>,
+    occasion: Occasion,
     now: Timestamp,
 ) -> Map<String, Value> {
-    let mut claims = grant.user.claims(scope, grant.authenticated_at);
+    let mut claims = grant.session.user.claims(scope, grant.session.authenticated_at);
     claims.insert("iss".into(), provider.issuer.as_str().into());
     claims.insert("aud".into(), provider.options.client_id.as_str().into());
     claims.insert("iat".into(), now.as_unix().into());
     let expires_at = now + provider.options.id_token_lifetime();
     claims.insert("exp".into(), expires_at.as_unix().into());
-    if let Occasion::Login { session_id, nonce } = occasion {
-        claims.insert("sid".into(), (*session_id).into());
-        if let Some(nonce) = nonce {
-            claims.insert("nonce".into(), (*nonce).into());
+    if occasion == Occasion::Login {
+        claims.insert("sid".into(), grant.session.id.as_str().into());
+        if let Some(nonce) = &grant.request.nonce {
+            claims.insert("nonce".into(), nonce.as_str().into());
         }
     }
-    if grant.wants_auth_time {
-        claims.insert("auth_time".into(), grant.authenticated_at.as_unix().into());
+    if grant.request.wants_auth_time {
+        claims.insert("auth_time".into(), grant.session.authenticated_at.as_unix().into());
     }
     claims
 }
@@ -105,7 +107,7 @@ fn access_token_claims(
 ) -> Value {
     json!({
         "iss": provider.issuer,
-        "sub": grant.user.subject,
+        "sub": grant.session.user.subject,
         "aud": [audience, provider.endpoint("userinfo")],
         "iat": now.as_unix(),
         "exp": (now + provider.options.access_token_lifetime()).as_unix(),

@@ -65,8 +65,8 @@ pub(super) async fn submit(
     };
     let cookie = session_cookie(&headers);
     let (cookie, session) = state.log_in(user, cookie.as_deref(), &provider.random, now);
-    let location = redirect_with_code(&provider, &mut state, &request, &session);
     tracing::info!(connection = session.user.connection, "logged in");
+    let location = redirect_with_code(&provider, &mut state, request, session);
     with_session_cookie(redirect(StatusCode::SEE_OTHER, &location), cookie)
 }
 

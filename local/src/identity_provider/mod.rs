@@ -22,7 +22,6 @@
 mod authorize;
 mod backchannel;
 mod browser;
-mod client_authentication;
 mod client_script;
 mod connections;
 mod discovery;
@@ -55,6 +54,8 @@ use axum::{
 use shared::{clock::Clock, crypto::random::Random};
 use tokio::net::TcpListener;
 
+#[cfg(feature = "backends")]
+pub(crate) use self::guard::is_loopback_name;
 pub(crate) use self::options::is_plain_loopback;
 use self::{
     backchannel::BackchannelClient, keys::SigningKey, provider::Provider, state::SharedState,
@@ -64,8 +65,6 @@ pub use self::{
     keys::KeyError,
     options::{InvalidUrl, Options, Surroundings},
 };
-#[cfg(feature = "backends")]
-pub(crate) use self::{client_authentication::equal_in_constant_time, guard::is_loopback_name};
 
 /// Why the provider did not start.
 #[derive(Debug, thiserror::Error)]

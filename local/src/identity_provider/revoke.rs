@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{extract::State, response::Response};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 
 use super::{
     parameters::Parameters,
@@ -17,10 +17,9 @@ use super::{
 /// It does not revoke access tokens, as at Auth0.
 pub(super) async fn revoke(
     State(provider): State<Arc<Provider>>,
-    headers: HeaderMap,
     parameters: Result<Parameters, Response>,
 ) -> Result<StatusCode, TokenError> {
-    let parameters = authenticated(&provider, &headers, parameters)?;
+    let parameters = authenticated(&provider, parameters)?;
     let token = required(&parameters, "token")?;
     provider.state.lock().revoke_refresh_token(token, provider.now());
     Ok(StatusCode::OK)

@@ -91,24 +91,18 @@ pub(super) struct Session {
 /// The data of an authorization code.
 #[derive(Clone)]
 pub(super) struct Code {
-    pub(super) redirect_uri: String,
-    pub(super) code_challenge: String,
-    pub(super) nonce: Option<String>,
-    pub(super) session_id: String,
     pub(super) grant: Grant,
     valid_until: Timestamp,
     used: bool,
     grant_id: String,
 }
 
-/// The user's grant to the client. Revoking it revokes every token that was issued for it.
+/// The user's grant to the client. Revoking it revokes every refresh token that was issued for it.
 #[derive(Clone)]
 pub(super) struct Grant {
-    pub(super) user: User,
-    pub(super) scope: Scope,
-    pub(super) audience: Option<String>,
-    pub(super) authenticated_at: Timestamp,
-    pub(super) wants_auth_time: bool,
+    pub(super) request: AuthorizationRequest,
+    /// The user's session when the code was issued. It may have ended since.
+    pub(super) session: Session,
 }
 
 struct RefreshToken {
@@ -220,24 +214,14 @@ impl ProviderState {
     /// Issues a code for `request`, on behalf of the user of `session`.
     pub(super) fn issue_code(
         &mut self,
-        request: &AuthorizationRequest,
-        session: &Session,
+        request: AuthorizationRequest,
+        session: Session,
         random: &Random,
         now: Timestamp,
     ) -> String {
         let code = random.token();
         let row = Code {
-            redirect_uri: request.redirect_uri.clone(),
-            code_challenge: request.code_challenge.clone(),
-            nonce: request.nonce.clone(),
-            session_id: session.id.clone(),
-            grant: Grant {
-                user: session.user.clone(),
-                scope: request.scope.clone(),
-                audience: request.audience.clone(),
-                authenticated_at: session.authenticated_at,
-                wants_auth_time: request.wants_auth_time,
-            },
+            grant: Grant { request, session },
             valid_until: now + CODE_LIFETIME,
             used: false,
             grant_id: random.token(),
@@ -262,10 +246,11 @@ impl ProviderState {
         Ok(row.clone())
     }
 
-    /// Creates a grant from a used code, for which tokens can be issued. Returns the grant's id.
-    pub(super) fn create_grant(&mut self, code: Code, now: Timestamp) -> String {
-        self.grants.insert(code.grant_id.clone(), code.grant, now + GRANT_LIFETIME, now);
-        code.grant_id
+    /// Stores the grant of a used code, so that refresh tokens can be issued for it.
+    pub(super) fn create_grant(&mut self, code: &Code, now: Timestamp) -> String {
+        let expires_at = now + GRANT_LIFETIME;
+        self.grants.insert(code.grant_id.clone(), code.grant.clone(), expires_at, now);
+        code.grant_id.clone()
     }
 
     pub(super) fn issue_refresh_token(

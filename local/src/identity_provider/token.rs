@@ -2,18 +2,17 @@
 
 use std::sync::Arc;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use axum::{
     Json,
     extract::State,
     response::{IntoResponse, Response},
 };
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{StatusCode, header};
+use secrecy::ExposeSecret as _;
 use serde_json::json;
+use shared::crypto::secret::{Digest, equal};
 
 use super::{
-    client_authentication::{ClientAuthenticationError, authenticate, equal_in_constant_time},
     issuance::{Occasion, Tokens, issue},
     keys::KeyError,
     parameters::Parameters,
@@ -31,8 +30,11 @@ pub(super) enum TokenError {
     Repetition,
     #[error("Missing required parameter: {0}")]
     Missing(&'static str),
-    #[error("{0}")]
-    Client(#[from] ClientAuthenticationError),
+    #[error("Missing client authentication")]
+    MissingSecret,
+    /// The id or the secret is wrong. The error does not reveal which one.
+    #[error("Unauthorized")]
+    WrongSecret,
     #[error("the grant type is not supported")]
     UnsupportedGrantType,
     #[error("{0}")]
@@ -52,20 +54,18 @@ pub(super) enum TokenError {
 /// Exchanges a code or a refresh token.
 pub(super) async fn token(
     State(provider): State<Arc<Provider>>,
-    headers: HeaderMap,
     parameters: Result<Parameters, Response>,
 ) -> impl IntoResponse {
     // RFC 6749 §5.1 requires both headers.
     let no_cache = [(header::CACHE_CONTROL, "no-store"), (header::PRAGMA, "no-cache")];
-    (no_cache, exchange(&provider, &headers, parameters).map(Json))
+    (no_cache, exchange(&provider, parameters).map(Json))
 }
 
 fn exchange(
     provider: &Provider,
-    headers: &HeaderMap,
     parameters: Result<Parameters, Response>,
 ) -> Result<Tokens, TokenError> {
-    let parameters = authenticated(provider, headers, parameters)?;
+    let parameters = authenticated(provider, parameters)?;
     match required(&parameters, "grant_type")? {
         "authorization_code" => redeem_code(provider, &parameters),
         "refresh_token" => refresh(provider, &parameters),
@@ -73,19 +73,27 @@ fn exchange(
     }
 }
 
-/// The parameters of a request by the authenticated client.
+/// The parameters of a request, whose client has authenticated by `client_secret_post`.
 pub(super) fn authenticated(
     provider: &Provider,
-    headers: &HeaderMap,
     parameters: Result<Parameters, Response>,
 ) -> Result<Parameters, TokenError> {
     let parameters = parameters.map_err(|_| TokenError::NotAForm)?;
     if parameters.has_repetition() {
         return Err(TokenError::Repetition);
     }
-    let [id, secret] = ["client_id", "client_secret"].map(|name| parameters.find(name));
-    authenticate(&provider.options, headers, id, secret)?;
-    Ok(parameters)
+    let (Some(id), Some(secret)) = (parameters.find("client_id"), parameters.find("client_secret"))
+    else {
+        return Err(TokenError::MissingSecret);
+    };
+    let options = &provider.options;
+    // Digests have one length, so the time taken reveals nothing about the secret.
+    let expected = [&options.client_id, options.client_secret.expose_secret()].map(Digest::of);
+    if [id, secret].map(Digest::of) == expected {
+        Ok(parameters)
+    } else {
+        Err(TokenError::WrongSecret)
+    }
 }
 
 fn redeem_code(provider: &Provider, parameters: &Parameters) -> Result<Tokens, TokenError> {
@@ -94,19 +102,17 @@ fn redeem_code(provider: &Provider, parameters: &Parameters) -> Result<Tokens, T
     let mut state = provider.state.lock();
     // Use up the code before any comparison, so that a failed client cannot guess again.
     let code = state.use_code(code, now)?;
-    if required(parameters, "redirect_uri")? != code.redirect_uri {
+    let request = &code.grant.request;
+    if required(parameters, "redirect_uri")? != request.redirect_uri {
         return Err(TokenError::RedirectUri);
     }
     let verifier = required(parameters, "code_verifier")?;
-    if !equal_in_constant_time(&s256_challenge(verifier), &code.code_challenge) {
+    if !equal(&s256_challenge(verifier), &request.code_challenge) {
         return Err(TokenError::CodeVerifier);
     }
-    let (grant, nonce, session_id) =
-        (code.grant.clone(), code.nonce.clone(), code.session_id.clone());
-    let grant_id = state.create_grant(code, now);
-    let occasion = Occasion::Login { session_id: &session_id, nonce: nonce.as_deref() };
-    let scope = grant.scope.clone();
-    Ok(issue(provider, &mut state, (&grant_id, &grant), scope, &occasion, now)?)
+    let grant_id = state.create_grant(&code, now);
+    let grant = (grant_id.as_str(), &code.grant);
+    Ok(issue(provider, &mut state, grant, request.scope.clone(), Occasion::Login, now)?)
 }
 
 fn refresh(provider: &Provider, parameters: &Parameters) -> Result<Tokens, TokenError> {
@@ -115,13 +121,13 @@ fn refresh(provider: &Provider, parameters: &Parameters) -> Result<Tokens, Token
     let mut state = provider.state.lock();
     let (grant_id, grant) = state.find_refresh_token(token, now)?;
     let scope = match parameters.find("scope") {
-        None => grant.scope.clone(),
+        None => grant.request.scope.clone(),
         Some(asked) => Scope::parse(asked)
-            .filter(|asked| asked.is_subset_of(&grant.scope))
+            .filter(|asked| asked.is_subset_of(&grant.request.scope))
             .ok_or(TokenError::Scope)?,
     };
     state.rotate_refresh_token(token, now);
-    Ok(issue(provider, &mut state, (&grant_id, &grant), scope, &Occasion::Refresh, now)?)
+    Ok(issue(provider, &mut state, (&grant_id, &grant), scope, Occasion::Refresh, now)?)
 }
 
 impl TokenError {
@@ -129,16 +135,11 @@ impl TokenError {
     /// secret.
     fn status_and_code(&self) -> (StatusCode, &'static str) {
         match self {
-            Self::NotAForm
-            | Self::Repetition
-            | Self::Missing(_)
-            | Self::Client(ClientAuthenticationError::TwoWays) => {
+            Self::NotAForm | Self::Repetition | Self::Missing(_) => {
                 (StatusCode::BAD_REQUEST, "invalid_request")
             }
-            Self::Client(ClientAuthenticationError::Refused) => {
-                (StatusCode::UNAUTHORIZED, "access_denied")
-            }
-            Self::Client(_) => (StatusCode::UNAUTHORIZED, "invalid_client"),
+            Self::MissingSecret => (StatusCode::UNAUTHORIZED, "invalid_client"),
+            Self::WrongSecret => (StatusCode::UNAUTHORIZED, "access_denied"),
             Self::UnsupportedGrantType => (StatusCode::FORBIDDEN, "unsupported_grant_type"),
             Self::Code(_) | Self::RedirectUri | Self::CodeVerifier | Self::RefreshToken(_) => {
                 (StatusCode::FORBIDDEN, "invalid_grant")
@@ -155,13 +156,7 @@ impl IntoResponse for TokenError {
         let description = self.to_string();
         tracing::warn!(error, %description, "token request refused");
         let body = json!({"error": error, "error_description": description});
-        let mut response = (status, Json(body)).into_response();
-        if status == StatusCode::UNAUTHORIZED {
-            // A client that failed to authenticate receives a challenge (RFC 6749 §5.2).
-            let challenge = HeaderValue::from_static("Basic realm=\"identity provider\"");
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
-        }
-        response
+        (status, Json(body)).into_response()
     }
 }
 
@@ -173,7 +168,7 @@ pub(super) fn required<'a>(
 }
 
 fn s256_challenge(verifier: &str) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()))
+    Digest::of(verifier).to_string()
 }
 
 #[cfg(test)]
