@@ -200,9 +200,9 @@ mod tests {
     async fn the_functions_receive_assumed_values_but_not_set_ones() {
         let backends = start(&AUTH0).await.unwrap();
         assert!(backends.provider.is_none());
-        let told: Vec<_> = backends.environment.iter().map(|(variable, _)| *variable).collect();
+        let names: Vec<_> = backends.environment.iter().map(|(variable, _)| *variable).collect();
         assert_eq!(
-            told,
+            names,
             [
                 "BASE_URL",
                 "SECRET_KEY",
@@ -234,11 +234,11 @@ mod tests {
     #[tokio::test]
     async fn r209_the_table_accepts_only_the_key_of_this_run_and_rejects_pages() {
         let backends = start(&AUTH0).await.unwrap();
-        let told = |name: &str| {
-            let mut told = backends.environment.iter();
-            told.find(|(variable, _)| *variable == name).unwrap().1.clone()
+        let value = |name: &str| {
+            let mut environment = backends.environment.iter();
+            environment.find(|(variable, _)| *variable == name).unwrap().1.clone()
         };
-        let (endpoint, key) = (told("AWS_ENDPOINT_URL_DYNAMODB"), told("AWS_ACCESS_KEY_ID"));
+        let (endpoint, key) = (value("AWS_ENDPOINT_URL_DYNAMODB"), value("AWS_ACCESS_KEY_ID"));
         let another = start(&AUTH0).await.unwrap();
         assert!(another.environment.iter().all(|(_, value)| *value != key), "made for one run");
         tokio::spawn(backends.serve());
