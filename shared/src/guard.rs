@@ -24,9 +24,10 @@ use crate::{
     web::{
         base_url::BaseUrl,
         cookie::CookieJar,
+        cors::AllowedOrigins,
         error::Failure as _,
-        origin::AllowedOrigins,
         request::{Request, Response},
+        same_origin,
     },
 };
 
@@ -234,7 +235,11 @@ impl Guard {
         now: Timestamp,
     ) -> Result<Principal, Refusal> {
         let is_cross_site = !respond::is_safe(request.method())
-            && !self.config.origins.vouch_for(request, &self.config.base_url.resolve(request)?);
+            && !same_origin::is_proven(
+                request,
+                &self.config.base_url.resolve(request)?,
+                &self.config.origins,
+            );
         if is_cross_site {
             return Err(Refusal::CrossSite);
         }

@@ -1,4 +1,5 @@
 //! Logins in progress.
 
 pub mod attempt;
+pub mod cookies;
 pub mod request;

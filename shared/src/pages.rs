@@ -153,6 +153,4 @@ fn html(template: &impl Template) -> String {
 }
 
 #[cfg(test)]
-mod contrast;
-#[cfg(test)]
 mod tests;

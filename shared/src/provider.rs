@@ -7,6 +7,7 @@
 pub mod application;
 pub(crate) mod error_response;
 mod http;
+pub mod login_method;
 mod metadata;
 mod revocation;
 mod token_response;
@@ -66,7 +67,7 @@ pub trait IdentityProvider: fmt::Debug + Send + Sync {
     ) -> Result<(), ProviderError>;
 
     /// The script with the login methods of an application, which the provider publishes for its own
-    /// widget, for [`parse_script`](crate::discovery::login_methods::parse_script).
+    /// widget, for [`parse_script`](login_method::parse_script).
     async fn login_methods(&self, client_id: &str) -> Result<Vec<u8>, ProviderError>;
 }
 

@@ -2,8 +2,9 @@
 
 pub mod base_url;
 pub mod cookie;
+pub mod cors;
 pub mod error;
-pub mod origin;
 pub mod query;
 pub mod request;
 pub mod return_to;
+pub mod same_origin;

@@ -19,7 +19,8 @@ use shared::{
     discovery::keys::Keys,
     jwt::{Claims, Expected, Kind, LoginClaims},
     login::{
-        attempt::{LIFETIME, LoginAttempt, LoginCookies},
+        attempt::{LIFETIME, LoginAttempt},
+        cookies::LoginCookies,
         request::LoginRequest,
     },
     pages::respond::{Responder, is_not_navigation},

@@ -1,14 +1,13 @@
 //! The settings of the login function.
 
 use shared::{
-    discovery::login_methods::LoginMethod,
     jwt,
-    login::attempt::LoginCookies,
-    provider::application::Application,
+    login::cookies::LoginCookies,
+    provider::{application::Application, login_method::LoginMethod},
     secrets::stored_secret::SecretSource,
     session::SessionLimits,
     settings::Settings,
-    web::{base_url::BaseUrl, origin::AllowedOrigins},
+    web::{base_url::BaseUrl, cors::AllowedOrigins},
 };
 
 /// The settings of the login function.

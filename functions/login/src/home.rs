@@ -5,8 +5,8 @@ use http::{StatusCode, header};
 use serde_json::Value;
 use shared::{
     clock::Timestamp,
-    discovery::login_methods::LoginMethod,
     pages::{Key, KeyPage, LoginMethodLink, LoginPage, Picture, User},
+    provider::login_method::LoginMethod,
     session::Session,
     store::StoreError,
     web::{

@@ -12,10 +12,10 @@ use shared::{
         base_url::UnknownBaseUrl,
         cookie::{RequestCookies, SessionCookie},
         error::{Failure, Public},
-        origin,
         query::Query,
         request::{Request, Response},
         return_to::ReturnTo,
+        same_origin,
     },
 };
 
@@ -72,7 +72,7 @@ impl Login {
         let cookies = RequestCookies::of(request.headers());
         // Otherwise another site could end this browser's session by starting a login that the
         // provider completes without a prompt (R189).
-        let from_elsewhere = origin::is_from_elsewhere(request, &base_url);
+        let from_elsewhere = same_origin::is_from_elsewhere(request, &base_url);
         if from_elsewhere
             && let SessionCookie::Present(secret) = self.cookies.session(&cookies)
             && self.sessions.lives(&secret, now).await?

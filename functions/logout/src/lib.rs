@@ -33,6 +33,7 @@ use shared::{
         cookie::{CookieJar, RequestCookies, SessionCookie},
         query::Query,
         request::{Function, Request, Response},
+        same_origin,
     },
 };
 
@@ -287,7 +288,8 @@ impl Logout {
     }
 
     fn is_vouched_for(&self, request: &Request) -> Result<bool, Refusal> {
-        Ok(self.config.origins.vouch_for(request, &self.config.base_url.resolve(request)?))
+        let own = self.config.base_url.resolve(request)?;
+        Ok(same_origin::is_proven(request, &own, &self.config.origins))
     }
 
     /// Whether the response may clear the cookie. A request from another site must have no effect.

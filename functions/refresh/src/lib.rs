@@ -28,8 +28,9 @@ use shared::{
     web::{
         base_url::BaseUrl,
         cookie::{CookieJar, RequestCookies, SessionCookie},
-        origin::AllowedOrigins,
+        cors::AllowedOrigins,
         request::{Function, Request, Response},
+        same_origin,
     },
 };
 
@@ -126,7 +127,7 @@ impl Refresh {
     async fn refresh(&self, request: &Request, time: Time) -> Result<Session, RefreshError> {
         let own = self.config.base_url.resolve(request).map_err(Refusal::from)?;
         // The new token is for our own page, so requests from other origins are rejected (R167).
-        if !AllowedOrigins::default().vouch_for(request, &own) {
+        if !same_origin::is_proven(request, &own, &AllowedOrigins::default()) {
             return Err(Refusal::CrossSite.into());
         }
         let SessionCookie::Present(secret) = self.session_cookie(request) else {

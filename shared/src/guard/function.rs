@@ -17,7 +17,7 @@ use crate::{
     pages::respond::Responder,
     settings::Settings,
     web::{
-        origin::AllowedOrigins,
+        cors::AllowedOrigins,
         request::{Function, Request, Response},
     },
 };

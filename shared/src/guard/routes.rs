@@ -53,8 +53,8 @@ use crate::{
     pages::respond::Responder,
     settings::Settings,
     web::{
+        cors::AllowedOrigins,
         error::{Failure, Public},
-        origin::AllowedOrigins,
         request::{Function, Request, Response},
     },
 };

@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::Nonce;
-use crate::discovery::login_methods::LoginMethodKind;
+use crate::provider::login_method::LoginMethodKind;
 
 /// Lists the login methods. It has no JavaScript.
 #[derive(Template)]

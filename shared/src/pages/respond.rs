@@ -14,8 +14,8 @@ use crate::{
     pages::{Action, MessageKind, MessagePage, Nonce, Picture},
     web::{
         base_url::BaseUrl,
+        cors::AllowedOrigins,
         error::{self, Failure, Public},
-        origin::AllowedOrigins,
         request::{Request, RequestContext, Response},
     },
 };

@@ -1,12 +1,14 @@
 //! Renders every page with ordinary and with hostile data.
 
+mod contrast;
+
 use std::{collections::HashSet, sync::LazyLock};
 
 use proptest::prelude::*;
 use scraper::{ElementRef, Html, Selector, node::Element};
 
 use super::*;
-use crate::{clock::Timestamp, discovery::login_methods::LoginMethodKind, issuer::Issuer};
+use crate::{clock::Timestamp, issuer::Issuer, provider::login_method::LoginMethodKind};
 
 const TOKEN: &str = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhdXRoMHwxIn0.c2lnbmF0dXJl";
 const NOW: Timestamp = Timestamp::from_unix(1_790_000_000);

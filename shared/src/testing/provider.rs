@@ -13,11 +13,12 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 use url::Url;
 
-use crate::{discovery::login_methods::LoginMethod, issuer::Issuer};
-
-use crate::provider::{
-    AuthorizationCodeGrant, ErrorResponse, IdentityProvider, ProviderError, RedeemError,
-    RefreshResponse, RefreshTokenGrant, TokenResponse,
+use crate::{
+    issuer::Issuer,
+    provider::{
+        AuthorizationCodeGrant, ErrorResponse, IdentityProvider, ProviderError, RedeemError,
+        RefreshResponse, RefreshTokenGrant, TokenResponse, login_method::LoginMethod,
+    },
 };
 
 /// A provider without a network. Requests without a configured response fail.

@@ -3,10 +3,7 @@
 
 use fuzz::ISSUER;
 use libfuzzer_sys::fuzz_target;
-use shared::{
-    discovery::login_methods::parse_script,
-    provider::{Metadata, TokenResponse},
-};
+use shared::provider::{Metadata, TokenResponse, login_method::parse_script};
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(metadata) = fuzz::bounded(|| Metadata::parse(bytes, &ISSUER)) {

@@ -5,7 +5,7 @@ use http::{HeaderValue, header};
 use super::*;
 use crate::{
     crypto::{random::Random, secret::Digest},
-    login::attempt::{LoginAttempt, LoginCookies},
+    login::{attempt::LoginAttempt, cookies::LoginCookies},
     web::{cookie::RequestCookies, return_to::ReturnTo},
 };
 

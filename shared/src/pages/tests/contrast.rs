@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-const STYLE: &str = include_str!("../../../templates/style.css");
+const STYLE: &str = include_str!("../../../../templates/style.css");
 
 const TEXT: f64 = 4.5;
 const CONTROL: f64 = 3.0;

@@ -1,0 +1,254 @@
+use std::time::Duration;
+
+use http::{HeaderMap, header};
+use proptest::prelude::*;
+use tokio::runtime;
+
+use super::*;
+
+const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
+
+fn login_cookies() -> LoginCookies {
+    let mut settings = Settings::from_values([("SECRET_KEY", Random::system().token())]);
+    let secrets = SecretSource::from_settings(&mut settings);
+    LoginCookies::from_settings(&mut settings, &secrets, None).unwrap()
+}
+
+/// The cookies that a browser sends after a response with `set_cookies`.
+fn sent_back(set_cookies: &[HeaderValue]) -> RequestCookies {
+    let mut headers = HeaderMap::new();
+    for set_cookie in set_cookies {
+        let pair = set_cookie.to_str().unwrap().split(';').next().unwrap();
+        headers.append(header::COOKIE, pair.parse().unwrap());
+    }
+    RequestCookies::of(&headers)
+}
+
+async fn kept(cookies: &LoginCookies, attempt: &LoginAttempt) -> RequestCookies {
+    sent_back(&keep(cookies, attempt, &RequestCookies::default(), NOW).await)
+}
+
+async fn keep(
+    cookies: &LoginCookies,
+    attempt: &LoginAttempt,
+    request: &RequestCookies,
+    now: Timestamp,
+) -> Vec<HeaderValue> {
+    cookies.keep(attempt, request, &Random::system(), now).await.unwrap()
+}
+
+async fn find(
+    cookies: &LoginCookies,
+    attempt: &LoginAttempt,
+    request: &RequestCookies,
+    now: Timestamp,
+) -> Option<LoginAttempt> {
+    cookies.find(attempt.state.expose(), request, now).await.unwrap()
+}
+
+#[tokio::test]
+async fn an_attempt_is_found_by_its_state() {
+    let cookies = login_cookies();
+    let attempt = LoginAttempt::start(ReturnTo::parse("/reports"), &Random::system(), NOW);
+    let request = kept(&cookies, &attempt).await;
+    let found = find(&cookies, &attempt, &request, NOW).await.unwrap();
+    assert_eq!(found.return_to.as_str(), "/reports");
+    assert_eq!(found.code_verifier.expose(), attempt.code_verifier.expose());
+}
+
+#[tokio::test]
+async fn r016_a_state_does_not_match_the_cookie_of_another_tab() {
+    let cookies = login_cookies();
+    let [one, two] =
+        [(); 2].map(|()| LoginAttempt::start(ReturnTo::default(), &Random::system(), NOW));
+    assert!(find(&cookies, &one, &kept(&cookies, &two).await, NOW).await.is_none());
+}
+
+#[tokio::test]
+async fn r019_an_attempt_is_fresh_for_ten_minutes_and_not_before_its_start() {
+    let cookies = login_cookies();
+    let attempt = LoginAttempt::start(ReturnTo::default(), &Random::system(), NOW);
+    let request = kept(&cookies, &attempt).await;
+    let found_at = async |now| find(&cookies, &attempt, &request, now).await.is_some();
+    assert!(found_at(NOW + LIFETIME - Duration::from_secs(1)).await);
+    assert!(!found_at(NOW + LIFETIME).await);
+    assert!(!found_at(NOW - Duration::from_secs(1)).await);
+}
+
+#[tokio::test]
+async fn r020_a_cookie_of_another_bundle_does_not_open() {
+    let attempt = LoginAttempt::start(ReturnTo::default(), &Random::system(), NOW);
+    let request = kept(&login_cookies(), &attempt).await;
+    assert!(find(&login_cookies(), &attempt, &request, NOW).await.is_none());
+}
+
+#[tokio::test]
+async fn r007_a_sixth_attempt_replaces_the_oldest() {
+    let cookies = login_cookies();
+    let random = Random::system();
+    let mut browser: Vec<(String, String)> = Vec::new();
+    for second in 0..50 {
+        let now = NOW + Duration::from_secs(second);
+        let pairs: Vec<_> = browser
+            .iter()
+            .map(|(name, value)| HeaderValue::from_str(&format!("{name}={value}")).unwrap())
+            .collect();
+        let attempt = LoginAttempt::start(ReturnTo::default(), &random, now);
+        for header in keep(&cookies, &attempt, &sent_back(&pairs), now).await {
+            let (name, value) =
+                header.to_str().unwrap().split(';').next().unwrap().split_once('=').unwrap();
+            browser.retain(|(kept, _)| kept != name);
+            if !value.is_empty() {
+                browser.push((name.to_owned(), value.to_owned()));
+            }
+        }
+        assert!(browser.len() <= 5);
+        assert!(
+            browser.iter().map(|(name, value)| name.len() + value.len() + 3).sum::<usize>() < 4_096
+        );
+        let newest = format!("__Host-login.{}", flow_of(attempt.state.expose()));
+        assert_eq!(browser.last().unwrap().0, newest);
+    }
+    assert_eq!(browser.len(), 5);
+}
+
+/// The cookies of a browser after logins to `targets`, all within one second.
+async fn after_logins(targets: &[ReturnTo]) -> (LoginCookies, Vec<LoginAttempt>, RequestCookies) {
+    let (cookies, random) = (login_cookies(), Random::system());
+    let mut browser: Vec<(String, HeaderValue)> = Vec::new();
+    let mut attempts = Vec::new();
+    for target in targets {
+        let attempt = LoginAttempt::start(target.clone(), &random, NOW);
+        let pairs: Vec<_> = browser.iter().map(|(_, pair)| pair.clone()).collect();
+        for header in keep(&cookies, &attempt, &sent_back(&pairs), NOW).await {
+            let text = header.to_str().unwrap();
+            let name = text.split('=').next().unwrap().to_owned();
+            assert!(text.split(';').next().unwrap().len() <= 4_096);
+            browser.retain(|(kept, _)| *kept != name);
+            if !text.contains("Max-Age=0") {
+                browser.push((name, header));
+            }
+        }
+        attempts.push(attempt);
+    }
+    let pairs: Vec<_> = browser.into_iter().map(|(_, pair)| pair).collect();
+    (cookies, attempts, sent_back(&pairs))
+}
+
+/// Which of these logins, all started within one second, can still be finished.
+async fn survivors(targets: &[ReturnTo]) -> Vec<bool> {
+    let (cookies, attempts, request) = after_logins(targets).await;
+    let mut found = Vec::new();
+    for attempt in &attempts {
+        found.push(find(&cookies, attempt, &request, NOW).await.is_some());
+    }
+    found
+}
+
+/// Names of cookies are random. With twenty browsers the test is unlikely to pass by chance.
+#[tokio::test]
+async fn r197_of_six_logins_within_a_second_the_oldest_is_deleted() {
+    for _ in 0..20 {
+        let six = [(); 6].map(|()| ReturnTo::default());
+        assert_eq!(survivors(&six).await, [false, true, true, true, true, true]);
+    }
+}
+
+/// A short older login is not kept in place of a long newer one.
+#[tokio::test]
+async fn r197_the_oldest_login_is_deleted_first_whatever_its_length() {
+    let [short, long, longest] =
+        [1, 1_400, 2_047].map(|length| ReturnTo::parse(&format!("/{}", "a".repeat(length))));
+    for (targets, expected) in [
+        ([&short, &long, &long], [false, false, true]),
+        ([&long, &short, &long], [false, true, true]),
+        ([&longest, &short, &short], [false, true, true]),
+        ([&short, &short, &longest], [false, false, true]),
+    ] {
+        assert_eq!(survivors(&targets.map(Clone::clone)).await, expected);
+    }
+}
+
+/// Escaped as JSON, an organization may be twice as long.
+#[tokio::test]
+async fn r197_a_login_too_long_for_a_cookie_loses_its_return_target() {
+    let cookies = login_cookies();
+    let target = ReturnTo::parse(&format!("/{}", "a".repeat(2_047)));
+    for (organization, returns) in [("o".repeat(256), true), ("\"".repeat(512), false)] {
+        let mut attempt = LoginAttempt::start(target.clone(), &Random::system(), NOW);
+        attempt.organization = Some(organization.clone());
+        let request = kept(&cookies, &attempt).await;
+        let found = find(&cookies, &attempt, &request, NOW).await.unwrap();
+        assert_eq!((found.return_to == target, found.organization), (returns, Some(organization)));
+    }
+}
+
+#[tokio::test]
+async fn r102_long_return_targets_reduce_the_number_of_attempts() {
+    let cookies = login_cookies();
+    let random = Random::system();
+    let long = ReturnTo::parse(&format!("/{}", "a".repeat(2_000)));
+    let one = LoginAttempt::start(long.clone(), &random, NOW);
+    let two = LoginAttempt::start(long, &random, NOW);
+    let first = keep(&cookies, &one, &RequestCookies::default(), NOW).await;
+    let second = keep(&cookies, &two, &sent_back(&first), NOW).await;
+    assert!(first[0].len() < 4_096);
+    assert!(second[1].to_str().unwrap().contains("Max-Age=0"));
+}
+
+/// R187: a long return target is dropped to make room for the scopes.
+#[tokio::test]
+async fn r187_an_attempt_with_many_scopes_fits_its_cookie() {
+    let cookies = login_cookies();
+    let long = ReturnTo::parse(&format!("/{}", "a".repeat(2_047)));
+    let mut attempt = LoginAttempt::start(long, &Random::system(), NOW);
+    attempt.scope = format!("openid{}", " read:something".repeat(100));
+    let set = keep(&cookies, &attempt, &RequestCookies::default(), NOW).await;
+    assert!(set[0].len() < 4_096);
+    let found = find(&cookies, &attempt, &sent_back(&set), NOW).await.unwrap();
+    assert_eq!((found.scope, found.return_to), (attempt.scope, ReturnTo::default()));
+}
+
+/// Runs `future`: tests by proptest are not async.
+fn wait<F: Future>(future: F) -> F::Output {
+    runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+}
+
+proptest! {
+    /// R20, R157, R180: every attempt is read back unchanged, and none once a character of its
+    /// cookie has changed.
+    #[test]
+    fn r020_an_attempt_is_read_back_unchanged_and_rejected_when_damaged(
+        target in "/[!-~]{0,200}",
+        organization in prop::option::of("\\PC{0,20}"),
+        from_elsewhere: bool,
+        authenticated_after in prop::option::of(any::<u32>()),
+        (place, letter) in (any::<prop::sample::Index>(), "[!-:<-~]"),
+    ) {
+        let cookies = login_cookies();
+        let mut attempt = LoginAttempt::start(ReturnTo::parse(&target), &Random::system(), NOW);
+        attempt.organization = organization;
+        attempt.from_elsewhere = from_elsewhere;
+        attempt.scope = "openid read:reports".to_owned();
+        attempt.authenticated_after =
+            authenticated_after.map(|moment| Timestamp::from_unix(moment.into()));
+        let set = wait(keep(&cookies, &attempt, &RequestCookies::default(), NOW));
+        let state = attempt.state.expose();
+        let found = wait(cookies.find(state, &sent_back(&set), NOW)).unwrap().unwrap();
+        prop_assert_eq!(&found.return_to, &attempt.return_to);
+        prop_assert_eq!(&found.organization, &attempt.organization);
+        prop_assert_eq!(found.authenticated_after, attempt.authenticated_after);
+        prop_assert_eq!(found.from_elsewhere, from_elsewhere);
+        prop_assert!(found.asked_for("openid") && found.asked_for("read:reports"));
+        prop_assert!(!found.asked_for("read") && !found.asked_for("openid read:reports"));
+        prop_assert_eq!(found.nonce.expose(), attempt.nonce.expose());
+
+        let pair = set[0].to_str().unwrap().split(';').next().unwrap();
+        let start = pair.find('=').unwrap() + 1;
+        let place = start + place.index(pair.len() - start);
+        prop_assume!(pair[place..=place] != letter);
+        let damaged = format!("{}{letter}{}", &pair[..place], &pair[place + 1..]);
+        let request = sent_back(&[HeaderValue::from_str(&damaged).unwrap()]);
+        prop_assert!(wait(cookies.find(state, &request, NOW)).unwrap().is_none());
+    }
+}
