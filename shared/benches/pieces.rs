@@ -121,7 +121,6 @@ fn render_login_page(bencher: Bencher<'_, '_>) {
             plain_href: "/login",
             tenant: "tenant.eu.auth0.com",
             development: false,
-            notice: None,
         };
         page.render()
     });

@@ -43,7 +43,7 @@ use serde_json::{Map, Value};
 use crate::{clock::Timestamp, issuer::Issuer};
 
 pub use self::{
-    claims::{Claims, is_scope},
+    claims::{Claims, is_email_verified, is_scope},
     error::TokenError,
     key_set::{Key, KeySet, MalformedKeySet},
     login::LoginClaims,

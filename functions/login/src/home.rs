@@ -5,6 +5,7 @@ use http::{StatusCode, header};
 use serde_json::Value;
 use shared::{
     clock::Timestamp,
+    jwt::is_email_verified,
     pages::{Key, KeyPage, LoginMethodLink, LoginPage, Picture, User},
     provider::login_method::LoginMethod,
     session::Session,
@@ -95,7 +96,6 @@ impl Login {
                 plain_href: &return_to.login_link(&[]),
                 tenant: issuer.url().host_str().unwrap_or_default(),
                 development: issuer.is_loopback(),
-                notice: None,
             }
             .render()
         })
@@ -123,7 +123,7 @@ impl Login {
                     subject: text("sub").unwrap_or_default(),
                     name: text("name"),
                     email: text("email"),
-                    email_verified: contents.user.get("email_verified") == Some(&Value::Bool(true)),
+                    email_verified: is_email_verified(&contents.user),
                     picture: picture.as_ref(),
                 },
                 protected_url,

@@ -267,13 +267,6 @@ impl Keys {
     }
 }
 
-impl KeysError {
-    /// The error of the provider.
-    pub fn reason(&self) -> &ProviderError {
-        &self.0
-    }
-}
-
 const TERMS: Terms = Terms {
     soft_age: SOFT_AGE,
     hard_age: HARD_AGE,

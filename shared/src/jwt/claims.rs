@@ -100,16 +100,6 @@ impl Claims {
             .filter(|permission| is_scope(permission))
     }
 
-    /// Whether the provider has verified the e-mail address. The string `"true"` does not count.
-    pub fn email_verified(&self) -> bool {
-        self.get("email_verified") == Some(&Value::Bool(true))
-    }
-
-    /// Every claim of the token.
-    pub const fn all(&self) -> &Map<String, Value> {
-        &self.all
-    }
-
     /// The claims about the user, without those about the token. `email_verified` is included only if
     /// it is a boolean, so that no reader treats the string `"false"` as true.
     pub fn user(&self) -> Map<String, Value> {
@@ -123,6 +113,11 @@ impl Claims {
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect()
     }
+}
+
+/// Whether the provider has verified the e-mail address of `user`. The string `"true"` does not count.
+pub fn is_email_verified(user: &Map<String, Value>) -> bool {
+    user.get("email_verified") == Some(&Value::Bool(true))
 }
 
 /// Whether `text` is one scope (RFC 6749 §3.3). Such a text is safe inside the quotes of a challenge.

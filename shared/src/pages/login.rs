@@ -19,8 +19,6 @@ pub struct LoginPage<'a> {
     pub tenant: &'a str,
     /// Whether the identity provider is the development one, which the page then states.
     pub development: bool,
-    /// One sentence above the buttons, such as why a new login is necessary.
-    pub notice: Option<&'a str>,
 }
 
 impl LoginPage<'_> {

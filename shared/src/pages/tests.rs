@@ -148,7 +148,6 @@ fn the_login_page_mentions_the_development_provider_only_if_it_is_used() {
             plain_href: "/login",
             tenant: "localhost:9001",
             development,
-            notice: None,
         }
         .render()
     };
@@ -440,15 +439,8 @@ fn pages_made_of(value: &str) -> Vec<(&'static str, String)> {
     let methods =
         kinds.map(|kind| LoginMethodLink { href: value, label: value, kind, strategy: value });
     let login = |methods| {
-        LoginPage {
-            nonce: &nonce,
-            methods,
-            plain_href: value,
-            tenant: value,
-            development: true,
-            notice: Some(value),
-        }
-        .render()
+        LoginPage { nonce: &nonce, methods, plain_href: value, tenant: value, development: true }
+            .render()
     };
     let message = MessagePage {
         nonce: &nonce,
@@ -522,7 +514,6 @@ fn login_page(methods: &[LoginMethodLink<'_>]) -> String {
         plain_href: "/login",
         tenant: "tenant.eu.auth0.com",
         development: false,
-        notice: None,
     }
     .render()
 }

@@ -1,15 +1,9 @@
 //! The token endpoint's responses.
 
-use std::time::Duration;
-
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
 
 use super::RedeemError;
-
-/// The longest lifetime that is accepted, in seconds: one year.
-const MAX_LIFETIME: u64 = 365 * 24 * 60 * 60;
 
 /// A successful response (RFC 6749 §5.1, OpenID Connect Core §3.1.3.3). Nothing in it is verified.
 #[derive(Clone, Debug)]
@@ -18,8 +12,6 @@ pub struct TokenResponse {
     pub access_token: SecretString,
     /// The identity of the user, not yet verified.
     pub id_token: SecretString,
-    /// The lifetime of the access token, if the provider sent a plausible one.
-    pub expires_in: Option<Duration>,
     /// The token that gets new tokens without a new login.
     pub refresh_token: Option<SecretString>,
 }
@@ -45,7 +37,6 @@ impl TokenResponse {
     pub fn parse(bytes: &[u8]) -> Result<Self, RedeemError> {
         let body = Body::parse(bytes)?;
         Ok(Self {
-            expires_in: body.expires_in.as_ref().and_then(lifetime),
             access_token: body.access_token.ok_or_else(no_access_token)?,
             id_token: body.id_token.ok_or(RedeemError::MissingIdToken)?,
             refresh_token: body.refresh_token,
@@ -76,7 +67,6 @@ struct Body {
     #[serde(default, deserialize_with = "token")]
     id_token: Option<SecretString>,
     token_type: Option<String>,
-    expires_in: Option<Value>,
     #[serde(default, deserialize_with = "token")]
     refresh_token: Option<SecretString>,
 }
@@ -104,20 +94,9 @@ fn no_access_token() -> RedeemError {
     RedeemError::Malformed("access_token is missing".to_owned())
 }
 
-/// Some providers send the number as a string. A value that is not a number of seconds counts as
-/// missing.
-fn lifetime(value: &Value) -> Option<Duration> {
-    let seconds = match value {
-        Value::Number(number) => number.as_u64()?,
-        Value::String(text) => text.parse().ok()?,
-        _ => return None,
-    };
-    Some(Duration::from_secs(seconds.min(MAX_LIFETIME)))
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -141,21 +120,6 @@ mod tests {
             let refused = parse_with("token_type", name).unwrap_err();
             assert!(matches!(refused, RedeemError::Malformed(_)));
         }
-    }
-
-    /// R41.
-    #[test]
-    fn r041_a_lifetime_is_a_plausible_number_or_unknown() {
-        let lifetime = |value: Value| parse_with("expires_in", value).unwrap().expires_in;
-        assert_eq!(lifetime(json!(3600)), Some(Duration::from_secs(3600)));
-        assert_eq!(lifetime(json!("3600")), Some(Duration::from_secs(3600)));
-        assert_eq!(lifetime(json!(u64::MAX)), Some(Duration::from_secs(MAX_LIFETIME)));
-        for value in [json!(null), json!(-1), json!("soon"), json!(1e300), json!({})] {
-            assert_eq!(lifetime(value), None);
-        }
-        let mut body = body();
-        body.as_object_mut().unwrap().remove("expires_in");
-        assert_eq!(TokenResponse::parse(body.to_string().as_bytes()).unwrap().expires_in, None);
     }
 
     /// R43.

@@ -13,7 +13,7 @@ fuzz_target!(|payload: &str| {
     for kind in fuzz::kinds() {
         let Ok(claims) = fuzz::bounded(|| fuzz::verify(&token, kind)) else { continue };
         let read: Map<String, Value> = serde_json::from_str(payload).expect("it was accepted");
-        assert_eq!(&read, claims.all());
+        assert!(read.iter().all(|(name, value)| claims.get(name) == Some(value)));
         assert_eq!(read["iss"], ISSUER.as_str());
         // However a fraction is rounded, the result must not favour the token.
         let seconds = |name: &str| read.get(name).map(|date| date.as_f64().expect("a number"));

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use shared::guard::Principal;
+use shared::{guard::Principal, jwt::is_email_verified};
 
 use super::Form;
 
@@ -71,7 +71,7 @@ pub fn context(principal: &Principal) -> Map<String, Value> {
         .filter_map(|name| Some((name, principal.user.get(name)?.as_str()?)))
         .map(|(name, value)| (name.to_owned(), value.into()))
         .collect();
-    if principal.user.get("email_verified") == Some(&Value::Bool(true)) {
+    if is_email_verified(&principal.user) {
         context.insert("email_verified".to_owned(), true.into());
     }
     if principal.is_person {

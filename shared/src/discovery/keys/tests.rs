@@ -333,7 +333,7 @@ async fn r077_an_empty_key_set_does_not_replace_a_good_one() {
     story.verify(&token, SOFT_AGE.as_secs()).await.unwrap();
     let error = story.verify(&story.token(&TestKey::rsa("new")), SOFT_AGE.as_secs()).await;
     let Err(VerifyError::Keys(error)) = error else { panic!("the keys must be unavailable") };
-    assert!(matches!(error.reason(), ProviderError::NoUsableKey));
+    assert!(matches!(*error.0, ProviderError::NoUsableKey));
 }
 
 /// R77: a slow provider delays one request briefly, and no other.
@@ -401,7 +401,7 @@ async fn r070_metadata_of_another_issuer_is_refused() {
     let store = Arc::new(MemoryStore::default());
     let keys = Keys::new(Arc::new(provider), store, Issuer::parse("tenant.auth0.com").unwrap());
     let error = keys.metadata(Timestamp::from_unix(NOW)).await.unwrap_err();
-    assert!(matches!(error.reason(), ProviderError::WrongIssuer { .. }));
+    assert!(matches!(*error.0, ProviderError::WrongIssuer { .. }));
 }
 
 struct Story {
