@@ -20,7 +20,7 @@ use shared::{
     discovery::keys::Keys,
     guard::{Guard, GuardConfig, Rules},
     issuer::Issuer,
-    jwt::{Expected, Kind},
+    jwt::{Expected, TokenKind},
     pages::{Key, KeyPage, LoginMethodLink, LoginPage, Nonce, User},
     provider::login_method::LoginMethodKind,
     session::{SessionContents, SessionLimits, Sessions},
@@ -230,7 +230,7 @@ fn keys(key: &TestKey) -> Keys {
 }
 
 fn verify(keys: &Keys, token: &str) {
-    let expected = Expected { issuer: &ISSUER, kind: Kind::ApiKey { client_id: CLIENT_ID } };
+    let expected = Expected { issuer: &ISSUER, kind: TokenKind::ApiKey { client_id: CLIENT_ID } };
     let verified = RUNTIME.block_on(keys.verify(token, &expected, NOW));
     black_box(verified.expect("the token is valid"));
 }

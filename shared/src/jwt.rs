@@ -86,12 +86,12 @@ pub struct Expected<'a> {
     /// The expected issuer.
     pub issuer: &'a Issuer,
     /// The expected kind.
-    pub kind: Kind<'a>,
+    pub kind: TokenKind<'a>,
 }
 
 /// The purpose of a token. Each kind rejects tokens of the others, even from the same issuer.
 #[derive(Clone, Copy)]
-pub enum Kind<'a> {
+pub enum TokenKind<'a> {
     /// An access token for an API (RFC 9068, or Auth0's own profile).
     AccessToken {
         /// The API's identifier, which must be among the token's audiences.
@@ -248,7 +248,7 @@ impl Algorithm {
     }
 }
 
-impl Kind<'_> {
+impl TokenKind<'_> {
     /// Whether this kind allows the `typ` given in lower case.
     fn allows_type(&self, header_type: &str) -> bool {
         match self {

@@ -17,7 +17,7 @@ use shared::{
     crypto::random::Random,
     dependencies::Dependencies,
     discovery::keys::Keys,
-    jwt::{Claims, Expected, Kind, LoginClaims},
+    jwt::{Claims, Expected, LoginClaims, TokenKind},
     login::{
         attempt::{LIFETIME, LoginAttempt},
         cookies::LoginCookies,
@@ -349,7 +349,7 @@ impl Callback {
         attempt: &LoginAttempt,
         now: Timestamp,
     ) -> Result<Claims, CallbackError> {
-        let kind = Kind::IdToken {
+        let kind = TokenKind::IdToken {
             client_id: &self.config.application.client_id,
             nonce: Some(attempt.nonce.expose()),
             access_token: Some(tokens.access_token.expose_secret()),

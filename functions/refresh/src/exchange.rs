@@ -5,7 +5,7 @@ use shared::{
     clock::Timestamp,
     crypto::secret::{SecretText, SessionSecret},
     guard::Refusal,
-    jwt::{Expected, Kind},
+    jwt::{Expected, TokenKind},
     provider::{self, ErrorMeaning, RefreshResponse, RefreshTokenGrant},
     session::{HeldLease, Renewable, SAME_TOKEN, Session, SessionContents},
     store::{RenewError, StoreError},
@@ -145,7 +145,7 @@ impl Refresh {
         let claims = match &tokens.id_token {
             None => None,
             Some(id_token) => {
-                let kind = Kind::RefreshedIdToken {
+                let kind = TokenKind::RefreshedIdToken {
                     client_id: &application.client_id,
                     access_token: tokens.access_token.expose_secret(),
                     login: &grant.login,

@@ -26,7 +26,7 @@ use shared::{
     discovery::keys::Keys,
     guard::{Guard, GuardConfig, Rules},
     issuer::Issuer,
-    jwt::{Claims, Expected, Kind, LoginClaims},
+    jwt::{Claims, Expected, LoginClaims, TokenKind},
     provider::{
         AuthorizationCodeGrant, ErrorResponse, IdentityProvider, ProviderError, RedeemError,
         RefreshResponse, RefreshTokenGrant, TokenResponse,
@@ -299,7 +299,7 @@ async fn login_claims(issuer: &Issuer) -> Claims {
     });
     let provider = Provider::new(true);
     let keys = Keys::new(provider, Arc::new(MemoryStore::default()), issuer.clone());
-    let expected = Expected { issuer, kind: Kind::ApiKey { client_id: CLIENT } };
+    let expected = Expected { issuer, kind: TokenKind::ApiKey { client_id: CLIENT } };
     keys.verify(&TEST_KEY.sign(&claims), &expected, START).await.unwrap()
 }
 

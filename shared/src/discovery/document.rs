@@ -38,7 +38,7 @@ const POLL: Duration = Duration::from_millis(100);
 
 /// The kind of a document.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Kind {
+pub(crate) struct DocumentKind {
     /// Its name in the log and in its row's key.
     pub(crate) name: &'static str,
     /// How old it may get, and how often it may be fetched.
@@ -58,7 +58,7 @@ pub(crate) enum Sharing {
 
 /// A document and its caches.
 pub(crate) struct Document<T> {
-    kind: Kind,
+    kind: DocumentKind,
     sharing: Sharing,
     /// The key of its row.
     row: Digest,
@@ -76,7 +76,7 @@ impl<T: Send + Sync> Document<T> {
     /// The document of `kind` that `issuer` publishes; `about` is the part of it that is meant. Sends
     /// no request yet.
     pub(crate) fn new(
-        kind: Kind,
+        kind: DocumentKind,
         sharing: Sharing,
         store: Arc<dyn SessionStore>,
         issuer: &Issuer,

@@ -26,7 +26,7 @@ use crate::{
     cache::Terms,
     clock::Timestamp,
     crypto::secret::Digest,
-    discovery::document::{Document, Kind, ReadAhead, Sharing},
+    discovery::document::{Document, DocumentKind, ReadAhead, Sharing},
     issuer::Issuer,
     jwt::{Algorithm, Claims, Expected, KeySet, LogoutToken, TokenError, UnverifiedToken},
     provider::{IdentityProvider, Metadata, ProviderError},
@@ -113,7 +113,7 @@ impl Keys {
         store: Arc<dyn SessionStore>,
         issuer: Issuer,
     ) -> Self {
-        let kind = |name| Kind { name, terms: TERMS, report };
+        let kind = |name| DocumentKind { name, terms: TERMS, report };
         let parse_metadata = {
             let issuer = issuer.clone();
             move |text: &[u8]| Metadata::parse(text, &issuer)

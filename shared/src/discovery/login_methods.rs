@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use crate::{
     cache::Terms,
     clock::Timestamp,
-    discovery::document::{Document, Kind, ReadAhead, Sharing},
+    discovery::document::{Document, DocumentKind, ReadAhead, Sharing},
     provider::{
         IdentityProvider, ProviderError,
         application::Application,
@@ -45,7 +45,7 @@ impl LoginMethods {
         store: Arc<dyn SessionStore>,
         application: &Application,
     ) -> Self {
-        let kind = Kind { name: "login_methods", terms: TERMS, report };
+        let kind = DocumentKind { name: "login_methods", terms: TERMS, report };
         let client_id = application.client_id.clone();
         let list = Document::new(
             kind,

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::clock::Timestamp;
 
-use super::{Algorithm, Kind, LEEWAY, MAX_AGE, MAX_LOGIN_AGE, TokenError};
+use super::{Algorithm, LEEWAY, MAX_AGE, MAX_LOGIN_AGE, TokenError, TokenKind};
 
 /// The last second of the year 9999. A larger `NumericDate` is a mistake or an attempted overflow.
 const LAST_MOMENT: u64 = 253_402_300_799;
@@ -143,7 +143,7 @@ impl std::fmt::Debug for Claims {
 pub(super) fn check(
     payload: Map<String, Value>,
     algorithm: Algorithm,
-    kind: &Kind<'_>,
+    kind: &TokenKind<'_>,
     now: Timestamp,
 ) -> Result<Claims, TokenError> {
     check_kind(&payload, kind)?;
@@ -167,13 +167,13 @@ pub(super) fn check(
         all: payload,
     };
     match *kind {
-        Kind::AccessToken { audience } => {
+        TokenKind::AccessToken { audience } => {
             if !claims.audience.iter().any(|entry| entry == audience) {
                 return Err(TokenError::InvalidAudience);
             }
         }
-        Kind::ApiKey { client_id } => check_application(&claims, client_id)?,
-        Kind::IdToken { client_id, nonce, access_token, max_age, authenticated_after } => {
+        TokenKind::ApiKey { client_id } => check_application(&claims, client_id)?,
+        TokenKind::IdToken { client_id, nonce, access_token, max_age, authenticated_after } => {
             check_application(&claims, client_id)?;
             if let Some(nonce) = nonce
                 && required("nonce", claims.nonce.as_deref())? != nonce
@@ -191,7 +191,7 @@ pub(super) fn check(
                 return Err(TokenError::AuthenticationTooOld);
             }
         }
-        Kind::RefreshedIdToken { client_id, access_token, login } => {
+        TokenKind::RefreshedIdToken { client_id, access_token, login } => {
             check_application(&claims, client_id)?;
             check_access_token(&claims, access_token, algorithm)?;
             login.check(&claims)?;
@@ -201,21 +201,23 @@ pub(super) fn check(
 }
 
 /// The maximum age of a token of this kind.
-const fn max_age(kind: &Kind<'_>) -> Duration {
+const fn max_age(kind: &TokenKind<'_>) -> Duration {
     match kind {
-        Kind::AccessToken { .. } | Kind::ApiKey { .. } => MAX_AGE,
-        Kind::IdToken { .. } | Kind::RefreshedIdToken { .. } => MAX_LOGIN_AGE,
+        TokenKind::AccessToken { .. } | TokenKind::ApiKey { .. } => MAX_AGE,
+        TokenKind::IdToken { .. } | TokenKind::RefreshedIdToken { .. } => MAX_LOGIN_AGE,
     }
 }
 
 /// Checks the kind by the claims: all tokens of an issuer are signed with the same keys.
-fn check_kind(payload: &Map<String, Value>, kind: &Kind<'_>) -> Result<(), TokenError> {
+fn check_kind(payload: &Map<String, Value>, kind: &TokenKind<'_>) -> Result<(), TokenError> {
     if payload.contains_key("events") {
         return Err(TokenError::WrongKind);
     }
     match kind {
-        Kind::AccessToken { .. } if payload.contains_key("nonce") => Err(TokenError::WrongKind),
-        Kind::AccessToken { .. } | Kind::ApiKey { .. } if payload.contains_key("cnf") => {
+        TokenKind::AccessToken { .. } if payload.contains_key("nonce") => {
+            Err(TokenError::WrongKind)
+        }
+        TokenKind::AccessToken { .. } | TokenKind::ApiKey { .. } if payload.contains_key("cnf") => {
             Err(TokenError::BoundToKey)
         }
         _ => Ok(()),

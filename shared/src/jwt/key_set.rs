@@ -108,10 +108,10 @@ impl KeySet {
     /// When `bytes` are not a JSON object with an array `keys`.
     pub fn parse(bytes: &[u8]) -> Result<Self, MalformedKeySet> {
         #[derive(Deserialize)]
-        struct Document {
+        struct JwkSet {
             keys: Vec<Value>,
         }
-        let document: Document = serde_json::from_slice(bytes).map_err(MalformedKeySet)?;
+        let document: JwkSet = serde_json::from_slice(bytes).map_err(MalformedKeySet)?;
         Ok(Self(document.keys.into_iter().filter_map(Key::from_jwk).take(MAX_KEYS).collect()))
     }
 

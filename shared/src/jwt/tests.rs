@@ -450,7 +450,7 @@ fn r064_an_at_hash_must_match_the_access_token_if_present() {
         if let Some(hash) = hash {
             claims["at_hash"] = hash;
         }
-        let kind = Kind::IdToken {
+        let kind = TokenKind::IdToken {
             client_id: CLIENT,
             nonce: Some("n-1"),
             access_token: Some(access_token),
@@ -476,7 +476,7 @@ fn r065_an_authentication_older_than_requested_is_refused() {
         if let Some(auth_time) = auth_time {
             claims["auth_time"] = auth_time.into();
         }
-        let kind = Kind::IdToken {
+        let kind = TokenKind::IdToken {
             client_id: CLIENT,
             nonce: Some("n-1"),
             access_token: None,
@@ -543,7 +543,7 @@ fn r069_unknown_claims_and_any_updated_at_are_tolerated() {
 /// R143: without an API, the ID token is the key and an access token is refused.
 #[test]
 fn r143_an_api_key_is_an_id_token() {
-    let kind = Kind::ApiKey { client_id: CLIENT };
+    let kind = TokenKind::ApiKey { client_id: CLIENT };
     let mut claims = id_token();
     claims["iat"] = (NOW - 30_000).into();
     assert!(verify(&TEST_KEY.sign(&claims), &[&TEST_KEY], kind).is_ok());
@@ -666,7 +666,7 @@ fn r149_a_token_bound_to_a_key_is_refused_as_bearer_token() {
     assert_eq!(error, TokenError::BoundToKey);
     let mut claims = id_token();
     claims["cnf"] = json!({});
-    let kind = Kind::ApiKey { client_id: CLIENT };
+    let kind = TokenKind::ApiKey { client_id: CLIENT };
     assert_eq!(refusal(&TEST_KEY.sign(&claims), &[&TEST_KEY], kind), TokenError::BoundToKey);
 }
 
@@ -758,8 +758,8 @@ fn access_token() -> Value {
     })
 }
 
-fn login_kind() -> Kind<'static> {
-    Kind::IdToken {
+fn login_kind() -> TokenKind<'static> {
+    TokenKind::IdToken {
         client_id: CLIENT,
         nonce: Some("n-1"),
         access_token: None,
@@ -768,12 +768,12 @@ fn login_kind() -> Kind<'static> {
     }
 }
 
-fn api_kind() -> Kind<'static> {
-    Kind::AccessToken { audience: API }
+fn api_kind() -> TokenKind<'static> {
+    TokenKind::AccessToken { audience: API }
 }
 
 /// Verifies a token in full, with the candidates from the set of `keys`.
-fn verify(token: &str, keys: &[&TestKey], kind: Kind<'_>) -> Result<Claims, TokenError> {
+fn verify(token: &str, keys: &[&TestKey], kind: TokenKind<'_>) -> Result<Claims, TokenError> {
     let issuer = issuer();
     let expected = Expected { issuer: &issuer, kind };
     let token = UnverifiedToken::parse(token, &expected)?;
@@ -782,7 +782,7 @@ fn verify(token: &str, keys: &[&TestKey], kind: Kind<'_>) -> Result<Claims, Toke
     token.verify(&candidates, &expected, Timestamp::from_unix(NOW))
 }
 
-fn refusal(token: &str, keys: &[&TestKey], kind: Kind<'_>) -> TokenError {
+fn refusal(token: &str, keys: &[&TestKey], kind: TokenKind<'_>) -> TokenError {
     verify(token, keys, kind).unwrap_err()
 }
 

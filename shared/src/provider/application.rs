@@ -4,7 +4,7 @@ use url::Url;
 
 use crate::{
     issuer::{InvalidIssuer, Issuer},
-    jwt::{Expected, Kind},
+    jwt::{Expected, TokenKind},
     settings::Settings,
 };
 
@@ -81,8 +81,8 @@ impl Application {
     /// The requirements for a token to be an API key here (R143): exactly one of the two kinds.
     pub fn expected_api_key(&self) -> Expected<'_> {
         let kind = match &self.audience {
-            Some(audience) => Kind::AccessToken { audience },
-            None => Kind::ApiKey { client_id: &self.client_id },
+            Some(audience) => TokenKind::AccessToken { audience },
+            None => TokenKind::ApiKey { client_id: &self.client_id },
         };
         Expected { issuer: &self.issuer, kind }
     }

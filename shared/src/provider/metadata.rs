@@ -39,7 +39,7 @@ impl Metadata {
     /// When it is not a discovery document, belongs to another issuer, or has an endpoint on another
     /// origin.
     pub fn parse(bytes: &[u8], issuer: &Issuer) -> Result<Self, ProviderError> {
-        let document: Document = serde_json::from_slice(bytes)
+        let document: DiscoveryDocument = serde_json::from_slice(bytes)
             .map_err(|error| ProviderError::Malformed(format!("metadata: {error}")))?;
         if document.issuer != issuer.as_str() {
             return Err(ProviderError::WrongIssuer {
@@ -84,7 +84,7 @@ impl Metadata {
 const LONGEST_ISSUER: usize = 200;
 
 #[derive(Deserialize)]
-struct Document {
+struct DiscoveryDocument {
     issuer: String,
     authorization_endpoint: String,
     token_endpoint: String,

@@ -25,14 +25,14 @@ use crate::{
 #[derive(Debug)]
 pub struct FakeProvider {
     issuer: Issuer,
-    answers: Mutex<Answers>,
+    responses: Mutex<Responses>,
     key_set_fetches: AtomicUsize,
     login_method_fetches: AtomicUsize,
     metadata_fetches: AtomicUsize,
 }
 
 #[derive(Debug)]
-struct Answers {
+struct Responses {
     algorithms: Vec<&'static str>,
     delay: Duration,
     key_set: Option<Value>,
@@ -46,7 +46,7 @@ impl FakeProvider {
     pub const fn new(issuer: Issuer) -> Self {
         Self {
             issuer,
-            answers: Mutex::new(Answers {
+            responses: Mutex::new(Responses {
                 algorithms: Vec::new(),
                 delay: Duration::ZERO,
                 key_set: None,
@@ -62,34 +62,34 @@ impl FakeProvider {
 
     /// Sets the advertised `algorithms` by name.
     pub fn set_algorithms(&self, algorithms: Vec<&'static str>) {
-        self.answers().algorithms = algorithms;
+        self.responses().algorithms = algorithms;
     }
 
     /// Sets the delay of each response.
     pub fn set_delay(&self, delay: Duration) {
-        self.answers().delay = delay;
+        self.responses().delay = delay;
     }
 
     /// Sets the JWKS document; `None` makes its endpoint fail.
     pub fn set_key_set(&self, key_set: Option<Value>) {
-        self.answers().key_set = key_set;
+        self.responses().key_set = key_set;
     }
 
     /// Sets the script with `login_methods`; `None` makes its endpoint fail.
     pub fn set_login_methods(&self, login_methods: Option<&[LoginMethod]>) {
         let strategy = |method: &LoginMethod| json!({ "name": method.strategy, "connections": [{ "name": method.connection }] });
         let strategies = |methods: &[LoginMethod]| methods.iter().map(strategy).collect::<Value>();
-        self.answers().login_methods = login_methods.map(strategies);
+        self.responses().login_methods = login_methods.map(strategies);
     }
 
     /// Sets whether the discovery document is available.
     pub fn set_metadata_available(&self, available: bool) {
-        self.answers().metadata_available = available;
+        self.responses().metadata_available = available;
     }
 
     /// Returns `response` for the next code, and refuses later ones.
     pub fn set_token_response(&self, response: Option<TokenResponse>) {
-        self.answers().token_response = response;
+        self.responses().token_response = response;
     }
 
     /// The number of requests for the key set.
@@ -107,12 +107,12 @@ impl FakeProvider {
         self.metadata_fetches.load(Ordering::SeqCst)
     }
 
-    fn answers(&self) -> MutexGuard<'_, Answers> {
-        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    fn responses(&self) -> MutexGuard<'_, Responses> {
+        self.responses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn wait(&self) {
-        let delay = self.answers().delay;
+        let delay = self.responses().delay;
         if !delay.is_zero() {
             sleep(delay).await;
         }
@@ -124,8 +124,8 @@ impl IdentityProvider for FakeProvider {
     async fn metadata(&self) -> Result<Vec<u8>, ProviderError> {
         self.metadata_fetches.fetch_add(1, Ordering::SeqCst);
         self.wait().await;
-        let answers = self.answers();
-        if !answers.metadata_available {
+        let responses = self.responses();
+        if !responses.metadata_available {
             return Err(ProviderError::Status(500));
         }
         let issuer = self.issuer.as_str();
@@ -136,14 +136,14 @@ impl IdentityProvider for FakeProvider {
             "jwks_uri": format!("{issuer}.well-known/jwks.json"),
             "end_session_endpoint": format!("{issuer}oidc/logout"),
             "revocation_endpoint": format!("{issuer}oauth/revoke"),
-            "id_token_signing_alg_values_supported": answers.algorithms,
+            "id_token_signing_alg_values_supported": responses.algorithms,
         });
         Ok(document.to_string().into())
     }
 
     async fn key_set(&self, _jwks_uri: &Url) -> Result<Vec<u8>, ProviderError> {
         self.key_set_fetches.fetch_add(1, Ordering::SeqCst);
-        let key_set = self.answers().key_set.clone().ok_or(ProviderError::Status(500));
+        let key_set = self.responses().key_set.clone().ok_or(ProviderError::Status(500));
         self.wait().await;
         Ok(key_set?.to_string().into())
     }
@@ -154,7 +154,7 @@ impl IdentityProvider for FakeProvider {
         _grant: AuthorizationCodeGrant<'_>,
     ) -> Result<TokenResponse, RedeemError> {
         self.wait().await;
-        let response = self.answers().token_response.take();
+        let response = self.responses().token_response.take();
         response.ok_or_else(|| RedeemError::Refused(ErrorResponse::of_query("invalid_grant", None)))
     }
 
@@ -177,7 +177,8 @@ impl IdentityProvider for FakeProvider {
     async fn login_methods(&self, _client_id: &str) -> Result<Vec<u8>, ProviderError> {
         self.login_method_fetches.fetch_add(1, Ordering::SeqCst);
         self.wait().await;
-        let strategies = self.answers().login_methods.clone().ok_or(ProviderError::Status(500))?;
+        let strategies =
+            self.responses().login_methods.clone().ok_or(ProviderError::Status(500))?;
         Ok(format!("Auth0.setClient({});", json!({ "strategies": strategies })).into())
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use shared::{
     clock::Timestamp,
     issuer::Issuer,
-    jwt::{Claims, Expected, KeySet, Kind, LoginClaims, TokenError, UnverifiedToken},
+    jwt::{Claims, Expected, KeySet, LoginClaims, TokenError, TokenKind, UnverifiedToken},
     testing::tokens::TestKey,
 };
 
@@ -45,7 +45,7 @@ pub fn bounded<T>(read: impl FnOnce() -> T) -> T {
 /// # Errors
 ///
 /// Returns the reason for a rejection.
-pub fn verify(token: &str, kind: Kind<'_>) -> Result<Claims, TokenError> {
+pub fn verify(token: &str, kind: TokenKind<'_>) -> Result<Claims, TokenError> {
     let expected = Expected { issuer: &ISSUER, kind };
     let token = UnverifiedToken::parse(token, &expected)?;
     let candidates = KEYS.candidates(token.key_id(), token.algorithm());
@@ -53,18 +53,18 @@ pub fn verify(token: &str, kind: Kind<'_>) -> Result<Claims, TokenError> {
 }
 
 /// Every kind of token.
-pub fn kinds() -> [Kind<'static>; 4] {
+pub fn kinds() -> [TokenKind<'static>; 4] {
     [
-        Kind::AccessToken { audience: "https://api.example/" },
-        Kind::ApiKey { client_id: "the-client" },
-        Kind::IdToken {
+        TokenKind::AccessToken { audience: "https://api.example/" },
+        TokenKind::ApiKey { client_id: "the-client" },
+        TokenKind::IdToken {
             client_id: "the-client",
             nonce: Some("n-1"),
             access_token: Some("access token"),
             max_age: Some(Duration::from_secs(60)),
             authenticated_after: None,
         },
-        Kind::RefreshedIdToken {
+        TokenKind::RefreshedIdToken {
             client_id: "the-client",
             access_token: "access token",
             login: &LOGIN,
@@ -75,7 +75,7 @@ pub fn kinds() -> [Kind<'static>; 4] {
 /// The claims of the login that is refreshed.
 static LOGIN: LazyLock<LoginClaims> = LazyLock::new(|| {
     let token = KEY.sign(&claims());
-    let claims = verify(&token, Kind::ApiKey { client_id: "the-client" });
+    let claims = verify(&token, TokenKind::ApiKey { client_id: "the-client" });
     LoginClaims::of(&claims.expect("the token is valid"))
 });
 

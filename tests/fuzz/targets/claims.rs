@@ -6,7 +6,7 @@ use std::time::Duration;
 use fuzz::{ISSUER, KEY, NOW};
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Map, Value};
-use shared::jwt::{Kind, LEEWAY};
+use shared::jwt::{LEEWAY, TokenKind};
 
 fuzz_target!(|payload: &str| {
     let token = KEY.sign_text(&KEY.header().to_string(), payload);
@@ -27,7 +27,7 @@ fuzz_target!(|payload: &str| {
         assert!((1..=255).contains(&read["sub"].as_str().expect("a text").chars().count()));
         assert!(!read.contains_key("events"));
         match kind {
-            Kind::AccessToken { audience } => {
+            TokenKind::AccessToken { audience } => {
                 let is_audience = |value: &Value| value == audience;
                 let audiences = read["aud"].as_array();
                 assert!(
@@ -36,16 +36,16 @@ fuzz_target!(|payload: &str| {
                 );
                 assert!(!read.contains_key("nonce") && !read.contains_key("cnf"));
             }
-            Kind::ApiKey { client_id } => {
+            TokenKind::ApiKey { client_id } => {
                 assert_eq!(claims.audience, [client_id]);
                 assert!(!read.contains_key("cnf"));
             }
-            Kind::IdToken { client_id, nonce, .. } => {
+            TokenKind::IdToken { client_id, nonce, .. } => {
                 assert_eq!(claims.audience, [client_id]);
                 assert_eq!(read["nonce"].as_str(), nonce);
                 assert!(read.contains_key("auth_time"));
             }
-            Kind::RefreshedIdToken { client_id, .. } => {
+            TokenKind::RefreshedIdToken { client_id, .. } => {
                 assert_eq!(claims.audience, [client_id]);
                 assert_eq!(read["sub"], "auth0|ada");
             }

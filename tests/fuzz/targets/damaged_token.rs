@@ -7,7 +7,7 @@ use libfuzzer_sys::{
     arbitrary::{self, Arbitrary},
     fuzz_target,
 };
-use shared::jwt::Kind;
+use shared::jwt::TokenKind;
 
 #[derive(Arbitrary, Debug)]
 enum Change {
@@ -49,7 +49,7 @@ fuzz_target!(|changes: Vec<Change>| {
         }
     }
     let text: String = text.into_iter().collect();
-    let kind = Kind::ApiKey { client_id: "the-client" };
+    let kind = TokenKind::ApiKey { client_id: "the-client" };
     let outcome = fuzz::bounded(|| fuzz::verify(&text, kind));
     assert_eq!(outcome.is_ok(), text == *TOKEN);
 });

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use fuzz::{ISSUER, NOW};
 use libfuzzer_sys::fuzz_target;
 use shared::{
-    jwt::{Algorithm, Expected, KeySet, Kind, UnverifiedToken},
+    jwt::{Algorithm, Expected, KeySet, TokenKind, UnverifiedToken},
     testing::tokens::TestKey,
 };
 
@@ -41,7 +41,8 @@ fuzz_target!(|bytes: &[u8]| {
             assert!(key.key_id().is_none_or(|key_id| keys.contains(key_id)));
         }
     }
-    let expected = Expected { issuer: &ISSUER, kind: Kind::ApiKey { client_id: "the-client" } };
+    let expected =
+        Expected { issuer: &ISSUER, kind: TokenKind::ApiKey { client_id: "the-client" } };
     for token in &*TOKENS {
         let token = UnverifiedToken::parse(token, &expected).expect("it is a token");
         let candidates = keys.candidates(None, token.algorithm());

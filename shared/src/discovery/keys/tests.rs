@@ -5,7 +5,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     crypto::random::Random,
-    jwt::Kind,
+    jwt::TokenKind,
     store::memory::MemoryStore,
     testing::{
         provider::FakeProvider,
@@ -430,7 +430,7 @@ impl Story {
     }
 
     fn expected(&self) -> Expected<'_> {
-        Expected { issuer: &self.issuer, kind: Kind::ApiKey { client_id: "the-client" } }
+        Expected { issuer: &self.issuer, kind: TokenKind::ApiKey { client_id: "the-client" } }
     }
 
     async fn refusal(&self, token: &str, seconds: u64) -> TokenError {

@@ -34,7 +34,8 @@ fn change(claims: &mut Value, changes: &Value) {
 fn refresh(login: &LoginClaims, changes: &Value) -> Result<Claims, TokenError> {
     let mut claims = refreshed();
     change(&mut claims, changes);
-    let kind = Kind::RefreshedIdToken { client_id: CLIENT, access_token: "access token", login };
+    let kind =
+        TokenKind::RefreshedIdToken { client_id: CLIENT, access_token: "access token", login };
     verify(&TEST_KEY.sign(&claims), &[&TEST_KEY], kind)
 }
 

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     crypto::random::Random,
-    jwt::{Expected, Kind, UnverifiedToken},
+    jwt::{Expected, TokenKind, UnverifiedToken},
     session::{SessionLimits, TokenSession, contents_key, pointer_identity, token_key},
     store::{SessionStore, memory::MemoryStore},
     testing::tokens,
@@ -105,7 +105,7 @@ fn login_claims() -> LoginClaims {
         "iat": NOW.as_unix(),
         "exp": NOW.as_unix() + 400,
     });
-    let expected = Expected { issuer: &issuer, kind: Kind::ApiKey { client_id: "client" } };
+    let expected = Expected { issuer: &issuer, kind: TokenKind::ApiKey { client_id: "client" } };
     let token = tokens::TEST_KEY.sign(&claims);
     let token = UnverifiedToken::parse(&token, &expected).unwrap();
     let keys = tokens::key_set(&[&tokens::TEST_KEY]);
