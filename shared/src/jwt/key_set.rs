@@ -201,6 +201,11 @@ mod tests {
         p384["crv"] = "P-384".into();
         let mut of_no_curve = TestKey::ed25519("ed").jwk();
         of_no_curve["crv"] = "P-256".into();
+        // RFC 8725 §3.4: not on the curve.
+        let point = |number: &[u8]| {
+            let number = BASE64_URL_SAFE_NO_PAD.encode(number);
+            json!({ "kty": "EC", "crv": "P-256", "x": number, "y": number })
+        };
         let document = json!({ "keys": [
             { "kty": "oct", "k": "c2VjcmV0", "kid": "test", "alg": "HS256" },
             with("use", json!("enc")),
@@ -215,6 +220,11 @@ mod tests {
             with("kid", json!(7)),
             p384,
             of_no_curve,
+            // RFC 8037 A.6: a key for key agreement.
+            { "kty": "OKP", "crv": "X25519", "x": "3p7bfXt9wbTTW2HC7OQ1Nz-DQ8hbeGdNrfx-FG-IK08" },
+            point(&[1; 32]),
+            point(&[0; 32]),
+            point(&[0xff; 32]),
             "a string", null, 7, [], {},
             good,
         ]});
@@ -223,12 +233,15 @@ mod tests {
         assert_eq!(keys.candidates(Some("test"), Algorithm::Rs256).len(), 1);
     }
 
-    /// R51: a token without a `kid` tries all keys, so their number is limited.
+    /// R51, R78: a token without a `kid` tries all keys, and one with a `kid` all of that name, so their
+    /// number is limited.
     #[test]
-    fn r051_at_most_32_keys_are_used() {
+    fn r051_at_most_32_keys_are_candidates() {
         let keys = vec![TEST_KEY.jwk(); 40];
         let set = KeySet::parse(json!({ "keys": keys }).to_string().as_bytes()).unwrap();
-        assert_eq!(set.candidates(None, Algorithm::Rs256).len(), MAX_KEYS);
+        for key_id in [None, Some("test")] {
+            assert_eq!(set.candidates(key_id, Algorithm::Rs256).len(), MAX_KEYS, "{key_id:?}");
+        }
     }
 
     /// R78: 2047 bits are one bit short of the minimum.
@@ -244,14 +257,6 @@ mod tests {
         };
         assert!(!with_first_byte(0x7f));
         assert!(with_first_byte(0x80));
-    }
-
-    /// R78.
-    #[test]
-    fn r078_keys_with_the_same_name_are_all_candidates() {
-        let document = json!({ "keys": [TEST_KEY.jwk(), TestKey::rsa("test").jwk()] });
-        let keys = KeySet::parse(document.to_string().as_bytes()).unwrap();
-        assert_eq!(keys.candidates(Some("test"), Algorithm::Rs256).len(), 2);
     }
 
     /// R79.

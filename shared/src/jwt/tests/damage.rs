@@ -9,9 +9,6 @@ use crate::{
     store::{Owner, memory::MemoryStore},
 };
 
-/// All characters of a token, and those that it could be padded with.
-const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=";
-
 /// R44, R49, R180. The eighth bit of a character is not flipped, because the result is not valid text.
 #[test]
 fn r049_a_token_with_any_bit_flipped_is_refused() {
@@ -40,7 +37,7 @@ fn r049_a_token_with_one_character_changed_added_moved_or_removed_is_refused() {
     for place in 0..token.len() {
         let (before, rest) = token.split_at(place);
         let (own, after) = rest.split_at(1);
-        for letter in ALPHABET.chars() {
+        for letter in (0..128).map(char::from) {
             is_refused(&format!("{before}{letter}{after}"));
         }
         is_refused(&format!("{before}{own}{own}{after}"));
@@ -51,7 +48,7 @@ fn r049_a_token_with_one_character_changed_added_moved_or_removed_is_refused() {
             is_refused(&format!("{before}{next}{own}{}", &after[1..]));
         }
     }
-    assert!(count > 20_000, "{count}");
+    assert!(count > 40_000, "{count}");
 }
 
 /// R72, R78, R180. A key set with a flipped bit verifies nothing, unless its key is unchanged.
@@ -103,7 +100,7 @@ async fn the_other_signature_of_an_es256_token_is_the_same_token() {
     }
     let twin = format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature));
     assert_ne!(twin, token);
-    let claims = |token: &str| verify(token, &[&key], login_kind()).unwrap();
+    let claims = |token: &str| verify_with(token, &key_set(&[&key]), login_kind()).unwrap();
     assert_eq!(claims(&twin).user(), claims(&token).user());
 
     let limits =
@@ -142,9 +139,5 @@ fn flip(text: &str, place: usize, bit: u32) -> String {
 }
 
 fn outcome(token: &str, keys: &KeySet) -> Result<(), TokenError> {
-    let issuer = issuer();
-    let expected = Expected { issuer: &issuer, kind: login_kind() };
-    let token = UnverifiedToken::parse(token, &expected)?;
-    let candidates = keys.candidates(token.key_id(), token.algorithm());
-    token.verify(&candidates, &expected, Timestamp::from_unix(NOW)).map(drop)
+    verify_with(token, keys, login_kind()).map(drop)
 }

@@ -36,7 +36,7 @@ fn refresh(login: &LoginClaims, changes: &Value) -> Result<Claims, TokenError> {
     change(&mut claims, changes);
     let kind =
         TokenKind::RefreshedIdToken { client_id: CLIENT, access_token: "access token", login };
-    verify(&TEST_KEY.sign(&claims), &[&TEST_KEY], kind)
+    verify(&TEST_KEY.sign(&claims), kind)
 }
 
 #[test]
