@@ -1,5 +1,5 @@
 //! The provider's signing keys and metadata, cached in memory and in the store. One process fetches a
-//! document for all (see `provider::document`). In both caches:
+//! document for all (see `discovery::document`). In both caches:
 //!
 //! - A document younger than [`SOFT_AGE`] is used without a request.
 //! - If it is older, the first reader requests a new one and waits at most [`REFRESH_PATIENCE`]. All
@@ -28,7 +28,7 @@ use crate::{
     crypto::secret::Digest,
     discovery::document::{Document, DocumentKind, ReadAhead, Sharing},
     issuer::Issuer,
-    jwt::{Algorithm, Claims, Expected, KeySet, LogoutToken, TokenError, UnverifiedToken},
+    jwt::{Claims, Expected, KeySet, LogoutToken, TokenError, UnverifiedToken},
     provider::{IdentityProvider, Metadata, ProviderError},
     store::{Found, SessionStore},
 };
@@ -70,13 +70,6 @@ pub struct Keys {
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the identity provider's keys or metadata are unavailable")]
 pub struct KeysError(#[source] Arc<ProviderError>);
-
-/// The provider's documents, and the rows read from the store with them.
-struct Published {
-    metadata: Arc<Metadata>,
-    keys: Arc<KeySet>,
-    found: Option<Found>,
-}
 
 /// Reasons why a token was not verified.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -206,26 +199,6 @@ impl Keys {
         Ok((token.verify(&candidates, expected, now)?, found))
     }
 
-    /// The provider's documents, if it signs with `algorithm`.
-    async fn published(
-        &self,
-        algorithm: Algorithm,
-        pointer: Option<Digest>,
-        now: Timestamp,
-    ) -> Result<Published, VerifyError> {
-        let due = [self.metadata.due_row(now), self.key_set.due_row(now)];
-        let due = due.into_iter().flatten().collect();
-        let patience = TERMS.store_patience();
-        let mut ahead = ReadAhead::of(&*self.store, due, pointer, patience, now).await;
-        let metadata = self.metadata_from(&mut ahead, now).await?;
-        if !metadata.algorithms.contains(&algorithm) {
-            return Err(TokenError::AlgorithmNotAllowed.into());
-        }
-        let ask = || self.provider.key_set(&metadata.jwks_uri);
-        let keys = self.key_set.get(&mut ahead, now, ask).await.map_err(KeysError)?;
-        Ok(Published { metadata, keys, found: ahead.into_found() })
-    }
-
     /// The candidate keys for the signature of `token`. If the store was read for them, also the rows
     /// found with them: the pointer under `pointer`.
     async fn keys_for(
@@ -234,11 +207,18 @@ impl Keys {
         pointer: Option<Digest>,
         now: Timestamp,
     ) -> Result<(Arc<KeySet>, Option<Found>), VerifyError> {
-        let Published { metadata, mut keys, found } =
-            self.published(token.algorithm(), pointer, now).await?;
+        let due = [self.metadata.due_row(now), self.key_set.due_row(now)];
+        let due = due.into_iter().flatten().collect();
+        let patience = TERMS.store_patience();
+        let mut ahead = ReadAhead::of(&*self.store, due, pointer, patience, now).await;
+        let metadata = self.metadata_from(&mut ahead, now).await?;
+        if !metadata.algorithms.contains(&token.algorithm()) {
+            return Err(TokenError::AlgorithmNotAllowed.into());
+        }
+        let ask = || self.provider.key_set(&metadata.jwks_uri);
+        let mut keys = self.key_set.get(&mut ahead, now, ask).await.map_err(KeysError)?;
         if self.misses(token, &keys) {
             let is_found = |keys: &KeySet| !self.misses(token, keys);
-            let ask = || self.provider.key_set(&metadata.jwks_uri);
             let newer = self.key_set.newer_than(&keys, is_found, now, ask).await;
             keys = newer.map_err(KeysError)?.unwrap_or(keys);
         }
@@ -246,7 +226,7 @@ impl Keys {
         if candidates.is_empty() && token.key_id().is_some_and(|key_id| keys.contains(key_id)) {
             return Err(TokenError::AlgorithmNotAllowed.into());
         }
-        Ok((keys, found))
+        Ok((keys, ahead.into_found()))
     }
 
     /// Whether a newer key set could change the result: the token names a key that is not in `keys`, or

@@ -96,40 +96,9 @@ fn no_access_token() -> RedeemError {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
-
-    fn body() -> Value {
-        json!({ "access_token": "at", "id_token": "it", "token_type": "Bearer", "expires_in": 60 })
-    }
-
-    fn parse_with(name: &str, value: Value) -> Result<TokenResponse, RedeemError> {
-        let mut body = body();
-        body[name] = value;
-        TokenResponse::parse(body.to_string().as_bytes())
-    }
-
-    /// R40.
-    #[test]
-    fn r040_the_token_type_is_bearer_in_any_case() {
-        for name in ["bearer", "BEARER", "Bearer"] {
-            assert!(parse_with("token_type", json!(name)).is_ok());
-        }
-        for name in [json!("DPoP"), json!(""), json!(null), json!(7)] {
-            let refused = parse_with("token_type", name).unwrap_err();
-            assert!(matches!(refused, RedeemError::Malformed(_)));
-        }
-    }
-
-    /// R43.
-    #[test]
-    fn r043_a_response_without_an_id_token_is_refused() {
-        for value in [json!(null), json!("")] {
-            let refused = parse_with("id_token", value).unwrap_err();
-            assert!(matches!(refused, RedeemError::MissingIdToken));
-        }
-    }
 
     #[test]
     fn r135_a_refresh_may_return_only_an_access_token() {
@@ -147,9 +116,10 @@ mod tests {
     /// R179.
     #[test]
     fn r179_debug_output_and_errors_contain_no_token() {
-        let mut body = body();
-        body["access_token"] = "hunter2".into();
-        body["refresh_token"] = "hunter2".into();
+        let mut body = json!({
+            "access_token": "hunter2", "id_token": "it", "token_type": "Bearer",
+            "refresh_token": "hunter2",
+        });
         let response = TokenResponse::parse(body.to_string().as_bytes()).unwrap();
         assert!(!format!("{response:?}").contains("hunter2"));
         body["token_type"] = json!(["hunter2"]);

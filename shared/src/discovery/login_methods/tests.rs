@@ -29,19 +29,6 @@ async fn a_failure_returns_an_empty_list_until_the_pause_ends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_provider_delays_one_page_and_not_the_next() {
-    let (provider, methods) = story();
-    provider.set_login_methods(Some(&[LoginMethod::named("github").unwrap()]));
-    provider.set_delay(Duration::from_secs(60));
-    let started = tokio::time::Instant::now();
-    assert_eq!(*methods.list(Timestamp::from_unix(0)).await, []);
-    assert_eq!(started.elapsed().as_secs(), PATIENCE.as_secs());
-    let started = tokio::time::Instant::now();
-    assert_eq!(*methods.list(Timestamp::from_unix(1)).await, []);
-    assert_eq!(started.elapsed(), Duration::ZERO);
-}
-
-#[tokio::test(start_paused = true)]
 async fn concurrent_pages_share_one_request() {
     let (provider, methods) = story();
     let github = vec![LoginMethod::named("github").unwrap()];

@@ -62,22 +62,20 @@ fn with_header(changes: &Value) -> Result<LogoutToken, TokenError> {
     verify_with(&token, &key_set(&[&TEST_KEY]), NOW)
 }
 
+/// R115: by `sid`, by `sub`, or by both as Auth0 does.
 #[test]
-fn r114_a_logout_token_of_auth0_identifies_the_session_that_ended() {
-    let token = verify(&json!({})).unwrap();
-    assert_eq!(token.issuer, ISSUER);
-    let subject = Some("auth0|ada".to_owned());
-    assert!(token.ended == EndedAtProvider::Session { id: "sid-1".to_owned(), subject });
-    assert_eq!((token.issued_at, token.id.as_str()), (NOW, "token-1"));
-}
-
-#[test]
-fn r115_sub_alone_and_sid_alone_are_accepted() {
-    let token = verify(&json!({ "sid": null })).unwrap();
-    assert!(token.ended == EndedAtProvider::Subject("auth0|ada".to_owned()));
-    let token = verify(&json!({ "sub": null })).unwrap();
-    let id = "sid-1".to_owned();
-    assert!(token.ended == EndedAtProvider::Session { id, subject: None });
+fn r114_a_logout_token_identifies_the_session_that_ended() {
+    let (id, subject) = ("sid-1".to_owned(), Some("auth0|ada".to_owned()));
+    for (changes, ended) in [
+        (json!({}), EndedAtProvider::Session { id: id.clone(), subject: subject.clone() }),
+        (json!({ "sub": null }), EndedAtProvider::Session { id, subject: None }),
+        (json!({ "sid": null }), EndedAtProvider::Subject(subject.unwrap())),
+    ] {
+        let token = verify(&changes).unwrap();
+        assert!(token.ended == ended, "{changes}");
+        assert_eq!((token.issuer.as_str(), token.id.as_str()), (ISSUER, "token-1"));
+        assert_eq!(token.issued_at, NOW);
+    }
 }
 
 #[test]
@@ -95,75 +93,44 @@ fn r116_a_signature_not_made_by_the_provider_is_refused() {
     assert_eq!(verify_with(&padding, &keys, NOW).unwrap_err(), TokenError::UnknownKey);
 }
 
+/// R118, R119, R120, R121, R122: the rows that no story proves.
 #[test]
-fn r117_a_token_without_the_logout_event_is_refused() {
-    for (events, reason) in [
-        (Value::Null, TokenError::MissingClaim("events")),
-        (json!([EVENT]), TokenError::MistypedClaim("events")),
-        (json!(EVENT), TokenError::MistypedClaim("events")),
-        (json!({}), TokenError::WrongKind),
-        (json!({ "foobar": {} }), TokenError::WrongKind),
-        (json!({ EVENT: null }), TokenError::MistypedClaim("events")),
-        (json!({ EVENT: "" }), TokenError::MistypedClaim("events")),
-        (json!({ EVENT: [] }), TokenError::MistypedClaim("events")),
+fn r117_each_defect_of_the_claims_is_refused() {
+    use TokenError::{InvalidAudience, InvalidIssuer, MissingClaim, MistypedClaim, WrongKind};
+    for (changes, reason) in [
+        (json!({ "events": {} }), WrongKind),
+        (json!({ "events": { EVENT: null } }), MistypedClaim("events")),
+        (json!({ "events": { EVENT: "" } }), MistypedClaim("events")),
+        (json!({ "events": { EVENT: [] } }), MistypedClaim("events")),
+        (json!({ "nonce": "" }), WrongKind),
+        (json!({ "nonce": 1 }), WrongKind),
+        (json!({ "aud": null }), MissingClaim("aud")),
+        (json!({ "aud": [] }), InvalidAudience),
+        (json!({ "aud": ["other"] }), InvalidAudience),
+        (json!({ "aud": 1 }), MistypedClaim("aud")),
+        (json!({ "iss": null }), MissingClaim("iss")),
+        (json!({ "iss": "https://tenant.auth0.com" }), InvalidIssuer),
+        (json!({ "iss": 1 }), MistypedClaim("iss")),
+        (json!({ "sub": "" }), MistypedClaim("sub")),
+        (json!({ "sub": ["x"] }), MistypedClaim("sub")),
+        (json!({ "sub": "x".repeat(256) }), MistypedClaim("sub")),
+        (json!({ "sid": 1 }), MistypedClaim("sid")),
+        (json!({ "sid": "" }), MistypedClaim("sid")),
+        (json!({ "sub": null, "sid": null }), MissingClaim("sub or sid")),
+        (json!({ "iat": "1800000000" }), MistypedClaim("iat")),
+        (json!({ "exp": null }), MissingClaim("exp")),
+        (json!({ "exp": "1800000000" }), MistypedClaim("exp")),
+        (json!({ "nbf": NOW.as_unix() + 31 }), TokenError::NotYetValid),
+        (json!({ "jti": "" }), MistypedClaim("jti")),
+        (json!({ "jti": 1 }), MistypedClaim("jti")),
     ] {
-        assert_eq!(verify(&json!({ "events": events })).unwrap_err(), reason, "{events}");
+        assert_eq!(verify(&changes).unwrap_err(), reason, "{changes}");
     }
     assert!(verify(&json!({ "events": { EVENT: { "later": 1 }, "other": 1 } })).is_ok());
 }
 
 #[test]
-fn r118_a_logout_token_with_a_nonce_is_refused() {
-    for nonce in [json!("n"), json!(""), json!(1)] {
-        let refused = verify(&json!({ "nonce": nonce }));
-        assert_eq!(refused.unwrap_err(), TokenError::WrongKind, "{nonce}");
-    }
-}
-
-#[test]
-fn r119_a_logout_token_of_another_issuer_or_audience_is_refused() {
-    for (aud, reason) in [
-        (Value::Null, TokenError::MissingClaim("aud")),
-        (json!("other"), TokenError::InvalidAudience),
-        (json!([]), TokenError::InvalidAudience),
-        (json!(["other"]), TokenError::InvalidAudience),
-        (json!(1), TokenError::MistypedClaim("aud")),
-    ] {
-        assert_eq!(verify(&json!({ "aud": aud })).unwrap_err(), reason, "{aud}");
-    }
-    assert!(verify(&json!({ "aud": ["other", CLIENT] })).is_ok());
-    for (iss, reason) in [
-        (Value::Null, TokenError::MissingClaim("iss")),
-        (json!("https://tenant.auth0.com"), TokenError::InvalidIssuer),
-        (json!("https://other.auth0.com/"), TokenError::InvalidIssuer),
-        (json!(1), TokenError::MistypedClaim("iss")),
-    ] {
-        assert_eq!(verify(&json!({ "iss": iss })).unwrap_err(), reason, "{iss}");
-    }
-}
-
-#[test]
-fn r120_a_logout_token_without_a_valid_sub_or_sid_is_refused() {
-    let refused = verify(&json!({ "sub": null, "sid": null }));
-    assert_eq!(refused.unwrap_err(), TokenError::MissingClaim("sub or sid"));
-    for name in ["sub", "sid"] {
-        for value in [json!(1), json!(""), json!(["x"]), json!({})] {
-            let refused = verify(&json!({ name: value }));
-            assert_eq!(refused.unwrap_err(), TokenError::MistypedClaim(name), "{value}");
-        }
-    }
-    let refused = verify(&json!({ "sub": "x".repeat(256) }));
-    assert_eq!(refused.unwrap_err(), TokenError::MistypedClaim("sub"));
-}
-
-#[test]
 fn r121_a_logout_token_outside_its_validity_is_refused() {
-    for name in ["iat", "exp"] {
-        let refused = verify(&json!({ name: null }));
-        assert_eq!(refused.unwrap_err(), TokenError::MissingClaim(name));
-        let refused = verify(&json!({ name: "1800000000" }));
-        assert_eq!(refused.unwrap_err(), TokenError::MistypedClaim(name));
-    }
     let seconds = Duration::from_secs;
     let last = NOW + seconds(120) + LEEWAY - seconds(1);
     assert!(verify_at(&json!({}), last).is_ok());
@@ -175,8 +142,6 @@ fn r121_a_logout_token_outside_its_validity_is_refused() {
     assert!(verify_at(&long, NOW + MAX_AGE + LEEWAY).is_ok());
     let late = verify_at(&long, NOW + MAX_AGE + LEEWAY + seconds(1));
     assert_eq!(late.unwrap_err(), TokenError::IssuedTooLongAgo);
-    let refused = verify(&json!({ "nbf": NOW.as_unix() + 31 }));
-    assert_eq!(refused.unwrap_err(), TokenError::NotYetValid);
 }
 
 #[test]
@@ -196,12 +161,7 @@ fn r199_fractional_dates_are_rounded_towards_refusal() {
 }
 
 #[test]
-fn r122_a_logout_token_needs_a_jti_which_determines_its_mark() {
-    assert_eq!(verify(&json!({ "jti": null })).unwrap_err(), TokenError::MissingClaim("jti"));
-    for jti in [json!(""), json!(1)] {
-        let refused = verify(&json!({ "jti": jti }));
-        assert_eq!(refused.unwrap_err(), TokenError::MistypedClaim("jti"), "{jti}");
-    }
+fn r122_the_jti_of_a_token_determines_its_mark() {
     let token = verify(&json!({})).unwrap();
     assert_eq!(token.mark(), verify(&json!({ "sid": null })).unwrap().mark());
     assert_ne!(token.mark(), verify(&json!({ "jti": "token-2" })).unwrap().mark());
@@ -227,11 +187,6 @@ fn r123_only_logout_types_or_no_type_are_accepted() {
         let refused = with_header(&json!({ "typ": name }));
         assert_eq!(refused.unwrap_err(), TokenError::TypeNotAllowed, "{name}");
     }
-}
-
-#[test]
-fn r124_unknown_claims_are_ignored() {
-    assert!(verify(&json!({ "trace_id": "x", "ignored_claim": [1] })).is_ok());
 }
 
 #[test]

@@ -25,14 +25,6 @@ fn r088_the_session_cookie_is_bound_to_this_host_and_hidden_from_scripts() {
     );
 }
 
-#[test]
-fn r105_a_cookie_is_cleared_with_the_attributes_it_was_set_with() {
-    assert_eq!(
-        https().clear_session(),
-        "__Host-session=; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=0"
-    );
-}
-
 fn local(origin: &str) -> CookieJar {
     CookieJar::new(&BaseUrl::Fixed(origin.to_owned()))
 }
@@ -72,36 +64,6 @@ fn r204_a_duplicate_for_the_whole_domain_is_cleared_where_one_is_possible() {
     );
     assert_eq!(jar.clear_session_twin(&once), None);
     assert_eq!(https().clear_session_twin(&twice), None);
-}
-
-#[test]
-fn a_session_cookie_is_read_back() {
-    let secret = SessionSecret::generate(&Random::system());
-    let request = cookies(&format!("theme=dark; __Host-session={}", secret.expose()));
-    let SessionCookie::Present(read) = https().session(&request) else { panic!("no session") };
-    assert_eq!(read.digest(), secret.digest());
-}
-
-#[test]
-fn r089_duplicates_unprefixed_names_and_altered_values_are_rejected() {
-    let value = "A".repeat(43);
-    for header in [
-        format!("__Host-session={value}; __Host-session={value}"),
-        format!("__Host-session=\"{value}\""),
-        format!("__Host-session={value}, x"),
-        "__Host-session=".to_owned(),
-    ] {
-        assert!(matches!(https().session(&cookies(&header)), SessionCookie::Malformed), "{header}");
-    }
-    for header in [
-        format!("session={value}"),
-        format!("__host-session={value}"),
-        format!("$Version=1; =__Host-session={value}"),
-        format!("x=1,__Host-session={value}"),
-        String::new(),
-    ] {
-        assert!(matches!(https().session(&cookies(&header)), SessionCookie::Absent), "{header}");
-    }
 }
 
 #[test]
