@@ -140,37 +140,24 @@ fn the_login_page_without_methods_has_one_plain_button() {
 
 #[test]
 fn the_login_page_mentions_the_development_provider_only_if_it_is_used() {
-    let nonce = nonce();
-    let page = |development| {
-        LoginPage {
-            nonce: &nonce,
-            methods: &[],
-            plain_href: "/login",
-            tenant: "localhost:9001",
-            development,
-        }
-        .render()
-    };
-    assert!(page(true).contains("development identity provider"));
-    assert!(!page(false).contains("development identity provider"));
-    assert_eq!(Page::parse(&page(false)).text(".fine bdi"), "localhost:9001");
+    for development in [true, false] {
+        let page = login_page_of(&[], "/login", "localhost:9001", development);
+        assert_eq!(page.contains("development identity provider"), development);
+        assert_eq!(Page::parse(&page).text(".fine bdi"), "localhost:9001");
+    }
 }
 
 #[test]
-fn the_key_page_shows_the_complete_token_in_three_parts() {
+fn the_key_page_shows_the_token_a_line_for_a_shell_and_a_logout_without_a_script() {
     let page = Page::parse(&key_page(Some(key())));
+    assert_eq!(page.text("h1"), "Your API key");
     assert_eq!(page.text("#token"), TOKEN);
     assert_eq!(page.all("#token span").len(), 3);
-    assert_eq!(page.text("h1"), "Your API key");
-}
-
-#[test]
-fn the_key_page_shows_a_line_for_a_shell() {
-    let page = Page::parse(&key_page(Some(key())));
-    assert_eq!(
-        page.text("#curl"),
-        format!("curl -H 'Authorization: Bearer {TOKEN}' https://api.example/protected")
-    );
+    let line = format!("curl -H 'Authorization: Bearer {TOKEN}' https://api.example/protected");
+    assert_eq!(page.text("#curl"), line);
+    assert_eq!(page.attribute("form", "method"), "post");
+    assert_eq!(page.attribute("form", "action"), "/logout");
+    assert_eq!(page.text("form button"), "Log out");
 }
 
 #[test]
@@ -191,14 +178,6 @@ fn r101_a_key_page_without_a_key_authenticates_by_cookie() {
     assert!(page.all("#token, #curl, #token-claims, #time-left").is_empty());
     assert_eq!(page.all("#live").len(), 1);
     assert!(!html.contains("eyJ"));
-}
-
-#[test]
-fn the_key_page_logs_out_without_a_script() {
-    let page = Page::parse(&key_page(Some(key())));
-    assert_eq!(page.attribute("form", "method"), "post");
-    assert_eq!(page.attribute("form", "action"), "/logout");
-    assert_eq!(page.text("form button"), "Log out");
 }
 
 /// Without JavaScript, a copy button and a live region would not work.
@@ -269,16 +248,21 @@ fn the_time_left_is_counted_from_the_servers_clock() {
     let left = |seconds: u64| {
         let expires_at = Timestamp::from_unix(NOW.as_unix() + seconds);
         let page = Page::parse(&key_page(Some(Key { expires_at, ..key() })));
-        (page.text("#time-left"), page.attribute("#time-left", "data-seconds"))
+        let is_over = !page.all(".over #time-left").is_empty();
+        (page.text("#time-left"), page.attribute("#time-left", "data-seconds"), is_over)
     };
-    assert_eq!(left(0), ("Expired".into(), "0".into()));
-    assert_eq!(left(1), ("1 s left".into(), "1".into()));
-    assert_eq!(left(59).0, "59 s left");
-    assert_eq!(left(60).0, "1 min 0 s left");
-    assert_eq!(left(3_599).0, "59 min 59 s left");
-    assert_eq!(left(3_600).0, "1 h 0 min 0 s left");
-    assert_eq!(left(86_399).0, "23 h 59 min 59 s left");
-    assert_eq!(left(86_400).0, "1 d 0 h 0 min left");
+    for (seconds, text) in [
+        (0, "Expired"),
+        (1, "1 s left"),
+        (59, "59 s left"),
+        (60, "1 min 0 s left"),
+        (3_599, "59 min 59 s left"),
+        (3_600, "1 h 0 min 0 s left"),
+        (86_399, "23 h 59 min 59 s left"),
+        (86_400, "1 d 0 h 0 min left"),
+    ] {
+        assert_eq!(left(seconds), (text.to_owned(), seconds.to_string(), seconds == 0));
+    }
 }
 
 #[test]
@@ -287,14 +271,6 @@ fn a_refreshable_session_shows_when_it_is_refreshed() {
     assert_eq!(page.attribute("#live", "data-renew-in"), "3540");
     assert_eq!(Page::parse(&key_page(None)).attribute("#live", "data-renew-in"), "3540");
     assert!(Page::parse(&key_page_of(user())).all("[data-renew-in]").is_empty());
-}
-
-#[test]
-fn an_expired_token_is_shown_as_expired() {
-    let expires_at = Timestamp::from_unix(1);
-    let page = Page::parse(&key_page(Some(Key { expires_at, ..key() })));
-    assert_eq!(page.text("#time-left"), "Expired");
-    assert_eq!(page.all(".over #time-left").len(), 1);
 }
 
 /// A provider may send any number as `exp`; RFC 3339 cannot express dates after the year 9999.
@@ -329,12 +305,11 @@ fn an_address_shown_as_name_is_not_repeated() {
 
 #[test]
 fn an_unverified_address_is_marked() {
-    let badges = |email, email_verified| {
-        Page::parse(&key_page_of(User { email, email_verified, ..user() })).all(".badge").len()
-    };
-    assert_eq!(badges(Some("ada@example.com"), true), 0);
-    assert_eq!(badges(Some("ada@example.com"), false), 1);
-    assert_eq!(badges(None, false), 0);
+    let ada = Some("ada@example.com");
+    for (email, email_verified, badges) in [(ada, true, 0), (ada, false, 1), (None, false, 0)] {
+        let page = key_page_of(User { email, email_verified, ..user() });
+        assert_eq!(Page::parse(&page).all(".badge").len(), badges, "{email:?} {email_verified}");
+    }
 }
 
 #[test]
@@ -344,20 +319,16 @@ fn a_user_without_a_picture_has_initials_and_no_image() {
     assert_eq!(page.text("#initials"), "AL");
 }
 
-/// R104: the page only asks, and its form sends a POST.
+/// R104: the page only asks, and its form sends a POST. Without a session there is nothing to ask.
 #[test]
 fn r104_the_logout_page_offers_a_post_and_a_way_back() {
-    let page = Page::parse(&SignOutPage { nonce: &nonce(), signed_in: true }.render());
-    assert_eq!(page.attribute("form", "method"), "post");
-    assert_eq!(page.attribute("form", "action"), "/logout");
-    assert_eq!(page.attribute("form a", "href"), "/");
-}
-
-#[test]
-fn the_logout_page_without_a_session_has_no_form() {
-    let page = Page::parse(&SignOutPage { nonce: &nonce(), signed_in: false }.render());
-    assert!(page.all("form").is_empty());
-    assert_eq!(page.attribute("main a", "href"), "/");
+    let page = |signed_in| Page::parse(&SignOutPage { nonce: &NONCE, signed_in }.render());
+    let with_session = page(true);
+    assert_eq!(with_session.attribute("form", "method"), "post");
+    assert_eq!(with_session.attribute("form", "action"), "/logout");
+    assert_eq!(with_session.attribute("form a", "href"), "/");
+    assert!(page(false).all("form").is_empty());
+    assert_eq!(page(false).attribute("main a", "href"), "/");
 }
 
 #[test]
@@ -381,7 +352,7 @@ fn assert_sound(name: &str, html: &str) {
     assert_eq!(page.all("style").len(), 1, "{name}");
     assert!(page.all("script").len() <= 1, "{name}");
     for element in page.all("script, style") {
-        assert_eq!(element.attr("nonce"), Some(nonce().as_str()), "{name}: {}", element.html());
+        assert_eq!(element.attr("nonce"), Some(NONCE.as_str()), "{name}: {}", element.html());
     }
 
     let mut ids = HashSet::new();
@@ -416,20 +387,18 @@ fn assert_plain_attributes(name: &str, element: &Element) {
 }
 
 fn ordinary_pages() -> Vec<(&'static str, String)> {
-    let nonce = nonce();
     vec![
         ("login", login_page(&methods())),
         ("login without methods", login_page(&[])),
         ("key", key_page(Some(key()))),
         ("key without key", key_page(None)),
-        ("logout", SignOutPage { nonce: &nonce, signed_in: true }.render()),
-        ("logged out", SignOutPage { nonce: &nonce, signed_in: false }.render()),
+        ("logout", SignOutPage { nonce: &NONCE, signed_in: true }.render()),
+        ("logged out", SignOutPage { nonce: &NONCE, signed_in: false }.render()),
         ("message", message_page()),
     ]
 }
 
 fn pages_made_of(value: &str) -> Vec<(&'static str, String)> {
-    let nonce = nonce();
     let kinds = [
         LoginMethodKind::Database,
         LoginMethodKind::Passwordless,
@@ -438,12 +407,9 @@ fn pages_made_of(value: &str) -> Vec<(&'static str, String)> {
     ];
     let methods =
         kinds.map(|kind| LoginMethodLink { href: value, label: value, kind, strategy: value });
-    let login = |methods| {
-        LoginPage { nonce: &nonce, methods, plain_href: value, tenant: value, development: true }
-            .render()
-    };
+    let login = |methods| login_page_of(methods, value, value, true);
     let message = MessagePage {
-        nonce: &nonce,
+        nonce: &NONCE,
         kind: MessageKind::Ok,
         title: value,
         text: &[value, value],
@@ -460,42 +426,30 @@ fn pages_made_of(value: &str) -> Vec<(&'static str, String)> {
 }
 
 fn key_page_made_of(value: &str) -> String {
-    KeyPage {
-        nonce: &nonce(),
-        key: Some(Key { token: value, header: value, claims: value, expires_at: NOW }),
-        key_is_too_long: false,
-        user: User {
-            subject: value,
-            name: Some(value),
-            email: Some(value),
-            email_verified: false,
-            picture: picture(value).as_ref(),
-        },
-        protected_url: value,
-        session_ends_at: NOW,
-        renews_at: None,
-        now: NOW,
-    }
-    .render()
+    let picture = picture(value);
+    let user = User {
+        subject: value,
+        name: Some(value),
+        email: Some(value),
+        email_verified: false,
+        picture: picture.as_ref(),
+    };
+    let key = Key { token: value, header: value, claims: value, expires_at: NOW };
+    KeyPage { key: Some(key), protected_url: value, ..page_of(user) }.render()
 }
 
 fn key_page(key: Option<Key<'_>>) -> String {
-    KeyPage {
-        nonce: &nonce(),
-        key,
-        key_is_too_long: false,
-        user: user(),
-        protected_url: "https://api.example/protected",
-        session_ends_at: Timestamp::from_unix(NOW.as_unix() + 604_800),
-        renews_at: Some(Timestamp::from_unix(NOW.as_unix() + 3_540)),
-        now: NOW,
-    }
-    .render()
+    let renews_at = Some(Timestamp::from_unix(NOW.as_unix() + 3_540));
+    KeyPage { key, renews_at, ..page_of(user()) }.render()
 }
 
 fn key_page_of(user: User<'_>) -> String {
+    page_of(user).render()
+}
+
+fn page_of(user: User<'_>) -> KeyPage<'_> {
     KeyPage {
-        nonce: &nonce(),
+        nonce: &NONCE,
         key: Some(key()),
         key_is_too_long: false,
         user,
@@ -504,23 +458,24 @@ fn key_page_of(user: User<'_>) -> String {
         renews_at: None,
         now: NOW,
     }
-    .render()
 }
 
 fn login_page(methods: &[LoginMethodLink<'_>]) -> String {
-    LoginPage {
-        nonce: &nonce(),
-        methods,
-        plain_href: "/login",
-        tenant: "tenant.eu.auth0.com",
-        development: false,
-    }
-    .render()
+    login_page_of(methods, "/login", "tenant.eu.auth0.com", false)
+}
+
+fn login_page_of(
+    methods: &[LoginMethodLink<'_>],
+    plain_href: &str,
+    tenant: &str,
+    development: bool,
+) -> String {
+    LoginPage { nonce: &NONCE, methods, plain_href, tenant, development }.render()
 }
 
 fn message_page() -> String {
     MessagePage {
-        nonce: &nonce(),
+        nonce: &NONCE,
         kind: MessageKind::Problem,
         title: "That login did not work",
         text: &["It took too long."],
@@ -566,6 +521,9 @@ fn user() -> User<'static> {
     }
 }
 
+static NONCE: LazyLock<Nonce> =
+    LazyLock::new(|| Nonce::new(&Random::from_fn(|bytes| bytes.fill(0x42))));
+
 static PICTURE: LazyLock<Option<Picture>> = LazyLock::new(|| picture("ada.png"));
 
 fn picture(path: &str) -> Option<Picture> {
@@ -574,10 +532,6 @@ fn picture(path: &str) -> Option<Picture> {
 
 fn issuer() -> Issuer {
     Issuer::parse("http://localhost:9100").expect("an issuer")
-}
-
-fn nonce() -> Nonce {
-    Nonce::new(&Random::from_fn(|bytes| bytes.fill(0x42)))
 }
 
 /// A page as parsed by a browser.

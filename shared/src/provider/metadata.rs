@@ -89,9 +89,7 @@ struct DiscoveryDocument {
     authorization_endpoint: String,
     token_endpoint: String,
     jwks_uri: String,
-    #[serde(default)]
     end_session_endpoint: Option<String>,
-    #[serde(default)]
     revocation_endpoint: Option<String>,
     #[serde(default)]
     id_token_signing_alg_values_supported: Vec<String>,

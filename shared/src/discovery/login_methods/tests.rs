@@ -2,21 +2,6 @@ use crate::{issuer::Issuer, store::memory::MemoryStore, testing::provider::FakeP
 
 use super::*;
 
-/// The times of each pair are one second apart.
-#[tokio::test]
-async fn a_list_is_used_for_a_while_and_survives_an_outage() {
-    let (provider, methods) = story();
-    let github = vec![LoginMethod::named("github").unwrap()];
-    provider.set_login_methods(Some(&github));
-    let age = LIST_AGE.as_secs();
-    for (second, fetches) in [(0, 1), (age - 1, 1), (age, 2)] {
-        assert_eq!(*methods.list(Timestamp::from_unix(second)).await, github);
-        assert_eq!(provider.login_method_fetches(), fetches);
-    }
-    provider.set_login_methods(None);
-    assert_eq!(*methods.list(Timestamp::from_unix(2 * age)).await, github);
-}
-
 /// The times of the pair are one second apart.
 #[tokio::test]
 async fn a_failure_returns_an_empty_list_until_the_pause_ends() {

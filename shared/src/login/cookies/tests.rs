@@ -24,10 +24,6 @@ fn sent_back(set_cookies: &[HeaderValue]) -> RequestCookies {
     RequestCookies::of(&headers)
 }
 
-async fn kept(cookies: &LoginCookies, attempt: &LoginAttempt) -> RequestCookies {
-    sent_back(&keep(cookies, attempt, &RequestCookies::default(), NOW).await)
-}
-
 async fn keep(
     cookies: &LoginCookies,
     attempt: &LoginAttempt,
@@ -47,40 +43,28 @@ async fn find(
 }
 
 #[tokio::test]
-async fn r016_a_state_does_not_match_the_cookie_of_another_tab() {
-    let cookies = login_cookies();
-    let [one, two] =
-        [(); 2].map(|()| LoginAttempt::start(ReturnTo::default(), &Random::system(), NOW));
-    assert!(find(&cookies, &one, &kept(&cookies, &two).await, NOW).await.is_none());
-}
-
-#[tokio::test]
 async fn r019_an_attempt_is_fresh_for_ten_minutes_and_not_before_its_start() {
     let cookies = login_cookies();
     let attempt = LoginAttempt::start(ReturnTo::default(), &Random::system(), NOW);
-    let request = kept(&cookies, &attempt).await;
+    let set = keep(&cookies, &attempt, &RequestCookies::default(), NOW).await;
+    let request = sent_back(&set);
     let found_at = async |now| find(&cookies, &attempt, &request, now).await.is_some();
     assert!(found_at(NOW + LIFETIME - Duration::from_secs(1)).await);
     assert!(!found_at(NOW + LIFETIME).await);
     assert!(!found_at(NOW - Duration::from_secs(1)).await);
 }
 
-#[tokio::test]
-async fn r020_a_cookie_of_another_bundle_does_not_open() {
-    let attempt = LoginAttempt::start(ReturnTo::default(), &Random::system(), NOW);
-    let request = kept(&login_cookies(), &attempt).await;
-    assert!(find(&login_cookies(), &attempt, &request, NOW).await.is_none());
-}
-
-/// The cookies of a browser after logins to `targets`, all within one second.
-async fn after_logins(targets: &[ReturnTo]) -> (LoginCookies, Vec<LoginAttempt>, RequestCookies) {
-    let (cookies, random) = (login_cookies(), Random::system());
+/// Which of the logins to `targets`, all started within one second, can still be finished.
+async fn survivors(targets: &[ReturnTo]) -> Vec<bool> {
+    let cookies = login_cookies();
     let mut browser: Vec<(String, HeaderValue)> = Vec::new();
     let mut attempts = Vec::new();
+    let request = |browser: &[(String, HeaderValue)]| {
+        sent_back(&browser.iter().map(|(_, pair)| pair.clone()).collect::<Vec<_>>())
+    };
     for target in targets {
-        let attempt = LoginAttempt::start(target.clone(), &random, NOW);
-        let pairs: Vec<_> = browser.iter().map(|(_, pair)| pair.clone()).collect();
-        for header in keep(&cookies, &attempt, &sent_back(&pairs), NOW).await {
+        let attempt = LoginAttempt::start(target.clone(), &Random::system(), NOW);
+        for header in keep(&cookies, &attempt, &request(&browser), NOW).await {
             let text = header.to_str().unwrap();
             let name = text.split('=').next().unwrap().to_owned();
             assert!(text.split(';').next().unwrap().len() <= 4_096);
@@ -91,16 +75,9 @@ async fn after_logins(targets: &[ReturnTo]) -> (LoginCookies, Vec<LoginAttempt>,
         }
         attempts.push(attempt);
     }
-    let pairs: Vec<_> = browser.into_iter().map(|(_, pair)| pair).collect();
-    (cookies, attempts, sent_back(&pairs))
-}
-
-/// Which of these logins, all started within one second, can still be finished.
-async fn survivors(targets: &[ReturnTo]) -> Vec<bool> {
-    let (cookies, attempts, request) = after_logins(targets).await;
     let mut found = Vec::new();
     for attempt in &attempts {
-        found.push(find(&cookies, attempt, &request, NOW).await.is_some());
+        found.push(find(&cookies, attempt, &request(&browser), NOW).await.is_some());
     }
     found
 }
