@@ -32,8 +32,8 @@ use crate::{
     page::Page,
 };
 
-type Answer = Pin<Box<dyn Future<Output = Response<Bytes>> + Send>>;
-type Handler = Arc<dyn Fn(Request<Bytes>) -> Answer + Send + Sync>;
+type Handling = Pin<Box<dyn Future<Output = Response<Bytes>> + Send>>;
+type Handler = Arc<dyn Fn(Request<Bytes>) -> Handling + Send + Sync>;
 
 /// One browser profile. A clone is a copy of the profile, for a second device or a thief.
 #[derive(Clone)]
@@ -92,13 +92,6 @@ impl Browser {
             self.shown = Some(self.base.clone());
         }
         self.navigate(Navigation::post(url, fields)).await
-    }
-
-    /// Pretends that the tab shows a page of another site, without a request. The next request comes
-    /// from that page.
-    pub fn show(&mut self, address: &str) -> &mut Self {
-        self.shown = Some(self.resolve(address));
-        self
     }
 
     /// Sends a request as a script on the application's page does with `fetch(address, {method,

@@ -29,10 +29,9 @@ use crate::{
     http_api::{HttpApi, ORIGIN, authorizer::Authorizer, route::Route},
     iam::GuardedTable,
     lambda::{self, Lambda, REGION, Surroundings},
-    line::Line,
     secrets_manager::{CLIENT_SECRET_ARN, SECRET_KEY_ARN, SecretsManager},
     site::CLIENT_SECRET,
-    template::{InlineCode, Stack, Statement, Template},
+    template::{InlineCode, Stack, Template},
 };
 
 /// The deployed product. Dropping this stops everything.
@@ -54,8 +53,6 @@ struct Table {
     endpoint: String,
     /// The access key that the emulator accepts.
     access_key_id: String,
-    /// Each function's connection to the table, by binary name.
-    lines: BTreeMap<String, Line>,
 }
 
 impl Deployment {
@@ -119,11 +116,10 @@ impl Deployment {
         let table = backing("SESSION_TABLE").expect("the backends create a table");
         let endpoint = backing("AWS_ENDPOINT_URL_DYNAMODB").expect("the backends name it");
         let access_key_id = backing("AWS_ACCESS_KEY_ID").expect("the backends name it");
-        let mut table = Table {
+        let table = Table {
             name: table.to_owned(),
             endpoint: endpoint.to_owned(),
             access_key_id: access_key_id.to_owned(),
-            lines: BTreeMap::new(),
         };
         let names = [
             ("ClientSecretStore", CLIENT_SECRET_ARN),
@@ -133,13 +129,14 @@ impl Deployment {
         let stack = Template::read().deploy(&values, &names);
         let artifacts = Artifacts::of(&stack.functions());
         let boundary = stack.managed_policy("FunctionBoundary");
+        let mut tables = BTreeMap::new();
         for function in stack.functions() {
             let policies = vec![function.statements, boundary.clone()];
-            let line = table.lay_line(policies).await;
-            table.lines.insert(function.binary, line);
+            let guarded = GuardedTable::before(&table.endpoint, policies).await;
+            tables.insert(function.binary, guarded.address());
         }
         let endpoints = |function: &str| {
-            let table = format!("http://{}", table.lines[function].address());
+            let table = format!("http://{}", tables[function]);
             [
                 ("AWS_ACCESS_KEY_ID".to_owned(), access_key_id.to_owned()),
                 ("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), table),
@@ -191,18 +188,6 @@ impl Deployment {
         &self.table.endpoint
     }
 
-    /// The connection from this function's processes to the table.
-    #[must_use]
-    pub fn line_to_table(&self, function: &str) -> &Line {
-        let line = self.table.lines.get(function);
-        line.unwrap_or_else(|| panic!("there is no function {function:?}"))
-    }
-
-    /// The connections of all functions to the table.
-    pub fn lines_to_table(&self) -> impl Iterator<Item = &Line> {
-        self.table.lines.values()
-    }
-
     /// The number of rows of this kind (`session` or `once`) in the table, expired rows included.
     pub async fn rows(&self, kind: &str) -> usize {
         let scan = json!({ "TableName": self.table.name, "ConsistentRead": true });
@@ -239,11 +224,6 @@ impl Table {
     fn authorization(&self) -> String {
         let key = &self.access_key_id;
         format!("AWS4-HMAC-SHA256 Credential={key}/20260131/{REGION}/dynamodb/aws4_request")
-    }
-
-    /// A connection to the table that enforces these policies.
-    async fn lay_line(&self, policies: Vec<Vec<Statement>>) -> Line {
-        Line::to(GuardedTable::before(&self.endpoint, policies).await.address()).await
     }
 }
 

@@ -170,11 +170,6 @@ impl Lambda {
         }
     }
 
-    /// Stops the function's idle processes, so that the next invocation is a cold start.
-    pub fn cool(&self, function: &str) {
-        self.pool(function).processes().idle.clear();
-    }
-
     /// The number of invocations of each process of the function, in start order.
     #[must_use]
     pub fn served(&self, function: &str) -> Vec<usize> {

@@ -163,12 +163,6 @@ impl<'browser> Form<'browser> {
         self
     }
 
-    /// The fields that would be sent, including hidden ones.
-    #[must_use]
-    pub fn fields(&self) -> &[(String, String)] {
-        &self.fields
-    }
-
     /// Presses the first button, as the Enter key does.
     pub async fn submit(self) -> Page<'browser> {
         let button = self.buttons.first().cloned();

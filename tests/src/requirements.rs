@@ -272,13 +272,4 @@ mod tests {
             ["R2 is marked as not built, but has a test", "all in x.rs names no row: R99"]
         );
     }
-
-    #[test]
-    fn the_table_lists_the_tests_of_each_row() {
-        let tests = tests_of("x.rs", "#[test]\nfn r001_one() {}\n#[test]\nfn r001_two() {}");
-        let table = Requirements::parse(ROWS).table(&tests);
-        assert!(table.contains("\n| R1 | One | x.rs: `r001_one`, `r001_two` |\n"), "{table}");
-        assert!(table.contains("\n| R2 | Two | not built: no need |\n"), "{table}");
-        assert!(table.contains("\n## B. Second (unfinished)\n"), "{table}");
-    }
 }

@@ -379,9 +379,13 @@ impl Site {
         self.process().bundle.routes()
     }
 
-    /// R169, R170: checks the headers that every response must have.
+    /// R169, R170, R176: checks the headers that every response must have, and that none reveals the
+    /// client secret or details of the store.
     fn check_headers(&self, path: &str, answer: &Answer) {
         assert_ne!(answer.status(), 500, "{path}: {answer:?}");
+        for trace in [CLIENT_SECRET, "secret-table", "panicked", ".rs:"] {
+            assert!(!answer.text().contains(trace), "{trace}: {answer:?}");
+        }
         for (name, value) in [
             ("cache-control", "no-store"),
             ("referrer-policy", "same-origin"),

@@ -45,13 +45,13 @@ pub(super) struct Report {
     pub(super) body: String,
 }
 
-type Answer = Result<Bytes, Report>;
+type Outcome = Result<Bytes, Report>;
 
 /// One event for the process.
 pub(super) struct Invocation {
     event: Bytes,
     deadline: Duration,
-    answer: oneshot::Sender<Answer>,
+    answer: oneshot::Sender<Outcome>,
 }
 
 /// A listening Runtime API. Dropping this stops it.
@@ -69,7 +69,7 @@ struct Shared {
     random: Random,
     waiting: AsyncMutex<mpsc::Receiver<Invocation>>,
     /// Unanswered invocations, by request id.
-    pending: Mutex<HashMap<String, oneshot::Sender<Answer>>>,
+    pending: Mutex<HashMap<String, oneshot::Sender<Outcome>>>,
     beginning: watch::Sender<Option<Result<Instant, Report>>>,
 }
 
@@ -80,7 +80,7 @@ impl Invocation {
         clippy::disallowed_methods,
         reason = "the deadline is a wall-clock time in milliseconds; a Timestamp is too coarse"
     )]
-    pub(super) fn new(event: Bytes, timeout: Duration) -> (Self, oneshot::Receiver<Answer>) {
+    pub(super) fn new(event: Bytes, timeout: Duration) -> (Self, oneshot::Receiver<Outcome>) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let (answer, receiver) = oneshot::channel();
         (Self { event, deadline: now + timeout, answer }, receiver)
@@ -142,7 +142,7 @@ impl Drop for RuntimeApi {
 }
 
 impl Shared {
-    fn pending(&self) -> MutexGuard<'_, HashMap<String, oneshot::Sender<Answer>>> {
+    fn pending(&self) -> MutexGuard<'_, HashMap<String, oneshot::Sender<Outcome>>> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -154,7 +154,7 @@ impl Shared {
         });
     }
 
-    fn settle(&self, id: &str, answer: Answer) -> (StatusCode, Json<Value>) {
+    fn settle(&self, id: &str, answer: Outcome) -> (StatusCode, Json<Value>) {
         let Some(sender) = self.pending().remove(id) else {
             let error =
                 json!({ "errorMessage": "Invalid request ID", "errorType": "InvalidRequestID" });

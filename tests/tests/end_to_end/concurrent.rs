@@ -91,25 +91,6 @@ async fn concurrent_requests_up_to_lambdas_limit_are_answered_and_logged_by_id()
 }
 
 #[tokio::test]
-async fn a_request_that_never_ends_gets_a_503_and_delays_no_other() {
-    let lambda = obedient(Duration::from_secs(4));
-    let stuck = {
-        let lambda = lambda.clone();
-        tokio::spawn(async move { ask(&lambda, "/never", "stuck").await })
-    };
-    for turn in 0..20 {
-        assert_eq!(ask(&lambda, "/", &format!("quick-{turn}")).await["statusCode"], 200);
-    }
-    assert!(!stuck.is_finished(), "the others were answered meanwhile");
-    let stuck = stuck.await.expect("it is answered");
-    assert_eq!(stuck["statusCode"], 503);
-    // The worker of the timed-out request works again.
-    let ids = (0..COMPANY).map(|number| format!("later-{number}"));
-    assert_eq!(meet(&lambda, ids).join_all().await.len(), COMPANY);
-    assert_eq!(lambda.served("obedient"), [21 + COMPANY]);
-}
-
-#[tokio::test]
 async fn a_request_that_panics_gets_a_500_and_the_process_continues() {
     let lambda = obedient(Duration::from_secs(20));
     // One request too few, so that they stay in flight until the other one fails.

@@ -137,29 +137,8 @@ async fn r144_an_opaque_or_encrypted_token_is_reported_as_such() {
     assert!(hints.iter().all(|hint| hint.contains("no audience requested")), "{hints:?}");
 }
 
-#[tokio::test]
-async fn r145_a_token_whose_header_type_is_not_an_access_tokens_is_rejected() {
-    let site = Site::start_with(&[("AUDIENCE", API), ("REQUIRE_SESSION", "false")]).await;
-    let claims = json!({
-        "iss": site.provider().issuer, "sub": ADA.subject, "aud": API,
-        "iat": START.as_unix(), "exp": START.as_unix() + 600,
-    });
-    let with_type = |kind: &Value| {
-        let mut header = TEST_KEY.header();
-        header["typ"] = kind.clone();
-        TEST_KEY.sign_with_header(&header, &claims)
-    };
-    for kind in ["at+jwt", "AT+JWT", "application/at+jwt", "JWT", "jwt"] {
-        assert_eq!(site.call_api(&with_type(&json!(kind))).await.status(), 200, "{kind}");
-    }
-    for kind in
-        [json!("logout+jwt"), json!("dpop+jwt"), json!("application/jwt+at"), json!(""), json!(7)]
-    {
-        is_refused(&site, &with_type(&kind), "token_type_not_allowed").await;
-    }
-}
-
-/// Access tokens with one defect each, and the expected error code.
+/// Access tokens, each with the error code for its defect. `shared/src/jwt/tests.rs` proves which tokens
+/// have which defect.
 fn bad_access_tokens(provider: &MisbehavingProvider) -> Vec<(String, &'static str)> {
     let with = |changes: Value| provider.access_token(ADA, API, &changes);
     let good = with(json!({}));
@@ -168,88 +147,40 @@ fn bad_access_tokens(provider: &MisbehavingProvider) -> Vec<(String, &'static st
         "iat": START.as_unix(), "exp": START.as_unix() + 600,
     });
     let (message, _) = good.rsplit_once('.').unwrap();
-    let with_header = |key: &TestKey, change: Value| {
-        let mut header = TEST_KEY.header();
-        for (name, value) in change.as_object().unwrap() {
-            header[name] = value.clone();
-        }
-        key.sign_with_header(&header, &claims)
-    };
-    let header = |change: Value| with_header(&TEST_KEY, change);
     let foreign = TestKey::rsa("test");
     let elsewhere = format!("{}elsewhere", provider.issuer);
-    let without = |name: &str| {
+    let signed_by = |key: &TestKey, name: &str, value: Value| {
         let mut header = TEST_KEY.header();
-        header.as_object_mut().unwrap().remove(name);
-        TEST_KEY.sign_with_header(&header, &claims)
+        header[name] = value;
+        key.sign_with_header(&header, &claims)
     };
-    let raw = |header: String, payload: String| TEST_KEY.sign_text(&header, &payload);
-    let issuer = provider.issuer.trim_end_matches('/');
+    let header = |name: &str, value: Value| signed_by(&TEST_KEY, name, value);
+    let twice = claims.to_string().replacen('{', r#"{"iss":"https://evil.example/","#, 1);
     vec![
-        (without("alg"), "token_algorithm_not_allowed"),
-        (header(json!({ "alg": "nOnE" })), "token_algorithm_not_allowed"),
-        (header(json!({ "alg": "" })), "token_algorithm_not_allowed"),
-        (header(json!({ "alg": "PS256" })), "token_algorithm_not_allowed"),
-        (header(json!({ "alg": "RS512" })), "token_algorithm_not_allowed"),
-        (header(json!({ "b64": false })), "token_extension_not_supported"),
-        (header(json!({ "zip": "DEF" })), "token_extension_not_supported"),
-        (with_header(&foreign, json!({ "jwk": foreign.jwk() })), "token_invalid_signature"),
-        (with_header(&foreign, json!({ "jku": elsewhere })), "token_invalid_signature"),
-        (with_header(&foreign, json!({ "x5u": elsewhere })), "token_invalid_signature"),
-        (header(json!({ "kid": "' OR 1=1" })), "token_unknown_key"),
-        (header(json!({ "kid": elsewhere })), "token_unknown_key"),
-        (
-            raw(
-                TEST_KEY.header().to_string(),
-                claims.to_string().replacen('{', r#"{"iss":"https://evil.example/","#, 1),
-            ),
-            "token_malformed",
-        ),
-        (
-            raw(
-                TEST_KEY.header().to_string().replacen('{', r#"{"alg":"none","#, 1),
-                claims.to_string(),
-            ),
-            "token_malformed",
-        ),
-        (raw(TEST_KEY.header().to_string(), format!("{claims} x")), "token_malformed"),
-        (with(json!({ "iss": issuer })), "invalid_issuer"),
-        (with(json!({ "iss": issuer.to_ascii_uppercase() })), "invalid_issuer"),
-        (with(json!({ "iss": format!("{issuer}.evil/") })), "invalid_issuer"),
-        (with(json!({ "iss": [provider.issuer] })), "token_invalid_claim"),
-        (with(json!({ "aud": [] })), "invalid_audience"),
-        (with(json!({ "aud": {} })), "token_invalid_claim"),
-        (with(json!({ "exp": -1_800_009_999.5 })), "token_invalid_claim"),
-        (with(json!({ "exp": 9_223_372_036_854_775_808_u64 })), "token_invalid_claim"),
-        (with(json!({ "nbf": "later" })), "token_invalid_claim"),
-        (header(json!({ "alg": "none" })), "token_algorithm_not_allowed"),
-        (header(json!({ "alg": "HS256" })), "token_algorithm_not_allowed"),
-        (header(json!({ "alg": "ES256" })), "token_algorithm_not_allowed"),
-        (header(json!({ "alg": 7 })), "token_algorithm_not_allowed"),
-        (header(json!({ "kid": "../../etc/passwd" })), "token_unknown_key"),
-        (header(json!({ "kid": 7 })), "token_malformed"),
-        (header(json!({ "crit": ["exp"] })), "token_extension_not_supported"),
+        (header("alg", json!("none")), "token_algorithm_not_allowed"),
+        (header("alg", json!("HS256")), "token_algorithm_not_allowed"),
+        (header("crit", json!(["exp"])), "token_extension_not_supported"),
+        (header("kid", json!("../../etc/passwd")), "token_unknown_key"),
+        (header("kid", json!(elsewhere)), "token_unknown_key"),
+        (signed_by(&foreign, "jwk", foreign.jwk()), "token_invalid_signature"),
+        (signed_by(&foreign, "jku", json!(elsewhere)), "token_invalid_signature"),
+        (signed_by(&foreign, "x5u", json!(elsewhere)), "token_invalid_signature"),
         (format!("{message}."), "token_invalid_signature"),
-        (format!("{message}.AAAA"), "token_invalid_signature"),
         (format!("{good}="), "token_malformed"),
-        (TestKey::rsa("test").sign(&claims), "token_invalid_signature"),
+        (TEST_KEY.sign_text(&TEST_KEY.header().to_string(), &twice), "token_malformed"),
         (with(json!({ "iss": "https://evil.example/" })), "invalid_issuer"),
         (with(json!({ "iss": null })), "token_missing_claim"),
         (with(json!({ "aud": "https://other.example" })), "invalid_audience"),
         (with(json!({ "aud": CLIENT_ID })), "invalid_audience"),
-        (with(json!({ "aud": null })), "token_missing_claim"),
         (with(json!({ "aud": 7 })), "token_invalid_claim"),
-        (with(json!({ "exp": null })), "token_missing_claim"),
         (with(json!({ "exp": at(-30) })), "token_expired"),
-        (with(json!({ "exp": "tomorrow" })), "token_invalid_claim"),
-        (with(json!({ "iat": null })), "token_missing_claim"),
         (with(json!({ "iat": at(31) })), "token_not_yet_valid"),
         (with(json!({ "nbf": at(31) })), "token_not_yet_valid"),
         (with(json!({ "iat": at(-31 * 86_400) })), "token_too_old"),
-        (with(json!({ "sub": null })), "token_missing_claim"),
-        (with(json!({ "sub": 7 })), "token_invalid_claim"),
         (with(json!({ "nonce": "x" })), "token_type_not_allowed"),
         (with(json!({ "events": {} })), "token_type_not_allowed"),
+        (header("typ", json!("logout+jwt")), "token_type_not_allowed"),
+        (with(json!({ "cnf": { "jkt": "x" } })), "token_bound_to_key"),
     ]
 }
 
@@ -263,15 +194,6 @@ async fn r140_r146_each_defect_of_a_token_has_its_error_code() {
     assert_eq!(site.provider().key_set_requests(), 2, "the first fetch, and one for unknown names");
     let two_audiences = site.provider().access_token(ADA, API, &json!({}));
     assert_eq!(site.call_api(&two_audiences).await.status(), 200);
-}
-
-#[tokio::test]
-async fn r149_a_token_bound_to_a_key_is_rejected() {
-    let site = Site::start_with(&[("AUDIENCE", API), ("REQUIRE_SESSION", "false")]).await;
-    for confirmation in [json!({ "jkt": "x" }), json!({ "x5t#S256": "x" })] {
-        let token = site.provider().access_token(ADA, API, &json!({ "cnf": confirmation }));
-        is_refused(&site, &token, "token_bound_to_key").await;
-    }
 }
 
 #[tokio::test]

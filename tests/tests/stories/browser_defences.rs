@@ -7,11 +7,7 @@ use bytes::Bytes;
 use http::{Method, header};
 use serde_json::{Value, json};
 use tests::{
-    answer::Answer,
-    browser::Browser,
-    misbehaving_provider::ADA,
-    site::{ORIGIN, Site},
-    visitor::{Sending, Visitor},
+    answer::Answer, browser::Browser, misbehaving_provider::ADA, site::Site, visitor::Visitor,
 };
 
 /// One answer of each kind, pages and others, both with and without a session.
@@ -130,32 +126,6 @@ async fn r032_r172_no_page_can_be_framed_or_reads_the_fragment_or_loads_foreign_
         let form_action = format!("form-action 'self' {provider}");
         assert!(policy.contains(&form_action) && policy.contains("connect-src 'self'"), "{policy}");
     }
-}
-
-/// R168: a request from another origin may at most read by our cookie.
-#[tokio::test]
-async fn r168_only_requests_from_our_own_origin_can_change_something() {
-    let site = Site::start().await;
-    let mut visitor = Visitor::logged_in(&site, ADA).await;
-    for origin in [
-        "null",
-        "https://api.example.com.evil",
-        "http://api.example.com",
-        "https://api.example.com:444",
-        "https://api.example.com/",
-    ] {
-        let answer =
-            visitor.send(Method::POST, "/logout", Sending::FROM_HERE, &[("origin", origin)]).await;
-        answer.is_a_refusal(403, "You were not logged out");
-        assert!(!answer.has("access-control-allow-origin"));
-        assert_eq!(answer.header("vary"), "Origin");
-    }
-    assert_eq!(site.live_sessions().await, 1);
-    visitor
-        .send(Method::POST, "/logout", Sending::FROM_HERE, &[("origin", ORIGIN)])
-        .await
-        .location();
-    assert_eq!(site.live_sessions().await, 0);
 }
 
 /// A bundle that is served by plain HTTP on this machine, where cookies cannot have the `__Host-`

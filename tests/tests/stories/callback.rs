@@ -177,27 +177,6 @@ async fn r017_a_failed_login_cannot_be_retried_with_the_same_state() {
 }
 
 #[tokio::test]
-async fn r018_of_twenty_concurrent_callbacks_one_redeems_the_code() {
-    let site = Site::start().await;
-    let (visitor, back) = about_to_return(&site).await;
-    let path = back.strip_prefix(ORIGIN).unwrap().to_owned();
-    let tasks: Vec<_> = (0..20)
-        .map(|_| {
-            let (site, path) = (site.clone(), path.clone());
-            let request = visitor.request(&Method::GET, &path, Sending::FROM_ELSEWHERE, &[]);
-            tokio::spawn(async move { site.handle(request).await })
-        })
-        .collect();
-    let mut statuses = Vec::new();
-    for task in tasks {
-        statuses.push(task.await.unwrap().status());
-    }
-    assert_eq!(statuses.iter().filter(|status| **status == 303).count(), 1, "{statuses:?}");
-    assert_eq!(statuses.iter().filter(|status| **status == 400).count(), 19, "{statuses:?}");
-    assert_eq!((site.provider().token_requests(), site.store().sessions_created()), (1, 1));
-}
-
-#[tokio::test]
 async fn r019_a_login_expires_after_ten_minutes_even_if_the_browser_keeps_the_cookie() {
     for (seconds, is_fresh) in [(599, true), (600, false), (86_400, false)] {
         let site = Site::start().await;
@@ -673,18 +652,4 @@ async fn r182_a_wrong_code_for_an_own_login_writes_one_mark_that_expires() {
     assert_eq!((site.store().marks(), site.store().sessions_created()), (1, 0));
     let longest = site.store().longest_mark(began);
     assert!(longest >= LIFETIME && longest <= Duration::from_secs(1_200), "{longest:?}");
-}
-
-#[tokio::test]
-async fn r096_no_login_finishes_while_the_store_is_down() {
-    let site = Site::start().await;
-    let (mut visitor, back) = about_to_return(&site).await;
-    site.store().set_down(true);
-    let answer = visitor.arrive(&back).await;
-    answer.is_a_refusal(503, "Please try again in a moment");
-    assert_eq!(answer.header("retry-after"), "5");
-    assert!(had_no_effect(&site).await);
-    // The login is still open: a reload finishes it.
-    site.store().set_down(false);
-    still_works(&mut visitor, &back).await;
 }

@@ -1,7 +1,7 @@
 //! The clock of the functions is wrong by five minutes, and is corrected later.
 
 use serde_json::json;
-use shared::{login::attempt::LIFETIME, testing::tokens::TestKey};
+use shared::login::attempt::LIFETIME;
 use tests::{
     answer::Answer,
     misbehaving_provider::{ADA, GRACE},
@@ -164,50 +164,6 @@ async fn r099_with_a_clock_ahead_a_session_ends_early_but_not_permanently() {
     visitor.fetch("/protected").await.is_json(401, "session_ended");
 }
 
-/// R19: a login that started while the clock was ahead lies in the future after the correction. It is
-/// rejected until its start time, and stays open until then.
-#[tokio::test]
-async fn r019_a_login_from_the_future_is_rejected_until_its_start_time() {
-    let site = Site::start().await;
-    site.set_clock_error(AHEAD);
-    let mut visitor = Visitor::new(&site);
-    let request = visitor.start("/login").await;
-    let back = site.provider().log_in(&request, ADA);
-    site.set_clock_error(0);
-    let answer = visitor.arrive(&back).await;
-    answer.is_a_refusal(400, "This login can't be finished").offers("Start again", "/");
-    assert!(!answer.has("set-cookie"), "{answer:?}");
-    assert_eq!((site.store().marks(), site.provider().token_requests()), (0, 0));
-    // Another login can be started beside it and works.
-    let mut other_tab = visitor.clone();
-    other_tab.log_in(GRACE).await;
-    site.pass(299);
-    visitor.arrive(&back).await.is_a_refusal(400, "This login can't be finished");
-    site.pass(1);
-    assert_eq!(visitor.arrive(&back).await.location(), "/");
-}
-
-/// R19: a login that started while the clock was five minutes behind has lost five of its ten minutes.
-#[tokio::test]
-async fn r019_a_login_from_the_past_has_less_time() {
-    let left = LIFETIME.as_secs() - 300;
-    for (taken, is_fresh) in [(left - 1, true), (left, false)] {
-        let site = Site::start().await;
-        site.set_clock_error(BEHIND);
-        let mut visitor = Visitor::new(&site);
-        let request = visitor.start("/login").await;
-        site.set_clock_error(0);
-        site.pass(taken);
-        let answer = visitor.arrive(&site.provider().log_in(&request, ADA)).await;
-        if is_fresh {
-            assert_eq!(answer.location(), "/");
-        } else {
-            answer.is_a_refusal(400, "This login can't be finished");
-            assert_eq!(site.provider().token_requests(), 0);
-        }
-    }
-}
-
 /// R17: a clock that is ahead must not delete a used state, which would be valid again after the
 /// correction.
 #[tokio::test]
@@ -278,18 +234,4 @@ async fn r091_a_clock_that_is_set_back_extends_no_session() {
     site.pass(1);
     visitor.plant(SESSION, &cookie);
     visitor.fetch("/protected").await.is_json(401, "session_ended");
-}
-
-/// R80: a clock that was ahead during the fetch must not keep a key that the provider has withdrawn.
-#[tokio::test]
-async fn r080_after_a_clock_is_set_back_a_withdrawn_key_is_not_accepted() {
-    let site = Site::start_with(&[("REQUIRE_SESSION", "false")]).await;
-    site.set_clock_error(i64::try_from(30 * DAY).unwrap());
-    let lasting = json!({ "exp": site.now().as_unix() + 90 * DAY });
-    let old = site.provider().id_token(ADA, &lasting);
-    assert_eq!(site.call_api(&old).await.status(), 200);
-    site.provider().rotate_to(TestKey::rsa("rotated"));
-    site.set_clock_error(0);
-    site.call_api(&old).await.is_json(401, "token_unknown_key");
-    assert_eq!(Visitor::logged_in(&site, ADA).await.fetch("/protected").await.status(), 200);
 }

@@ -456,20 +456,6 @@ async fn r036_if_the_old_session_cannot_be_ended_the_login_as_another_user_fails
 }
 
 #[tokio::test]
-async fn prompt_none_without_a_session_at_the_provider_leads_to_the_login_page() {
-    let site = Site::start().await;
-    let mut visitor = Visitor::new(&site);
-    let request = visitor.start("/login?prompt=none&return_to=/reports").await;
-    assert_eq!(parameter(&request, "prompt"), "none");
-    let answer = visitor.arrive(&site.provider().refuse(&request, "login_required")).await;
-    assert_eq!(answer.location(), "/?return_to=%2Freports");
-    let page = visitor.follow(&answer).await;
-    page.is_a_page(200, "Log in");
-    let links = page.attributes(".methods a", "href");
-    assert_eq!(links[0], "/login?connection=Username-Password-Authentication&return_to=%2Freports");
-}
-
-#[tokio::test]
 async fn without_a_list_of_login_methods_the_page_has_one_plain_button() {
     for script in [
         MethodsScript::Fails(404),
@@ -515,20 +501,6 @@ async fn a_provider_that_does_not_answer_delays_the_login_page_once_by_a_second(
     site.pass(30);
     let page = Visitor::new(&site).open("/").await;
     assert_eq!(page.texts(".methods a"), ["Continue with GitHub"]);
-}
-
-#[tokio::test]
-async fn while_the_provider_is_down_no_login_starts_and_afterwards_logins_work() {
-    let site = Site::start().await;
-    site.provider().set_metadata_down(true);
-    let mut visitor = Visitor::new(&site);
-    let answer = visitor.open("/login").await;
-    answer.is_a_refusal(503, "Please try again in a moment");
-    assert_eq!(answer.header("retry-after"), "5");
-    assert!(!answer.has("set-cookie"));
-    site.provider().set_metadata_down(false);
-    site.pass(5);
-    visitor.log_in(ADA).await;
 }
 
 /// R38, R70, R71: metadata of another issuer, or with endpoints on another host, is rejected.

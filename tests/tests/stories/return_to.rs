@@ -1,4 +1,4 @@
-//! Where a browser goes after logging in.
+//! Where a browser goes after logging in. `shared/src/web/return_to.rs` proves which targets are safe.
 
 use tests::{misbehaving_provider::ADA, site::Site, visitor::Visitor};
 
@@ -7,20 +7,12 @@ fn login_link(target: &str) -> String {
     format!("/login?{}", query.append_pair("return_to", target).finish())
 }
 
+/// R198: a path in any script.
 #[tokio::test]
 async fn a_path_of_our_site_is_kept_through_the_login() {
     let site = Site::start().await;
-    for target in ["/reports", "/reports/7?page=2&sort=%2Fname", "/caf%C3%A9s", "/a?b=https://x/"] {
-        let mut visitor = Visitor::new(&site);
-        assert_eq!(visitor.log_in_from(&login_link(target), ADA).await.location(), target);
-    }
-}
-
-#[tokio::test]
-async fn r198_a_path_in_any_script_is_kept_through_the_login() {
-    let site = Site::start().await;
     for target in
-        ["/a%E2%80%93", "/%F0%9F%98%80", "/na%C3%AFve", "/%e6%9d%b1%e4%ba%ac/?q=%E2%80%9C"]
+        ["/reports", "/reports/7?page=2&sort=%2Fname", "/a?b=https://x/", "/%e6%9d%b1/?q=%E2%80%9C"]
     {
         let mut visitor = Visitor::new(&site);
         assert_eq!(visitor.log_in_from(&login_link(target), ADA).await.location(), target);
@@ -30,39 +22,15 @@ async fn r198_a_path_in_any_script_is_kept_through_the_login() {
 #[tokio::test]
 async fn r155_a_target_off_the_site_leads_to_the_key_page() {
     let site = Site::start().await;
-    let long = format!("/{}", "a".repeat(2_048));
     for target in [
         "//evil.example",
-        "///evil.example",
         "/\\evil.example",
-        "\\\\evil.example",
-        "/\\/evil.example",
-        "/%2f/evil.example",
-        "/%5cevil.example",
         "/%09/evil.example",
-        "/\t/evil.example",
-        "/ /evil.example",
-        "/.//evil.example",
-        "/..//evil.example",
-        "https:evil.example",
-        "https:/evil.example",
         "https://api.example.com@evil.example",
-        "https://api.example.com.evil.example",
         "https://api.example.com/reports",
-        "http://api.example.com",
         "javascript:alert(1)",
-        "data:text/html,x",
-        "/x%0d%0aSet-Cookie:x=1",
-        "/x\r\nSet-Cookie: x=1",
-        "/\0",
-        "/\u{3002}evil",
-        "/\u{ff0f}evil.example",
-        "/%252f%252fevil.example",
-        "evil.example",
-        "?x",
-        "#x",
+        "/x%0d%0aSet-Cookie:x=evil",
         "",
-        &long,
     ] {
         let mut visitor = Visitor::new(&site);
         let answer = visitor.log_in_from(&login_link(target), ADA).await;
@@ -75,17 +43,7 @@ async fn r155_a_target_off_the_site_leads_to_the_key_page() {
 #[tokio::test]
 async fn r156_a_target_that_would_loop_leads_to_the_key_page() {
     let site = Site::start().await;
-    for target in [
-        "/login",
-        "/LOGIN",
-        "/login/",
-        "/login?x=1",
-        "/%6cogin",
-        "/callback?code=x",
-        "/logout",
-        "/a/../logout",
-        "/signed-out",
-    ] {
+    for target in ["/login", "/%6cogin", "/callback?code=x", "/a/../logout", "/signed-out"] {
         let mut visitor = Visitor::new(&site);
         assert_eq!(visitor.log_in_from(&login_link(target), ADA).await.location(), "/", "{target}");
     }

@@ -41,16 +41,6 @@ async fn webkit_completes_the_journey() {
 }
 
 #[tokio::test]
-async fn the_journey_works_with_separate_functions() {
-    let watch = Watch::start_deployed(1, &[]).await;
-    tell_the_whole_job(Engine::Chromium, "whole-job-deployed", &Place::of(&watch)).await;
-    for function in ["callback", "login", "logout", "protected"] {
-        assert_eq!(watch.instances(function), 1, "{function}\n{}", watch.output());
-    }
-    assert_eq!(watch.instances("local"), 0);
-}
-
-#[tokio::test]
 async fn the_journey_works_with_three_instances_of_each_function() {
     let watch = Watch::start_deployed(3, &[]).await;
     // Another instance starts when all others are busy or still starting.
@@ -76,21 +66,6 @@ async fn the_journey_works_with_the_deployed_programs_behind_their_api() {
     tell_the_whole_job(Engine::Chromium, "whole-job-behind-its-api", &place).await;
     for function in ["callback", "login", "logout", "protected"] {
         assert_eq!(deployment.lambda().served(function).len(), 1, "{function}");
-    }
-}
-
-#[tokio::test]
-async fn the_journey_works_with_three_deployed_processes_of_each_function() {
-    let deployment = Deployment::start(3, &[("Scope", "openid profile email")]).await;
-    for function in ["callback", "login", "logout", "protected"] {
-        deployment.lambda().warm(function, 3).await;
-    }
-    let place = Place::of_deployment(&deployment);
-    tell_the_whole_job(Engine::Chromium, "whole-job-thrice-behind-its-api", &place).await;
-    // Each request went to a different process than the previous one.
-    for function in ["login", "protected"] {
-        let served = deployment.lambda().served(function);
-        assert!(served.len() == 3 && !served.contains(&0), "{function}: {served:?}");
     }
 }
 
@@ -211,12 +186,6 @@ async fn tell_the_whole_job(engine: Engine, name: &str, place: &Place<'_>) {
 #[tokio::test]
 async fn r103_r114_a_user_and_the_provider_can_end_all_sessions() {
     tell_how_sessions_end("endings", &bundle().await).await;
-}
-
-#[tokio::test]
-async fn r103_r114_a_user_and_the_provider_can_end_all_sessions_in_a_table() {
-    let watch = Watch::start_deployed(1, &[]).await;
-    tell_how_sessions_end("endings-deployed", &watch).await;
 }
 
 async fn tell_how_sessions_end(name: &str, watch: &Watch) {
