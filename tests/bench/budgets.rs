@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use crate::{
-    cases::{BOTH, EMPTY, LOGIN, SEEN, UNSEEN},
+    cases::{BOTH, EMPTY, LOGIN, UNSEEN},
     figures::{Figures, Round, megabytes},
     spread::Spread,
 };
@@ -38,11 +38,6 @@ pub(crate) fn verdicts(figures: &Figures) -> Vec<Verdict> {
             "protected, token first seen, warm CPU / (empty + one RSA verification + one GetItem)",
             1.2,
             ratio(UNSEEN, BOTH, warm),
-        ),
-        verdict(
-            "protected, token seen, warm CPU / (empty + one RSA verification + one GetItem)",
-            1.2,
-            ratio(SEEN, BOTH, warm),
         ),
         verdict(
             "protected, peak memory, MB",

@@ -334,18 +334,6 @@ async fn r154_a_preflight_of_a_logout_needs_no_credential_and_ends_nothing() {
     assert_eq!(site.live_sessions().await, 1);
 }
 
-#[tokio::test]
-async fn only_reading_methods_are_allowed() {
-    let site = Site::start().await;
-    let token = Visitor::logged_in(&site, ADA).await.api_key().await;
-    for method in [Method::POST, Method::PUT, Method::DELETE, Method::PATCH] {
-        let headers = [("authorization", &*format!("Bearer {token}"))];
-        let answer = site.send(method, "/protected", &headers).await;
-        answer.is_json(405, "method_not_allowed");
-        assert_eq!(answer.header("allow"), "GET, HEAD, OPTIONS");
-    }
-}
-
 /// A missing session is not cached, because the token may get one a moment later.
 #[tokio::test]
 async fn a_token_without_a_session_costs_one_read_each_time() {

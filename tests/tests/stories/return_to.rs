@@ -61,18 +61,6 @@ async fn r157_the_target_is_sealed_at_the_start_and_cannot_be_changed() {
 }
 
 #[tokio::test]
-async fn r158_the_query_of_a_target_adds_no_parameter_to_the_authentication_request() {
-    let site = Site::start().await;
-    let mut visitor = Visitor::new(&site);
-    let target = "/x?scope=admin&audience=https://evil&connection=evil";
-    let request = visitor.start(&login_link(target)).await;
-    let names: Vec<_> = request.query_pairs().map(|(name, _)| name.into_owned()).collect();
-    assert!(!request.as_str().contains("evil") && names.len() == 8, "{request}");
-    let back = site.provider().log_in(&request, ADA);
-    assert_eq!(visitor.arrive(&back).await.location(), target);
-}
-
-#[tokio::test]
 async fn a_target_is_kept_by_every_link_of_the_login_page() {
     let site = Site::start().await;
     let page = Visitor::new(&site).open("/?return_to=%2Freports%3Fpage%3D2").await;
