@@ -14,7 +14,13 @@ use std::{
     time::Duration,
 };
 
-use aws_lc_rs::{digest, hmac};
+use aws_lc_rs::{
+    digest,
+    encoding::{AsDer, PublicKeyX509Der},
+    hmac,
+    rsa::PublicEncryptingKey,
+    signature::RsaPublicKeyComponents,
+};
 use axum::{
     Form, Json, Router,
     body::{Body, Bytes},
@@ -23,7 +29,10 @@ use axum::{
     response::{Html, IntoResponse, Redirect, Response},
     routing::{get, post},
 };
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use base64::{
+    Engine,
+    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
+};
 use http::{StatusCode, header};
 use serde_json::{Value, json};
 use shared::{
@@ -82,10 +91,71 @@ pub enum Signature {
     Stripped,
     /// Unsigned, with `alg` set to `none`.
     None,
-    /// By HMAC with the modulus of the public key as the secret.
-    HmacWithPublicKey,
+    /// By HMAC with the public key as the secret.
+    HmacWithPublicKey(PublicKeyForm),
     /// By HMAC with the client secret.
     HmacWithClientSecret,
+}
+
+/// The form in which an attacker uses the public key as an HMAC secret.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum PublicKeyForm {
+    /// The modulus as encoded in the key set.
+    Modulus,
+    /// The bytes of the modulus.
+    ModulusBytes,
+    /// The whole key as JSON, as in the key set.
+    Jwk,
+    /// `RSAPublicKey` (RFC 8017 appendix A.1.1).
+    Pkcs1Der,
+    /// `RSAPublicKey` in PEM.
+    Pkcs1Pem,
+    /// `SubjectPublicKeyInfo` (RFC 5280 §4.1).
+    SpkiDer,
+    /// `SubjectPublicKeyInfo` in PEM.
+    SpkiPem,
+}
+
+impl PublicKeyForm {
+    /// Every form.
+    pub const ALL: [Self; 7] = [
+        Self::Modulus,
+        Self::ModulusBytes,
+        Self::Jwk,
+        Self::Pkcs1Der,
+        Self::Pkcs1Pem,
+        Self::SpkiDer,
+        Self::SpkiPem,
+    ];
+
+    fn of(self, jwk: &Value) -> Vec<u8> {
+        let text = |name: &str| jwk[name].as_str().unwrap();
+        let bytes = |name: &str| BASE64_URL_SAFE_NO_PAD.decode(text(name)).unwrap();
+        let components = RsaPublicKeyComponents { n: bytes("n"), e: bytes("e") };
+        let key: PublicEncryptingKey = components.try_into().unwrap();
+        let spki = AsDer::<PublicKeyX509Der<'_>>::as_der(&key).unwrap();
+        // SPKI wraps PKCS#1. The prefix is the same for all keys of a size: two lengths, the
+        // algorithm, and the header of the bit string.
+        let pkcs1 = &spki.as_ref()[24..];
+        assert!(pkcs1.starts_with(&[0x30, 0x82]), "a sequence with a length of two bytes");
+        match self {
+            Self::Modulus => text("n").into(),
+            Self::ModulusBytes => bytes("n"),
+            Self::Jwk => jwk.to_string().into(),
+            Self::Pkcs1Der => pkcs1.to_vec(),
+            Self::Pkcs1Pem => pem("RSA PUBLIC KEY", pkcs1),
+            Self::SpkiDer => spki.as_ref().to_vec(),
+            Self::SpkiPem => pem("PUBLIC KEY", spki.as_ref()),
+        }
+    }
+}
+
+/// The text encoding of RFC 7468 §3.
+fn pem(label: &str, der: &[u8]) -> Vec<u8> {
+    let base64 = BASE64_STANDARD.encode(der);
+    let lines: Vec<_> =
+        base64.as_bytes().chunks(64).map(|line| str::from_utf8(line).unwrap()).collect();
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n")).into()
 }
 
 /// How an endpoint responds.
@@ -184,7 +254,7 @@ struct Behaviour {
     keys: Value,
     signing_key: Option<Arc<TestKey>>,
     signature: Signature,
-    rewrite: Option<Rewrite>,
+    rewriting: Rewriting,
     token_endpoint: Endpoint,
     metadata_endpoint: Endpoint,
     key_set_endpoint: Endpoint,
@@ -199,8 +269,19 @@ struct Behaviour {
     last: Option<Value>,
 }
 
-/// A change that an attacker makes to a signed token.
+/// A change that an attacker makes to a text.
 pub type Rewrite = fn(&str) -> String;
+
+/// Text changes in ID tokens. The header and payload change before signing, the token after it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rewriting {
+    /// The JSON of the header.
+    pub header: Option<Rewrite>,
+    /// The JSON of the payload.
+    pub payload: Option<Rewrite>,
+    /// The whole signed token.
+    pub token: Option<Rewrite>,
+}
 
 /// The login that a code belongs to.
 #[derive(Clone, Debug)]
@@ -224,7 +305,7 @@ impl MisbehavingProvider {
             keys: key_set_document(&[&TEST_KEY]),
             signing_key: None,
             signature: Signature::Own,
-            rewrite: None,
+            rewriting: Rewriting::default(),
             token_endpoint: Endpoint::Works,
             metadata_endpoint: Endpoint::Works,
             key_set_endpoint: Endpoint::Works,
@@ -334,9 +415,9 @@ impl MisbehavingProvider {
         state.signing_key = Some(Arc::new(key));
     }
 
-    /// Changes the signed ID tokens from now on.
-    pub fn rewrite(&self, rewrite: Option<Rewrite>) {
-        self.state().rewrite = rewrite;
+    /// Changes the texts of ID tokens from now on.
+    pub fn rewrite(&self, rewriting: Rewriting) {
+        self.state().rewriting = rewriting;
     }
 
     /// Sets how ID tokens are signed from now on.
@@ -478,7 +559,7 @@ impl MisbehavingProvider {
     /// A logout token with this kind of signature.
     pub fn logout_token_signed(&self, signature: Signature, user: User) -> String {
         let claims = self.logout_claims(user, &json!({})).to_string();
-        sign(signature, &TEST_KEY, TEST_KEY.header(), &claims)
+        sign(signature, &TEST_KEY, TEST_KEY.header(), &claims, |header| header)
     }
 
     fn id_token_claims(&self, user: User) -> Value {
@@ -513,8 +594,14 @@ impl MisbehavingProvider {
         change(&mut claims, &state.claims);
         let mut header = key.header();
         change(&mut header, &state.header);
-        let token = sign(state.signature, key, header, &claims.to_string());
-        let id_token = state.rewrite.map_or_else(|| token.clone(), |rewrite| rewrite(&token));
+        let rewritten = |rewrite: Option<Rewrite>, text: String| {
+            rewrite.map_or_else(|| text.clone(), |rewrite| rewrite(&text))
+        };
+        let Rewriting { header: of_header, payload: of_payload, token: of_token } = state.rewriting;
+        let payload = rewritten(of_payload, claims.to_string());
+        let token =
+            sign(state.signature, key, header, &payload, |header| rewritten(of_header, header));
+        let id_token = rewritten(of_token, token);
         state.keep_secret("an access token", &access_token);
         state.keep_secret("an ID token", &id_token);
         let mut response = json!({
@@ -554,7 +641,13 @@ fn at_hash(access_token: &str) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(&hash.as_ref()[..16])
 }
 
-fn sign(signature: Signature, key: &TestKey, mut header: Value, payload: &str) -> String {
+fn sign(
+    signature: Signature,
+    key: &TestKey,
+    mut header: Value,
+    payload: &str,
+    rewritten: impl Fn(String) -> String,
+) -> String {
     let encode = |text: &str| BASE64_URL_SAFE_NO_PAD.encode(text);
     let mut with_algorithm = |algorithm: &str| {
         header["alg"] = algorithm.into();
@@ -566,7 +659,7 @@ fn sign(signature: Signature, key: &TestKey, mut header: Value, payload: &str) -
         format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(tag))
     };
     match signature {
-        Signature::Own => key.sign_text(&header.to_string(), payload),
+        Signature::Own => key.sign_text(&rewritten(header.to_string()), payload),
         Signature::Foreign => TestKey::rsa("test").sign_text(&header.to_string(), payload),
         Signature::UnknownKey => {
             let unknown = TestKey::rsa("unknown");
@@ -581,7 +674,7 @@ fn sign(signature: Signature, key: &TestKey, mut header: Value, payload: &str) -
         }
         Signature::Stripped => format!("{}.{}.", encode(&header.to_string()), encode(payload)),
         Signature::None => format!("{}.", with_algorithm("none")),
-        Signature::HmacWithPublicKey => hmac(key.jwk()["n"].as_str().unwrap().as_bytes()),
+        Signature::HmacWithPublicKey(form) => hmac(&form.of(&key.jwk())),
         Signature::HmacWithClientSecret => hmac(CLIENT_SECRET.as_bytes()),
     }
 }

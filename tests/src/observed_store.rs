@@ -30,6 +30,7 @@ pub struct ObservedStore {
     is_down: AtomicBool,
     documents_are_down: AtomicBool,
     index_is_down: AtomicBool,
+    ends_before_slide: AtomicBool,
     next_end_fails: AtomicBool,
     gates: Mutex<BTreeMap<&'static str, Arc<Gate>>>,
     permissions: Permissions,
@@ -57,6 +58,7 @@ impl ObservedStore {
             is_down: AtomicBool::default(),
             documents_are_down: AtomicBool::default(),
             index_is_down: AtomicBool::default(),
+            ends_before_slide: AtomicBool::default(),
             next_end_fails: AtomicBool::default(),
             gates: Mutex::default(),
             permissions: Permissions::default(),
@@ -101,6 +103,11 @@ impl ObservedStore {
     /// Hides the sessions of an owner from queries, or shows them again.
     pub fn set_index_down(&self, is_down: bool) {
         self.index_is_down.store(is_down, Ordering::SeqCst);
+    }
+
+    /// Makes each slide of a session find that a logout came just before it.
+    pub fn end_before_slide(&self) {
+        self.ends_before_slide.store(true, Ordering::SeqCst);
     }
 
     /// Makes only the next end of a session fail.
@@ -273,6 +280,9 @@ impl SessionStore for ObservedStore {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let store = self.call("slide")?;
+        if self.ends_before_slide.load(Ordering::SeqCst) {
+            store.end(key, now).await?;
+        }
         let is_there = store.slide(key, expires_at, now).await;
         self.answer("slide", is_there).await
     }

@@ -1,13 +1,14 @@
 //! `/backchannel-logout`: the provider ends sessions.
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use http::Method;
 use serde_json::{Value, json};
 use shared::testing::tokens::{TEST_KEY, TestKey};
 use tests::{
     answer::Answer,
     listener::Listener,
-    misbehaving_provider::{ADA, GRACE, Signature},
-    site::{FORM, ORIGIN, Site},
+    misbehaving_provider::{ADA, GRACE, PublicKeyForm, Signature},
+    site::{CLIENT_ID, FORM, ORIGIN, Site},
     visitor::{SESSION, Visitor},
 };
 
@@ -87,7 +88,10 @@ async fn r116_a_token_that_the_provider_did_not_sign_ends_nothing() {
     let provider = site.provider();
     for (signature, description) in [
         (Signature::None, "the signature algorithm is not allowed"),
-        (Signature::HmacWithPublicKey, "the signature algorithm is not allowed"),
+        (
+            Signature::HmacWithPublicKey(PublicKeyForm::SpkiPem),
+            "the signature algorithm is not allowed",
+        ),
         (Signature::HmacWithClientSecret, "the signature algorithm is not allowed"),
         (Signature::Damaged, "the signature is not valid"),
         (Signature::Foreign, "the signature is not valid"),
@@ -141,6 +145,28 @@ async fn r117_to_r124_a_token_with_other_claims_ends_nothing() {
     let token = TEST_KEY.sign_with_header(&header, &claims);
     refused(&site.post_logout_token(&token).await, "the header names another type of token");
     assert_eq!(site.live_sessions().await, 1);
+}
+
+#[tokio::test]
+async fn r119_r123_r124_permitted_differences_between_providers_are_accepted() {
+    let site = Site::start().await;
+    for (header_type, changes) in [
+        ("JWT", json!({ "aud": ["another", CLIENT_ID] })),
+        ("logout+jwt", json!({ "ignored_claim": { "x": 1 } })),
+        ("", json!({ "trace_id": null })),
+    ] {
+        let _visitor = Visitor::logged_in(&site, ADA).await;
+        let mut header = TEST_KEY.header();
+        if header_type.is_empty() {
+            header.as_object_mut().unwrap().remove("typ");
+        } else {
+            header["typ"] = header_type.into();
+        }
+        let claims = site.provider().logout_claims(ADA, &changes);
+        accepted(&site.post_logout_token(&TEST_KEY.sign_with_header(&header, &claims)).await);
+        assert_eq!(site.live_sessions().await, 0, "{changes}");
+        site.pass(1);
+    }
 }
 
 #[tokio::test]
@@ -217,6 +243,35 @@ async fn r126_only_a_form_with_exactly_one_token_is_accepted() {
     assert_eq!(site.live_sessions().await, 0);
 }
 
+/// The gateway sends the form in base64.
+#[tokio::test]
+async fn r126_a_form_in_base64_from_the_gateway_is_accepted() {
+    let site = Site::start().await;
+    let _visitor = Visitor::logged_in(&site, ADA).await;
+    let token = site.provider().logout_token(ADA, &json!({}));
+    let event = |body: String| {
+        json!({
+            "version": "2.0",
+            "rawPath": PATH,
+            "rawQueryString": "",
+            "headers": { "content-type": FORM },
+            "requestContext": { "http": { "method": "POST" } },
+            "isBase64Encoded": true,
+            "body": body,
+        })
+        .to_string()
+    };
+    let send = async |body: String| {
+        let request = gateway::event::parse(event(body).as_bytes(), "invocation").unwrap();
+        site.handle(request).await
+    };
+    // The flag decides: without it, this body would contain a token.
+    let plain = format!("logout_token={token}");
+    assert!(gateway::event::parse(event(plain.clone()).as_bytes(), "invocation").is_err());
+    accepted(&send(BASE64_STANDARD.encode(plain)).await);
+    assert_eq!(site.live_sessions().await, 0);
+}
+
 #[tokio::test]
 async fn r127_cookie_and_origin_are_ignored() {
     let site = Site::start().await;
@@ -267,6 +322,18 @@ async fn r128_a_failed_logout_is_reported_and_its_retry_is_no_replay() {
     site.store().set_index_down(false);
     accepted(&site.post_logout_token(&token).await);
     assert_eq!(site.live_sessions().await, 0);
+}
+
+#[tokio::test]
+async fn r128_without_keys_a_logout_token_gets_a_503() {
+    let site = Site::start().await;
+    site.provider().set_metadata_down(true);
+    let token = site.provider().logout_token(ADA, &json!({}));
+    let answer = site.post_logout_token(&token).await;
+    assert_eq!(answer.status(), 503, "{answer:?}");
+    assert_eq!(answer.json()["error_description"], "the keys to verify the token are unavailable");
+    // R75: for a token that no key can verify, no key is fetched.
+    refused(&site.post_logout_token("a.b.c").await, "the token is malformed");
 }
 
 #[tokio::test]

@@ -86,6 +86,35 @@ async fn r088_the_session_cookie_lives_as_long_as_the_session() {
 }
 
 #[tokio::test]
+async fn r089_a_second_or_similarly_named_session_cookie_gives_no_access_to_its_session() {
+    let site = Site::start().await;
+    let victim = Visitor::logged_in(&site, ADA).await;
+    let attacker = Visitor::logged_in(&site, GRACE).await;
+    let (ours, theirs) = (victim.session().unwrap(), attacker.session().unwrap());
+    for (cookies, subject) in [
+        (format!("{SESSION}={ours}; {SESSION}={theirs}"), None),
+        (format!("{SESSION}={theirs}; {SESSION}={ours}"), None),
+        (format!("{SESSION}={ours}; {SESSION}={ours}"), None),
+        (format!("session={theirs}"), None),
+        (format!("__host-session={theirs}"), None),
+        (format!("{SESSION}=\"{theirs}\""), None),
+        (format!("$Version=1; {SESSION}={theirs}; $Path=/"), Some(GRACE.subject)),
+        (format!("session={theirs}; {SESSION}={ours}"), Some(ADA.subject)),
+        (format!("={SESSION}={theirs}; {SESSION}={ours}"), Some(ADA.subject)),
+        (
+            format!("__Secure-session={theirs}; {SESSION}={ours}; {SESSION}x={theirs}"),
+            Some(ADA.subject),
+        ),
+    ] {
+        let answer = site.get("/protected", &[("cookie", &cookies)]).await;
+        match subject {
+            Some(subject) => assert_eq!(answer.json()["sub"], subject, "{cookies}"),
+            None => assert_eq!(answer.status(), 401, "{cookies}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn r091_an_unused_session_ends_with_its_idle_time() {
     for (unused, lives) in [(12 * HOUR - 1, true), (12 * HOUR, false)] {
         let site = Site::start().await;
@@ -102,6 +131,24 @@ async fn r091_an_unused_session_ends_with_its_idle_time() {
             visitor.open("/").await.is_a_page(200, "Log in");
         }
     }
+}
+
+#[tokio::test]
+async fn r091_a_used_session_ends_with_its_lifetime() {
+    let site = Site::start().await;
+    site.provider().change_claims(json!({ "exp": site.now().as_unix() + 8 * 24 * HOUR }));
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let cookie = visitor.session().unwrap().to_owned();
+    for _ in 0..(7 * 24 / 6 - 1) {
+        site.pass(6 * HOUR);
+        assert_eq!(visitor.fetch("/protected").await.status(), 200);
+    }
+    site.pass(6 * HOUR - 1);
+    assert_eq!(visitor.fetch("/protected").await.status(), 200);
+    site.pass(1);
+    assert_eq!(visitor.session(), None);
+    visitor.plant(SESSION, &cookie);
+    visitor.fetch("/protected").await.is_json(401, "session_ended");
 }
 
 #[tokio::test]
@@ -159,6 +206,18 @@ async fn r093_a_session_works_as_soon_as_the_callback_has_answered() {
     visitor.follow(&answer).await.is_a_page(200, "Your API key");
     let token = visitor.api_key().await;
     assert_eq!(site.call_api(&token).await.status(), 200);
+}
+
+#[tokio::test]
+async fn r094_a_slide_does_not_restore_a_session_that_ended_meanwhile() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let token = visitor.api_key().await;
+    site.pass(2 * HOUR);
+    site.store().end_before_slide();
+    visitor.fetch("/protected").await.is_json(401, "session_ended");
+    site.call_api(&token).await.is_json(401, "session_ended");
+    assert_eq!(site.live_sessions().await, 0);
 }
 
 #[tokio::test]
@@ -310,6 +369,27 @@ async fn r102_the_headers_of_a_browser_with_five_logins_fit_the_gateways_limit()
     assert!(visitor.session().is_some() && visitor.login_cookies().len() > 1);
 }
 
+/// The pointer of a token is cached after the first use; the session's row is read each time.
+#[tokio::test]
+async fn a_token_costs_two_reads_the_first_time_and_then_one_like_a_cookie() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let token = visitor.api_key().await;
+    // The first request reads its pointer together with the provider's keys, so it is not counted here.
+    let other = Visitor::logged_in(&site, GRACE).await.api_key().await;
+    assert_eq!(site.call_api(&other).await.status(), 200);
+    for reads in [2, 1, 1] {
+        let before = site.store().calls();
+        assert_eq!(site.call_api(&token).await.status(), 200);
+        assert_eq!(site.store().calls() - before, reads);
+    }
+    for _ in 0..2 {
+        let before = site.store().calls();
+        assert_eq!(visitor.fetch("/protected").await.status(), 200);
+        assert_eq!(site.store().calls() - before, 1);
+    }
+}
+
 /// The key page polls in the background, with a header that marks the request as a poll. By token and
 /// by cookie, a poll finds the session and does not extend it.
 #[tokio::test]
@@ -340,6 +420,28 @@ async fn r207_a_background_poll_does_not_extend_the_session() {
         assert_eq!(ask("1").await.status(), 200);
         site.pass(1);
         ask("1").await.is_json(401, "session_ended");
+    }
+}
+
+/// This holds however often the token was accepted before, and whichever function ended the session.
+#[tokio::test]
+async fn a_token_used_before_is_rejected_on_the_first_request_after_its_session_ended() {
+    for everywhere in [false, true] {
+        let site = Site::start().await;
+        let mut visitor = Visitor::logged_in(&site, ADA).await;
+        let mut elsewhere = Visitor::logged_in(&site, ADA).await;
+        let (token, other) = (visitor.api_key().await, elsewhere.api_key().await);
+        for token in [&token, &other, &token, &other] {
+            assert_eq!(site.call_api(token).await.status(), 200);
+        }
+        visitor.submit(if everywhere { "/logout?everywhere=true" } else { "/logout" }).await;
+        for _ in 0..2 {
+            let answer = site.call_api(&token).await;
+            answer.is_json(401, "session_ended");
+            assert_eq!(answer.json()["message"], "Good token, bad session");
+        }
+        let status = if everywhere { 401 } else { 200 };
+        assert_eq!(site.call_api(&other).await.status(), status);
     }
 }
 
