@@ -27,11 +27,11 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use tokio::time::{self, error::Elapsed};
 
+use super::location::{SecretLocation, SecretUnavailable};
 use crate::{
     aws::{CALL_TIMEOUT, CallError, Connection, Service},
     cache::{Cache, Fetched, Terms},
     clock::Timestamp,
-    secrets::stored_secret::{Place, SecretUnavailable},
     settings::Settings,
     web::error,
 };
@@ -206,7 +206,7 @@ impl<T> ManagedSecret<T> {
 }
 
 #[async_trait]
-impl<T: Send + Sync> Place<T> for ManagedSecret<T> {
+impl<T: Send + Sync> SecretLocation<T> for ManagedSecret<T> {
     async fn current(&self, now: Timestamp) -> Result<Arc<T>, SecretUnavailable> {
         let current = self
             .cache

@@ -3,30 +3,16 @@
 //! Everyone with access to a function's configuration or its template can read its environment
 //! variables. So inside Lambda a variable may only contain the ARN of the secret (R179).
 
-use std::{error::Error, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 
+use super::location::SecretLocation;
 #[cfg(feature = "secrets-manager")]
-use crate::secrets::secrets_manager::{ManagedSecret, SecretArn, SecretsManager};
+use super::secrets_manager::{ManagedSecret, SecretArn, SecretsManager};
 use crate::{clock::Timestamp, settings::Settings};
 
-/// The two variables for one secret.
-#[derive(Clone, Copy, Debug)]
-pub struct SecretVariables {
-    /// The variable that contains the secret itself.
-    pub plain: &'static str,
-    /// The variable that contains the secret's ARN in Secrets Manager.
-    pub arn: &'static str,
-}
-
-/// The client secret, which authenticates the application to the identity provider.
-pub const CLIENT_SECRET: SecretVariables =
-    SecretVariables { plain: "CLIENT_SECRET", arn: "CLIENT_SECRET_ARN" };
-
-/// The key that seals the login cookies.
-pub const SECRET_KEY: SecretVariables =
-    SecretVariables { plain: "SECRET_KEY", arn: "SECRET_KEY_ARN" };
+pub use super::location::{CLIENT_SECRET, SECRET_KEY, SecretUnavailable, SecretVariables};
 
 /// The source of a function's secrets. Those in Secrets Manager share one connection.
 #[derive(Debug)]
@@ -37,36 +23,10 @@ pub struct SecretSource {
 
 /// A secret in the form that the function uses, such as a key: `T` is parsed from its text.
 #[derive(Debug)]
-pub struct StoredSecret<T>(Box<dyn Place<T>>);
-
-/// The place where one secret is stored; [`StoredSecret`] describes its methods.
-#[async_trait]
-pub(crate) trait Place<T>: fmt::Debug + Send + Sync {
-    async fn current(&self, now: Timestamp) -> Result<Arc<T>, SecretUnavailable>;
-
-    async fn newer_than(
-        &self,
-        seen: &Arc<T>,
-        now: Timestamp,
-    ) -> Result<Option<Arc<T>>, SecretUnavailable>;
-
-    fn refuse(&self, seen: &Arc<T>);
-}
+pub struct StoredSecret<T>(Box<dyn SecretLocation<T>>);
 
 /// A secret from the environment, which never changes.
 struct Environment<T>(Arc<T>);
-
-/// A secret is unavailable or unusable. This does not mean that the caller is unauthorized: respond
-/// with 503.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{variable} is unavailable")]
-pub struct SecretUnavailable {
-    /// The variable for the secret.
-    pub variable: &'static str,
-    /// The reason. It contains nothing of the secret.
-    #[source]
-    pub reason: Arc<dyn Error + Send + Sync>,
-}
 
 impl SecretSource {
     /// Reads the connection to Secrets Manager if a variable contains the ARN of a secret:
@@ -182,7 +142,7 @@ impl<T> StoredSecret<T> {
 }
 
 #[async_trait]
-impl<T: Send + Sync> Place<T> for Environment<T> {
+impl<T: Send + Sync> SecretLocation<T> for Environment<T> {
     async fn current(&self, _: Timestamp) -> Result<Arc<T>, SecretUnavailable> {
         Ok(Arc::clone(&self.0))
     }

@@ -9,13 +9,13 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Session, SessionContents, Sessions, cookie_key, token_digest};
+use super::{
+    Session, SessionContents, Sessions,
+    sealing::{cookie_key, grant_identity, grant_key, token_digest},
+};
 use crate::{
     clock::Timestamp,
-    crypto::{
-        seal::SealingKey,
-        secret::{Digest, SecretText, SessionSecret},
-    },
+    crypto::secret::{SecretText, SessionSecret},
     jwt::{self, LoginClaims},
     store::{
         CreateError, Lease, Owner, PointerRow, PreviousToken, RefreshRow, RenewError, Renewal,
@@ -345,15 +345,6 @@ pub(super) fn key_for_token<'a>(
         }
         _ => Some(&pointer.token_key),
     }
-}
-
-fn grant_key(secret: &SessionSecret) -> SealingKey {
-    SealingKey::new(*secret.as_bytes(), "refresh token, for the cookie")
-}
-
-/// Binds a refresh token to its session's row and to its version: it opens nowhere else.
-fn grant_identity(session: Digest, version: u64) -> Vec<u8> {
-    [&session.as_bytes()[..], &version.to_be_bytes()].concat()
 }
 
 /// Shows neither the refresh token nor the user.

@@ -1,7 +1,7 @@
 //! The owners of sessions, as digests: with them a store that knows no users finds the sessions of a
 //! user.
 
-use crate::{clock::Timestamp, crypto::secret::Digest, jwt::Claims};
+use crate::{clock::Timestamp, crypto::secret::Digest};
 
 /// The owner of a session, as stored in its row.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -13,20 +13,6 @@ pub struct Owner {
     /// When the provider issued the login's ID token, by the provider's clock, which also dates its
     /// logout tokens.
     pub issued_at: Timestamp,
-}
-
-impl Owner {
-    /// The owner that the ID token of a login names.
-    pub fn of(claims: &Claims) -> Self {
-        Self {
-            subject: subject_digest(&claims.issuer, &claims.subject),
-            provider_session: claims
-                .session_id
-                .as_deref()
-                .map(|session_id| provider_session_digest(&claims.issuer, session_id)),
-            issued_at: claims.issued_at,
-        }
-    }
 }
 
 /// A selection of the sessions in a store.

@@ -5,8 +5,12 @@ use serde_json::json;
 use super::*;
 use crate::{
     crypto::random::Random,
-    jwt::{Expected, TokenKind, UnverifiedToken},
-    session::{SessionLimits, TokenSession, contents_key, pointer_identity, token_key},
+    crypto::secret::Digest,
+    jwt::{Expected, Kind, UnverifiedToken},
+    session::{
+        SessionLimits, TokenSession,
+        sealing::{contents_key, pointer_identity, token_key},
+    },
     store::{SessionStore, memory::MemoryStore},
     testing::tokens,
 };
