@@ -25,7 +25,7 @@ use shared::{
     provider::login_method::LoginMethodKind,
     session::{SessionContents, SessionLimits, Sessions},
     settings::Settings,
-    store::{Owner, SessionStore, memory::MemoryStore},
+    store::{Owner, Store, memory::MemoryStore},
     testing::{
         provider::FakeProvider,
         tokens::{TEST_KEY, TestKey, key_set_document},
@@ -193,16 +193,16 @@ impl Site {
         let config = GuardConfig::from_settings(&mut settings).expect("the settings are whole");
         let provider = provider(&TEST_KEY);
         let random = Random::system();
-        let store: Arc<dyn SessionStore> = Arc::new(MemoryStore::default());
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
         let asked = Arc::<FakeProvider>::clone(&provider);
         let dependencies = Dependencies {
-            keys: Arc::new(Keys::new(asked, Arc::clone(&store), ISSUER.clone())),
+            keys: Arc::new(Keys::new(asked, store.clone(), ISSUER.clone())),
             store,
             provider,
             random: random.clone(),
         };
         let limits = SessionLimits::from_settings(&mut settings).expect("there are defaults");
-        let sessions = Sessions::new(Arc::clone(&dependencies.store), limits, random);
+        let sessions = Sessions::new(dependencies.store.clone(), limits, random);
         let token = TEST_KEY.sign(&claims("auth0|ada"));
         let owner = Owner { subject: Digest::of("ada"), provider_session: None, issued_at: NOW };
         let contents = contents(&token);

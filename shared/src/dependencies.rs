@@ -9,14 +9,14 @@ use crate::{
     discovery::keys::Keys,
     provider::{HttpProvider, IdentityProvider, application::Application},
     settings::Settings,
-    store::{SessionStore, memory::MemoryStore},
+    store::{Store, memory::MemoryStore},
 };
 
 /// The two seams (session store and identity provider), the provider's keys and randomness.
 #[derive(Clone, Debug)]
 pub struct Dependencies {
-    /// The session store.
-    pub store: Arc<dyn SessionStore>,
+    /// The store of sessions and documents.
+    pub store: Arc<dyn Store>,
     /// The identity provider.
     pub provider: Arc<dyn IdentityProvider>,
     /// The provider's metadata and keys, cached.
@@ -56,7 +56,7 @@ impl Dependencies {
         let provider: Arc<dyn IdentityProvider> =
             Arc::new(HttpProvider::over(issuer.clone(), network));
         let store = store?;
-        let keys = Arc::new(Keys::new(Arc::clone(&provider), Arc::clone(&store), issuer));
+        let keys = Arc::new(Keys::new(Arc::clone(&provider), store.clone(), issuer));
         Some(Self { store, provider, keys, random })
     }
 }
@@ -73,7 +73,7 @@ enum StoreChoice {
 ///
 /// Refuses `memory` inside Lambda: each instance would have separate sessions, and a logout would
 /// end them in one instance only (R178).
-fn store(settings: &mut Settings, random: &Random) -> Option<Arc<dyn SessionStore>> {
+fn store(settings: &mut Settings, random: &Random) -> Option<Arc<dyn Store>> {
     let inside_lambda = settings.inside_lambda();
     if inside_lambda || settings.is_set("SESSION_TABLE") {
         settings.assume("SESSION_STORE", "dynamodb");
@@ -94,7 +94,7 @@ fn store(settings: &mut Settings, random: &Random) -> Option<Arc<dyn SessionStor
 }
 
 #[cfg(feature = "dynamodb")]
-fn dynamodb(settings: &mut Settings, random: &Random) -> Option<Arc<dyn SessionStore>> {
+fn dynamodb(settings: &mut Settings, random: &Random) -> Option<Arc<dyn Store>> {
     let config = DynamoConfig::from_settings(settings)?;
     match DynamoStore::new(config, random.clone()) {
         Ok(store) => Some(Arc::new(store)),
@@ -106,7 +106,7 @@ fn dynamodb(settings: &mut Settings, random: &Random) -> Option<Arc<dyn SessionS
 }
 
 #[cfg(not(feature = "dynamodb"))]
-fn dynamodb(settings: &mut Settings, _: &Random) -> Option<Arc<dyn SessionStore>> {
+fn dynamodb(settings: &mut Settings, _: &Random) -> Option<Arc<dyn Store>> {
     settings.fault("SESSION_STORE", "cannot be `dynamodb`: this program was built without it");
     None
 }

@@ -117,11 +117,8 @@ impl Guard {
     /// A guard that uses the sessions and keys in `dependencies`.
     pub fn new(config: GuardConfig, dependencies: &Dependencies) -> Self {
         let cookies = CookieJar::new(&config.base_url);
-        let sessions = Sessions::new(
-            Arc::clone(&dependencies.store),
-            config.limits,
-            dependencies.random.clone(),
-        );
+        let sessions =
+            Sessions::new(dependencies.store.clone(), config.limits, dependencies.random.clone());
         let (keys, polled) = (Arc::clone(&dependencies.keys), sessions.unused());
         Self { config, cookies, keys, sessions, polled }
     }

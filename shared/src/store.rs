@@ -28,9 +28,9 @@
 //! 10. [`renew`](SessionStore::renew) writes session and pointer or neither, and only for the owner of
 //!     the lease on the previous version. An ended session stays ended, and a session that another
 //!     owner has renewed stays unchanged (R132, R137).
-//! 11. [`lease_document`](SessionStore::lease_document) gives the right to fetch a document to one
+//! 11. [`lease_document`](DocumentStore::lease_document) gives the right to fetch a document to one
 //!     caller, however many call at once, until it expires or the document is written (R76).
-//! 12. [`write_document`](SessionStore::write_document) never overwrites a document that was fetched
+//! 12. [`write_document`](DocumentStore::write_document) never overwrites a document that was fetched
 //!     later, so a slow writer restores no old key (R72). Timestamps more than [`CLOCK_TOLERANCE`]
 //!     ahead of `now` are ignored (R80).
 
@@ -49,10 +49,15 @@ mod renewal;
 pub mod table;
 
 pub use self::{
-    document::{CLOCK_TOLERANCE, DocumentRow, Found, MAX_DOCUMENT},
+    document::{CLOCK_TOLERANCE, DocumentRow, DocumentStore, Found, MAX_DOCUMENT},
     owner::{Owner, Selection, Tombstone},
     renewal::{Lease, PreviousToken, RefreshRow, RenewError, Renewal},
 };
+
+/// One place for both sessions and documents, such as a table.
+pub trait Store: SessionStore + DocumentStore {}
+
+impl<T: SessionStore + DocumentStore> Store for T {}
 
 /// A store of sessions.
 #[async_trait]
@@ -179,42 +184,6 @@ pub trait SessionStore: fmt::Debug + Send + Sync {
     /// written then. [`RenewError::Store`] when the store is unavailable; the session may then be
     /// renewed all the same.
     async fn renew(&self, renewal: Renewal, now: Timestamp) -> Result<(), RenewError>;
-
-    /// The documents under `keys` and, in the same round trip, the pointer under `pointer`.
-    ///
-    /// # Errors
-    ///
-    /// When the store is unavailable for any of them.
-    async fn documents(
-        &self,
-        keys: &[Digest],
-        pointer: Option<Digest>,
-        now: Timestamp,
-    ) -> Result<Found, StoreError>;
-
-    /// Gives the caller the exclusive right to fetch the document under `key` until `until`, whether
-    /// or not the document exists. Returns `None` if the caller now has the right; otherwise, when the
-    /// right of the current holder expires.
-    ///
-    /// # Errors
-    ///
-    /// When the store is unavailable; the right may then be taken all the same.
-    async fn lease_document(
-        &self,
-        key: Digest,
-        until: Timestamp,
-        now: Timestamp,
-    ) -> Result<Option<Timestamp>, StoreError>;
-
-    /// Writes a document of at most [`MAX_DOCUMENT`] bytes, regardless of who holds the right to fetch
-    /// it, and releases that right. If a document exists that was fetched later, nothing is written,
-    /// which is no error.
-    ///
-    /// # Errors
-    ///
-    /// When the store is unavailable; the document may then be written all the same.
-    async fn write_document(&self, document: DocumentRow, now: Timestamp)
-    -> Result<(), StoreError>;
 }
 
 /// A row of a session.

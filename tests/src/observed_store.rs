@@ -14,8 +14,8 @@ use shared::{
     clock::Timestamp,
     crypto::secret::Digest,
     store::{
-        CreateError, DocumentRow, Found, Lease, PointerRow, RenewError, Renewal, Selection,
-        SessionRow, SessionStore, StoreError, Tombstone, memory::MemoryStore,
+        CreateError, DocumentRow, DocumentStore, Found, Lease, PointerRow, RenewError, Renewal,
+        Selection, SessionRow, SessionStore, Store, StoreError, Tombstone, memory::MemoryStore,
     },
 };
 
@@ -24,7 +24,7 @@ use crate::{gate::Gate, permissions::Permissions};
 /// A store wrapper that counts calls and keeps a copy of every row ever stored.
 #[derive(Debug)]
 pub struct ObservedStore {
-    store: Arc<dyn SessionStore>,
+    store: Arc<dyn Store>,
     calls: Mutex<Vec<&'static str>>,
     taken: AtomicUsize,
     is_down: AtomicBool,
@@ -50,7 +50,7 @@ struct Written {
 
 impl ObservedStore {
     /// Wraps `store`.
-    pub fn over(store: Arc<dyn SessionStore>) -> Self {
+    pub fn over(store: Arc<dyn Store>) -> Self {
         Self {
             store,
             calls: Mutex::default(),
@@ -222,7 +222,7 @@ impl ObservedStore {
         answer
     }
 
-    fn call_for_documents(&self, method: &'static str) -> Result<&dyn SessionStore, StoreError> {
+    fn call_for_documents(&self, method: &'static str) -> Result<&dyn Store, StoreError> {
         let store = self.call(method)?;
         if self.documents_are_down.load(Ordering::SeqCst) {
             return Err(StoreError::Unavailable(
@@ -232,7 +232,7 @@ impl ObservedStore {
         Ok(store)
     }
 
-    fn call(&self, method: &'static str) -> Result<&dyn SessionStore, StoreError> {
+    fn call(&self, method: &'static str) -> Result<&dyn Store, StoreError> {
         self.permissions.demand(method);
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(method);
         if self.is_down.load(Ordering::SeqCst) {
@@ -354,7 +354,10 @@ impl SessionStore for ObservedStore {
         written.renewals.push(renewal);
         Ok(())
     }
+}
 
+#[async_trait]
+impl DocumentStore for ObservedStore {
     async fn documents(
         &self,
         keys: &[Digest],

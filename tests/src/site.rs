@@ -31,7 +31,7 @@ use shared::{
     guard::{Guard, GuardConfig, routes::Routes},
     provider::{HttpProvider, IdentityProvider},
     settings::Settings,
-    store::SessionStore,
+    store::Store,
     web::request::{Function, Request, RequestContext, Response},
 };
 use url::Url;
@@ -467,9 +467,9 @@ impl Process {
         let authorizer = AuthorizerConfig::from_settings(&mut settings);
         settings.finish().unwrap();
         let issuer = guard.application.issuer.clone();
-        let store = Arc::<ObservedStore>::clone(store) as Arc<dyn SessionStore>;
+        let store = Arc::<ObservedStore>::clone(store) as Arc<dyn Store>;
         let provider: Arc<dyn IdentityProvider> = Arc::new(HttpProvider::new(issuer.clone()));
-        let keys = Arc::new(Keys::new(Arc::clone(&provider), Arc::clone(&store), issuer));
+        let keys = Arc::new(Keys::new(Arc::clone(&provider), store.clone(), issuer));
         let dependencies = Dependencies { store, keys, provider, random: Random::system() };
         let bundle = Bundle::new(config.unwrap(), &dependencies);
         let authorizer = SessionAuthorizer::new(authorizer.unwrap(), &dependencies);

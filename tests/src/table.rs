@@ -7,7 +7,7 @@ use shared::{
     crypto::random::Random,
     settings::Settings,
     store::{
-        SessionStore,
+        Store,
         dynamodb::{DynamoConfig, DynamoStore},
         table::create_table,
     },
@@ -19,7 +19,7 @@ use crate::{iam::GuardedTable, line::Line, template::Statement};
 const NAME: &str = "sessions";
 
 /// An empty table and the line to it. It stops with the runtime of the test that created it.
-pub async fn at_the_end_of_a_line() -> (Arc<dyn SessionStore>, Line) {
+pub async fn at_the_end_of_a_line() -> (Arc<dyn Store>, Line) {
     let line = Line::to(emulated().await).await;
     (store_at(line.address()), line)
 }
@@ -28,7 +28,7 @@ pub async fn at_the_end_of_a_line() -> (Arc<dyn SessionStore>, Line) {
 /// everything.
 pub async fn guarded(
     policies: Vec<Vec<Statement>>,
-) -> (Arc<dyn SessionStore>, GuardedTable, Arc<dyn SessionStore>) {
+) -> (Arc<dyn Store>, GuardedTable, Arc<dyn Store>) {
     let emulated = emulated().await;
     let guarded = GuardedTable::before(&format!("http://{emulated}"), policies).await;
     (store_at(guarded.address()), guarded, store_at(emulated))
@@ -46,7 +46,7 @@ async fn emulated() -> SocketAddr {
     address
 }
 
-fn store_at(address: SocketAddr) -> Arc<dyn SessionStore> {
+fn store_at(address: SocketAddr) -> Arc<dyn Store> {
     let endpoint = format!("http://{address}");
     let mut settings = Settings::from_values([
         ("SESSION_TABLE", NAME),

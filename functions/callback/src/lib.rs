@@ -109,11 +109,11 @@ impl Callback {
                 &dependencies.random,
             ),
             sessions: Sessions::new(
-                Arc::clone(&dependencies.store),
+                dependencies.store.clone(),
                 config.limits,
                 dependencies.random.clone(),
             ),
-            store: Arc::clone(&dependencies.store),
+            store: dependencies.store.clone(),
             config,
         }
     }

@@ -47,13 +47,13 @@ impl Login {
             keys: Arc::clone(&dependencies.keys),
             methods: LoginMethods::new(
                 Arc::clone(&dependencies.provider),
-                Arc::clone(&dependencies.store),
+                dependencies.store.clone(),
                 application,
             ),
             random: dependencies.random.clone(),
             responder: Responder::new(&application.issuer, &config.base_url, &dependencies.random),
             sessions: Sessions::new(
-                Arc::clone(&dependencies.store),
+                dependencies.store.clone(),
                 config.limits,
                 dependencies.random.clone(),
             ),

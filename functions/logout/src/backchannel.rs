@@ -68,7 +68,7 @@ impl BackchannelLogout {
             keys: Arc::clone(&dependencies.keys),
             responder: responder.json_only(),
             sessions,
-            store: Arc::clone(&dependencies.store),
+            store: dependencies.store.clone(),
         }
     }
 

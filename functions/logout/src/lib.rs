@@ -62,11 +62,8 @@ impl Logout {
     /// Creates the function from `config` and `dependencies`.
     pub fn new(config: LogoutConfig, dependencies: &Dependencies) -> Self {
         let LogoutConfig { guard: config, credentials } = config;
-        let sessions = Sessions::new(
-            Arc::clone(&dependencies.store),
-            config.limits,
-            dependencies.random.clone(),
-        );
+        let sessions =
+            Sessions::new(dependencies.store.clone(), config.limits, dependencies.random.clone());
         let responder =
             Responder::new(&config.application.issuer, &config.base_url, &dependencies.random);
         Self {

@@ -99,7 +99,7 @@ impl Refresh {
             )
             .json_only(),
             sessions: Sessions::new(
-                Arc::clone(&dependencies.store),
+                dependencies.store.clone(),
                 config.limits,
                 dependencies.random.clone(),
             ),

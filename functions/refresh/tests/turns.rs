@@ -34,7 +34,7 @@ use shared::{
     session::{RefreshGrant, SessionContents, SessionLimits, Sessions},
     settings::Settings,
     store::{
-        Lease, Owner, SessionStore,
+        Lease, Owner, SessionStore, Store,
         dynamodb::{DynamoConfig, DynamoStore},
         memory::MemoryStore,
         table,
@@ -180,13 +180,13 @@ impl IdentityProvider for Provider {
 
 /// A session that can be refreshed, and its provider and store.
 struct Story {
-    store: Arc<dyn SessionStore>,
+    store: Arc<dyn Store>,
     provider: Arc<Provider>,
     secret: SessionSecret,
 }
 
 impl Story {
-    async fn over(store: Arc<dyn SessionStore>, provider: Arc<Provider>) -> Self {
+    async fn over(store: Arc<dyn Store>, provider: Arc<Provider>) -> Self {
         let grant = RefreshGrant {
             refresh_token: "the first refresh token".to_owned().into(),
             login: LoginClaims::of(&login_claims(&provider.issuer).await),
@@ -201,7 +201,7 @@ impl Story {
             scopes: grant.granted.clone(),
         };
         let owner = Owner { subject: Digest::of("ada"), provider_session: None, issued_at: START };
-        let sessions = sessions(Arc::clone(&store));
+        let sessions = sessions(store.clone());
         let begun = sessions.begin_renewable(owner, &contents, &grant, None, START).await;
         Self { store, provider, secret: begun.unwrap().0 }
     }
@@ -211,7 +211,7 @@ impl Story {
     }
 
     /// An instance of the function. It shares only the store and the provider with other instances.
-    fn instance(&self, store: Arc<dyn SessionStore>) -> Refresh {
+    fn instance(&self, store: Arc<dyn Store>) -> Refresh {
         let settings = [
             ("AUTH_HOST", "tenant.auth0.com"),
             ("AUDIENCE", API),
@@ -275,9 +275,9 @@ impl Answer {
     }
 }
 
-fn dependencies(store: Arc<dyn SessionStore>, provider: &Arc<Provider>) -> Dependencies {
+fn dependencies(store: Arc<dyn Store>, provider: &Arc<Provider>) -> Dependencies {
     let asked = Arc::<Provider>::clone(provider) as Arc<dyn IdentityProvider>;
-    let keys = Keys::new(Arc::clone(&asked), Arc::clone(&store), provider.issuer.clone());
+    let keys = Keys::new(Arc::clone(&asked), store.clone(), provider.issuer.clone());
     let keys = Arc::new(keys);
     Dependencies { store, provider: asked, keys, random: Random::system() }
 }
@@ -314,7 +314,7 @@ async fn table() -> String {
     address
 }
 
-fn client(address: &str) -> Arc<dyn SessionStore> {
+fn client(address: &str) -> Arc<dyn Store> {
     let mut settings = Settings::from_values([
         ("SESSION_TABLE", "sessions"),
         ("AWS_REGION", "eu-central-1"),
@@ -326,7 +326,7 @@ fn client(address: &str) -> Arc<dyn SessionStore> {
     Arc::new(DynamoStore::new(config, Random::system()).unwrap())
 }
 
-async fn twenty(story: &Story, stores: &[Arc<dyn SessionStore>]) -> Vec<Answer> {
+async fn twenty(story: &Story, stores: &[Arc<dyn Store>]) -> Vec<Answer> {
     let mut refreshes = JoinSet::new();
     for store in stores.iter().cycle().take(20) {
         let instance = story.instance(Arc::clone(store));
@@ -451,7 +451,7 @@ async fn r196_a_token_of_another_session_is_skipped_and_the_next_one_is_used() {
         scopes: Vec::new(),
     };
     let owner = Owner { subject: Digest::of("ada"), provider_session: None, issued_at: NOW };
-    let other = sessions(Arc::clone(&story.store));
+    let other = sessions(story.store.clone());
     other.begin(owner, &contents, None, NOW).await.unwrap();
     let started = Instant::now();
     let answers = twenty(&story, &[Arc::clone(&story.store)]).await;
@@ -479,7 +479,7 @@ async fn r196_a_provider_that_issues_one_token_to_all_sessions_gets_three_reques
         scopes: Vec::new(),
     };
     let owner = Owner { subject: Digest::of("ada"), provider_session: None, issued_at: NOW };
-    sessions(Arc::clone(&story.store)).begin(owner, &contents, None, NOW).await.unwrap();
+    sessions(story.store.clone()).begin(owner, &contents, None, NOW).await.unwrap();
     story.refresh(NOW).await.is(503, "refresh_in_progress");
     assert_eq!(story.provider.requests(), 3);
     *lock(&story.provider.changes) = json!({});

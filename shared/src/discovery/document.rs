@@ -26,7 +26,7 @@ use crate::{
     clock::Timestamp,
     crypto::secret::Digest,
     issuer::Issuer,
-    store::{DocumentRow, MAX_DOCUMENT, SessionStore, StoreError},
+    store::{DocumentRow, DocumentStore, MAX_DOCUMENT, StoreError},
 };
 
 /// How long a process without any document waits for the process that fetches it. After that it fetches
@@ -64,7 +64,7 @@ pub(crate) struct Document<T> {
     row: Digest,
     /// Key of the lease row that picks the one process allowed to refetch after a miss.
     miss_row: Digest,
-    store: Arc<dyn SessionStore>,
+    store: Arc<dyn DocumentStore>,
     cache: Cache<T, ProviderError>,
     parse: Box<Parse<T>>,
 }
@@ -78,7 +78,7 @@ impl<T: Send + Sync> Document<T> {
     pub(crate) fn new(
         kind: DocumentKind,
         sharing: Sharing,
-        store: Arc<dyn SessionStore>,
+        store: Arc<dyn DocumentStore>,
         issuer: &Issuer,
         about: &str,
         parse: impl Fn(&[u8]) -> Result<T, ProviderError> + Send + Sync + 'static,

@@ -30,7 +30,7 @@ use crate::{
     issuer::Issuer,
     jwt::{Claims, Expected, KeySet, LogoutToken, TokenError, UnverifiedToken},
     provider::{IdentityProvider, Metadata, ProviderError},
-    store::{Found, SessionStore},
+    store::{DocumentStore, Found},
 };
 
 pub use crate::discovery::document::WAIT;
@@ -59,7 +59,7 @@ pub const MISS_COOL_DOWN: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Keys {
     provider: Arc<dyn IdentityProvider>,
-    store: Arc<dyn SessionStore>,
+    store: Arc<dyn DocumentStore>,
     issuer: Issuer,
     metadata: Document<Metadata>,
     key_set: Document<KeySet>,
@@ -86,7 +86,7 @@ impl Keys {
     /// The keys of `issuer`, fetched by `provider` and shared in `store`. Sends no request yet.
     pub fn new(
         provider: Arc<dyn IdentityProvider>,
-        store: Arc<dyn SessionStore>,
+        store: Arc<dyn DocumentStore>,
         issuer: Issuer,
     ) -> Self {
         Self::sharing(Sharing::Writes, provider, store, issuer)
@@ -103,7 +103,7 @@ impl Keys {
     fn sharing(
         sharing: Sharing,
         provider: Arc<dyn IdentityProvider>,
-        store: Arc<dyn SessionStore>,
+        store: Arc<dyn DocumentStore>,
         issuer: Issuer,
     ) -> Self {
         let kind = |name| DocumentKind { name, terms: TERMS, report };

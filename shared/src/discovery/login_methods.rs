@@ -15,7 +15,7 @@ use crate::{
         application::Application,
         login_method::{LoginMethod, parse_script},
     },
-    store::SessionStore,
+    store::DocumentStore,
 };
 
 /// The age from which a newer list is requested.
@@ -42,7 +42,7 @@ impl LoginMethods {
     /// The methods of `application`, fetched by `provider` and shared in `store`. Sends no request yet.
     pub fn new(
         provider: Arc<dyn IdentityProvider>,
-        store: Arc<dyn SessionStore>,
+        store: Arc<dyn DocumentStore>,
         application: &Application,
     ) -> Self {
         let kind = DocumentKind { name: "login_methods", terms: TERMS, report };

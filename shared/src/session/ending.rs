@@ -150,8 +150,8 @@ mod tests {
     use super::*;
     use crate::{
         store::{
-            CreateError, DocumentRow, Found, Lease, Owner, PointerRow, RenewError, Renewal,
-            SessionRow, memory::MemoryStore,
+            CreateError, Lease, Owner, PointerRow, RenewError, Renewal, SessionRow,
+            memory::MemoryStore,
         },
         testing::contract::{NOW, after, owner, pointer, session},
     };
@@ -349,28 +349,6 @@ mod tests {
 
         async fn renew(&self, _: Renewal, _: Timestamp) -> Result<(), RenewError> {
             unreachable!("no session is refreshed")
-        }
-
-        async fn documents(
-            &self,
-            _: &[Digest],
-            _: Option<Digest>,
-            _: Timestamp,
-        ) -> Result<Found, StoreError> {
-            unreachable!("no document is used")
-        }
-
-        async fn lease_document(
-            &self,
-            _: Digest,
-            _: Timestamp,
-            _: Timestamp,
-        ) -> Result<Option<Timestamp>, StoreError> {
-            unreachable!("no document is used")
-        }
-
-        async fn write_document(&self, _: DocumentRow, _: Timestamp) -> Result<(), StoreError> {
-            unreachable!("no document is used")
         }
     }
 

@@ -54,8 +54,8 @@ use self::{
     },
 };
 use super::{
-    CreateError, DocumentRow, Found, Lease, PointerRow, RenewError, Renewal, Selection, SessionRow,
-    SessionStore, StoreError, Tombstone, table::PARTITION_KEY,
+    CreateError, Lease, PointerRow, RenewError, Renewal, Selection, SessionRow, SessionStore,
+    StoreError, Tombstone, table::PARTITION_KEY,
 };
 use crate::{
     aws::CallError,
@@ -301,32 +301,6 @@ impl SessionStore for DynamoStore {
 
     async fn renew(&self, renewal: Renewal, now: Timestamp) -> Result<(), RenewError> {
         self.write_renewal(renewal, now).await
-    }
-
-    async fn documents(
-        &self,
-        keys: &[Digest],
-        pointer: Option<Digest>,
-        now: Timestamp,
-    ) -> Result<Found, StoreError> {
-        self.read_documents(keys, pointer, now).await
-    }
-
-    async fn lease_document(
-        &self,
-        key: Digest,
-        until: Timestamp,
-        now: Timestamp,
-    ) -> Result<Option<Timestamp>, StoreError> {
-        self.take_document_lease(key, until, now).await
-    }
-
-    async fn write_document(
-        &self,
-        document: DocumentRow,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        self.update_document(document, now).await
     }
 }
 

@@ -10,8 +10,8 @@ use std::{
 use async_trait::async_trait;
 
 use super::{
-    CLOCK_TOLERANCE, CreateError, DocumentRow, Found, Lease, Owner, PointerRow, RenewError,
-    Renewal, Selection, SessionRow, SessionStore, StoreError, Tombstone,
+    CLOCK_TOLERANCE, CreateError, DocumentRow, DocumentStore, Found, Lease, Owner, PointerRow,
+    RenewError, Renewal, Selection, SessionRow, SessionStore, StoreError, Tombstone,
 };
 use crate::{clock::Timestamp, crypto::secret::Digest};
 
@@ -236,7 +236,10 @@ impl SessionStore for MemoryStore {
         }
         Ok(())
     }
+}
 
+#[async_trait]
+impl DocumentStore for MemoryStore {
     async fn documents(
         &self,
         keys: &[Digest],

@@ -44,7 +44,7 @@ use shared::{
     provider::IdentityProvider,
     session::{SessionContents, Sessions},
     settings::Settings,
-    store::{Owner, SessionStore, memory::MemoryStore},
+    store::{Owner, Store, memory::MemoryStore},
     testing::{
         provider::FakeProvider,
         tokens::{TEST_KEY, key_set_document},
@@ -107,8 +107,8 @@ impl Api {
         let provider = FakeProvider::new(issuer.clone());
         provider.set_key_set(Some(key_set_document(&[&TEST_KEY])));
         let provider: Arc<dyn IdentityProvider> = Arc::new(provider);
-        let store: Arc<dyn SessionStore> = Arc::new(MemoryStore::default());
-        let keys = Arc::new(Keys::new(Arc::clone(&provider), Arc::clone(&store), issuer));
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+        let keys = Arc::new(Keys::new(Arc::clone(&provider), store.clone(), issuer));
         let dependencies = Dependencies { store, provider, keys, random: Random::system() };
         Self { config, dependencies, now: AtomicU64::new(1_800_000_000) }
     }
@@ -163,7 +163,7 @@ impl Api {
 
     fn sessions(&self) -> Sessions {
         let Dependencies { store, random, .. } = &self.dependencies;
-        Sessions::new(Arc::clone(store), self.config.limits, random.clone())
+        Sessions::new(store.clone(), self.config.limits, random.clone())
     }
 }
 

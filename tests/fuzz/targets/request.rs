@@ -121,7 +121,7 @@ async fn bundle() -> (Bundle, String) {
     };
     let day = Duration::from_secs(86_400);
     let limits = SessionLimits { idle: day, lifetime: day };
-    let sessions = Sessions::new(Arc::clone(&dependencies.store), limits, Random::system());
+    let sessions = Sessions::new(dependencies.store.clone(), limits, Random::system());
     let contents = SessionContents {
         user: json!({ "sub": "auth0|ada", "email": EMAIL }).as_object().expect("claims").clone(),
         id_token: SecretText::from(TOKEN.clone()),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use shared::{
     crypto::secret::Digest,
     store::{
-        DocumentRow, Lease, Selection, SessionStore, Tombstone,
+        DocumentRow, Lease, Selection, Store, Tombstone,
         table::{self, RIGHTS},
     },
     testing::contract::{
@@ -58,7 +58,7 @@ fn asked(actions: &[Action]) -> BTreeSet<String> {
 }
 
 /// Calls `method` of `store`, in a table with the rows that the call needs.
-async fn call(store: &dyn SessionStore, method: &str) -> Result<(), Box<dyn Error>> {
+async fn call(store: &dyn Store, method: &str) -> Result<(), Box<dyn Error>> {
     let (one, document) = (Digest::of("one"), Digest::of("keys"));
     let lease = Lease { owner: owner_of("first"), expires_at: after(70) };
     let row = DocumentRow {
@@ -93,7 +93,7 @@ async fn call(store: &dyn SessionStore, method: &str) -> Result<(), Box<dyn Erro
 }
 
 /// Creates a session that can be renewed, and its lease for `renew`.
-async fn prepare(store: &Arc<dyn SessionStore>, method: &str) {
+async fn prepare(store: &Arc<dyn Store>, method: &str) {
     store.create(renewable("one", "token"), pointer("token", "one"), NOW).await.unwrap();
     if method == "renew" {
         call(&**store, "lease").await.unwrap();

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use crate::{
     clock::Timestamp,
     crypto::secret::Digest,
-    store::{DocumentRow, Found, SessionStore, StoreError},
+    store::{DocumentRow, DocumentStore, Found, StoreError},
     web::error,
 };
 
@@ -29,7 +29,7 @@ impl ReadAhead {
     /// Reads the documents under `keys`, and with them the pointer under `pointer`, for at most
     /// `patience`. If `keys` is empty, reads nothing, not even the pointer.
     pub(crate) async fn of(
-        store: &dyn SessionStore,
+        store: &dyn DocumentStore,
         keys: Vec<Digest>,
         pointer: Option<Digest>,
         patience: Duration,

@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use async_trait::async_trait;
 use aws_sdk_dynamodb::{
     operation::update_item::UpdateItemError,
     types::{KeysAndAttributes, ReturnValuesOnConditionCheckFailure as OnFailure},
@@ -21,7 +22,7 @@ use crate::{
     aws::{CALL_TIMEOUT, CallError},
     clock::Timestamp,
     crypto::secret::Digest,
-    store::{CLOCK_TOLERANCE, DocumentRow, Found, StoreError, table::PARTITION_KEY},
+    store::{CLOCK_TOLERANCE, DocumentRow, DocumentStore, Found, StoreError, table::PARTITION_KEY},
 };
 
 /// The condition for writing a document: none exists that was fetched later (law 12). For a row
@@ -37,10 +38,11 @@ const IS_FREE_TO_FETCH: &str = "NOT (lease_until > :now AND lease_until <= :ahea
 /// How long to wait before rows that DynamoDB left out are requested again.
 const UNPROCESSED_WAIT: Duration = Duration::from_millis(20);
 
-impl DynamoStore {
+#[async_trait]
+impl DocumentStore for DynamoStore {
     /// Reads with one `BatchGetItem`, or more if DynamoDB leaves rows out, all within the timeout of
     /// one call.
-    pub(super) async fn read_documents(
+    async fn documents(
         &self,
         keys: &[Digest],
         pointer: Option<Digest>,
@@ -64,6 +66,64 @@ impl DynamoStore {
         Ok(found)
     }
 
+    /// If the row is missing, creates one that expires with the lease, so that DynamoDB deletes it if
+    /// no document is written.
+    async fn lease_document(
+        &self,
+        key: Digest,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let request = self
+            .client()
+            .update_item()
+            .table_name(&self.table)
+            .key(PARTITION_KEY, item::key(Kind::Provider, key))
+            .update_expression(
+                "SET lease_until = :until, expires_at = if_not_exists(expires_at, :until)",
+            )
+            .condition_expression(IS_FREE_TO_FETCH)
+            .expression_attribute_values(":until", seconds(until))
+            .expression_attribute_values(":now", seconds(now))
+            .expression_attribute_values(":ahead", seconds(now + CLOCK_TOLERANCE))
+            .return_values_on_condition_check_failure(OnFailure::AllOld);
+        Ok(match call("UpdateItem", &self.random, || request.clone().send()).await? {
+            Ok(_) => None,
+            Err(UpdateItemError::ConditionalCheckFailedException(held)) => {
+                // The condition has compared it, so it can be read.
+                Some(held.item().and_then(read_lease_end).unwrap_or(until))
+            }
+            Err(_) => Some(until),
+        })
+    }
+
+    async fn write_document(
+        &self,
+        document: DocumentRow,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let request = self
+            .client()
+            .update_item()
+            .table_name(&self.table)
+            .key(PARTITION_KEY, key(Kind::Provider, document.key))
+            .update_expression(
+                "SET document = :document, fetched_at = :fetched_at, expires_at = :expires_at \
+                 REMOVE lease_until",
+            )
+            .condition_expression(IS_NO_LATER)
+            .expression_attribute_values(":document", bytes(document.text))
+            .expression_attribute_values(":fetched_at", seconds(document.fetched_at))
+            .expression_attribute_values(":expires_at", seconds(document.expires_at))
+            .expression_attribute_values(":now", seconds(now))
+            .expression_attribute_values(":ahead", seconds(now + CLOCK_TOLERANCE));
+        // If the condition fails, a later document exists.
+        let _ = call("UpdateItem", &self.random, || request.clone().send()).await?;
+        Ok(())
+    }
+}
+
+impl DynamoStore {
     async fn read_together(
         &self,
         operation: &'static str,
@@ -94,61 +154,5 @@ impl DynamoStore {
             }
             time::sleep(UNPROCESSED_WAIT).await;
         }
-    }
-
-    /// If the row is missing, creates one that expires with the lease, so that DynamoDB deletes it if
-    /// no document is written.
-    pub(super) async fn take_document_lease(
-        &self,
-        key: Digest,
-        until: Timestamp,
-        now: Timestamp,
-    ) -> Result<Option<Timestamp>, StoreError> {
-        let request = self
-            .client()
-            .update_item()
-            .table_name(&self.table)
-            .key(PARTITION_KEY, item::key(Kind::Provider, key))
-            .update_expression(
-                "SET lease_until = :until, expires_at = if_not_exists(expires_at, :until)",
-            )
-            .condition_expression(IS_FREE_TO_FETCH)
-            .expression_attribute_values(":until", seconds(until))
-            .expression_attribute_values(":now", seconds(now))
-            .expression_attribute_values(":ahead", seconds(now + CLOCK_TOLERANCE))
-            .return_values_on_condition_check_failure(OnFailure::AllOld);
-        Ok(match call("UpdateItem", &self.random, || request.clone().send()).await? {
-            Ok(_) => None,
-            Err(UpdateItemError::ConditionalCheckFailedException(held)) => {
-                // The condition has compared it, so it can be read.
-                Some(held.item().and_then(read_lease_end).unwrap_or(until))
-            }
-            Err(_) => Some(until),
-        })
-    }
-
-    pub(super) async fn update_document(
-        &self,
-        document: DocumentRow,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let request = self
-            .client()
-            .update_item()
-            .table_name(&self.table)
-            .key(PARTITION_KEY, key(Kind::Provider, document.key))
-            .update_expression(
-                "SET document = :document, fetched_at = :fetched_at, expires_at = :expires_at \
-                 REMOVE lease_until",
-            )
-            .condition_expression(IS_NO_LATER)
-            .expression_attribute_values(":document", bytes(document.text))
-            .expression_attribute_values(":fetched_at", seconds(document.fetched_at))
-            .expression_attribute_values(":expires_at", seconds(document.expires_at))
-            .expression_attribute_values(":now", seconds(now))
-            .expression_attribute_values(":ahead", seconds(now + CLOCK_TOLERANCE));
-        // If the condition fails, a later document exists.
-        let _ = call("UpdateItem", &self.random, || request.clone().send()).await?;
-        Ok(())
     }
 }

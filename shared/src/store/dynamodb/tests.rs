@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::{
     settings::Settings,
-    store::{RefreshRow, table},
+    store::{DocumentRow, DocumentStore, RefreshRow, table},
     testing::contract::{NOW, after, pointer, session},
     web::error::chain,
 };

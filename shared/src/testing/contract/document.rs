@@ -5,11 +5,11 @@ use std::sync::Arc;
 use super::{NOW, after, create, pointer};
 use crate::{
     crypto::secret::Digest,
-    store::{CLOCK_TOLERANCE, DocumentRow, Found, SessionStore},
+    store::{CLOCK_TOLERANCE, DocumentRow, DocumentStore, Found, Store},
 };
 
 /// A document is read back completely, with any bytes, and only by its own key.
-pub async fn a_document_is_read_back_unchanged(store: Arc<dyn SessionStore>) {
+pub async fn a_document_is_read_back_unchanged(store: Arc<dyn DocumentStore>) {
     let row = DocumentRow { text: (0..=255).collect(), ..document("keys", 0) };
     write(&*store, row.clone(), 0).await;
     assert_eq!(found(&*store, &["keys"], 1).await, [row]);
@@ -18,7 +18,7 @@ pub async fn a_document_is_read_back_unchanged(store: Arc<dyn SessionStore>) {
 }
 
 /// One read returns all rows, and omits missing ones.
-pub async fn documents_and_a_pointer_are_read_together(store: Arc<dyn SessionStore>) {
+pub async fn documents_and_a_pointer_are_read_together(store: Arc<dyn Store>) {
     create(&*store, "token", "one").await;
     write(&*store, document("metadata", 0), 0).await;
     write(&*store, document("keys", 0), 0).await;
@@ -41,7 +41,7 @@ pub async fn documents_and_a_pointer_are_read_together(store: Arc<dyn SessionSto
 }
 
 /// Law 1, at the exact second.
-pub async fn r092_an_expired_document_is_not_found(store: Arc<dyn SessionStore>) {
+pub async fn r092_an_expired_document_is_not_found(store: Arc<dyn DocumentStore>) {
     write(&*store, document("keys", 0), 0).await;
     assert_eq!(found(&*store, &["keys"], 99).await.len(), 1);
     assert_eq!(found(&*store, &["keys"], 100).await, []);
@@ -49,7 +49,7 @@ pub async fn r092_an_expired_document_is_not_found(store: Arc<dyn SessionStore>)
 
 /// Law 11, at the exact second; a refused caller learns when the lease expires.
 pub async fn r076_a_document_lease_is_held_by_one_caller_until_it_expires(
-    store: Arc<dyn SessionStore>,
+    store: Arc<dyn DocumentStore>,
 ) {
     assert_eq!(lease(&*store, "keys", 20, 0).await, None);
     assert_eq!(lease(&*store, "keys", 30, 0).await, Some(20));
@@ -60,7 +60,9 @@ pub async fn r076_a_document_lease_is_held_by_one_caller_until_it_expires(
 }
 
 /// Law 11, under contention, with and without an existing document.
-pub async fn r076_of_concurrent_document_leases_exactly_one_succeeds(store: Arc<dyn SessionStore>) {
+pub async fn r076_of_concurrent_document_leases_exactly_one_succeeds(
+    store: Arc<dyn DocumentStore>,
+) {
     write(&*store, document("keys", 0), 0).await;
     for name in ["keys", "metadata"] {
         let leases: Vec<_> = (0..20)
@@ -78,7 +80,7 @@ pub async fn r076_of_concurrent_document_leases_exactly_one_succeeds(store: Arc<
 }
 
 /// Law 11: writing the document ends the lease.
-pub async fn writing_a_document_ends_its_lease(store: Arc<dyn SessionStore>) {
+pub async fn writing_a_document_ends_its_lease(store: Arc<dyn DocumentStore>) {
     assert_eq!(lease(&*store, "keys", 20, 0).await, None);
     write(&*store, document("keys", 0), 1).await;
     assert_eq!(lease(&*store, "keys", 30, 2).await, None);
@@ -90,7 +92,7 @@ pub async fn writing_a_document_ends_its_lease(store: Arc<dyn SessionStore>) {
 }
 
 /// A lease neither changes an existing document nor creates one.
-pub async fn a_document_lease_does_not_create_or_change_a_document(store: Arc<dyn SessionStore>) {
+pub async fn a_document_lease_does_not_create_or_change_a_document(store: Arc<dyn DocumentStore>) {
     assert_eq!(lease(&*store, "metadata", 20, 0).await, None);
     assert_eq!(found(&*store, &["metadata"], 1).await, []);
     write(&*store, document("keys", 0), 0).await;
@@ -102,7 +104,7 @@ pub async fn a_document_lease_does_not_create_or_change_a_document(store: Arc<dy
 }
 
 /// Law 12, in both orders.
-pub async fn r072_a_late_write_does_not_restore_an_old_document(store: Arc<dyn SessionStore>) {
+pub async fn r072_a_late_write_does_not_restore_an_old_document(store: Arc<dyn DocumentStore>) {
     write(&*store, document("keys", 10), 12).await;
     write(&*store, document("keys", 9), 13).await;
     assert_eq!(found(&*store, &["keys"], 14).await, [document("keys", 10)]);
@@ -115,7 +117,7 @@ pub async fn r072_a_late_write_does_not_restore_an_old_document(store: Arc<dyn S
 }
 
 /// Laws 1 and 12.
-pub async fn an_expired_document_is_overwritten(store: Arc<dyn SessionStore>) {
+pub async fn an_expired_document_is_overwritten(store: Arc<dyn DocumentStore>) {
     let short = DocumentRow { expires_at: after(20), ..document("keys", 10) };
     write(&*store, short, 10).await;
     write(&*store, document("keys", 9), 20).await;
@@ -123,7 +125,7 @@ pub async fn an_expired_document_is_overwritten(store: Arc<dyn SessionStore>) {
 }
 
 /// Law 12, under contention: the newest document remains, in any order of the writes.
-pub async fn r072_of_concurrent_writes_the_newest_document_remains(store: Arc<dyn SessionStore>) {
+pub async fn r072_of_concurrent_writes_the_newest_document_remains(store: Arc<dyn DocumentStore>) {
     let writes: Vec<_> = (0..20)
         .map(|index| {
             let store = Arc::clone(&store);
@@ -138,7 +140,7 @@ pub async fn r072_of_concurrent_writes_the_newest_document_remains(store: Arc<dy
 }
 
 /// Laws 11 and 12: rows from a clock that was ahead have no lasting effect after it is corrected.
-pub async fn r080_rows_from_the_future_are_ignored(store: Arc<dyn SessionStore>) {
+pub async fn r080_rows_from_the_future_are_ignored(store: Arc<dyn DocumentStore>) {
     let tolerance = CLOCK_TOLERANCE.as_secs();
     let ahead = document("keys", 10 + tolerance + 1);
     write(&*store, ahead.clone(), 10 + tolerance + 1).await;
@@ -167,12 +169,12 @@ fn document(name: &str, fetched_at: u64) -> DocumentRow {
     }
 }
 
-async fn write(store: &dyn SessionStore, row: DocumentRow, now: u64) {
+async fn write(store: &dyn DocumentStore, row: DocumentRow, now: u64) {
     store.write_document(row, after(now)).await.expect("the store answers");
 }
 
 /// The documents found, in the order of their keys.
-async fn found(store: &dyn SessionStore, names: &[&str], now: u64) -> Vec<DocumentRow> {
+async fn found(store: &dyn DocumentStore, names: &[&str], now: u64) -> Vec<DocumentRow> {
     let keys: Vec<_> = names.iter().map(Digest::of).collect();
     let found = store.documents(&keys, None, after(now)).await.expect("the store answers");
     assert_eq!(found.pointer, None);
@@ -182,7 +184,7 @@ async fn found(store: &dyn SessionStore, names: &[&str], now: u64) -> Vec<Docume
 }
 
 /// `None` if the lease was granted, or the expiry of another caller's lease.
-async fn lease(store: &dyn SessionStore, name: &str, until: u64, now: u64) -> Option<u64> {
+async fn lease(store: &dyn DocumentStore, name: &str, until: u64, now: u64) -> Option<u64> {
     let held = store.lease_document(Digest::of(name), after(until), after(now)).await;
     held.expect("the store answers").map(|held| held.as_unix() - NOW.as_unix())
 }

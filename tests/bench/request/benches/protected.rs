@@ -22,7 +22,7 @@ use shared::{
     guard::{GuardConfig, Guarded},
     session::{SessionContents, Sessions},
     settings::Settings,
-    store::{Owner, SessionStore, memory::MemoryStore},
+    store::{Owner, Store, memory::MemoryStore},
     testing::{
         provider::FakeProvider,
         tokens::{TEST_KEY, key_set_document},
@@ -89,10 +89,10 @@ impl Site {
         let issuer = config.application.issuer.clone();
         let provider = Arc::new(FakeProvider::new(issuer.clone()));
         provider.set_key_set(Some(key_set_document(&[&TEST_KEY])));
-        let store: Arc<dyn SessionStore> = Arc::new(MemoryStore::default());
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
         let asked = Arc::<FakeProvider>::clone(&provider);
         let dependencies = Dependencies {
-            keys: Arc::new(Keys::new(asked, Arc::clone(&store), issuer.clone())),
+            keys: Arc::new(Keys::new(asked, store.clone(), issuer.clone())),
             store,
             provider,
             random: Random::system(),
@@ -124,11 +124,8 @@ impl Site {
         let owner = Owner { subject: Digest::of("ada"), provider_session: None, issued_at: NOW };
         let runtime =
             Builder::new_current_thread().enable_time().build().expect("a runtime can be built");
-        let sessions = Sessions::new(
-            Arc::clone(&dependencies.store),
-            config.limits,
-            dependencies.random.clone(),
-        );
+        let sessions =
+            Sessions::new(dependencies.store.clone(), config.limits, dependencies.random.clone());
         let begun = runtime.block_on(sessions.begin(owner, &contents, None, NOW));
         let (secret, _) = begun.expect("the store has room");
         Self { runtime, function: Guarded::new(Protected, config, &dependencies), token, secret }

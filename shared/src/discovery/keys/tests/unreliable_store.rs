@@ -9,10 +9,7 @@ use async_trait::async_trait;
 use tokio::time::sleep;
 
 use super::*;
-use crate::store::{
-    CreateError, DocumentRow, Lease, PointerRow, RenewError, Renewal, Selection, SessionRow,
-    StoreError, Tombstone,
-};
+use crate::store::{DocumentRow, DocumentStore, StoreError};
 
 #[derive(Debug, Default)]
 pub(super) struct UnreliableStore {
@@ -47,7 +44,7 @@ impl UnreliableStore {
 }
 
 #[async_trait]
-impl SessionStore for UnreliableStore {
+impl DocumentStore for UnreliableStore {
     async fn documents(
         &self,
         keys: &[Digest],
@@ -75,54 +72,4 @@ impl SessionStore for UnreliableStore {
         self.writes.fetch_add(1, Ordering::SeqCst);
         self.call(true).await?.write_document(document, now).await
     }
-
-    async fn create(&self, _: SessionRow, _: PointerRow, _: Timestamp) -> Result<(), CreateError> {
-        unreachable!("{SESSIONS}")
-    }
-
-    async fn session(&self, _: Digest, _: Timestamp) -> Result<Option<SessionRow>, StoreError> {
-        unreachable!("{SESSIONS}")
-    }
-
-    async fn pointer(&self, _: Digest, _: Timestamp) -> Result<Option<PointerRow>, StoreError> {
-        unreachable!("{SESSIONS}")
-    }
-
-    async fn slide(&self, _: Digest, _: Timestamp, _: Timestamp) -> Result<bool, StoreError> {
-        unreachable!("{SESSIONS}")
-    }
-
-    async fn end(&self, _: Digest, _: Timestamp) -> Result<bool, StoreError> {
-        unreachable!("{SESSIONS}")
-    }
-
-    async fn claim(&self, _: Digest, _: Timestamp, _: Timestamp) -> Result<bool, StoreError> {
-        unreachable!("{SESSIONS}")
-    }
-
-    async fn sessions_of(&self, _: Selection, _: Timestamp) -> Result<Vec<Digest>, StoreError> {
-        unreachable!("{SESSIONS}")
-    }
-
-    async fn end_all(&self, _: &[Digest], _: Timestamp) -> Result<(), StoreError> {
-        unreachable!("{SESSIONS}")
-    }
-
-    async fn mark_ended(&self, _: Tombstone, _: Timestamp) -> Result<(), StoreError> {
-        unreachable!("{SESSIONS}")
-    }
-
-    fn index_lag(&self) -> Duration {
-        unreachable!("{SESSIONS}")
-    }
-
-    async fn lease(&self, _: Digest, _: u64, _: Lease, _: Timestamp) -> Result<bool, StoreError> {
-        unreachable!("{SESSIONS}")
-    }
-
-    async fn renew(&self, _: Renewal, _: Timestamp) -> Result<(), RenewError> {
-        unreachable!("{SESSIONS}")
-    }
 }
-
-const SESSIONS: &str = "keys ask for no session";
