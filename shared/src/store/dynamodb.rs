@@ -38,7 +38,10 @@ use std::{
 use async_trait::async_trait;
 use aws_sdk_dynamodb::{
     Client,
-    operation::{put_item::PutItemError, transact_write_items::TransactWriteItemsError},
+    operation::{
+        put_item::PutItemError, transact_write_items::TransactWriteItemsError,
+        update_item::builders::UpdateItemFluentBuilder,
+    },
     types::{
         ConditionCheck, Put, ReturnValue, ReturnValuesOnConditionCheckFailure as OnFailure,
         TransactWriteItem,
@@ -49,8 +52,8 @@ use aws_types::SdkConfig;
 use self::{
     call::call,
     item::{
-        Item, Kind, Unreadable, is_claimed_by, is_live, key, mark_item, pointer_item, read_pointer,
-        read_session, seconds, session_item, tombstone_item,
+        Item, RowKind, Unreadable, is_claimed_by, is_live, key, mark_item, pointer_item,
+        read_pointer, read_session, seconds, session_item, tombstone_item,
     },
 };
 use super::{
@@ -121,7 +124,12 @@ impl DynamoStore {
         self.client.get_or_init(|| Client::new(&self.config))
     }
 
-    async fn read(&self, kind: Kind, digest: Digest) -> Result<Option<Item>, StoreError> {
+    /// An update of one row, without its expressions.
+    fn update(&self, kind: RowKind, digest: Digest) -> UpdateItemFluentBuilder {
+        self.client().update_item().table_name(&self.table).key(PARTITION_KEY, key(kind, digest))
+    }
+
+    async fn read(&self, kind: RowKind, digest: Digest) -> Result<Option<Item>, StoreError> {
         let request = self
             .client()
             .get_item()
@@ -152,7 +160,7 @@ impl DynamoStore {
     ) -> Result<TransactWriteItem, StoreError> {
         let check = ConditionCheck::builder()
             .table_name(&self.table)
-            .key(PARTITION_KEY, key(Kind::Ended, owner))
+            .key(PARTITION_KEY, key(RowKind::Ended, owner))
             .condition_expression(IS_NOT_ENDED)
             .expression_attribute_values(":now", seconds(now))
             .expression_attribute_values(":issued_at", seconds(issued_at))
@@ -191,14 +199,14 @@ impl SessionStore for DynamoStore {
     }
 
     async fn session(&self, key: Digest, now: Timestamp) -> Result<Option<SessionRow>, StoreError> {
-        let Some(mut item) = self.read(Kind::Session, key).await? else { return Ok(None) };
-        let row = readable(Kind::Session, key, read_session(key, &mut item));
+        let Some(mut item) = self.read(RowKind::Session, key).await? else { return Ok(None) };
+        let row = readable(RowKind::Session, key, read_session(key, &mut item));
         Ok(row.filter(|row| now < row.expires_at))
     }
 
     async fn pointer(&self, key: Digest, now: Timestamp) -> Result<Option<PointerRow>, StoreError> {
-        let Some(mut item) = self.read(Kind::Token, key).await? else { return Ok(None) };
-        let row = readable(Kind::Token, key, read_pointer(key, &mut item));
+        let Some(mut item) = self.read(RowKind::Token, key).await? else { return Ok(None) };
+        let row = readable(RowKind::Token, key, read_pointer(key, &mut item));
         Ok(row.filter(|row| now < row.expires_at))
     }
 
@@ -209,10 +217,7 @@ impl SessionStore for DynamoStore {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let request = self
-            .client()
-            .update_item()
-            .table_name(&self.table)
-            .key(PARTITION_KEY, item::key(Kind::Session, key))
+            .update(RowKind::Session, key)
             .update_expression("SET used_at = :now, expires_at = :expires_at")
             .condition_expression(IS_THERE)
             .expression_attribute_values(":now", seconds(now))
@@ -225,14 +230,14 @@ impl SessionStore for DynamoStore {
             .client()
             .delete_item()
             .table_name(&self.table)
-            .key(PARTITION_KEY, item::key(Kind::Session, key))
+            .key(PARTITION_KEY, item::key(RowKind::Session, key))
             .return_values(ReturnValue::AllOld);
         let answer = call("DeleteItem", &self.random, || request.clone().send())
             .await?
             // An unconditional delete has no condition that could fail.
             .map_err(|error| unexpected("DeleteItem", &error))?;
         let was_live = answer.attributes.as_ref().map(|item| is_live(item, now));
-        Ok(was_live.and_then(|live| readable(Kind::Session, key, live)).unwrap_or(false))
+        Ok(was_live.and_then(|live| readable(RowKind::Session, key, live)).unwrap_or(false))
     }
 
     async fn claim(
@@ -313,7 +318,7 @@ impl fmt::Debug for DynamoStore {
 
 /// Treats an unreadable row as missing (R97): it gives no access, and its owner logs in again. The log
 /// reports it, since a whole table of such rows is an operator's mistake.
-fn readable<T>(kind: Kind, digest: Digest, row: Result<T, Unreadable>) -> Option<T> {
+fn readable<T>(kind: RowKind, digest: Digest, row: Result<T, Unreadable>) -> Option<T> {
     row.inspect_err(|Unreadable(attribute)| {
         tracing::warn!(event = "store.row_unreadable", row = %digest, %kind, attribute, "a row of the session table cannot be read");
     })

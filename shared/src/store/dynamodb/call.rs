@@ -35,24 +35,24 @@ const CONFLICT_WAITS: [Duration; 6] = [
 #[error("{0} kept conflicting with other calls")]
 struct Conflicting(&'static str);
 
-/// What the refusal of a call means for the caller.
+/// Why DynamoDB refused a call.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Refusal {
+pub(super) enum FailureCause {
     /// The call's condition does not hold.
     Condition,
     /// Another call used the same row at that moment; nothing was written.
     Conflict,
     /// DynamoDB cannot execute the call now.
-    Failure,
+    Unavailable,
 }
 
 /// The error type of an operation.
 pub(super) trait CallFailure: ProvideErrorMetadata + Error + Send + Sync + 'static {
-    fn refusal(&self) -> Refusal {
+    fn failure_cause(&self) -> FailureCause {
         match self.code() {
-            Some("ConditionalCheckFailedException") => Refusal::Condition,
-            Some("TransactionConflictException") => Refusal::Conflict,
-            _ => Refusal::Failure,
+            Some("ConditionalCheckFailedException") => FailureCause::Condition,
+            Some("TransactionConflictException") => FailureCause::Conflict,
+            _ => FailureCause::Unavailable,
         }
     }
 }
@@ -66,8 +66,10 @@ impl CallFailure for UpdateItemError {}
 
 impl CallFailure for TransactWriteItemsError {
     /// A failed condition has priority, whatever happened to the other row.
-    fn refusal(&self) -> Refusal {
-        let Self::TransactionCanceledException(cancelled) = self else { return Refusal::Failure };
+    fn failure_cause(&self) -> FailureCause {
+        let Self::TransactionCanceledException(cancelled) = self else {
+            return FailureCause::Unavailable;
+        };
         let any = |codes: &[&str]| {
             cancelled
                 .cancellation_reasons()
@@ -75,12 +77,12 @@ impl CallFailure for TransactWriteItemsError {
                 .any(|reason| reason.code().is_some_and(|code| codes.contains(&code)))
         };
         if any(&["ConditionalCheckFailed"]) {
-            Refusal::Condition
+            FailureCause::Condition
         } else if any(&["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"])
         {
-            Refusal::Conflict
+            FailureCause::Conflict
         } else {
-            Refusal::Failure
+            FailureCause::Unavailable
         }
     }
 }
@@ -124,10 +126,14 @@ fn outcome<T, E: CallFailure>(
 ) -> Result<Outcome<T, E>, CallError> {
     match result {
         Ok(answer) => Ok(Outcome::Settled(Ok(answer))),
-        Err(SdkError::ServiceError(refused)) if refused.err().refusal() == Refusal::Condition => {
+        Err(SdkError::ServiceError(refused))
+            if refused.err().failure_cause() == FailureCause::Condition =>
+        {
             Ok(Outcome::Settled(Err(refused.into_err())))
         }
-        Err(SdkError::ServiceError(refused)) if refused.err().refusal() == Refusal::Conflict => {
+        Err(SdkError::ServiceError(refused))
+            if refused.err().failure_cause() == FailureCause::Conflict =>
+        {
             Ok(Outcome::Conflict)
         }
         Err(error) => Err(CallError::of(operation, error)),

@@ -13,8 +13,7 @@ use super::{
     DynamoStore,
     call::call,
     item::{
-        self, Item, Kind, bytes, key, read_document, read_key, read_lease_end, read_pointer,
-        seconds,
+        Item, RowKind, bytes, key, read_document, read_key, read_lease_end, read_pointer, seconds,
     },
     readable, unexpected,
 };
@@ -55,11 +54,11 @@ impl DocumentStore for DynamoStore {
             .map_err(|_| StoreError::Unavailable(CallError::TimedOut(OPERATION).into()))??;
         let mut found = Found::default();
         for mut item in items {
-            if let Some(key) = read_key(Kind::Provider, &item) {
-                let row = readable(Kind::Provider, key, read_document(key, &mut item));
+            if let Some(key) = read_key(RowKind::Provider, &item) {
+                let row = readable(RowKind::Provider, key, read_document(key, &mut item));
                 found.documents.extend(row.flatten().filter(|row| now < row.expires_at));
-            } else if let Some(key) = read_key(Kind::Token, &item) {
-                let row = readable(Kind::Token, key, read_pointer(key, &mut item));
+            } else if let Some(key) = read_key(RowKind::Token, &item) {
+                let row = readable(RowKind::Token, key, read_pointer(key, &mut item));
                 found.pointer = row.filter(|row| now < row.expires_at);
             }
         }
@@ -75,10 +74,7 @@ impl DocumentStore for DynamoStore {
         now: Timestamp,
     ) -> Result<Option<Timestamp>, StoreError> {
         let request = self
-            .client()
-            .update_item()
-            .table_name(&self.table)
-            .key(PARTITION_KEY, item::key(Kind::Provider, key))
+            .update(RowKind::Provider, key)
             .update_expression(
                 "SET lease_until = :until, expires_at = if_not_exists(expires_at, :until)",
             )
@@ -103,10 +99,7 @@ impl DocumentStore for DynamoStore {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let request = self
-            .client()
-            .update_item()
-            .table_name(&self.table)
-            .key(PARTITION_KEY, key(Kind::Provider, document.key))
+            .update(RowKind::Provider, document.key)
             .update_expression(
                 "SET document = :document, fetched_at = :fetched_at, expires_at = :expires_at \
                  REMOVE lease_until",
@@ -130,8 +123,8 @@ impl DynamoStore {
         keys: &[Digest],
         pointer: Option<Digest>,
     ) -> Result<Vec<Item>, StoreError> {
-        let keys = keys.iter().map(|digest| key(Kind::Provider, *digest));
-        let keys = keys.chain(pointer.map(|digest| key(Kind::Token, digest)));
+        let keys = keys.iter().map(|digest| key(RowKind::Provider, *digest));
+        let keys = keys.chain(pointer.map(|digest| key(RowKind::Token, digest)));
         let keys = keys.map(|key| HashMap::from([(PARTITION_KEY.to_owned(), key)]));
         let keys: Vec<_> = keys.collect();
         if keys.is_empty() {

@@ -20,7 +20,7 @@ pub(super) type Item = HashMap<String, AttributeValue>;
 
 /// The kind of a row. Its key begins with it, so that rows of different kinds cannot be confused.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Kind {
+pub(super) enum RowKind {
     Session,
     Token,
     Once,
@@ -33,7 +33,7 @@ pub(super) enum Kind {
 pub(super) struct Unreadable(pub(super) &'static str);
 
 /// The value of the partition key.
-pub(super) fn key(kind: Kind, digest: Digest) -> AttributeValue {
+pub(super) fn key(kind: RowKind, digest: Digest) -> AttributeValue {
     AttributeValue::S(format!("{kind}#{digest}"))
 }
 
@@ -59,7 +59,7 @@ pub(super) fn session_item(row: SessionRow) -> Item {
     let refresh = row.refresh.into_iter().flat_map(refresh_attributes);
     let refresh: Vec<_> = refresh.map(|(name, value)| (name.to_owned(), value)).collect();
     let mut item = item(
-        Kind::Session,
+        RowKind::Session,
         row.key,
         row.expires_at,
         [
@@ -106,7 +106,7 @@ pub(super) const PASSING_ATTRIBUTES: [&str; 5] =
 
 pub(super) fn pointer_item(row: PointerRow) -> Item {
     item(
-        Kind::Token,
+        RowKind::Token,
         row.key,
         row.expires_at,
         [("session", digest(row.session)), ("token_key", bytes(row.token_key))],
@@ -115,12 +115,12 @@ pub(super) fn pointer_item(row: PointerRow) -> Item {
 
 /// A claimed mark. `claimant` identifies the call that claimed it.
 pub(super) fn mark_item(mark: Digest, claimant: [u8; 16], expires_at: Timestamp) -> Item {
-    item(Kind::Once, mark, expires_at, [("claimant", bytes(claimant))])
+    item(RowKind::Once, mark, expires_at, [("claimant", bytes(claimant))])
 }
 
 pub(super) fn tombstone_item(tombstone: Tombstone) -> Item {
     let issued_before = seconds(tombstone.issued_before);
-    item(Kind::Ended, tombstone.owner, tombstone.expires_at, [("issued_before", issued_before)])
+    item(RowKind::Ended, tombstone.owner, tombstone.expires_at, [("issued_before", issued_before)])
 }
 
 /// Ignores attributes that this version does not know (R97).
@@ -206,7 +206,7 @@ pub(super) fn read_lease_end(item: &Item) -> Option<Timestamp> {
 }
 
 /// The digest in the key of a row of `kind`; `None` for a row of another kind.
-pub(super) fn read_key(kind: Kind, item: &Item) -> Option<Digest> {
+pub(super) fn read_key(kind: RowKind, item: &Item) -> Option<Digest> {
     let key = item.get(PARTITION_KEY)?.as_s().ok()?;
     Digest::parse(key.strip_prefix(&format!("{kind}#"))?)
 }
@@ -222,7 +222,7 @@ pub(super) fn is_claimed_by(item: &Item, claimant: [u8; 16]) -> bool {
 }
 
 /// The prefix of a key.
-impl fmt::Display for Kind {
+impl fmt::Display for RowKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Session => "session",
@@ -235,7 +235,7 @@ impl fmt::Display for Kind {
 }
 
 fn item<const N: usize>(
-    kind: Kind,
+    kind: RowKind,
     digest: Digest,
     expires_at: Timestamp,
     attributes: [(&str, AttributeValue); N],

@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::types::{Delete, TransactWriteItem};
 use super::{
     DynamoStore,
     call::call,
-    item::{Kind, digest, key, read_key, seconds},
+    item::{RowKind, digest, key, read_key, seconds},
     unexpected,
 };
 use crate::{
@@ -55,7 +55,7 @@ impl DynamoStore {
                 .await?
                 // A query has no condition that could fail.
                 .map_err(|error| unexpected("Query", &error))?;
-            keys.extend(answer.items().iter().filter_map(|item| read_key(Kind::Session, item)));
+            keys.extend(answer.items().iter().filter_map(|item| read_key(RowKind::Session, item)));
             start = answer.last_evaluated_key;
             if start.is_none() {
                 return Ok(keys);
@@ -83,7 +83,7 @@ impl DynamoStore {
     fn delete(&self, session: Digest) -> Result<TransactWriteItem, StoreError> {
         let delete = Delete::builder()
             .table_name(&self.table)
-            .key(PARTITION_KEY, key(Kind::Session, session))
+            .key(PARTITION_KEY, key(RowKind::Session, session))
             .build()
             .map_err(|error| StoreError::Unavailable(Box::new(error)))?;
         Ok(TransactWriteItem::builder().delete(delete).build())

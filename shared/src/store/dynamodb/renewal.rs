@@ -9,7 +9,7 @@ use super::{
     DynamoStore, IS_THERE,
     call::call,
     item::{
-        self, Kind, PASSING_ATTRIBUTES, bytes, number, pointer_item, refresh_attributes, seconds,
+        self, PASSING_ATTRIBUTES, RowKind, bytes, number, pointer_item, refresh_attributes, seconds,
     },
 };
 use crate::{
@@ -32,10 +32,7 @@ impl DynamoStore {
              AND (attribute_not_exists(lease_owner) OR lease_until <= :now OR lease_owner = :owner)"
         );
         let request = self
-            .client()
-            .update_item()
-            .table_name(&self.table)
-            .key(PARTITION_KEY, item::key(Kind::Session, key))
+            .update(RowKind::Session, key)
             .update_expression("SET lease_owner = :owner, lease_until = :until")
             .condition_expression(condition)
             .expression_attribute_values(":now", seconds(now))
@@ -73,7 +70,7 @@ impl DynamoStore {
         }
         let mut update = Update::builder()
             .table_name(&self.table)
-            .key(PARTITION_KEY, item::key(Kind::Session, key))
+            .key(PARTITION_KEY, item::key(RowKind::Session, key))
             .update_expression(expression)
             .condition_expression(format!(
                 "{IS_THERE} AND refresh_version = :leased_version AND lease_owner = :owner"
