@@ -212,14 +212,16 @@ mod tests {
     fn r177_a_short_or_guessable_key_is_a_fault() {
         let long_enough = Random::system().token();
         assert!(keys(&long_enough).is_some());
-        for bad in [
-            "",
-            "short",
-            &"a".repeat(64),
-            "changeme-changeme-changeme-changeme",
-            &format!("{long_enough},short"),
+        let short = "must be at least 32 bytes long (each, if it is a list)";
+        let guessable = "must be random, not an example or a repeated word";
+        for (bad, reason) in [
+            ("", short),
+            ("short", short),
+            (&format!("{long_enough},short"), short),
+            (&"a".repeat(64), guessable),
+            ("changeme-changeme-changeme-changeme", guessable),
         ] {
-            assert!(keys(bad).is_none(), "{bad}");
+            assert_eq!(SealingKeys::parse(bad, "test").unwrap_err(), reason, "{bad}");
         }
     }
 

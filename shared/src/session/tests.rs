@@ -5,24 +5,24 @@ use serde_json::json;
 use super::*;
 use crate::store::memory::MemoryStore;
 
-const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
-const LIMITS: SessionLimits =
+pub(super) const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
+pub(super) const LIMITS: SessionLimits =
     SessionLimits { idle: Duration::from_secs(1_000), lifetime: Duration::from_secs(5_000) };
 
-fn after(seconds: u64) -> Timestamp {
+pub(super) fn after(seconds: u64) -> Timestamp {
     NOW + Duration::from_secs(seconds)
 }
 
-fn owner() -> Owner {
+pub(super) fn owner() -> Owner {
     Owner { subject: Digest::of("ada"), provider_session: None, issued_at: NOW }
 }
 
-fn sessions() -> (Sessions, Arc<MemoryStore>) {
+pub(super) fn sessions() -> (Sessions, Arc<MemoryStore>) {
     let store = Arc::new(MemoryStore::default());
     (Sessions::new(Arc::<MemoryStore>::clone(&store), LIMITS, Random::system()), store)
 }
 
-fn contents(api_key: &str) -> SessionContents {
+pub(super) fn contents(api_key: &str) -> SessionContents {
     let user = json!({ "sub": "auth0|ada", "email": "ada@example.com", "name": "Ada Lovelace" });
     SessionContents {
         user: user.as_object().unwrap().clone(),
@@ -31,6 +31,15 @@ fn contents(api_key: &str) -> SessionContents {
         api_key_expires_at: after(100_000),
         provider_session: Some("provider session".to_owned()),
         scopes: vec!["openid".to_owned()],
+    }
+}
+
+pub(super) fn grant() -> RefreshGrant {
+    let login = json!({ "subject": "auth0|ada", "issued_at": NOW, "amr": [] });
+    RefreshGrant {
+        refresh_token: "the first refresh token".to_owned().into(),
+        login: serde_json::from_value(login).unwrap(),
+        granted: vec!["read".to_owned()],
     }
 }
 

@@ -341,52 +341,33 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn expired_rows_are_dropped_as_it_goes() {
-        let store = MemoryStore::new(1_000);
-        for index in 0..100_u64 {
-            assert!(store.claim(Digest::of(index.to_be_bytes()), after(10), NOW).await.unwrap());
-        }
-        assert_eq!(len(&store), 100);
-        store.claim(Digest::of("later"), after(1_000), after(60)).await.unwrap();
-        assert_eq!(len(&store), 1);
-    }
-
-    /// Whatever lies where: sessions and pointers too.
-    #[tokio::test]
-    async fn expired_sessions_and_pointers_are_dropped_as_it_goes() {
+    async fn expired_rows_are_dropped_from_time_to_time() {
         let store = MemoryStore::new(1_000);
         for number in 0..100 {
             let name = number.to_string();
             store.create(session(&name), pointer(&name, &name), NOW).await.unwrap();
+            assert!(store.claim(Digest::of(&name), after(10), NOW).await.unwrap());
         }
-        assert_eq!(len(&store), 200);
-        let later = after(10_000);
-        store.claim(Digest::of("later"), after(20_000), later).await.unwrap();
+        assert_eq!(len(&store), 300);
+        store.claim(Digest::of("later"), after(1_000), after(60)).await.unwrap();
+        assert_eq!(len(&store), 201);
+        store.claim(Digest::of("last"), after(20_000), after(10_000)).await.unwrap();
         assert_eq!(len(&store), 1);
     }
 
     #[tokio::test]
-    async fn a_full_store_takes_no_session_whose_pointer_has_no_room() {
+    async fn a_full_store_refuses_rows_until_others_end_or_expire() {
         let store = MemoryStore::new(3);
         store.create(session("one"), pointer("one", "one"), NOW).await.unwrap();
         let refused = store.create(session("two"), pointer("two", "two"), NOW).await;
         assert!(matches!(refused, Err(CreateError::Store(StoreError::Full))));
         assert_eq!(len(&store), 2);
-        assert!(store.end(Digest::of("one"), NOW).await.unwrap());
-        store.create(session("two"), pointer("two", "two"), NOW).await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn a_full_store_refuses_and_recovers_when_rows_expire() {
-        let store = MemoryStore::new(2);
-        for mark in ["one", "two"] {
-            assert!(store.claim(Digest::of(mark), after(10), NOW).await.unwrap());
-        }
-        assert!(matches!(
-            store.claim(Digest::of("three"), after(20), after(9)).await,
-            Err(StoreError::Full)
-        ));
-        assert!(store.claim(Digest::of("three"), after(20), after(10)).await.unwrap());
+        assert!(store.claim(Digest::of("mark"), after(10), NOW).await.unwrap());
+        let refused = store.claim(Digest::of("second mark"), after(20), after(9)).await;
+        assert!(matches!(refused, Err(StoreError::Full)));
+        assert!(store.claim(Digest::of("second mark"), after(20), after(10)).await.unwrap());
+        assert!(store.end(Digest::of("one"), after(80)).await.unwrap());
+        store.create(session("two"), pointer("two", "two"), after(80)).await.unwrap();
     }
 }
 

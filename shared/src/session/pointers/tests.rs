@@ -4,21 +4,18 @@
 use std::{sync::Arc, time::Duration};
 
 use proptest::prelude::*;
-use serde_json::json;
 use tokio::runtime::Builder;
 
 use crate::{
     clock::Timestamp,
-    crypto::{
-        random::Random,
-        secret::{Digest, SessionSecret},
+    crypto::{random::Random, secret::SessionSecret},
+    session::{
+        Renewability, SessionContents, SessionLimits, Sessions, TokenSession,
+        tests::{NOW, grant, owner},
     },
-    jwt::LoginClaims,
-    session::{RefreshGrant, Renewability, SessionContents, SessionLimits, Sessions, TokenSession},
-    store::{Owner, SessionStore, memory::MemoryStore},
+    store::{SessionStore, memory::MemoryStore},
 };
 
-const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 const LIMITS: SessionLimits =
     SessionLimits { idle: Duration::from_secs(1_800), lifetime: Duration::from_secs(7_200) };
 
@@ -152,27 +149,8 @@ impl Process {
     }
 }
 
-fn owner() -> Owner {
-    Owner { subject: Digest::of("ada"), provider_session: None, issued_at: NOW }
-}
-
 /// Contents whose token expires before the session ends.
 fn contents(token: usize, now: Timestamp) -> SessionContents {
-    SessionContents {
-        user: json!({ "sub": "auth0|ada" }).as_object().unwrap().clone(),
-        id_token: "ID token".to_owned().into(),
-        api_key: token.to_string().into(),
-        api_key_expires_at: now + Duration::from_secs(900),
-        provider_session: None,
-        scopes: vec!["read".to_owned()],
-    }
-}
-
-fn grant() -> RefreshGrant {
-    let login = json!({ "subject": "auth0|ada", "issued_at": NOW, "amr": [] });
-    RefreshGrant {
-        refresh_token: "refresh token".to_owned().into(),
-        login: serde_json::from_value::<LoginClaims>(login).unwrap(),
-        granted: vec!["read".to_owned()],
-    }
+    let contents = crate::session::tests::contents(&token.to_string());
+    SessionContents { api_key_expires_at: now + Duration::from_secs(900), ..contents }
 }

@@ -68,15 +68,4 @@ mod tests {
             assert!(!message.contains(&format!(" {bad}")), "{message}");
         }
     }
-
-    #[test]
-    fn all_missing_settings_are_reported_at_once() {
-        let message = read(&[]).unwrap_err();
-        let named: Vec<_> =
-            message.lines().skip(1).filter_map(|line| line.split_whitespace().next()).collect();
-        assert_eq!(
-            named,
-            ["AWS_ACCESS_KEY_ID", "AWS_REGION", "AWS_SECRET_ACCESS_KEY", "SESSION_TABLE"]
-        );
-    }
 }

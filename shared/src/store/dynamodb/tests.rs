@@ -56,6 +56,15 @@ async fn serve(database: Database) -> DynamoStore {
 
 crate::store_contract!(async || std::sync::Arc::new(serve(database()).await));
 
+fn document() -> DocumentRow {
+    DocumentRow {
+        key: Digest::of("keys"),
+        text: b"{}".to_vec(),
+        fetched_at: NOW,
+        expires_at: after(100),
+    }
+}
+
 /// R176, R179: the log contains the call and the reason, and no key.
 fn assert_refused(error: &StoreError, operation: &str, code: &str) {
     let text = chain(error);

@@ -2,18 +2,21 @@
 
 use std::sync::Arc;
 
-use super::{NOW, after, create, pointer};
+use super::{NOW, after, create, pointer, together};
 use crate::{
     crypto::secret::Digest,
     store::{CLOCK_TOLERANCE, DocumentRow, DocumentStore, Found, Store},
 };
 
-/// A document is read back completely, with any bytes, and only by its own key.
-pub async fn a_document_is_read_back_unchanged(store: Arc<dyn DocumentStore>) {
+/// A document is read back completely, with any bytes, only by its own key, until the exact second
+/// (law 1, R92).
+pub async fn a_document_is_read_back_unchanged_until_it_expires(store: Arc<dyn DocumentStore>) {
     let row = DocumentRow { text: (0..=255).collect(), ..document("keys", 0) };
     write(&*store, row.clone(), 0).await;
     assert_eq!(found(&*store, &["keys"], 1).await, [row]);
     assert_eq!(found(&*store, &["metadata"], 1).await, []);
+    assert_eq!(found(&*store, &["keys"], 99).await.len(), 1);
+    assert_eq!(found(&*store, &["keys"], 100).await, []);
     assert_eq!(store.documents(&[], None, NOW).await.expect("the store answers"), Found::default());
 }
 
@@ -40,13 +43,6 @@ pub async fn documents_and_a_pointer_are_read_together(store: Arc<dyn Store>) {
     assert_eq!(read("keys", 1).await.1, None);
 }
 
-/// Law 1, at the exact second.
-pub async fn r092_an_expired_document_is_not_found(store: Arc<dyn DocumentStore>) {
-    write(&*store, document("keys", 0), 0).await;
-    assert_eq!(found(&*store, &["keys"], 99).await.len(), 1);
-    assert_eq!(found(&*store, &["keys"], 100).await, []);
-}
-
 /// Law 11, at the exact second; a refused caller learns when the lease expires.
 pub async fn r076_a_document_lease_is_held_by_one_caller_until_it_expires(
     store: Arc<dyn DocumentStore>,
@@ -65,17 +61,8 @@ pub async fn r076_of_concurrent_document_leases_exactly_one_succeeds(
 ) {
     write(&*store, document("keys", 0), 0).await;
     for name in ["keys", "metadata"] {
-        let leases: Vec<_> = (0..20)
-            .map(|_| {
-                let store = Arc::clone(&store);
-                tokio::spawn(async move { lease(&*store, name, 20, 0).await })
-            })
-            .collect();
-        let mut winners = 0;
-        for lease in leases {
-            winners += usize::from(lease.await.expect("the lease ends").is_none());
-        }
-        assert_eq!(winners, 1, "{name}");
+        let leases = together(&store, |store, _| async move { lease(&*store, name, 20, 0).await });
+        assert_eq!(leases.await.iter().filter(|held| held.is_none()).count(), 1, "{name}");
     }
 }
 
@@ -103,7 +90,7 @@ pub async fn a_document_lease_does_not_create_or_change_a_document(store: Arc<dy
     assert_eq!(found(&*store, &["keys"], 101).await, []);
 }
 
-/// Law 12, in both orders.
+/// Laws 1 and 12, in both orders.
 pub async fn r072_a_late_write_does_not_restore_an_old_document(store: Arc<dyn DocumentStore>) {
     write(&*store, document("keys", 10), 12).await;
     write(&*store, document("keys", 9), 13).await;
@@ -114,28 +101,18 @@ pub async fn r072_a_late_write_does_not_restore_an_old_document(store: Arc<dyn D
     let twin = DocumentRow { text: b"the other".to_vec(), ..document("keys", 11) };
     write(&*store, twin.clone(), 14).await;
     assert_eq!(found(&*store, &["keys"], 14).await, [twin]);
-}
-
-/// Laws 1 and 12.
-pub async fn an_expired_document_is_overwritten(store: Arc<dyn DocumentStore>) {
-    let short = DocumentRow { expires_at: after(20), ..document("keys", 10) };
-    write(&*store, short, 10).await;
-    write(&*store, document("keys", 9), 20).await;
-    assert_eq!(found(&*store, &["keys"], 20).await, [document("keys", 9)]);
+    // An expired document is overwritten.
+    let old = DocumentRow { expires_at: after(200), ..document("keys", 9) };
+    write(&*store, old.clone(), 111).await;
+    assert_eq!(found(&*store, &["keys"], 111).await, [old]);
 }
 
 /// Law 12, under contention: the newest document remains, in any order of the writes.
 pub async fn r072_of_concurrent_writes_the_newest_document_remains(store: Arc<dyn DocumentStore>) {
-    let writes: Vec<_> = (0..20)
-        .map(|index| {
-            let store = Arc::clone(&store);
-            let row = document("keys", (index * 7) % 20);
-            tokio::spawn(async move { write(&*store, row, 20).await })
-        })
-        .collect();
-    for write in writes {
-        write.await.expect("the write ends");
-    }
+    let writes = together(&store, |store, index| async move {
+        write(&*store, document("keys", (index * 7) % 20), 20).await;
+    });
+    writes.await;
     assert_eq!(found(&*store, &["keys"], 20).await, [document("keys", 19)]);
 }
 

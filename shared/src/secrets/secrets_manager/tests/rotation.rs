@@ -192,21 +192,13 @@ async fn without_readable_keys_logins_continue_with_the_last_good_ones() {
     assert!(instance.finds(&started, &junk, 611).await.unwrap());
 }
 
+/// The parser of the keys tests each reason.
 #[tokio::test]
-async fn r177_a_short_or_guessable_key_seals_nothing() {
-    let short = "must be at least 32 bytes long (each, if it is a list)";
-    for (text, reason) in [
-        ("hunter2", short),
-        (&format!("{NEW},hunter2"), short),
-        (
-            "changeme-changeme-changeme-changeme",
-            "must be random, not an example or a repeated word",
-        ),
-    ] {
-        let instance = Instance::of(&Server::start(text).await);
-        let (none, random) = (RequestCookies::default(), Random::system());
-        let error = instance.0.keep(&unknown(), &none, &random, NOW).await.unwrap_err();
-        let expected = format!("SECRET_KEY_ARN is unavailable: the secret's text {reason}");
-        assert_eq!(chain(&error), expected);
-    }
+async fn r177_a_short_key_seals_nothing() {
+    let instance = Instance::of(&Server::start(&format!("{NEW},hunter2")).await);
+    let (none, random) = (RequestCookies::default(), Random::system());
+    let error = instance.0.keep(&unknown(), &none, &random, NOW).await.unwrap_err();
+    let reason = "must be at least 32 bytes long (each, if it is a list)";
+    let expected = format!("SECRET_KEY_ARN is unavailable: the secret's text {reason}");
+    assert_eq!(chain(&error), expected);
 }

@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
 
 use super::{
     emulated::rows,
@@ -11,15 +10,6 @@ use super::{
     *,
 };
 use crate::aws::CALL_TIMEOUT;
-
-fn document() -> DocumentRow {
-    DocumentRow {
-        key: Digest::of("keys"),
-        text: b"{}".to_vec(),
-        fetched_at: NOW,
-        expires_at: after(100),
-    }
-}
 
 fn row_key(kind: &str, name: &str) -> Value {
     json!({ "pk": { "S": format!("{kind}#{}", Digest::of(name)) } })
@@ -79,35 +69,6 @@ async fn r096_rows_that_are_always_left_out_are_unavailable_within_three_seconds
     let error = store.documents(&[document().key], None, NOW).await.unwrap_err();
     assert_eq!(chain(&error), "the session store is unavailable: BatchGetItem timed out");
     assert!(start.elapsed() < CALL_TIMEOUT + Duration::from_millis(500));
-}
-
-#[tokio::test]
-async fn r096_a_missing_table_is_not_a_missing_document() {
-    let store = serve(Database::memory().unwrap()).await;
-    let error = store.documents(&[document().key], None, NOW).await.unwrap_err();
-    assert_refused(&error, "BatchGetItem", "ResourceNotFoundException");
-    let error = store.lease_document(document().key, after(5), NOW).await.unwrap_err();
-    assert_refused(&error, "UpdateItem", "ResourceNotFoundException");
-    let error = store.write_document(document(), NOW).await.unwrap_err();
-    assert_refused(&error, "UpdateItem", "ResourceNotFoundException");
-}
-
-/// Each writer has a separate client, and so separate connections, as two functions have.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn r076_of_two_that_want_to_fetch_a_document_one_may() {
-    let (listener, address) = listen().await;
-    tokio::spawn(dynoxide::server::serve_on(listener, database()));
-    let writers = [store_at(&address), store_at(&address)];
-    for round in 0..20 {
-        let key = Digest::of(format!("{round}"));
-        let mut race = JoinSet::new();
-        for writer in writers.clone() {
-            race.spawn(async move { writer.lease_document(key, after(5), NOW).await.unwrap() });
-        }
-        let leased = race.join_all().await;
-        assert_eq!(leased.iter().filter(|held| held.is_none()).count(), 1, "{leased:?}");
-        assert!(leased.contains(&Some(after(5))), "{leased:?}");
-    }
 }
 
 /// R97: an unreadable document counts as missing, for reads and for writes.

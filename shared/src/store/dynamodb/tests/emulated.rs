@@ -16,7 +16,10 @@ use crate::{
         Owner,
         owner::{provider_session_digest, subject_digest},
     },
-    testing::captured_log::{CapturedLog, hear},
+    testing::{
+        captured_log::{CapturedLog, hear},
+        contract::renewal::{renewable, renewal},
+    },
 };
 
 /// R92: the emulator, like DynamoDB, does not delete such a row at once.
@@ -34,49 +37,52 @@ async fn r092_an_expired_row_that_still_exists_counts_as_missing() {
     assert_eq!(rows(&database).len(), 2);
 }
 
-/// Each writer has a separate client, and so separate connections, as two functions have.
+/// R18, R76, R131. Each writer has a separate client, and so separate connections, as two functions
+/// have.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r018_two_writers_race_for_one_row_and_one_wins() {
     let (listener, address) = listen().await;
     tokio::spawn(dynoxide::server::serve_on(listener, database()));
     let writers = [store_at(&address), store_at(&address)];
     for round in 0..20 {
+        let name = format!("{round}");
+        writers[0].create(renewable(&name, &name), pointer(&name, &name), NOW).await.unwrap();
         let mut race = JoinSet::new();
-        for writer in writers.clone() {
+        for (index, writer) in (0..).zip(writers.clone()) {
+            let key = Digest::of(&name);
+            let lease = Lease { owner: [index; 16], expires_at: after(70) };
             race.spawn(async move {
-                writer.claim(Digest::of(format!("{round}")), after(10), NOW).await.unwrap()
+                let claimed = writer.claim(key, after(10), NOW).await.unwrap();
+                let leased = writer.lease(key, 0, lease, NOW).await.unwrap();
+                let held = writer.lease_document(key, after(5), NOW).await.unwrap();
+                assert!(held.is_none_or(|held| held == after(5)), "{held:?}");
+                [claimed, leased, held.is_none()]
             });
         }
-        let claimed = race.join_all().await;
-        assert_eq!(claimed.iter().filter(|claimed| **claimed).count(), 1, "{claimed:?}");
+        let won = race.join_all().await;
+        let winners = |call: usize| won.iter().filter(|won| won[call]).count();
+        assert_eq!([0, 1, 2].map(winners), [1, 1, 1], "{won:?}");
     }
 }
 
 #[tokio::test]
-async fn r095_a_transaction_that_is_cancelled_writes_nothing() {
-    let database = database();
-    let store = serve(database.clone()).await;
-    store.create(session("one"), pointer("token", "one"), NOW).await.unwrap();
-    let before = rows(&database);
-    let refused = store.create(session("two"), pointer("token", "two"), NOW).await;
-    assert!(matches!(refused, Err(CreateError::Exists)), "{refused:?}");
-    assert_eq!(rows(&database), before);
-}
-
-#[tokio::test]
-async fn r096_a_missing_table_is_not_a_missing_session() {
+async fn r096_a_missing_table_is_not_a_missing_row() {
     let store = serve(Database::memory().unwrap()).await;
-    let error = store.session(Digest::of("one"), NOW).await.unwrap_err();
-    assert_refused(&error, "GetItem", "ResourceNotFoundException");
-    let error = store.create(session("one"), pointer("token", "one"), NOW).await.unwrap_err();
-    let CreateError::Store(error) = error else { panic!("{error}") };
-    assert_refused(&error, "TransactWriteItems", "ResourceNotFoundException");
-    let error = store.end(Digest::of("one"), NOW).await.unwrap_err();
-    assert_refused(&error, "DeleteItem", "ResourceNotFoundException");
-    let error = store.slide(Digest::of("one"), after(1), NOW).await.unwrap_err();
-    assert_refused(&error, "UpdateItem", "ResourceNotFoundException");
-    let error = store.claim(Digest::of("one"), after(1), NOW).await.unwrap_err();
-    assert_refused(&error, "PutItem", "ResourceNotFoundException");
+    let one = Digest::of("one");
+    let created = store.create(session("one"), pointer("token", "one"), NOW).await;
+    let Err(CreateError::Store(not_created)) = created else { panic!("{created:?}") };
+    for (operation, error) in [
+        ("GetItem", store.session(one, NOW).await.unwrap_err()),
+        ("TransactWriteItems", not_created),
+        ("DeleteItem", store.end(one, NOW).await.unwrap_err()),
+        ("UpdateItem", store.slide(one, after(1), NOW).await.unwrap_err()),
+        ("PutItem", store.claim(one, after(1), NOW).await.unwrap_err()),
+        ("BatchGetItem", store.documents(&[one], None, NOW).await.unwrap_err()),
+        ("UpdateItem", store.lease_document(one, after(5), NOW).await.unwrap_err()),
+        ("UpdateItem", store.write_document(document(), NOW).await.unwrap_err()),
+    ] {
+        assert_refused(&error, operation, "ResourceNotFoundException");
+    }
 }
 
 #[tokio::test]
@@ -94,23 +100,44 @@ async fn r097_an_attribute_of_a_later_version_is_kept() {
 async fn r097_an_unreadable_row_counts_as_missing() {
     let database = database();
     let store = serve(database.clone()).await;
-    let attributes = ["created_at", "used_at", "ends_at", "expires_at", "cookie_key", "sealed"];
-    // The table itself refuses a value of another type for the key of an index.
-    let index_keys = [table::SUBJECT, table::ISSUED_AT];
-    for attribute in attributes.into_iter().chain(index_keys) {
-        let broken = [Value::Null, json!({ "S": "1800000100" }), json!({ "N": "-1.5" })];
-        let possible = if index_keys.contains(&attribute) { 1 } else { broken.len() };
-        for broken in &broken[..possible] {
-            let store_broken = |item: &mut Value| match broken {
-                Value::Null => drop(item.as_object_mut().unwrap().remove(attribute)),
-                broken => item[attribute] = broken.clone(),
-            };
-            let name = format!("{attribute} {broken}");
-            store.create(session(&name), pointer(&name, &name), NOW).await.unwrap();
-            change(&database, &name, store_broken);
-            let read = store.session(Digest::of(&name), NOW).await.unwrap();
-            assert_eq!(read, None, "{name}");
+    let lease = Some(Lease { owner: [1; 16], expires_at: after(70) });
+    let refresh = RefreshRow { lease, ..renewal("", "", "", "").refresh };
+    let required = ["created_at", "used_at", "ends_at", "expires_at", "cookie_key", "sealed"];
+    let of_refresh = [
+        "refresh_sealed",
+        "refresh_version",
+        "refreshed_at",
+        "current_token",
+        "previous_token",
+        "previous_token_until",
+        "previous_token_key",
+        "lease_owner",
+        "lease_until",
+    ];
+    let text = json!({ "S": "1800000100" });
+    let (fraction, short) = (json!({ "N": "-1.5" }), json!({ "B": "AAAA" }));
+    let mut cases = Vec::new();
+    for attribute in required {
+        cases.extend([&Value::Null, &text, &fraction].map(|broken| (attribute, broken)));
+    }
+    for attribute in of_refresh {
+        cases.extend([&text, &fraction].map(|broken| (attribute, broken)));
+        if !["refresh_sealed", "previous_token_key"].contains(&attribute) {
+            cases.push((attribute, &short));
         }
+    }
+    // The table itself refuses a value of another type for the key of an index.
+    cases.extend([table::SUBJECT, table::ISSUED_AT].map(|attribute| (attribute, &Value::Null)));
+    for (attribute, broken) in cases {
+        let name = format!("{attribute} {broken}");
+        let row = SessionRow { refresh: Some(refresh.clone()), ..session(&name) };
+        store.create(row.clone(), pointer(&name, &name), NOW).await.unwrap();
+        assert_eq!(store.session(Digest::of(&name), NOW).await.unwrap(), Some(row));
+        change(&database, &name, |item| match broken {
+            Value::Null => drop(item.as_object_mut().unwrap().remove(attribute)),
+            broken => item[attribute] = broken.clone(),
+        });
+        assert_eq!(store.session(Digest::of(&name), NOW).await.unwrap(), None, "{name}");
     }
 }
 

@@ -19,6 +19,7 @@ use super::*;
 use crate::{
     aws::CALL_TIMEOUT,
     store::{Selection, Tombstone},
+    testing::contract::renewal::renewal,
 };
 
 /// How the server answers one request.
@@ -42,7 +43,7 @@ const CONFLICT: Deed = Answer(
     400,
     r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionConflictException","message":"ongoing"}"#,
 );
-pub(super) const CANCELLED_BY_CONFLICT: Deed = Answer(
+const CANCELLED_BY_CONFLICT: Deed = Answer(
     400,
     r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException","Message":"cancelled",
         "CancellationReasons":[{"Code":"TransactionConflict","Message":"ongoing"},{"Code":"None"}]}"#,
@@ -52,7 +53,7 @@ const CANCELLED_BY_BOTH: Deed = Answer(
     r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException","Message":"cancelled",
         "CancellationReasons":[{"Code":"TransactionConflict"},{"Code":"ConditionalCheckFailed"}]}"#,
 );
-pub(super) const CANCELLED_BY_MISTAKE: Deed = Answer(
+const CANCELLED_BY_MISTAKE: Deed = Answer(
     400,
     r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException","Message":"cancelled",
         "CancellationReasons":[{"Code":"ValidationError","Message":"session#abc"},{"Code":"None"}]}"#,
@@ -61,9 +62,9 @@ const DENIED: Deed = Answer(
     400,
     r#"{"__type":"com.amazon.coral.service#AccessDeniedException","Message":"User: arn:aws:..."}"#,
 );
-pub(super) const BROKEN: Deed = Answer(500, r#"{"__type":"InternalServerError","message":"oops"}"#);
+const BROKEN: Deed = Answer(500, r#"{"__type":"InternalServerError","message":"oops"}"#);
 const BAD_GATEWAY: Deed = Answer(502, "<html>bad gateway</html>");
-pub(super) const DONE: Deed = Answer(200, "{}");
+const DONE: Deed = Answer(200, "{}");
 
 /// A server that performs `deeds` in order, then repeats the last one, and records requests.
 #[derive(Clone)]
@@ -211,16 +212,23 @@ async fn r096_an_answer_that_cannot_be_parsed_is_not_a_missing_session() {
     assert_eq!(chain(&error), "the session store is unavailable: GetItem is not understood");
 }
 
+/// R95, R133. A transaction that is repeated after a lost answer carries the same token, by which
+/// DynamoDB recognises it. A conflict wrote nothing, so the repetition is a new transaction.
 #[tokio::test]
-async fn a_transaction_in_conflict_is_sent_again() {
-    let (server, store) =
-        Server::start(&[CANCELLED_BY_CONFLICT, CANCELLED_BY_CONFLICT, DONE]).await;
-    store.create(session("one"), pointer("token", "one"), NOW).await.unwrap();
-    assert_eq!(server.count(), 3);
-    let requests = server.requests.lock().unwrap();
-    let token = |index: usize| requests[index].1["ClientRequestToken"].as_str().unwrap();
-    // The conflict wrote nothing, so the repetition is a new transaction.
-    assert_ne!(token(0), token(1));
+async fn r095_a_transaction_is_sent_again_after_a_lost_answer_or_a_conflict() {
+    for renews in [false, true] {
+        let (server, store) = Server::start(&[BROKEN, CANCELLED_BY_CONFLICT, DONE]).await;
+        if renews {
+            store.renew(renewal("one", "first", "token", "second token"), NOW).await.unwrap();
+        } else {
+            store.create(session("one"), pointer("token", "one"), NOW).await.unwrap();
+        }
+        let requests = server.requests.lock().unwrap();
+        let tokens: Vec<_> = requests.iter().map(|(_, body)| &body["ClientRequestToken"]).collect();
+        assert_eq!((tokens.len(), tokens[0]), (3, tokens[1]));
+        assert!(tokens[1].is_string());
+        assert_ne!(tokens[1], tokens[2]);
+    }
 }
 
 /// Of two conflicting creates, one wins; the other is repeated and finds the key taken.
@@ -243,12 +251,16 @@ async fn r095_a_taken_key_has_priority_over_a_conflict() {
 }
 
 #[tokio::test]
-async fn r096_a_transaction_cancelled_for_another_reason_is_not_a_taken_key() {
+async fn r096_a_transaction_cancelled_for_another_reason_is_not_a_refusal() {
     let (server, store) = Server::start(&[CANCELLED_BY_MISTAKE]).await;
-    let error = store.create(session("one"), pointer("token", "one"), NOW).await.unwrap_err();
-    let CreateError::Store(error) = error else { panic!("{error}") };
-    assert_refused(&error, "TransactWriteItems", "TransactionCanceledException");
-    assert_eq!(server.count(), 1);
+    let created = store.create(session("one"), pointer("token", "one"), NOW).await;
+    let Err(CreateError::Store(not_created)) = created else { panic!("{created:?}") };
+    let renewed = store.renew(renewal("one", "first", "token", "second token"), NOW).await;
+    let Err(RenewError::Store(not_renewed)) = renewed else { panic!("{renewed:?}") };
+    for error in [not_created, not_renewed] {
+        assert_refused(&error, "TransactWriteItems", "TransactionCanceledException");
+    }
+    assert_eq!(server.count(), 2);
 }
 
 #[tokio::test]
@@ -274,17 +286,6 @@ async fn r017_a_claim_whose_answer_was_lost_succeeds() {
 
     // For any other caller it is a replay.
     assert!(!store.claim(Digest::of("state"), after(10), NOW).await.unwrap());
-}
-
-/// A transaction that is repeated after a lost answer carries the same token, by which DynamoDB
-/// recognises it.
-#[tokio::test]
-async fn r095_a_create_whose_answer_was_lost_is_sent_as_the_same_transaction() {
-    let (server, store) = Server::start(&[BROKEN, DONE]).await;
-    store.create(session("one"), pointer("token", "one"), NOW).await.unwrap();
-    let requests = server.requests.lock().unwrap();
-    let token = |index: usize| requests[index].1["ClientRequestToken"].as_str().unwrap();
-    assert_eq!(token(0), token(1));
 }
 
 /// A page may end anywhere, and may be empty.
