@@ -21,6 +21,9 @@ use shared::{
     },
 };
 
+/// The crates that a local run logs.
+pub const PROGRAMS: [&str; 6] = ["callback", "local", "login", "logout", "protected", "refresh"];
+
 /// All functions, with the same store and the same provider.
 pub struct Bundle {
     base_url: BaseUrl,
@@ -152,5 +155,6 @@ mod tests {
             .collect();
         assert_eq!(routed, bundle.routes());
         assert_eq!(routed["/protected"], "protected");
+        assert!(routed.values().all(|program| PROGRAMS.contains(program)));
     }
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use local::{
-    bundle::{Bundle, BundleConfig},
+    bundle::{Bundle, BundleConfig, PROGRAMS},
     environment::{self, Environment},
     network::network,
     settings::LocalRun,
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
 }
 
 fn serve(environment: &Environment) -> ExitCode {
-    gateway::run_with(environment.settings(), async |settings| {
+    gateway::run_with(environment.settings(), &PROGRAMS, async |settings| {
         let (run, config, dependencies) = read(settings)?;
         if !settings.is_set(watch::ASSUMPTIONS_PRINTED) {
             eprintln!("{run}");

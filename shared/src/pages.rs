@@ -11,6 +11,7 @@
 mod key;
 mod login;
 mod picture;
+pub mod plain;
 pub mod respond;
 
 use std::fmt;

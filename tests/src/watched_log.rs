@@ -134,7 +134,11 @@ fn different_lines(log: &CapturedLog) -> String {
 }
 
 fn subscriber(log: &CapturedLog) -> impl tracing::Subscriber + Send + Sync + use<> {
-    gateway::logging::subscriber(gateway::logging::Logging::json(true), "local::main", log.writer())
+    gateway::logging::subscriber(
+        gateway::logging::Logging::json(true),
+        &local::bundle::PROGRAMS,
+        log.writer(),
+    )
 }
 
 /// The credentials in a request, and all values of its query except the provider's error texts

@@ -13,7 +13,7 @@ use http::StatusCode;
 use shared::{
     clock::Timestamp,
     dependencies::Dependencies,
-    guard::{self, Guard, GuardConfig, Principal, Rules},
+    guard::{Guard, GuardConfig, Principal, Refusal, Rules},
     settings::Settings,
     web::{
         error::{Failure, Public},
@@ -41,10 +41,10 @@ pub struct AuthorizerConfig {
 
 /// Why the authorizer denies a request.
 #[derive(Debug, thiserror::Error)]
-pub enum Refusal {
+pub enum Denial {
     /// The guard rejected the request.
     #[error(transparent)]
-    Guard(#[from] guard::Refusal),
+    Guard(#[from] Refusal),
     /// `ROUTE_SCOPES` is set, and the gateway's event does not name the route.
     #[error("the gateway does not name the route")]
     RouteNotNamed,
@@ -69,30 +69,30 @@ impl SessionAuthorizer {
     }
 
     /// The scopes that `route` requires.
-    fn scopes(&self, route: &Route) -> Result<Vec<&str>, Refusal> {
+    fn scopes(&self, route: &Route) -> Result<Vec<&str>, Denial> {
         let Some(listed) = &self.scopes else { return Ok(Vec::new()) };
-        let resource = route.resource.as_deref().ok_or(Refusal::RouteNotNamed)?;
-        listed.of(&route.method, resource).ok_or(Refusal::RouteNotListed)
+        let resource = route.resource.as_deref().ok_or(Denial::RouteNotNamed)?;
+        listed.of(&route.method, resource).ok_or(Denial::RouteNotListed)
     }
 }
 
 #[async_trait]
 impl Authorizer for SessionAuthorizer {
-    type Refusal = Refusal;
+    type Error = Denial;
 
     async fn authorize(
         &self,
         request: &Request,
         route: &Route,
         now: Timestamp,
-    ) -> Result<Principal, Refusal> {
+    ) -> Result<Principal, Denial> {
         let scopes = self.scopes(route)?;
         let rules = Rules { scopes: &scopes, ..Rules::default() };
         Ok(self.guard.authenticate(request, &rules, now).await?)
     }
 }
 
-impl Failure for Refusal {
+impl Failure for Denial {
     fn public(&self) -> Public {
         match self {
             Self::Guard(refusal) => refusal.public(),

@@ -6,7 +6,7 @@ use login::{Login, LoginConfig};
 use shared::dependencies::Dependencies;
 
 fn main() -> ExitCode {
-    gateway::run(async |settings| {
+    gateway::run(env!("CARGO_CRATE_NAME"), async |settings| {
         let (config, dependencies) =
             (LoginConfig::from_settings(settings), Dependencies::made_when_used(settings));
         Some(Login::new(config?, &dependencies?))

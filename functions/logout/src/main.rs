@@ -6,7 +6,7 @@ use logout::{Logout, LogoutConfig};
 use shared::dependencies::Dependencies;
 
 fn main() -> ExitCode {
-    gateway::run(async |settings| {
+    gateway::run(env!("CARGO_CRATE_NAME"), async |settings| {
         let (config, dependencies) =
             (LogoutConfig::from_settings(settings), Dependencies::from_settings(settings));
         Some(Logout::new(config?, &dependencies?))

@@ -6,5 +6,7 @@ use protected::Protected;
 use shared::guard::Guarded;
 
 fn main() -> ExitCode {
-    gateway::run(async |settings| Guarded::from_settings(Protected, settings))
+    gateway::run(env!("CARGO_CRATE_NAME"), async |settings| {
+        Guarded::from_settings(Protected, settings)
+    })
 }

@@ -6,7 +6,7 @@ use refresh::{Refresh, RefreshConfig};
 use shared::dependencies::Dependencies;
 
 fn main() -> ExitCode {
-    gateway::run(async |settings| {
+    gateway::run(env!("CARGO_CRATE_NAME"), async |settings| {
         let (config, dependencies) =
             (RefreshConfig::from_settings(settings), Dependencies::from_settings(settings));
         Some(Refresh::new(config?, &dependencies?))

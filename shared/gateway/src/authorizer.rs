@@ -56,7 +56,7 @@ use crate::service::{method_label, time_left, wall_clock};
 pub trait Authorizer: Send + Sync {
     /// The reason for a refusal. With a public status of 500 or more, it means that there is no
     /// decision.
-    type Refusal: Failure + Send;
+    type Error: Failure + Send;
 
     /// Returns the principal that sent `request`, if it may take `route`.
     ///
@@ -68,7 +68,7 @@ pub trait Authorizer: Send + Sync {
         request: &Request,
         route: &Route,
         now: Timestamp,
-    ) -> Result<Principal, Self::Refusal>;
+    ) -> Result<Principal, Self::Error>;
 }
 
 /// There is no decision, so access is not granted. The log states the reason.
@@ -169,19 +169,9 @@ async fn respond<A: Authorizer>(
 
 fn refuse(refusal: &dyn Failure, form: &Form) -> Result<Decision, NoDecision> {
     let public = refusal.public();
-    let (event, code, status) = (refusal.event(), public.code, public.status.as_u16());
-    let (error, hint) = (error::chain(refusal), refusal.hint());
+    error::log(refusal, &public);
     if public.status.is_server_error() {
-        tracing::error!(
-            event,
-            code,
-            status,
-            error,
-            hint,
-            "no decision could be made on the request"
-        );
         return Err(NoDecision);
     }
-    tracing::warn!(event, code, status, error, hint, "the request was refused");
-    Ok(form.deny(code))
+    Ok(form.deny(public.code))
 }

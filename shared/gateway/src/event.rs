@@ -18,9 +18,10 @@ use serde::{
     Deserialize, Deserializer,
     de::{Error, MapAccess, Visitor},
 };
-use shared::web::request::{Request, RequestContext};
-
-use crate::refusal::Refusal;
+use shared::web::{
+    error::Public,
+    request::{Request, RequestContext},
+};
 
 /// The maximum size of a body, in bytes. API Gateway's own limit is 10 MB; no route needs more than a
 /// form.
@@ -76,7 +77,7 @@ pub enum EventError {
 
 impl EventError {
     /// The response for the caller.
-    pub const fn refusal(self) -> Refusal {
+    pub const fn public(self) -> Public {
         let (status, code, description) = match self {
             Self::BodyNotBase64 | Self::Malformed { .. } | Self::NotPayloadV2 => {
                 (StatusCode::BAD_REQUEST, "invalid_event", "The request cannot be read.")
@@ -88,7 +89,7 @@ impl EventError {
                 (StatusCode::URI_TOO_LONG, "uri_too_long", "The address is too long.")
             }
         };
-        Refusal { status, code, description }
+        Public::new(status, code, "The request was rejected", description)
     }
 }
 

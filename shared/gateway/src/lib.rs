@@ -19,7 +19,7 @@
 //! }
 //!
 //! fn main() -> std::process::ExitCode {
-//!     gateway::run(async |settings: &mut Settings| {
+//!     gateway::run(env!("CARGO_CRATE_NAME"), async |settings: &mut Settings| {
 //!         let greeting = settings.required("GREETING", "a word", |text| Ok::<_, &str>(text.to_owned()))?;
 //!         Some(Greeter { greeting })
 //!     })
@@ -33,12 +33,10 @@ pub mod answer;
 pub mod authorizer;
 pub mod event;
 pub mod logging;
-pub mod refusal;
 mod runtime;
 mod service;
 
 use std::{
-    any,
     io::{self, IsTerminal as _},
     process::ExitCode,
 };
@@ -63,22 +61,24 @@ const RUNTIME_VARIABLES: [&str; 4] = [
 ///
 /// Invalid settings end the process with one message on stderr, which Lambda reports as a failed
 /// initialisation. The message contains names of variables and never a value.
-pub fn run<B, F>(build: B) -> ExitCode
+///
+/// `program` is the name of the function's crate, whose lines are logged.
+pub fn run<B, F>(program: &str, build: B) -> ExitCode
 where
     B: AsyncFnOnce(&mut Settings) -> Option<F>,
     F: Function + 'static,
 {
-    run_with(Settings::from_env(), build)
+    run_with(Settings::from_env(), &[program], build)
 }
 
-/// The same, with settings that do not come only from the environment.
-pub fn run_with<B, F>(settings: Settings, build: B) -> ExitCode
+/// The same, with settings that do not come only from the environment, and several crates.
+pub fn run_with<B, F>(settings: Settings, programs: &[&str], build: B) -> ExitCode
 where
     B: AsyncFnOnce(&mut Settings) -> Option<F>,
     F: Function + 'static,
 {
     on_a_runtime(settings, async |settings| {
-        let function = start(build, settings).await?;
+        let function = start(build, settings, programs).await?;
         let service = service(|request, now| function.handle(request, now), Clock::system());
         runtime::poll(service).await.map_err(unreachable)
     })
@@ -86,13 +86,13 @@ where
 
 /// The same, for an authorizer, which API Gateway calls to decide whether a request may reach another
 /// function.
-pub fn run_authorizer<B, A>(build: B) -> ExitCode
+pub fn run_authorizer<B, A>(program: &str, build: B) -> ExitCode
 where
     B: AsyncFnOnce(&mut Settings) -> Option<A>,
     A: Authorizer + 'static,
 {
     on_a_runtime(Settings::from_env(), async |settings| {
-        let authorizer = start(build, settings).await?;
+        let authorizer = start(build, settings, &[program]).await?;
         let service = authorizer::service(authorizer, Clock::system());
         runtime::poll(service).await.map_err(unreachable)
     })
@@ -115,13 +115,17 @@ fn on_a_runtime(
 }
 
 /// Builds the function, which is never freed, so that concurrent requests need no reference counting.
-async fn start<B, F>(build: B, mut settings: Settings) -> Result<&'static F, ExitCode>
+async fn start<B, F>(
+    build: B,
+    mut settings: Settings,
+    programs: &[&str],
+) -> Result<&'static F, ExitCode>
 where
     B: AsyncFnOnce(&mut Settings) -> Option<F>,
     F: 'static,
 {
     let logging = Logging::from_settings(&mut settings, io::stdout().is_terminal());
-    logging::start(logging::subscriber(logging, any::type_name::<B>(), io::stdout));
+    logging::start(logging::subscriber(logging, programs, io::stdout));
 
     let function = build(&mut settings).await;
     let runnable = RUNTIME_VARIABLES.iter().all(|name| settings.is_set(name));

@@ -16,19 +16,9 @@ use tracing_subscriber::{
     layer::SubscriberExt,
 };
 
-/// The bundle's crates. Of other crates only `warn` and above are logged: at lower levels, a library
-/// may print private parts of a request.
-const OWN_CRATES: [&str; 9] = [
-    "authorizer",
-    "callback",
-    "gateway",
-    "local",
-    "login",
-    "logout",
-    "protected",
-    "refresh",
-    "shared",
-];
+/// The crates that every function contains. Of crates that are not the bundle's, only `warn` and above
+/// are logged: at lower levels, a library may print private parts of a request.
+const SHARED_CRATES: [&str; 2] = ["gateway", "shared"];
 
 /// The format of a line.
 #[derive(Clone, Copy, Debug)]
@@ -75,17 +65,19 @@ impl Logging {
 
 /// A subscriber that writes `info` and above to `writer`, or `debug` and above if requested.
 ///
-/// `program` is any path inside the running program's crate, so that a new function is logged without
-/// an entry in the list here.
-pub fn subscriber<W>(logging: Logging, program: &str, writer: W) -> impl Subscriber + Send + Sync
+/// `programs` are the crates of the functions that this process runs.
+pub fn subscriber<W>(
+    logging: Logging,
+    programs: &[&str],
+    writer: W,
+) -> impl Subscriber + Send + Sync
 where
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
 {
     let level = if logging.debug { Level::DEBUG } else { Level::INFO };
-    let program = program.split("::").next().unwrap_or_default();
-    let own = OWN_CRATES.into_iter().chain((!program.is_empty()).then_some(program));
+    let own = SHARED_CRATES.iter().chain(programs);
     let mut targets =
-        Targets::new().with_default(LevelFilter::WARN).with_targets(own.map(|name| (name, level)));
+        Targets::new().with_default(LevelFilter::WARN).with_targets(own.map(|name| (*name, level)));
     if !logging.inside_lambda {
         // It warns about AWS_LAMBDA_MAX_CONCURRENCY, which the emulator of `cargo lambda watch` sets.
         targets = targets.with_target("lambda_runtime::runtime", LevelFilter::ERROR);

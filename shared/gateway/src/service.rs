@@ -10,13 +10,17 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use http::{HeaderMap, Method, header};
+use http::{Method, StatusCode};
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use lambda_runtime::{Context, LambdaEvent, Service, service_fn};
 use serde_json::value::RawValue;
 use shared::{
     clock::{Clock, Timestamp},
-    web::request::{Request, Response},
+    pages::plain,
+    web::{
+        error::Public,
+        request::{Request, Response},
+    },
 };
 use tokio::time::{Instant, timeout};
 use tracing::Instrument;
@@ -24,7 +28,6 @@ use tracing::Instrument;
 use crate::{
     answer,
     event::{Event, EventError},
-    refusal::{FAILED, OUT_OF_TIME},
 };
 
 /// How long before the deadline of Lambda the handler is cancelled (R166).
@@ -110,18 +113,16 @@ where
     ) -> Response {
         let event = match event {
             Ok(event) => event,
-            Err(error) => return refuse(error, &HeaderMap::new(), request_id),
+            Err(error) => return refuse(error, false, request_id),
         };
-        // The only header that the gateway's own responses need.
-        let accept = event.headers().get_all(header::ACCEPT).iter();
-        let headers = accept.map(|value| (header::ACCEPT, value.clone())).collect();
+        let wants_page = plain::wants_page(event.headers());
         let request = match event.into_request(request_id) {
             Ok(request) => request,
-            Err(error) => return refuse(error, &headers, request_id),
+            Err(error) => return refuse(error, wants_page, request_id),
         };
         let out_of_time = || {
             tracing::error!(event = "request.timed_out", "the handler ran out of time");
-            OUT_OF_TIME.response(&headers, request_id)
+            plain::failure(&timed_out(), wants_page, request_id)
         };
         let answered = match time_left(context.deadline(), wall_clock()) {
             Some(Duration::ZERO) => return out_of_time(),
@@ -134,7 +135,7 @@ where
         };
         answered.unwrap_or_else(|| {
             tracing::error!(event = "request.panicked", "the handler panicked");
-            FAILED.response(&headers, request_id)
+            plain::failure(&failed(), wants_page, request_id)
         })
     }
 }
@@ -153,7 +154,7 @@ async fn catch_panic<T>(handling: impl Future<Output = T>) -> Option<T> {
     .await
 }
 
-fn refuse(error: EventError, headers: &HeaderMap, request_id: &str) -> Response {
+fn refuse(error: EventError, wants_page: bool, request_id: &str) -> Response {
     match error {
         // Clients can cause these errors, and must not be able to trigger an alarm.
         EventError::BodyTooLarge | EventError::UriTooLong => {
@@ -163,7 +164,30 @@ fn refuse(error: EventError, headers: &HeaderMap, request_id: &str) -> Response 
             tracing::error!(event = "request.unreadable", %error, "an event cannot be served");
         }
     }
-    error.refusal().response(headers, request_id)
+    plain::failure(&error.public(), wants_page, request_id)
+}
+
+/// The handler panicked. Anyone may read these words: no cause and no part of the request (R176).
+const fn failed() -> Public {
+    Public::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "internal_error",
+        "The request failed",
+        "The request could not be answered.",
+    )
+}
+
+/// The handler ran out of time (R166).
+fn timed_out() -> Public {
+    Public {
+        retry_after: Some(Duration::from_secs(1)),
+        ..Public::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "timeout",
+            "Please try again in a moment",
+            "The request took too long. Please try again.",
+        )
+    }
 }
 
 /// How long the handler may take. `None` means no limit: `deadline` is too long ago to belong to this

@@ -52,19 +52,19 @@ struct Obedient(Duration, Result<Principal, StatusCode>);
 
 #[derive(Debug, thiserror::Error)]
 #[error("the reason")]
-struct Refusal(StatusCode);
+struct Denied(StatusCode);
 
 #[async_trait]
 impl Authorizer for Obedient {
-    type Refusal = Refusal;
+    type Error = Denied;
 
-    async fn authorize(&self, _: &Request, _: &Route, _: Timestamp) -> Result<Principal, Refusal> {
+    async fn authorize(&self, _: &Request, _: &Route, _: Timestamp) -> Result<Principal, Denied> {
         tokio::time::sleep(self.0).await;
-        self.1.clone().map_err(Refusal)
+        self.1.clone().map_err(Denied)
     }
 }
 
-impl Failure for Refusal {
+impl Failure for Denied {
     fn public(&self) -> Public {
         Public::new(self.0, "a_code", "", "")
     }
@@ -121,7 +121,7 @@ fn capture() -> (CapturedLog, tracing::subscriber::DefaultGuard) {
     let log = CapturedLog::default();
     let subscriber = gateway::logging::subscriber(
         gateway::logging::Logging::json(false),
-        "authorizers::main",
+        &["authorizers"],
         log.writer(),
     );
     (log, tracing::subscriber::set_default(subscriber))

@@ -68,7 +68,7 @@ fn capture() -> (CapturedLog, tracing::subscriber::DefaultGuard) {
     let log = CapturedLog::default();
     let subscriber = gateway::logging::subscriber(
         gateway::logging::Logging::json(true),
-        "concurrency::main",
+        &["concurrency"],
         log.writer(),
     );
     (log, tracing::subscriber::set_default(subscriber))

@@ -75,7 +75,7 @@ async fn never(_: Request, _: Timestamp) -> Response {
 fn capture(debug: bool) -> (CapturedLog, tracing::subscriber::DefaultGuard) {
     let log = CapturedLog::default();
     let subscriber =
-        gateway::logging::subscriber(Logging::json(debug), "invocations::main", log.writer());
+        gateway::logging::subscriber(Logging::json(debug), &["invocations"], log.writer());
     (log, hear(subscriber))
 }
 
@@ -261,7 +261,7 @@ fn capture_by(
     let mut settings = Settings::from_values(settings.iter().copied());
     let logging = Logging::from_settings(&mut settings, is_terminal);
     settings.finish().unwrap();
-    let guard = hear(gateway::logging::subscriber(logging, "invocations::main", log.writer()));
+    let guard = hear(gateway::logging::subscriber(logging, &["invocations"], log.writer()));
     (log, guard)
 }
 

@@ -20,7 +20,7 @@
 //! let router: Router = Router::new().route("/notes/{id}", reading.merge(writing));
 //! ```
 //!
-//! `gateway::run(async |settings| Routes::from_settings(router, settings))` runs it as a Lambda
+//! `gateway::run(env!("CARGO_CRATE_NAME"), async |settings| Routes::from_settings(router, settings))` runs it as a Lambda
 //! function.
 //!
 //! A route without [`require`] is public. If its handler takes a [`Principal`], it answers 500, so

@@ -6,12 +6,11 @@ use http::{
     header::{self, HeaderMap},
 };
 use serde::Serialize;
-use serde_json::json;
 
 use crate::{
     crypto::random::Random,
     issuer::Issuer,
-    pages::{Action, MessageKind, MessagePage, Nonce, Picture},
+    pages::{Action, MessageKind, MessagePage, Nonce, Picture, plain},
     web::{
         base_url::BaseUrl,
         cors::AllowedOrigins,
@@ -130,34 +129,7 @@ impl Responder {
 
     /// Like [`failure`](Self::failure), with a public part that the caller provides.
     pub fn refuse(&self, request: &Request, failure: &dyn Failure, public: &Public) -> Response {
-        let (event, code, status) = (failure.event(), public.code, public.status.as_u16());
-        let (error, hint) = (error::chain(failure), failure.hint());
-        let words = failure.provider_words();
-        let provider_error = words.as_ref().map(|words| words.error.as_str());
-        let provider_description = words.as_ref().and_then(|words| words.description.as_deref());
-        if public.status.is_server_error() {
-            tracing::error!(
-                event,
-                code,
-                status,
-                error,
-                hint,
-                provider_error,
-                provider_description,
-                "the request failed"
-            );
-        } else {
-            tracing::warn!(
-                event,
-                code,
-                status,
-                error,
-                hint,
-                provider_error,
-                provider_description,
-                "the request was refused"
-            );
-        }
+        error::log(failure, public);
         self.public(request, public)
     }
 
@@ -198,21 +170,10 @@ impl Responder {
                 .render()
             })
         } else {
-            let mut body = json!({ "code": public.code, "description": public.description });
-            if let Some(message) = public.message {
-                body["message"] = message.into();
-            }
-            if let (true, Some(request_id)) = (public.status.is_server_error(), request_id) {
-                body["request_id"] = request_id.into();
-            }
-            self.json(public.status, &body)
+            let is_ours = public.status.is_server_error();
+            self.json(public.status, &plain::body(public, request_id.filter(|_| is_ours)))
         };
-        if let Some(retry_after) = public.retry_after {
-            response.headers_mut().insert(header::RETRY_AFTER, retry_after.as_secs().into());
-        }
-        for (name, value) in &public.headers {
-            response.headers_mut().append(name, value.clone());
-        }
+        plain::add_headers(public, &mut response);
         response
     }
 
@@ -222,17 +183,9 @@ impl Responder {
         self.complete(response)
     }
 
-    /// Adds the headers that every response needs and that `response` lacks. No cache may keep it: each
-    /// response depends on a session or sets a cookie, or may do so for the next user (R170).
-    pub(crate) fn complete(&self, mut response: Response) -> Response {
-        let transport = self.base_url.is_https().then_some((
-            header::STRICT_TRANSPORT_SECURITY,
-            HeaderValue::from_static("max-age=63072000; includeSubDomains"),
-        ));
-        for (name, value) in DEFAULT_HEADERS.into_iter().chain(transport) {
-            response.headers_mut().entry(name).or_insert(value);
-        }
-        response
+    /// Adds the headers that every response needs and that `response` lacks.
+    pub(crate) fn complete(&self, response: Response) -> Response {
+        plain::complete(response, self.base_url.is_https())
     }
 
     /// `form-action` includes the provider, because browsers apply it to redirects after a form is
@@ -251,14 +204,9 @@ impl Responder {
     }
 }
 
-/// Whether `request` is a navigation by a person, which gets pages and redirects. Other requests get
-/// JSON and a 401, never a redirect to a login page.
+/// Whether `request` is a navigation by a person, see [`plain::wants_page`].
 pub fn wants_page(request: &Request) -> bool {
-    match text(request.headers(), &SEC_FETCH_MODE) {
-        Some(mode) => mode == "navigate",
-        None => text(request.headers(), &header::ACCEPT)
-            .is_some_and(|accept| accept.contains("text/html")),
-    }
+    plain::wants_page(request.headers())
 }
 
 /// Whether `request` is a prefetch, or is not for a page. A request without these headers counts as a
@@ -280,16 +228,6 @@ pub fn is_safe(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
-const DEFAULT_HEADERS: [(HeaderName, HeaderValue); 4] = [
-    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-    // Not `no-referrer`: with it, a browser sends `Origin: null` from our own forms.
-    (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
-    (
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
-    ),
-];
 const PURPOSES: [HeaderName; 3] = [
     HeaderName::from_static("purpose"),
     HeaderName::from_static("sec-purpose"),
@@ -304,7 +242,6 @@ const PERMISSIONS: &str = "accelerometer=(), autoplay=(), browsing-topics=(), ca
     publickey-credentials-get=(), screen-wake-lock=(), serial=(), storage-access=(), usb=(), \
     window-management=(), xr-spatial-tracking=()";
 const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
-const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const CROSS_ORIGIN_OPENER_POLICY: HeaderName =
     HeaderName::from_static("cross-origin-opener-policy");
 const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =

@@ -134,6 +134,38 @@ impl Public {
     }
 }
 
+/// Logs `failure`, whose public part is `public`: as an error if the fault is on our side.
+pub fn log(failure: &dyn Failure, public: &Public) {
+    let (event, code, status) = (failure.event(), public.code, public.status.as_u16());
+    let (error, hint) = (chain(failure), failure.hint());
+    let words = failure.provider_words();
+    let provider_error = words.as_ref().map(|words| words.error.as_str());
+    let provider_description = words.as_ref().and_then(|words| words.description.as_deref());
+    if public.status.is_server_error() {
+        tracing::error!(
+            event,
+            code,
+            status,
+            error,
+            hint,
+            provider_error,
+            provider_description,
+            "the request failed"
+        );
+    } else {
+        tracing::warn!(
+            event,
+            code,
+            status,
+            error,
+            hint,
+            provider_error,
+            provider_description,
+            "the request was refused"
+        );
+    }
+}
+
 /// An error and its sources on one line, for the log.
 pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();

@@ -44,5 +44,7 @@ impl Function for Obedient {
 }
 
 fn main() -> ExitCode {
-    gateway::run(async |_| Some(Obedient { company: Barrier::new(COMPANY) }))
+    gateway::run(env!("CARGO_CRATE_NAME"), async |_| {
+        Some(Obedient { company: Barrier::new(COMPANY) })
+    })
 }
