@@ -20,8 +20,8 @@
 //! let router: Router = Router::new().route("/notes/{id}", reading.merge(writing));
 //! ```
 //!
-//! `gateway::run(env!("CARGO_CRATE_NAME"), async |settings| Routes::from_settings(router, settings))` runs it as a Lambda
-//! function.
+//! `gateway::run(env!("CARGO_CRATE_NAME"), async |settings| Routes::from_settings(router, settings))`
+//! runs it as a Lambda function.
 //!
 //! A route without [`require`] is public. If its handler takes a [`Principal`], it answers 500, so
 //! that a forgotten rule opens nothing.
