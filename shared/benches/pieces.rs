@@ -243,6 +243,7 @@ fn request(name: header::HeaderName, value: &str) -> Request {
 fn contents(token: &str) -> SessionContents {
     SessionContents {
         user: user("auth0|ada"),
+        api_claims: Default::default(),
         id_token: token.to_owned().into(),
         api_key: token.to_owned().into(),
         api_key_expires_at: Timestamp::from_unix(NOW.as_unix() + 36_000),

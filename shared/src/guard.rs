@@ -4,8 +4,10 @@ mod credential;
 mod function;
 mod refusal;
 pub mod resource;
+mod route_rules;
 #[cfg(feature = "axum")]
 pub mod routes;
+mod rules;
 
 use std::{fmt, sync::Arc};
 
@@ -37,6 +39,8 @@ pub use self::{
     credential::Credential,
     function::{Guarded, ProtectedFunction},
     refusal::Refusal,
+    route_rules::{InvalidRouteRules, RouteRule, RouteRules},
+    rules::Rules,
 };
 
 /// Authenticates the caller of a request and checks a function's [`Rules`].
@@ -69,17 +73,8 @@ pub struct GuardConfig {
     /// Whether a valid token needs a session. If not, tokens that never had a session here are
     /// accepted too: those of machines and of other applications.
     pub require_session: bool,
-}
-
-/// What a protected function requires beyond a valid credential.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Rules<'a> {
-    /// Scopes or permissions that must all have been granted.
-    pub scopes: &'a [&'a str],
-    /// Claims of the user, each with its required value, e.g. `org_id`.
-    pub claims: &'a [(&'a str, &'a str)],
-    /// Whether the caller must be a person: a client that acts for itself is refused (R147).
-    pub person: bool,
+    /// What each route requires. `None`: nothing beyond a valid credential.
+    pub routes: Option<RouteRules>,
 }
 
 /// The authenticated caller of a request.
@@ -87,6 +82,9 @@ pub struct Rules<'a> {
 pub struct Principal {
     /// The user's claims, without those of the protocol.
     pub user: Map<String, Value>,
+    /// The claims about the user that only the access token has, or has with another value. Rules
+    /// see them; `/protected` does not show them.
+    pub api_claims: Map<String, Value>,
     /// Whether the caller is a person, and not a client that acts for itself.
     pub is_person: bool,
     /// The granted scopes and permissions.
@@ -103,12 +101,14 @@ impl GuardConfig {
         let origins = AllowedOrigins::from_settings(settings);
         let limits = SessionLimits::from_settings(settings);
         let require_session = settings.flag("REQUIRE_SESSION", true);
+        let routes = RouteRules::from_settings(settings);
         Some(Self {
             application: application?,
             base_url: base_url?,
             origins: origins?,
             limits: limits?,
             require_session: require_session?,
+            routes: routes?,
         })
     }
 }
@@ -203,6 +203,7 @@ impl Guard {
             // granted (R138).
             TokenSession::Live(session) => Ok(Principal {
                 user: session.contents.user.clone(),
+                api_claims: session.contents.api_claims.clone(),
                 is_person: true,
                 scopes: session.contents.scopes.clone(),
                 session: Some(*session),
@@ -212,6 +213,7 @@ impl Guard {
                 let scopes = claims.scopes().chain(claims.permissions()).map(str::to_owned);
                 Ok(Principal {
                     user: claims.user(),
+                    api_claims: Map::new(),
                     is_person,
                     scopes: scopes.collect(),
                     session: None,
@@ -249,6 +251,7 @@ impl Guard {
         }
         Ok(Principal {
             user: session.contents.user.clone(),
+            api_claims: session.contents.api_claims.clone(),
             is_person: true,
             scopes: session.contents.scopes.clone(),
             session: Some(session),
@@ -267,26 +270,10 @@ fn is_machine(claims: &Claims) -> bool {
         || is_client("client_id")
 }
 
-impl Rules<'_> {
-    /// No requirement beyond a valid credential with a live session.
-    pub const NONE: Self = Self { scopes: &[], claims: &[], person: false };
-
-    /// Compares whole words: `read:all` does not grant `read` (R148).
-    fn check(&self, principal: &Principal) -> Result<(), Refusal> {
-        if self.person && !principal.is_person {
-            return Err(Refusal::NotPerson);
-        }
-        let is_granted = |scope: &&str| principal.scopes.iter().any(|granted| granted == scope);
-        if !self.scopes.iter().all(is_granted) {
-            return Err(Refusal::MissingScope(self.scopes.join(" ")));
-        }
-        let is_met = |(name, value): &&(&str, &str)| {
-            principal.user.get(*name).and_then(Value::as_str) == Some(value)
-        };
-        match self.claims.iter().find(|claim| !is_met(claim)) {
-            Some((name, _)) => Err(Refusal::ClaimNotAllowed((*name).to_owned())),
-            None => Ok(()),
-        }
+impl Principal {
+    /// The claim `name` of the access token, else of the user.
+    pub fn claim(&self, name: &str) -> Option<&Value> {
+        self.api_claims.get(name).or_else(|| self.user.get(name))
     }
 }
 
@@ -297,56 +284,5 @@ impl fmt::Debug for Principal {
             .field("scopes", &self.scopes)
             .field("session", &self.session)
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn principal(user: &Value, scopes: &[&str]) -> Principal {
-        let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
-        Principal {
-            user: user.as_object().unwrap().clone(),
-            scopes,
-            session: None,
-            is_person: true,
-        }
-    }
-
-    #[test]
-    fn r148_a_scope_matches_only_as_a_whole_word() {
-        let rules = Rules { scopes: &["read"], ..Rules::default() };
-        assert!(rules.check(&principal(&json!({}), &["openid", "read"])).is_ok());
-        for granted in ["read:all", "rea", "Read", "read write"] {
-            let refused = rules.check(&principal(&json!({}), &[granted]));
-            assert!(matches!(refused, Err(Refusal::MissingScope(_))), "{granted}");
-        }
-    }
-
-    #[test]
-    fn r147_a_machine_is_refused_where_a_person_is_needed() {
-        let rules = Rules { person: true, ..Rules::default() };
-        let person = principal(&json!({}), &[]);
-        assert!(rules.check(&person).is_ok());
-        let machine = Principal { is_person: false, ..person };
-        assert!(matches!(rules.check(&machine), Err(Refusal::NotPerson)));
-    }
-
-    #[test]
-    fn r150_a_claim_must_have_the_required_value() {
-        let rules = Rules { claims: &[("org_id", "org_ours")], ..Rules::default() };
-        assert!(rules.check(&principal(&json!({ "org_id": "org_ours" }), &[])).is_ok());
-        for user in
-            [json!({}), json!({ "org_id": "org_theirs" }), json!({ "org_id": ["org_ours"] })]
-        {
-            let refused = rules.check(&principal(&user, &[]));
-            assert!(
-                matches!(&refused, Err(Refusal::ClaimNotAllowed(name)) if name == "org_id"),
-                "{user}"
-            );
-        }
     }
 }

@@ -69,6 +69,9 @@ impl SessionLimits {
 pub struct SessionContents {
     /// The user's claims, without those of the protocol.
     pub user: Map<String, Value>,
+    /// The claims about the user that only the access token has, or has with another value.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub api_claims: Map<String, Value>,
     /// The ID token, which identifies the provider's session at logout.
     pub id_token: SecretText,
     /// The token shown as API key.

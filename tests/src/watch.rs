@@ -29,6 +29,7 @@ const SETTINGS: &[&str] = &[
     "PORT",
     "PROVIDER_PORT",
     "REQUIRE_SESSION",
+    "ROUTE_RULES",
     "ROUTE_SCOPES",
     "SCOPE",
     "SECRET_KEY",

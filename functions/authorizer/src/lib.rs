@@ -3,17 +3,14 @@
 //!
 //! The same [`Guard`] as at `/protected` authenticates the caller by bearer token or session cookie.
 //! It makes the same checks, rejects requests from other sites, and reads the session for each
-//! request. `ROUTE_SCOPES` ([`RouteScopes`]) lists the scopes that each route requires in addition.
-
-mod route_scopes;
+//! request. `ROUTE_RULES` ([`RouteRules`]) lists what each route requires in addition.
 
 use async_trait::async_trait;
 use gateway::authorizer::{Authorizer, Route};
-use http::StatusCode;
 use shared::{
     clock::Timestamp,
     dependencies::Dependencies,
-    guard::{Guard, GuardConfig, Principal, Refusal, Rules},
+    guard::{Guard, GuardConfig, Principal, Refusal, RouteRule, RouteRules, Rules},
     settings::Settings,
     web::{
         error::{Failure, Public},
@@ -21,22 +18,18 @@ use shared::{
     },
 };
 
-pub use route_scopes::RouteScopes;
-
 /// The authorizer function.
 #[derive(Debug)]
 pub struct SessionAuthorizer {
     guard: Guard,
-    scopes: Option<RouteScopes>,
+    routes: Option<RouteRules>,
 }
 
 /// The settings of the authorizer.
 #[derive(Clone, Debug)]
 pub struct AuthorizerConfig {
-    /// Which credentials are accepted.
+    /// Which credentials are accepted, and what each route requires.
     pub guard: GuardConfig,
-    /// The scopes that each route requires. `None`: every route accepts any valid credential.
-    pub scopes: Option<RouteScopes>,
 }
 
 /// Why the authorizer denies a request.
@@ -45,34 +38,30 @@ pub enum Denial {
     /// The guard rejected the request.
     #[error(transparent)]
     Guard(#[from] Refusal),
-    /// `ROUTE_SCOPES` is set, and the gateway's event does not name the route.
+    /// There are rules for routes, and the gateway's event does not name the route.
     #[error("the gateway does not name the route")]
     RouteNotNamed,
-    /// `ROUTE_SCOPES` is set and does not list this route.
-    #[error("the route is not in ROUTE_SCOPES")]
-    RouteNotListed,
 }
 
 impl AuthorizerConfig {
     /// Reads the settings of the authorizer.
     pub fn from_settings(settings: &mut Settings) -> Option<Self> {
-        let guard = GuardConfig::from_settings(settings);
-        let scopes = RouteScopes::from_settings(settings);
-        Some(Self { guard: guard?, scopes: scopes? })
+        Some(Self { guard: GuardConfig::from_settings(settings)? })
     }
 }
 
 impl SessionAuthorizer {
     /// Creates the function from `config` and `dependencies`.
     pub fn new(config: AuthorizerConfig, dependencies: &Dependencies) -> Self {
-        Self { guard: Guard::new(config.guard, dependencies), scopes: config.scopes }
+        let routes = config.guard.routes.clone();
+        Self { guard: Guard::new(config.guard, dependencies), routes }
     }
 
-    /// The scopes that `route` requires.
-    fn scopes(&self, route: &Route) -> Result<Vec<&str>, Denial> {
-        let Some(listed) = &self.scopes else { return Ok(Vec::new()) };
+    /// What `route` requires. `None`: nothing beyond a valid credential.
+    fn rule(&self, route: &Route) -> Result<Option<&RouteRule>, Denial> {
+        let Some(listed) = &self.routes else { return Ok(None) };
         let resource = route.resource.as_deref().ok_or(Denial::RouteNotNamed)?;
-        listed.of(&route.method, resource).ok_or(Denial::RouteNotListed)
+        Ok(Some(listed.of(&route.method, resource)?))
     }
 }
 
@@ -86,9 +75,12 @@ impl Authorizer for SessionAuthorizer {
         route: &Route,
         now: Timestamp,
     ) -> Result<Principal, Denial> {
-        let scopes = self.scopes(route)?;
-        let rules = Rules { scopes: &scopes, ..Rules::default() };
-        Ok(self.guard.authenticate(request, &rules, now).await?)
+        let rule = self.rule(route)?;
+        let principal = self.guard.authenticate(request, &Rules::NONE, now).await?;
+        if let Some(rule) = rule {
+            rule.check(&principal)?;
+        }
+        Ok(principal)
     }
 }
 
@@ -97,12 +89,6 @@ impl Failure for Denial {
         match self {
             Self::Guard(refusal) => refusal.public(),
             Self::RouteNotNamed => Public::misconfigured(),
-            Self::RouteNotListed => Public::new(
-                StatusCode::FORBIDDEN,
-                "route_not_listed",
-                "Route not configured",
-                "ROUTE_SCOPES does not list this route.",
-            ),
         }
     }
 
@@ -110,17 +96,13 @@ impl Failure for Denial {
         match self {
             Self::Guard(refusal) => refusal.event(),
             Self::RouteNotNamed => "request.failed",
-            Self::RouteNotListed => "request.refused",
         }
     }
 
     fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Guard(refusal) => refusal.hint(),
-            Self::RouteNotNamed => Some("with ROUTE_SCOPES, use an authorizer of type REQUEST"),
-            Self::RouteNotListed => Some(
-                "add the route to ROUTE_SCOPES; leave the part after `=` empty if it needs no scope",
-            ),
+            Self::RouteNotNamed => Some("with ROUTE_RULES, use an authorizer of type REQUEST"),
         }
     }
 }

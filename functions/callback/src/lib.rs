@@ -393,8 +393,10 @@ impl Callback {
         }
         let asked = key_claims.scopes().filter(|scope| attempt.asked_for(scope));
         let granted = asked.chain(key_claims.permissions()).map(str::to_owned).collect();
+        let user = claims.user();
         Ok(SessionContents {
-            user: claims.user(),
+            api_claims: key_claims.user_beyond(&user),
+            user,
             id_token: tokens.id_token.expose_secret().to_owned().into(),
             api_key: api_key.expose_secret().to_owned().into(),
             api_key_expires_at: key_claims.expires_at,

@@ -17,7 +17,7 @@ pub struct Protected;
 #[async_trait]
 impl ProtectedFunction for Protected {
     const PATH: &'static str = "/protected";
-    const RULES: Rules<'static> = Rules { scopes: &[], claims: &[], person: false };
+    const RULES: Rules<'static> = Rules::NONE;
 
     async fn answer(&self, who: &Principal, _: &Request, responder: &Responder) -> Response {
         responder.json(StatusCode::OK, &who.user)

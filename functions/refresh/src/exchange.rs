@@ -177,10 +177,11 @@ impl Refresh {
         // login (R138, R187).
         let is_granted = |scope: &&str| grant.granted.iter().any(|granted| granted == scope);
         let scopes = key_claims.scopes().chain(key_claims.permissions());
+        let user =
+            claims.as_ref().map_or_else(|| session.contents.user.clone(), |claims| claims.user());
         let contents = SessionContents {
-            user: claims
-                .as_ref()
-                .map_or_else(|| session.contents.user.clone(), |claims| claims.user()),
+            api_claims: key_claims.user_beyond(&user),
+            user,
             api_key: api_key.expose_secret().to_owned().into(),
             api_key_expires_at: key_claims.expires_at,
             scopes: scopes.filter(is_granted).map(str::to_owned).collect(),

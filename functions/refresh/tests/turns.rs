@@ -194,6 +194,7 @@ impl Story {
         };
         let contents = SessionContents {
             user: json!({ "sub": "auth0|ada" }).as_object().unwrap().clone(),
+            api_claims: Default::default(),
             id_token: "the login's ID token".to_owned().into(),
             api_key: provider.access_token(START).into(),
             api_key_expires_at: START + Duration::from_secs(3_600),
@@ -444,6 +445,7 @@ async fn r196_a_token_of_another_session_is_skipped_and_the_next_one_is_used() {
     let story = Story::over(Arc::new(MemoryStore::default()), Arc::clone(&provider)).await;
     let contents = SessionContents {
         user: json!({ "sub": "auth0|ada" }).as_object().unwrap().clone(),
+        api_claims: Default::default(),
         id_token: "an ID token".to_owned().into(),
         api_key: provider.access_token(NOW).into(),
         api_key_expires_at: NOW + Duration::from_secs(3_600),
@@ -472,6 +474,7 @@ async fn r196_a_provider_that_issues_one_token_to_all_sessions_gets_three_reques
     let taken = story.provider.access_token(NOW);
     let contents = SessionContents {
         user: json!({ "sub": "auth0|ada" }).as_object().unwrap().clone(),
+        api_claims: Default::default(),
         id_token: "an ID token".to_owned().into(),
         api_key: taken.into(),
         api_key_expires_at: NOW + Duration::from_secs(3_600),

@@ -85,6 +85,7 @@ fn ada() -> Principal {
     });
     Principal {
         user: user.as_object().unwrap().clone(),
+        api_claims: Default::default(),
         is_person: true,
         scopes: vec!["openid".to_owned(), "read:reports".to_owned()],
         session: None,

@@ -10,7 +10,7 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 use http::Method;
 
-use super::{Guard, GuardConfig, Principal, Rules};
+use super::{Guard, GuardConfig, Principal, Refusal, RouteRules, Rules};
 use crate::{
     clock::Timestamp,
     dependencies::Dependencies,
@@ -50,6 +50,7 @@ pub trait ProtectedFunction: Send + Sync {
 pub struct Guarded<P> {
     protected: P,
     guard: Guard,
+    routes: Option<RouteRules>,
     origins: AllowedOrigins,
     responder: Responder,
 }
@@ -68,6 +69,7 @@ impl<P: ProtectedFunction> Guarded<P> {
             Dependencies { keys: Arc::new(dependencies.keys.reader()), ..dependencies.clone() };
         Self {
             protected,
+            routes: config.routes.clone(),
             origins: config.origins.clone(),
             responder: Responder::new(
                 &config.application.issuer,
@@ -77,6 +79,19 @@ impl<P: ProtectedFunction> Guarded<P> {
             .json_only(),
             guard: Guard::new(config, &dependencies),
         }
+    }
+
+    /// Checks the function's own rules, and those of its path in `ROUTE_RULES`.
+    async fn admit(&self, request: &Request, now: Timestamp) -> Result<Principal, Refusal> {
+        let rule = match &self.routes {
+            Some(routes) => routes.of_function(request.method(), P::PATH)?,
+            None => None,
+        };
+        let principal = self.guard.authenticate(request, &P::RULES, now).await?;
+        if let Some(rule) = rule {
+            rule.check(&principal)?;
+        }
+        Ok(principal)
     }
 }
 
@@ -96,7 +111,7 @@ impl<P: ProtectedFunction> Function for Guarded<P> {
         } else if !is_allowed {
             responder.method_not_allowed(&request, P::METHODS)
         } else {
-            match self.guard.authenticate(&request, &P::RULES, now).await {
+            match self.admit(&request, now).await {
                 Ok(principal) => self.protected.answer(&principal, &request, responder).await,
                 Err(refusal) => self.guard.refuse(responder, &request, &refusal),
             }

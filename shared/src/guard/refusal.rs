@@ -45,6 +45,9 @@ pub enum Refusal {
     /// The cookie's session is live, but its token has expired.
     #[error("the session's token has expired and was not refreshed")]
     RefreshRequired,
+    /// `ROUTE_RULES` is set and does not list this route.
+    #[error("the route is not listed in ROUTE_RULES")]
+    RouteNotListed,
     /// The token is valid, but its session has ended.
     #[error("good token, bad session")]
     SessionEnded,
@@ -117,6 +120,14 @@ impl Failure for Refusal {
                 "refresh_required",
                 "The session's key has expired. Renew it with POST /refresh and try again.",
             ),
+            Self::RouteNotListed => {
+                return Public::new(
+                    Status::FORBIDDEN,
+                    "route_not_listed",
+                    "Route not configured",
+                    "The list of routes does not contain this route.",
+                );
+            }
             Self::SessionEnded => (
                 Status::UNAUTHORIZED,
                 "session_ended",
@@ -149,6 +160,9 @@ impl Failure for Refusal {
     fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Token(error) => error.hint(),
+            Self::RouteNotListed => Some(
+                "add the route to ROUTE_RULES; leave the part after `=` empty if it requires nothing",
+            ),
             _ => None,
         }
     }

@@ -100,6 +100,12 @@ impl Claims {
             .filter(|permission| is_scope(permission))
     }
 
+    /// Those of [`user`](Self::user) that `known` lacks or has with another value.
+    pub fn user_beyond(&self, known: &Map<String, Value>) -> Map<String, Value> {
+        let claims = self.user().into_iter();
+        claims.filter(|(name, value)| known.get(name) != Some(value)).collect()
+    }
+
     /// The claims about the user, without those about the token. `email_verified` is included only if
     /// it is a boolean, so that no reader treats the string `"false"` as true.
     pub fn user(&self) -> Map<String, Value> {

@@ -229,6 +229,7 @@ impl Identity<'_> {
         let scopes = claims.scopes().chain(claims.permissions()).map(str::to_owned);
         let contents = SessionContents {
             user: claims.user(),
+            api_claims: Default::default(),
             id_token: token.clone().into(),
             api_key: token.clone().into(),
             api_key_expires_at: claims.expires_at,

@@ -13,6 +13,7 @@ fn is_authorized(bytes: &[u8]) {
     let Ok(event) = serde_json::from_slice::<Value>(bytes) else { return };
     let principal = Principal {
         user: serde_json::Map::new(),
+        api_claims: Default::default(),
         is_person: false,
         scopes: Vec::new(),
         session: None,

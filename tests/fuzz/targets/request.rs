@@ -124,6 +124,7 @@ async fn bundle() -> (Bundle, String) {
     let sessions = Sessions::new(dependencies.store.clone(), limits, Random::system());
     let contents = SessionContents {
         user: json!({ "sub": "auth0|ada", "email": EMAIL }).as_object().expect("claims").clone(),
+        api_claims: Default::default(),
         id_token: SecretText::from(TOKEN.clone()),
         api_key: SecretText::from(TOKEN.clone()),
         api_key_expires_at: NOW + day,

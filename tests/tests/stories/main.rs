@@ -26,6 +26,7 @@ mod resource;
 mod return_to;
 mod rights;
 mod routes;
+mod route_rules;
 mod rules;
 mod same_token;
 mod secrets;

@@ -101,11 +101,15 @@ async fn r150_a_claim_must_have_exactly_the_required_value() {
     let site = api().await;
     let rules = Rules { claims: &[("org_id", "org_ours")], ..Rules::default() };
     assert_eq!(ask(&site, &rules, json!({ "org_id": "org_ours" })).await, None);
+    let roles = Rules { claims: &[("https://example.com/roles", "admin")], ..Rules::default() };
+    let claims = json!({ "https://example.com/roles": ["auditor", "admin"] });
+    assert_eq!(ask(&site, &roles, claims).await, None);
     for claims in [
         json!({}),
         json!({ "org_id": "org_theirs" }),
         json!({ "org_id": "ORG_OURS" }),
-        json!({ "org_id": ["org_ours"] }),
+        json!({ "org_id": ["org_theirs"] }),
+        json!({ "org_id": { "org_ours": true } }),
         json!({ "org_id": "org_ours_not" }),
         json!({ "org_name": "org_ours" }),
     ] {

@@ -115,6 +115,7 @@ impl Site {
         let token = TEST_KEY.sign(&claims);
         let contents = SessionContents {
             user: user.as_object().expect("it is an object").clone(),
+            api_claims: Default::default(),
             id_token: token.clone().into(),
             api_key: token.clone().into(),
             api_key_expires_at: Timestamp::from_unix(NOW.as_unix() + 36_000),

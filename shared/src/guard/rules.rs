@@ -1,0 +1,145 @@
+//! The rules of a protected function.
+
+use serde_json::Value;
+
+use super::{Principal, Refusal};
+
+/// What a protected function requires beyond a valid credential.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rules<'a> {
+    /// Scopes or permissions that must all have been granted.
+    pub scopes: &'a [&'a str],
+    /// Claims of the user, each with its required value, e.g. `org_id`, or a role in
+    /// `https://example.com/roles`. A claim may be a text, a number, a boolean, or an array that
+    /// contains the value; the value is written as in JSON, a text without quotes.
+    pub claims: &'a [(&'a str, &'a str)],
+    /// Whether the caller must be a person: a client that acts for itself is refused (R147).
+    pub person: bool,
+}
+
+impl Rules<'_> {
+    /// No rules, for a constant that sets only some: `Rules { person: true, ..Rules::NONE }`.
+    pub const NONE: Rules<'static> = Rules { scopes: &[], claims: &[], person: false };
+
+    /// Compares whole words: `read:all` does not grant `read` (R148).
+    pub(super) fn check(&self, principal: &Principal) -> Result<(), Refusal> {
+        if self.person && !principal.is_person {
+            return Err(Refusal::NotPerson);
+        }
+        let is_granted = |scope: &&str| principal.scopes.iter().any(|granted| granted == scope);
+        if !self.scopes.iter().all(is_granted) {
+            return Err(Refusal::MissingScope(self.scopes.join(" ")));
+        }
+        let is_met = |(name, value): &&(&str, &str)| {
+            principal.claim(name).is_some_and(|claim| contains(claim, value))
+        };
+        match self.claims.iter().find(|claim| !is_met(claim)) {
+            Some((name, _)) => Err(Refusal::ClaimNotAllowed((*name).to_owned())),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether `claim` is `value`, or an array with such an entry. Objects and arrays in arrays contain
+/// nothing.
+fn contains(claim: &Value, value: &str) -> bool {
+    let is_value = |claim: &Value| match claim {
+        Value::String(text) => text == value,
+        Value::Number(number) => number.to_string() == value,
+        Value::Bool(flag) => flag.to_string() == value,
+        Value::Array(_) | Value::Null | Value::Object(_) => false,
+    };
+    match claim {
+        Value::Array(entries) => entries.iter().any(is_value),
+        claim => is_value(claim),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Map, json};
+
+    use super::*;
+
+    fn principal(user: &Value, scopes: &[&str]) -> Principal {
+        let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
+        Principal {
+            user: user.as_object().unwrap().clone(),
+            api_claims: Map::new(),
+            scopes,
+            session: None,
+            is_person: true,
+        }
+    }
+
+    #[test]
+    fn r148_a_scope_matches_only_as_a_whole_word() {
+        let rules = Rules { scopes: &["read"], ..Rules::default() };
+        assert!(rules.check(&principal(&json!({}), &["openid", "read"])).is_ok());
+        for granted in ["read:all", "rea", "Read", "read write"] {
+            let refused = rules.check(&principal(&json!({}), &[granted]));
+            assert!(matches!(refused, Err(Refusal::MissingScope(_))), "{granted}");
+        }
+    }
+
+    #[test]
+    fn r147_a_machine_is_refused_where_a_person_is_needed() {
+        let rules = Rules { person: true, ..Rules::default() };
+        let person = principal(&json!({}), &[]);
+        assert!(rules.check(&person).is_ok());
+        let machine = Principal { is_person: false, ..person };
+        assert!(matches!(rules.check(&machine), Err(Refusal::NotPerson)));
+    }
+
+    #[test]
+    fn r150_a_claim_must_have_the_required_value() {
+        let check = |required, claim: &Value| {
+            let rules = Rules { claims: &[("claim", required)], ..Rules::default() };
+            rules.check(&principal(&json!({ "claim": claim }), &[]))
+        };
+        for (required, claim) in [
+            ("admin", json!("admin")),
+            ("admin", json!(["auditor", "admin"])),
+            ("42", json!(42)),
+            ("-1.5", json!(-1.5)),
+            ("true", json!(true)),
+            ("7", json!([1, 7])),
+        ] {
+            assert!(check(required, &claim).is_ok(), "{required} {claim}");
+        }
+        for (required, claim) in [
+            ("admin", json!(null)),
+            ("admin", json!("admins")),
+            ("admin", json!("Admin")),
+            ("admin", json!("auditor admin")),
+            ("admin", json!(["administrator"])),
+            ("admin", json!([["admin"]])),
+            ("admin", json!({ "admin": true })),
+            ("42", json!(42.5)),
+            ("42", json!(420)),
+            ("true", json!(false)),
+            ("", json!([])),
+        ] {
+            let refused = check(required, &claim);
+            assert!(
+                matches!(&refused, Err(Refusal::ClaimNotAllowed(name)) if name == "claim"),
+                "{required} {claim}"
+            );
+        }
+        let rules = Rules { claims: &[("org_id", "org_ours")], ..Rules::default() };
+        assert!(rules.check(&principal(&json!({}), &[])).is_err());
+    }
+
+    /// The access token decides: it was issued for this API.
+    #[test]
+    fn a_claim_of_the_access_token_has_precedence_over_the_same_claim_of_the_user() {
+        let rules = Rules { claims: &[("roles", "admin")], ..Rules::default() };
+        let with = |user: Value, api: Value| Principal {
+            api_claims: api.as_object().unwrap().clone(),
+            ..principal(&user, &[])
+        };
+        assert!(rules.check(&with(json!({}), json!({ "roles": ["admin"] }))).is_ok());
+        let denied = with(json!({ "roles": ["admin"] }), json!({ "roles": [] }));
+        assert!(rules.check(&denied).is_err());
+    }
+}
