@@ -252,7 +252,10 @@ function show(text) {
 // The meaning of a response: `stop` is final, `retry` (in milliseconds) is a temporary failure.
 function judge(response, { code, description }) {
   const { status } = response;
+  const stepUp = element("step-up");
+  if (stepUp) stepUp.hidden = !["insufficient_user_authentication", "insufficient_scope"].includes(code);
   if (response.ok) return { state: "good", words: "You are logged in", why: `The API accepts your ${what}.` };
+  if (code === "insufficient_user_authentication") return { state: "bad", words: "You are logged in, but not in the way that this needs", why: String(description ?? "") };
   if (status === 401) {
     const words = {
       session_ended: token ? "Good token, bad session: you are logged out" : "Session ended: you are logged out",

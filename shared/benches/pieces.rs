@@ -151,6 +151,7 @@ fn render_key_page(bencher: Bencher<'_, '_>) {
             key_is_too_long: false,
             user,
             protected_url: "https://api.example.com/protected",
+            step_up_href: None,
             session_ends_at: NOW,
             renews_at: None,
             now: NOW,
@@ -244,6 +245,7 @@ fn contents(token: &str) -> SessionContents {
     SessionContents {
         user: user("auth0|ada"),
         api_claims: Default::default(),
+        authentication: Default::default(),
         id_token: token.to_owned().into(),
         api_key: token.to_owned().into(),
         api_key_expires_at: Timestamp::from_unix(NOW.as_unix() + 36_000),

@@ -18,7 +18,7 @@ use crate::{
     crypto::secret::SessionSecret,
     dependencies::Dependencies,
     discovery::keys::Keys,
-    jwt::{Claims, TokenError},
+    jwt::{Authentication, Claims, TokenError},
     pages::respond::{self, Responder},
     provider::application::Application,
     session::{self, Session, SessionLimits, Sessions, TokenSession},
@@ -85,6 +85,8 @@ pub struct Principal {
     /// The claims about the user that only the access token has, or has with another value. Rules
     /// see them; `/protected` does not show them.
     pub api_claims: Map<String, Value>,
+    /// How the caller authenticated.
+    pub authentication: Authentication,
     /// Whether the caller is a person, and not a client that acts for itself.
     pub is_person: bool,
     /// The granted scopes and permissions.
@@ -146,7 +148,7 @@ impl Guard {
             Credential::MalformedCookie => return Err(Refusal::CookieWithoutSession),
             Credential::Absent => return Err(Refusal::MissingCredential),
         };
-        rules.check(&principal)?;
+        rules.check(&principal, now)?;
         Ok(principal)
     }
 
@@ -204,6 +206,7 @@ impl Guard {
             TokenSession::Live(session) => Ok(Principal {
                 user: session.contents.user.clone(),
                 api_claims: session.contents.api_claims.clone(),
+                authentication: session.contents.authentication.clone(),
                 is_person: true,
                 scopes: session.contents.scopes.clone(),
                 session: Some(*session),
@@ -214,6 +217,7 @@ impl Guard {
                 Ok(Principal {
                     user: claims.user(),
                     api_claims: Map::new(),
+                    authentication: Authentication::of(&claims),
                     is_person,
                     scopes: scopes.collect(),
                     session: None,
@@ -252,6 +256,7 @@ impl Guard {
         Ok(Principal {
             user: session.contents.user.clone(),
             api_claims: session.contents.api_claims.clone(),
+            authentication: session.contents.authentication.clone(),
             is_person: true,
             scopes: session.contents.scopes.clone(),
             session: Some(session),

@@ -26,6 +26,7 @@
 //!
 //! A logout token passes the same steps up to the signature, then other checks: see [`LogoutToken`].
 
+mod authentication;
 mod claims;
 mod error;
 mod json;
@@ -43,6 +44,7 @@ use serde_json::{Map, Value};
 use crate::{clock::Timestamp, issuer::Issuer};
 
 pub use self::{
+    authentication::{Authentication, MULTI_FACTOR, StepUp},
     claims::{Claims, is_email_verified, is_scope},
     error::TokenError,
     key_set::{Key, KeySet, MalformedKeySet},

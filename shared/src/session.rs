@@ -23,7 +23,7 @@ use crate::{
         random::Random,
         secret::{Digest, SecretText, SessionSecret},
     },
-    jwt,
+    jwt::{self, Authentication},
     settings::Settings,
     store::{CreateError, Owner, PointerRow, SessionRow, SessionStore, StoreError},
 };
@@ -72,6 +72,9 @@ pub struct SessionContents {
     /// The claims about the user that only the access token has, or has with another value.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub api_claims: Map<String, Value>,
+    /// How the user authenticated at the login. A refresh does not change it (R136).
+    #[serde(default)]
+    pub authentication: Authentication,
     /// The ID token, which identifies the provider's session at logout.
     pub id_token: SecretText,
     /// The token shown as API key.

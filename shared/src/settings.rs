@@ -116,9 +116,8 @@ impl Settings {
 
     /// A time span such as `12h` or `7d` in whole seconds, at least one; `default` if not set.
     pub fn duration(&mut self, variable: &'static str, default: Duration) -> Option<Duration> {
-        let value = self.optional(variable, |text| match humantime::parse_duration(text) {
-            Ok(duration) if duration.as_secs() > 0 => Ok(Duration::from_secs(duration.as_secs())),
-            _ => Err("must be a time span such as `12h`, `30m` or `7d`"),
+        let value = self.optional(variable, |text| {
+            duration(text).ok_or("must be a time span such as `12h`, `30m` or `7d`")
         })?;
         Some(value.unwrap_or(default))
     }
@@ -133,6 +132,12 @@ impl Settings {
         self.faults.dedup();
         if self.faults.is_empty() { Ok(()) } else { Err(ConfigError(self.faults)) }
     }
+}
+
+/// A time span such as `12h` or `7d` in whole seconds, at least one.
+pub fn duration(text: &str) -> Option<Duration> {
+    let seconds = humantime::parse_duration(text).ok()?.as_secs();
+    (seconds > 0).then(|| Duration::from_secs(seconds))
 }
 
 /// Shows names only: a value may be a secret.

@@ -78,7 +78,7 @@ impl Authorizer for SessionAuthorizer {
         let rule = self.rule(route)?;
         let principal = self.guard.authenticate(request, &Rules::NONE, now).await?;
         if let Some(rule) = rule {
-            rule.check(&principal)?;
+            rule.check(&principal, now)?;
         }
         Ok(principal)
     }

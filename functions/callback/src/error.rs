@@ -60,6 +60,9 @@ pub enum CallbackError {
     /// The store is unavailable.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The ID token does not state that the user authenticated as the login required.
+    #[error("the user did not authenticate as required")]
+    StepUpMissing,
     /// The bundle's own URL is unknown.
     #[error(transparent)]
     UnknownBaseUrl(#[from] UnknownBaseUrl),
@@ -166,6 +169,12 @@ impl Failure for CallbackError {
                 "This login can't be finished",
                 "It was started in another browser, took too long, or was finished already. Please start again.",
             ),
+            Self::StepUpMissing => (
+                Status::FORBIDDEN,
+                "insufficient_user_authentication",
+                "You were not logged in",
+                "This needs a stronger login, such as one with a second factor, and the identity provider did not ask for it.",
+            ),
             Self::Create(CreateError::Ended) => (
                 Status::BAD_REQUEST,
                 "login_ended",
@@ -198,14 +207,19 @@ impl Failure for CallbackError {
         match self {
             Self::Malformed | Self::UnknownState => "login.unknown",
             Self::Replayed => "login.replayed",
-            Self::NotLoggedIn | Self::OtherIssuer | Self::Refused(_) => "login.refused",
+            Self::NotLoggedIn | Self::OtherIssuer | Self::Refused(_) | Self::StepUpMissing => {
+                "login.refused"
+            }
             Self::Redeem(RedeemError::Refused(said)) if !said.is_for_operator() => "login.refused",
             _ => "login.failed",
         }
     }
 
     fn hint(&self) -> Option<&'static str> {
-        self.said().and_then(ErrorResponse::hint)
+        match self {
+            Self::StepUpMissing => Some("let an Action of Auth0 ask for what `acr_values` names"),
+            _ => self.said().and_then(ErrorResponse::hint),
+        }
     }
 
     fn provider_words(&self) -> Option<ProviderWords> {

@@ -17,7 +17,7 @@ use shared::{
     crypto::random::Random,
     dependencies::Dependencies,
     discovery::keys::Keys,
-    jwt::{Claims, Expected, LoginClaims, TokenKind},
+    jwt::{Authentication, Claims, Expected, LoginClaims, TokenKind},
     login::{
         attempt::{LIFETIME, LoginAttempt},
         cookies::LoginCookies,
@@ -321,13 +321,19 @@ impl Callback {
         let max_age = next.authenticated_after.map(|moment| now.since(moment) + LIFETIME);
         let max_age = max_age.map(|age| age.as_secs().to_string());
         let max_age = max_age.as_deref().map(|age| ("max_age", age));
+        let acr_values = next.step_up.acr_values();
+        let acr_values = acr_values.as_deref().map(|values| ("acr_values", values));
         let location = LoginRequest {
             endpoint: &metadata.authorization_endpoint,
             client_id: &application.client_id,
             redirect_uri: &redirect_uri,
             scope: &next.scope,
             audience: application.audience.as_deref(),
-            passed_on: &organization.into_iter().chain(max_age).collect::<Vec<_>>(),
+            passed_on: &organization
+                .into_iter()
+                .chain(max_age)
+                .chain(acr_values)
+                .collect::<Vec<_>>(),
         }
         .url(&next);
         let kept = self.config.login_cookies.keep(&next, cookies, &self.random, now).await?;
@@ -361,6 +367,10 @@ impl Callback {
         match &attempt.organization {
             Some(organization) if !is_of_organization(&claims, organization) => {
                 Err(CallbackError::OtherOrganization)
+            }
+            // What was requested is not what the provider did (R185).
+            _ if !attempt.step_up.is_met_by(&Authentication::of(&claims), now) => {
+                Err(CallbackError::StepUpMissing)
             }
             _ => Ok(claims),
         }
@@ -396,6 +406,7 @@ impl Callback {
         let user = claims.user();
         Ok(SessionContents {
             api_claims: key_claims.user_beyond(&user),
+            authentication: Authentication::of(claims),
             user,
             id_token: tokens.id_token.expose_secret().to_owned().into(),
             api_key: api_key.expose_secret().to_owned().into(),

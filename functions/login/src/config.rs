@@ -1,6 +1,7 @@
 //! The settings of the login function.
 
 use shared::{
+    guard::RouteRules,
     jwt,
     login::cookies::LoginCookies,
     provider::{application::Application, login_method::LoginMethod},
@@ -25,6 +26,8 @@ pub struct LoginConfig {
     pub limits: SessionLimits,
     /// Seals login attempts into cookies.
     pub login_cookies: LoginCookies,
+    /// What each route requires. A login may be started for one of them.
+    pub routes: Option<RouteRules>,
     /// The requested scopes, separated by spaces (RFC 6749 §3.3).
     pub scope: String,
     /// Whether the key page shows the token.
@@ -48,6 +51,7 @@ impl LoginConfig {
         let connections = Connections::from_settings(settings);
         let origins = AllowedOrigins::from_settings(settings);
         let limits = SessionLimits::from_settings(settings);
+        let routes = RouteRules::from_settings(settings);
         let scope = scope(settings);
         let show_key = settings.flag("SHOW_KEY", true);
         let secrets = SecretSource::from_settings(settings);
@@ -59,6 +63,7 @@ impl LoginConfig {
             limits: limits?,
             origins: origins?,
             login_cookies: login_cookies?,
+            routes: routes?,
             scope: scope?,
             show_key: show_key?,
         })

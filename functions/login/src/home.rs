@@ -1,7 +1,7 @@
 //! `GET /`: the login page or the key page.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use http::{StatusCode, header};
+use http::{Method, StatusCode, header};
 use serde_json::Value;
 use shared::{
     clock::Timestamp,
@@ -20,7 +20,7 @@ use shared::{
     },
 };
 
-use crate::{Connections, Login};
+use crate::{Connections, Login, start::FOR};
 
 /// Why neither the login page nor the key page can be shown.
 #[derive(Debug, thiserror::Error)]
@@ -111,6 +111,12 @@ impl Login {
             claims: &claims,
             expires_at: contents.api_key_expires_at,
         });
+        let step_up_href = self
+            .config
+            .routes
+            .as_ref()
+            .and_then(|routes| routes.name_for_login(&Method::GET, "/protected"))
+            .map(|name| ReturnTo::default().login_link(&[(FOR, &name)]));
         let key_is_too_long = self.config.show_key && key.is_none();
         let picture =
             text("picture").and_then(|url| Picture::parse(url, &self.config.application.issuer));
@@ -127,6 +133,7 @@ impl Login {
                     picture: picture.as_ref(),
                 },
                 protected_url,
+                step_up_href: step_up_href.as_deref(),
                 session_ends_at: session.ends_at,
                 renews_at: session.renews_at,
                 now,

@@ -4,6 +4,8 @@ use http::{StatusCode, header};
 use shared::{
     clock::Timestamp,
     discovery::keys::KeysError,
+    guard::{RouteRule, RouteRules},
+    jwt::StepUp,
     login::{attempt::LoginAttempt, request::LoginRequest},
     pages::{LoginAgainPage, respond::is_not_navigation},
     secrets::stored_secret::SecretUnavailable,
@@ -36,6 +38,9 @@ pub(crate) enum StartError {
     /// The request is not a page load by the user, for example a prefetch.
     #[error("the request is a prefetch or does not load a page")]
     NotNavigation,
+    /// The link names a route that is not in the list.
+    #[error("the link names no route of ROUTE_RULES")]
+    UnknownRoute,
     /// The store is unavailable, so it is unknown whether the login would end a session.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -65,7 +70,8 @@ impl Login {
         if parameter(&query, "iss")?.is_some_and(|named| named != issuer.as_str()) {
             return Err(StartError::OtherIssuer);
         }
-        let passed_on = passed_on(&query)?;
+        let mut passed_on = passed_on(&query)?;
+        let route = self.route(&query)?;
         let base_url = self.config.base_url.resolve(request)?;
         let return_to = return_to(&query, &base_url)?;
         let redirect_uri = format!("{base_url}/callback");
@@ -77,6 +83,7 @@ impl Login {
             && let SessionCookie::Present(secret) = self.cookies.session(&cookies)
             && self.sessions.lives(&secret, now).await?
         {
+            passed_on.extend(route.map(|(name, _)| (FOR, name)));
             let login_href = &return_to.login_link(&passed_on);
             return Ok(self
                 .responder
@@ -93,6 +100,18 @@ impl Login {
         attempt.authenticated_after = value_of("prompt")
             .is_some_and(|prompt| prompt.split(' ').any(|word| word == "login"))
             .then_some(now);
+        if let Some((_, rule)) = route {
+            attempt.scope = self.scope_for(rule, &cookies, now).await?;
+            let StepUp { max_age, .. } = rule.step_up();
+            let earliest = max_age.map(|max_age| now - max_age);
+            attempt.authenticated_after = attempt.authenticated_after.max(earliest);
+            attempt.step_up = StepUp { max_age: None, ..rule.step_up().clone() };
+        }
+        let acr_values = attempt.step_up.acr_values();
+        passed_on.extend(acr_values.as_deref().map(|values| ("acr_values", values)));
+        let max_age = route.and_then(|(_, rule)| rule.step_up().max_age);
+        let max_age = max_age.map(|max_age| max_age.as_secs().to_string());
+        passed_on.extend(max_age.as_deref().map(|max_age| ("max_age", max_age)));
         let application = &self.config.application;
         let location = LoginRequest {
             endpoint: &metadata.authorization_endpoint,
@@ -112,6 +131,41 @@ impl Login {
         }
         Ok(response)
     }
+
+    /// The route for which the login is started, with its name. A link can ask for what this route
+    /// requires and for nothing else.
+    fn route<'a>(
+        &'a self,
+        query: &'a Query,
+    ) -> Result<Option<(&'a str, &'a RouteRule)>, StartError> {
+        let Some(name) = parameter(query, FOR)? else { return Ok(None) };
+        let rule = self.config.routes.as_ref().and_then(|routes| routes.named(name));
+        rule.map(|rule| Some((name, rule))).ok_or(StartError::UnknownRoute)
+    }
+
+    /// The usual scopes, those that `rule` requires, and those that the browser's session was granted
+    /// for other routes: the new session replaces it.
+    async fn scope_for(
+        &self,
+        rule: &RouteRule,
+        cookies: &RequestCookies,
+        now: Timestamp,
+    ) -> Result<String, StoreError> {
+        let session = match self.cookies.session(cookies) {
+            SessionCookie::Present(secret) => self.sessions.by_cookie(&secret, now).await?,
+            SessionCookie::Absent | SessionCookie::Malformed => None,
+        };
+        let granted = session.map(|session| session.contents.scopes).unwrap_or_default();
+        let listed = self.config.routes.iter().flat_map(RouteRules::scopes);
+        let kept = listed.filter(|scope| granted.iter().any(|granted| granted == scope));
+        let mut scopes: Vec<_> = self.config.scope.split(' ').collect();
+        for scope in rule.scopes().iter().map(String::as_str).chain(kept) {
+            if !scopes.contains(&scope) {
+                scopes.push(scope);
+            }
+        }
+        Ok(scopes.join(" "))
+    }
 }
 
 impl Failure for StartError {
@@ -127,6 +181,7 @@ impl Failure for StartError {
                 "Login not started",
                 "Open this address in a browser to log in.",
             ),
+            Self::UnknownRoute => unusable("It names no route that asks for a login of its own."),
             Self::OtherIssuer => unusable("It names a different identity provider."),
             Self::Parameter(_) => {
                 unusable("A parameter is duplicated, too long, or contains invalid characters.")
@@ -151,6 +206,9 @@ const PASSED_ON: [&str; 7] = [
     "screen_hint",
     "ui_locales",
 ];
+
+/// The parameter that names the route for which the login is started.
+pub(crate) const FOR: &str = "for";
 
 const MAXIMUM_LENGTH: usize = 256;
 

@@ -181,6 +181,7 @@ impl Refresh {
             claims.as_ref().map_or_else(|| session.contents.user.clone(), |claims| claims.user());
         let contents = SessionContents {
             api_claims: key_claims.user_beyond(&user),
+            authentication: session.contents.authentication.clone(),
             user,
             api_key: api_key.expose_secret().to_owned().into(),
             api_key_expires_at: key_claims.expires_at,

@@ -195,6 +195,7 @@ impl Story {
         let contents = SessionContents {
             user: json!({ "sub": "auth0|ada" }).as_object().unwrap().clone(),
             api_claims: Default::default(),
+            authentication: Default::default(),
             id_token: "the login's ID token".to_owned().into(),
             api_key: provider.access_token(START).into(),
             api_key_expires_at: START + Duration::from_secs(3_600),
@@ -446,6 +447,7 @@ async fn r196_a_token_of_another_session_is_skipped_and_the_next_one_is_used() {
     let contents = SessionContents {
         user: json!({ "sub": "auth0|ada" }).as_object().unwrap().clone(),
         api_claims: Default::default(),
+        authentication: Default::default(),
         id_token: "an ID token".to_owned().into(),
         api_key: provider.access_token(NOW).into(),
         api_key_expires_at: NOW + Duration::from_secs(3_600),
@@ -475,6 +477,7 @@ async fn r196_a_provider_that_issues_one_token_to_all_sessions_gets_three_reques
     let contents = SessionContents {
         user: json!({ "sub": "auth0|ada" }).as_object().unwrap().clone(),
         api_claims: Default::default(),
+        authentication: Default::default(),
         id_token: "an ID token".to_owned().into(),
         api_key: taken.into(),
         api_key_expires_at: NOW + Duration::from_secs(3_600),

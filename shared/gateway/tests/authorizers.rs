@@ -86,6 +86,7 @@ fn ada() -> Principal {
     Principal {
         user: user.as_object().unwrap().clone(),
         api_claims: Default::default(),
+        authentication: Default::default(),
         is_person: true,
         scopes: vec!["openid".to_owned(), "read:reports".to_owned()],
         session: None,

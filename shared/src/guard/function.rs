@@ -89,7 +89,7 @@ impl<P: ProtectedFunction> Guarded<P> {
         };
         let principal = self.guard.authenticate(request, &P::RULES, now).await?;
         if let Some(rule) = rule {
-            rule.check(&principal)?;
+            rule.check(&principal, now)?;
         }
         Ok(principal)
     }

@@ -4,7 +4,7 @@ use http::{HeaderValue, StatusCode, header};
 
 use crate::{
     discovery::keys::{KeysError, VerifyError},
-    jwt::TokenError,
+    jwt::{StepUp, TokenError},
     store::StoreError,
     web::{
         base_url::UnknownBaseUrl,
@@ -51,6 +51,9 @@ pub enum Refusal {
     /// The token is valid, but its session has ended.
     #[error("good token, bad session")]
     SessionEnded,
+    /// The user did not authenticate as the rules require (RFC 9470).
+    #[error("the user did not authenticate as required")]
+    StepUpRequired(StepUp),
     /// The store is unavailable.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -133,6 +136,11 @@ impl Failure for Refusal {
                 "session_ended",
                 "The token is valid, but its session has ended. Log in again.",
             ),
+            Self::StepUpRequired(_) => (
+                Status::UNAUTHORIZED,
+                "insufficient_user_authentication",
+                "This needs a more recent or a stronger login.",
+            ),
             Self::Token(error) => (Status::UNAUTHORIZED, error.code(), error.description()),
             Self::TwoTokens => (
                 Status::BAD_REQUEST,
@@ -169,10 +177,12 @@ impl Failure for Refusal {
 }
 
 impl Refusal {
-    /// The challenge of RFC 6750 §3. It contains no error if the request has no credential (§3.1).
+    /// The challenge of RFC 6750 §3, or of RFC 9470 §3. It contains no error if the request has no
+    /// credential (RFC 6750 §3.1).
     fn challenge(&self, status: StatusCode, description: &str) -> HeaderValue {
         let error = match (self, status) {
             (Self::MissingCredential | Self::OtherScheme, _) => None,
+            (Self::StepUpRequired(_), _) => Some("insufficient_user_authentication"),
             (_, StatusCode::BAD_REQUEST) => Some("invalid_request"),
             (_, StatusCode::FORBIDDEN) => Some("insufficient_scope"),
             _ => Some("invalid_token"),
@@ -181,8 +191,17 @@ impl Refusal {
         if let Some(error) = error {
             challenge.push_str(&format!(r#", error="{error}", error_description="{description}""#));
         }
-        if let Self::MissingScope(scopes) = self {
-            challenge.push_str(&format!(r#", scope="{scopes}""#));
+        match self {
+            Self::MissingScope(scopes) => challenge.push_str(&format!(r#", scope="{scopes}""#)),
+            Self::StepUpRequired(step_up) => {
+                if let Some(acr_values) = step_up.acr_values() {
+                    challenge.push_str(&format!(r#", acr_values="{acr_values}""#));
+                }
+                if let Some(max_age) = step_up.max_age {
+                    challenge.push_str(&format!(r#", max_age="{}""#, max_age.as_secs()));
+                }
+            }
+            _ => {}
         }
         HeaderValue::from_str(&challenge).unwrap_or(HeaderValue::from_static("Bearer"))
     }

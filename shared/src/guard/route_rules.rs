@@ -6,7 +6,11 @@ use http::Method;
 use percent_encoding::percent_decode_str;
 
 use super::{Principal, Refusal, Rules};
-use crate::{jwt, settings::Settings};
+use crate::{
+    clock::Timestamp,
+    jwt::{self, StepUp},
+    settings::{self, Settings},
+};
 
 /// The routes that may be called, and what each of them requires.
 ///
@@ -14,13 +18,15 @@ use crate::{jwt, settings::Settings};
 /// # use shared::guard::RouteRules;
 /// let routes = "GET:/reports=read:reports;\
 ///     ANY:/admin/{proxy+}=audit,https://example.com/roles=admin,person=true;\
+///     POST:/payments=amr=mfa,max_age=5m;\
 ///     GET:/me=";
 /// assert!(routes.parse::<RouteRules>().is_ok());
 /// ```
 ///
 /// The form has no space, no quote and no backslash, so it survives `--parameter-overrides`. A word
-/// without `=` is a scope. `person=true` requires a person. Each other word is a claim with its value;
-/// what would end the word is percent-encoded, such as `%20` for a space.
+/// without `=` is a scope. `person=true` requires a person; `acr`, `amr` and `max_age` require how and
+/// when the user authenticated. Each other word is a claim with its value; what would end the word is
+/// percent-encoded, such as `%20` for a space.
 ///
 /// A route is written as the API defines it, including path variables; `$default` is a route too. The
 /// lookup uses the route that the gateway matched, never the path of the request. So there is no second
@@ -39,6 +45,7 @@ pub struct RouteRule {
     scopes: Vec<String>,
     claims: Vec<(String, String)>,
     person: bool,
+    step_up: StepUp,
 }
 
 /// A route's path and method. No method means `ANY`.
@@ -100,6 +107,27 @@ impl RouteRules {
         }
     }
 
+    /// The route with this name, such as `GET:/reports/{id}`.
+    pub fn named(&self, name: &str) -> Option<&RouteRule> {
+        self.0.get(&Key::parse(name).ok()?)
+    }
+
+    /// The name of the route that decides about `method` and `path`, if another login can help to meet
+    /// what it requires.
+    pub fn name_for_login(&self, method: &Method, path: &str) -> Option<String> {
+        let named = |method: Option<&Method>| {
+            let name = format!("{}:{path}", method.map_or("ANY", Method::as_str));
+            self.named(&name).map(|rule| (name, rule))
+        };
+        let (name, rule) = named(Some(method)).or_else(|| named(None))?;
+        (!rule.scopes.is_empty() || !rule.step_up.is_empty()).then_some(name)
+    }
+
+    /// The scopes that any route requires.
+    pub fn scopes(&self) -> impl Iterator<Item = &str> {
+        self.0.values().flat_map(RouteRule::scopes).map(String::as_str)
+    }
+
     /// The form of `ROUTE_SCOPES`, where each word is a scope: `GET /reports/{id} = read:reports`.
     fn of_scopes(text: &str) -> Result<Self, InvalidRouteRules> {
         Self::parse(text, "GET /reports/{id} = read:reports", |words| {
@@ -149,6 +177,12 @@ impl RouteRule {
                     }
                     rule.person = true;
                 }
+                Some(("acr", value)) => rule.step_up.acr.push(method(value)?),
+                Some(("amr", value)) => rule.step_up.amr.push(method(value)?),
+                Some(("max_age", value)) => {
+                    let max_age = settings::duration(value).ok_or("has an invalid `max_age`")?;
+                    rule.step_up.max_age = Some(max_age);
+                }
                 Some((name, value)) => rule.claims.push((decoded(name)?, decoded(value)?)),
             }
         }
@@ -160,14 +194,27 @@ impl RouteRule {
     /// # Errors
     ///
     /// With the first requirement that `principal` does not meet.
-    pub fn check(&self, principal: &Principal) -> Result<(), Refusal> {
+    pub fn check(&self, principal: &Principal, now: Timestamp) -> Result<(), Refusal> {
         let claims = self.claims.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let rules = Rules {
             scopes: &texts(&self.scopes),
             claims: &claims.collect::<Vec<_>>(),
             person: self.person,
+            max_age: self.step_up.max_age,
+            amr: &texts(&self.step_up.amr),
+            acr: &texts(&self.step_up.acr),
         };
-        rules.check(principal)
+        rules.check(principal, now)
+    }
+
+    /// The scopes that it requires.
+    pub fn scopes(&self) -> &[String] {
+        &self.scopes
+    }
+
+    /// What it requires of the user's authentication.
+    pub const fn step_up(&self) -> &StepUp {
+        &self.step_up
     }
 }
 
@@ -177,6 +224,11 @@ fn texts(owned: &[String]) -> Vec<&str> {
 
 fn scope(word: &str) -> Result<String, &'static str> {
     if jwt::is_scope(word) { Ok(word.to_owned()) } else { Err("has an invalid scope") }
+}
+
+/// A class or method of authentication. It is safe inside the quotes of a challenge.
+fn method(word: &str) -> Result<String, &'static str> {
+    if jwt::is_scope(word) { Ok(word.to_owned()) } else { Err("has an invalid `acr` or `amr`") }
 }
 
 /// The name or value of a claim.
@@ -355,6 +407,10 @@ mod tests {
             ("GET:/a=x;GET:/b=role=", "entry 2 has an invalid claim"),
             ("GET:/a==admin", "entry 1 has an invalid claim"),
             ("GET:/a=role=%FF", "entry 1 has an invalid claim"),
+            ("GET:/a=amr=", "entry 1 has an invalid `acr` or `amr`"),
+            ("GET:/a=acr=a\"b", "entry 1 has an invalid `acr` or `amr`"),
+            ("GET:/a=max_age=0s", "entry 1 has an invalid `max_age`"),
+            ("GET:/a=max_age=soon", "entry 1 has an invalid `max_age`"),
         ] {
             assert_eq!(fault("ROUTE_RULES", text), expected, "{text}");
         }

@@ -1,8 +1,11 @@
 //! The rules of a protected function.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::{Principal, Refusal};
+use crate::{clock::Timestamp, jwt::StepUp};
 
 /// What a protected function requires beyond a valid credential.
 #[derive(Clone, Copy, Debug, Default)]
@@ -15,28 +18,42 @@ pub struct Rules<'a> {
     pub claims: &'a [(&'a str, &'a str)],
     /// Whether the caller must be a person: a client that acts for itself is refused (R147).
     pub person: bool,
+    /// How long ago the user may have authenticated (`auth_time`, R186).
+    pub max_age: Option<Duration>,
+    /// Methods by which the user must have authenticated, e.g. `mfa` (`amr`, R185).
+    pub amr: &'a [&'a str],
+    /// Classes of authentication, of which the user must have one (`acr`). Empty: any.
+    pub acr: &'a [&'a str],
 }
 
 impl Rules<'_> {
     /// No rules, for a constant that sets only some: `Rules { person: true, ..Rules::NONE }`.
-    pub const NONE: Rules<'static> = Rules { scopes: &[], claims: &[], person: false };
+    pub const NONE: Rules<'static> =
+        Rules { scopes: &[], claims: &[], person: false, max_age: None, amr: &[], acr: &[] };
 
     /// Compares whole words: `read:all` does not grant `read` (R148).
-    pub(super) fn check(&self, principal: &Principal) -> Result<(), Refusal> {
+    ///
+    /// What another login can change comes last, so that a user logs in again only where it helps.
+    pub(super) fn check(&self, principal: &Principal, now: Timestamp) -> Result<(), Refusal> {
         if self.person && !principal.is_person {
             return Err(Refusal::NotPerson);
+        }
+        let is_met = |(name, value): &&(&str, &str)| {
+            principal.claim(name).is_some_and(|claim| contains(claim, value))
+        };
+        if let Some((name, _)) = self.claims.iter().find(|claim| !is_met(claim)) {
+            return Err(Refusal::ClaimNotAllowed((*name).to_owned()));
         }
         let is_granted = |scope: &&str| principal.scopes.iter().any(|granted| granted == scope);
         if !self.scopes.iter().all(is_granted) {
             return Err(Refusal::MissingScope(self.scopes.join(" ")));
         }
-        let is_met = |(name, value): &&(&str, &str)| {
-            principal.claim(name).is_some_and(|claim| contains(claim, value))
-        };
-        match self.claims.iter().find(|claim| !is_met(claim)) {
-            Some((name, _)) => Err(Refusal::ClaimNotAllowed((*name).to_owned())),
-            None => Ok(()),
+        let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        let step_up = StepUp { acr: owned(self.acr), amr: owned(self.amr), max_age: self.max_age };
+        if !step_up.is_met_by(&principal.authentication, now) {
+            return Err(Refusal::StepUpRequired(step_up));
         }
+        Ok(())
     }
 }
 
@@ -60,12 +77,16 @@ mod tests {
     use serde_json::{Map, json};
 
     use super::*;
+    use crate::jwt::Authentication;
+
+    const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 
     fn principal(user: &Value, scopes: &[&str]) -> Principal {
         let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
         Principal {
             user: user.as_object().unwrap().clone(),
             api_claims: Map::new(),
+            authentication: Authentication::default(),
             scopes,
             session: None,
             is_person: true,
@@ -75,9 +96,9 @@ mod tests {
     #[test]
     fn r148_a_scope_matches_only_as_a_whole_word() {
         let rules = Rules { scopes: &["read"], ..Rules::default() };
-        assert!(rules.check(&principal(&json!({}), &["openid", "read"])).is_ok());
+        assert!(rules.check(&principal(&json!({}), &["openid", "read"]), NOW).is_ok());
         for granted in ["read:all", "rea", "Read", "read write"] {
-            let refused = rules.check(&principal(&json!({}), &[granted]));
+            let refused = rules.check(&principal(&json!({}), &[granted]), NOW);
             assert!(matches!(refused, Err(Refusal::MissingScope(_))), "{granted}");
         }
     }
@@ -86,16 +107,16 @@ mod tests {
     fn r147_a_machine_is_refused_where_a_person_is_needed() {
         let rules = Rules { person: true, ..Rules::default() };
         let person = principal(&json!({}), &[]);
-        assert!(rules.check(&person).is_ok());
+        assert!(rules.check(&person, NOW).is_ok());
         let machine = Principal { is_person: false, ..person };
-        assert!(matches!(rules.check(&machine), Err(Refusal::NotPerson)));
+        assert!(matches!(rules.check(&machine, NOW), Err(Refusal::NotPerson)));
     }
 
     #[test]
     fn r150_a_claim_must_have_the_required_value() {
         let check = |required, claim: &Value| {
             let rules = Rules { claims: &[("claim", required)], ..Rules::default() };
-            rules.check(&principal(&json!({ "claim": claim }), &[]))
+            rules.check(&principal(&json!({ "claim": claim }), &[]), NOW)
         };
         for (required, claim) in [
             ("admin", json!("admin")),
@@ -127,7 +148,7 @@ mod tests {
             );
         }
         let rules = Rules { claims: &[("org_id", "org_ours")], ..Rules::default() };
-        assert!(rules.check(&principal(&json!({}), &[])).is_err());
+        assert!(rules.check(&principal(&json!({}), &[]), NOW).is_err());
     }
 
     /// The access token decides: it was issued for this API.
@@ -138,8 +159,8 @@ mod tests {
             api_claims: api.as_object().unwrap().clone(),
             ..principal(&user, &[])
         };
-        assert!(rules.check(&with(json!({}), json!({ "roles": ["admin"] }))).is_ok());
+        assert!(rules.check(&with(json!({}), json!({ "roles": ["admin"] })), NOW).is_ok());
         let denied = with(json!({ "roles": ["admin"] }), json!({ "roles": [] }));
-        assert!(rules.check(&denied).is_err());
+        assert!(rules.check(&denied, NOW).is_err());
     }
 }

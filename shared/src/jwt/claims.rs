@@ -83,6 +83,12 @@ impl Claims {
         self.get(name)?.as_str()
     }
 
+    /// The texts of the claim `name`, if it is an array of texts.
+    pub fn strings(&self, name: &str) -> Option<Vec<String>> {
+        let entries = self.get(name)?.as_array()?.iter();
+        entries.map(|entry| entry.as_str().map(str::to_owned)).collect()
+    }
+
     /// The granted scopes (RFC 8693 §4.2). `scope` is one string, separated by spaces; an array grants
     /// nothing.
     pub fn scopes(&self) -> impl Iterator<Item = &str> {

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::clock::Timestamp;
 
-use super::{Claims, LEEWAY, TokenError};
+use super::{Authentication, Claims, LEEWAY, TokenError};
 
 /// What the ID token of a login states about that login. A refreshed ID token may repeat it but must
 /// not contradict it (OpenID Connect Core §12.2): same user, no later and no stronger authentication.
@@ -16,9 +16,8 @@ pub struct LoginClaims {
     subject: String,
     issued_at: Timestamp,
     nonce: Option<String>,
-    auth_time: Option<Timestamp>,
-    acr: Option<String>,
-    amr: Vec<String>,
+    #[serde(flatten)]
+    authentication: Authentication,
     organization: Option<String>,
 }
 
@@ -30,9 +29,7 @@ impl LoginClaims {
             subject: claims.subject.clone(),
             issued_at: claims.issued_at,
             nonce: claims.nonce.clone(),
-            auth_time: claims.auth_time,
-            acr: text("acr"),
-            amr: strings(claims.get("amr")).unwrap_or_default(),
+            authentication: Authentication::of(claims),
             organization: text("org_id"),
         }
     }
@@ -50,7 +47,8 @@ impl LoginClaims {
         if refreshed.nonce.is_some() && refreshed.nonce != self.nonce {
             return Err(TokenError::NonceMismatch);
         }
-        let is_same_moment = |time: Timestamp| match self.auth_time {
+        let login = &self.authentication;
+        let is_same_moment = |time: Timestamp| match login.auth_time {
             Some(auth_time) => time == auth_time,
             // The login had no `auth_time`; it was not later than its own token.
             None => time <= self.issued_at + LEEWAY,
@@ -62,16 +60,16 @@ impl LoginClaims {
             let text = refreshed.get(name).map(Value::as_str);
             text.is_none_or(|text| text.is_some() && text == login.as_deref())
         };
-        if !is_same("acr", &self.acr) {
+        if !is_same("acr", &login.acr) {
             return Err(TokenError::OtherLogin("acr"));
         }
         if !is_same("org_id", &self.organization) {
             return Err(TokenError::OtherLogin("org_id"));
         }
-        let is_known = |method: &String| self.amr.contains(method);
-        match refreshed.get("amr").map(|amr| strings(Some(amr))) {
-            Some(Some(amr)) if !amr.iter().all(is_known) => Err(TokenError::OtherLogin("amr")),
-            Some(None) => Err(TokenError::MistypedClaim("amr")),
+        let is_known = |method: &String| login.amr.contains(method);
+        match (refreshed.get("amr"), refreshed.strings("amr")) {
+            (_, Some(amr)) if !amr.iter().all(is_known) => Err(TokenError::OtherLogin("amr")),
+            (Some(_), None) => Err(TokenError::MistypedClaim("amr")),
             _ => Ok(()),
         }
     }
@@ -82,10 +80,4 @@ impl fmt::Debug for LoginClaims {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LoginClaims").field("issued_at", &self.issued_at).finish_non_exhaustive()
     }
-}
-
-/// The strings of a JSON array; `None` if the value is anything else.
-fn strings(value: Option<&Value>) -> Option<Vec<String>> {
-    let entries = value?.as_array()?.iter();
-    entries.map(|entry| entry.as_str().map(str::to_owned)).collect()
 }

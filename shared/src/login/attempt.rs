@@ -10,6 +10,7 @@ use crate::{
         random::Random,
         secret::{Digest, SecretText},
     },
+    jwt::StepUp,
     web::return_to::ReturnTo,
 };
 
@@ -38,9 +39,13 @@ pub struct LoginAttempt {
     pub from_elsewhere: bool,
     /// The requested organization, which the ID token must then name (R183).
     pub organization: Option<String>,
-    /// When the user had to authenticate again (`prompt=login`): `auth_time` must not be earlier
-    /// (R65). A restart keeps it.
+    /// The earliest time at which the user may have authenticated, with `prompt=login` or `max_age`:
+    /// `auth_time` must not be earlier (R65). A restart keeps it.
     pub authenticated_after: Option<Timestamp>,
+    /// How the ID token must state that the user authenticated (R185). Its `max_age` is not set: see
+    /// `authenticated_after`.
+    #[serde(default, skip_serializing_if = "StepUp::is_empty")]
+    pub step_up: StepUp,
     /// How often the login was restarted (R196).
     pub restarts: u8,
     /// One more than the sequence of the newest other attempt in the browser. Start times in seconds
@@ -62,6 +67,7 @@ impl LoginAttempt {
             from_elsewhere: false,
             organization: None,
             authenticated_after: None,
+            step_up: StepUp::default(),
             restarts: 0,
             sequence: 0,
         }
@@ -83,6 +89,7 @@ impl LoginAttempt {
             scope: self.scope.clone(),
             from_elsewhere: self.from_elsewhere,
             authenticated_after: self.authenticated_after,
+            step_up: self.step_up.clone(),
             restarts: self.restarts + 1,
             ..Self::start(self.return_to.clone(), random, now)
         })

@@ -23,6 +23,8 @@ pub struct KeyPage<'a> {
     pub user: User<'a>,
     /// The absolute address of `/protected`, for the `curl` line.
     pub protected_url: &'a str,
+    /// The path that starts the login that `/protected` requires, where its rule can ask for one.
+    pub step_up_href: Option<&'a str>,
     /// When the session ends at the latest.
     pub session_ends_at: Timestamp,
     /// When the page should request a new token. `None`: the token cannot be renewed.

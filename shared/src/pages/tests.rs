@@ -454,6 +454,8 @@ fn page_of(user: User<'_>) -> KeyPage<'_> {
         key_is_too_long: false,
         user,
         protected_url: "https://api.example/protected",
+        step_up_href: None,
+        step_up_href: None,
         session_ends_at: NOW,
         renews_at: None,
         now: NOW,

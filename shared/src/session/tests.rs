@@ -26,6 +26,7 @@ pub(super) fn contents(api_key: &str) -> SessionContents {
     let user = json!({ "sub": "auth0|ada", "email": "ada@example.com", "name": "Ada Lovelace" });
     SessionContents {
         api_claims: Default::default(),
+        authentication: Default::default(),
         user: user.as_object().unwrap().clone(),
         id_token: format!("id token beside {api_key}").into(),
         api_key: api_key.to_owned().into(),

@@ -41,6 +41,7 @@ use shared::{
     dependencies::Dependencies,
     discovery::keys::Keys,
     guard::GuardConfig,
+    jwt::Authentication,
     provider::IdentityProvider,
     session::{SessionContents, Sessions},
     settings::Settings,
@@ -230,6 +231,7 @@ impl Identity<'_> {
         let contents = SessionContents {
             user: claims.user(),
             api_claims: Default::default(),
+            authentication: Authentication::of(&claims),
             id_token: token.clone().into(),
             api_key: token.clone().into(),
             api_key_expires_at: claims.expires_at,

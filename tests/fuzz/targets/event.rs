@@ -14,6 +14,7 @@ fn is_authorized(bytes: &[u8]) {
     let principal = Principal {
         user: serde_json::Map::new(),
         api_claims: Default::default(),
+        authentication: Default::default(),
         is_person: false,
         scopes: Vec::new(),
         session: None,

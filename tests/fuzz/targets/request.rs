@@ -125,6 +125,7 @@ async fn bundle() -> (Bundle, String) {
     let contents = SessionContents {
         user: json!({ "sub": "auth0|ada", "email": EMAIL }).as_object().expect("claims").clone(),
         api_claims: Default::default(),
+        authentication: Default::default(),
         id_token: SecretText::from(TOKEN.clone()),
         api_key: SecretText::from(TOKEN.clone()),
         api_key_expires_at: NOW + day,

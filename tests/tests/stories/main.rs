@@ -31,4 +31,5 @@ mod rules;
 mod same_token;
 mod secrets;
 mod sessions;
+mod step_up;
 mod tokens;

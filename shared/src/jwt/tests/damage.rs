@@ -110,6 +110,7 @@ async fn the_other_signature_of_an_es256_token_is_the_same_token() {
     let contents = SessionContents {
         user: claims(&token).user(),
         api_claims: Default::default(),
+        authentication: Default::default(),
         id_token: SecretText::from(token.clone()),
         api_key: SecretText::from(token),
         api_key_expires_at: Timestamp::from_unix(NOW + 3600),

@@ -116,6 +116,7 @@ impl Site {
         let contents = SessionContents {
             user: user.as_object().expect("it is an object").clone(),
             api_claims: Default::default(),
+            authentication: Default::default(),
             id_token: token.clone().into(),
             api_key: token.clone().into(),
             api_key_expires_at: Timestamp::from_unix(NOW.as_unix() + 36_000),

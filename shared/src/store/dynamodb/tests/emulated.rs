@@ -189,6 +189,7 @@ async fn r098_a_dump_of_the_table_holds_no_credential_and_no_claim() {
     let contents = SessionContents {
         user: user.as_object().unwrap().clone(),
         api_claims: Default::default(),
+        authentication: Default::default(),
         id_token: "id.token.of.ada".to_owned().into(),
         api_key: "api.key.of.ada".to_owned().into(),
         api_key_expires_at: after(100_000),
