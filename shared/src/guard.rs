@@ -1,5 +1,6 @@
 //! Authentication of requests: the one call that a protected function makes.
 
+mod clients;
 mod credential;
 mod function;
 mod refusal;
@@ -36,6 +37,7 @@ use crate::{
 use self::resource::ProtectedResource;
 
 pub use self::{
+    clients::OtherTokens,
     credential::Credential,
     function::{Guarded, ProtectedFunction},
     refusal::Refusal,
@@ -70,9 +72,8 @@ pub struct GuardConfig {
     pub origins: AllowedOrigins,
     /// How long sessions live.
     pub limits: SessionLimits,
-    /// Whether a valid token needs a session. If not, tokens that never had a session here are
-    /// accepted too: those of machines and of other applications.
-    pub require_session: bool,
+    /// Which tokens are accepted without a session.
+    pub other_tokens: OtherTokens,
     /// What each route requires. `None`: nothing beyond a valid credential.
     pub routes: Option<RouteRules>,
 }
@@ -102,14 +103,15 @@ impl GuardConfig {
         let base_url = BaseUrl::from_settings(settings);
         let origins = AllowedOrigins::from_settings(settings);
         let limits = SessionLimits::from_settings(settings);
-        let require_session = settings.flag("REQUIRE_SESSION", true);
+        let own = application.as_ref().map(|application| application.client_id.as_str());
+        let other_tokens = OtherTokens::from_settings(settings, own);
         let routes = RouteRules::from_settings(settings);
         Some(Self {
             application: application?,
             base_url: base_url?,
             origins: origins?,
             limits: limits?,
-            require_session: require_session?,
+            other_tokens: other_tokens?,
             routes: routes?,
         })
     }
@@ -149,6 +151,30 @@ impl Guard {
             Credential::Absent => return Err(Refusal::MissingCredential),
         };
         rules.check(&principal, now)?;
+        Ok(principal)
+    }
+
+    /// As [`authenticate`](Self::authenticate), for a route of a Rust function. Its entry in
+    /// `ROUTE_RULES`, if `path` has one, must be met too.
+    ///
+    /// # Errors
+    ///
+    /// With the reason why the request is refused.
+    pub async fn admit(
+        &self,
+        request: &Request,
+        path: &str,
+        rules: &Rules<'_>,
+        now: Timestamp,
+    ) -> Result<Principal, Refusal> {
+        let rule = match &self.config.routes {
+            Some(routes) => routes.of_function(request.method(), path)?,
+            None => None,
+        };
+        let principal = self.authenticate(request, rules, now).await?;
+        if let Some(rule) = rule {
+            rule.check(&principal, now)?;
+        }
         Ok(principal)
     }
 
@@ -211,8 +237,9 @@ impl Guard {
                 scopes: session.contents.scopes.clone(),
                 session: Some(*session),
             }),
-            TokenSession::Unknown if !self.config.require_session => {
-                let is_person = !is_machine(&claims);
+            TokenSession::Unknown if !self.config.other_tokens.need_session(&claims) => {
+                self.config.other_tokens.check_client(&claims)?;
+                let is_person = !clients::is_machine(&claims);
                 let scopes = claims.scopes().chain(claims.permissions()).map(str::to_owned);
                 Ok(Principal {
                     user: claims.user(),
@@ -262,17 +289,6 @@ impl Guard {
             session: Some(session),
         })
     }
-}
-
-/// Whether a client obtained this token for itself (RFC 6749 §4.4). Auth0 marks that in `gty` and
-/// `sub`; in the profile of RFC 9068 §2.2 the client is its own subject.
-fn is_machine(claims: &Claims) -> bool {
-    let subject = claims.subject.as_str();
-    let is_client = |name| claims.string(name) == Some(subject);
-    claims.string("gty") == Some("client-credentials")
-        || subject.ends_with("@clients")
-        || is_client("azp")
-        || is_client("client_id")
 }
 
 impl Principal {

@@ -12,6 +12,7 @@ use crate::{backends::Backends, process::Process};
 /// The settings that the product reads. Those that a test does not set must not come from the
 /// developer's environment.
 const SETTINGS: &[&str] = &[
+    "ALLOWED_CLIENTS",
     "ALLOWED_ORIGINS",
     "AUDIENCE",
     "AUTH_HOST",
@@ -20,6 +21,7 @@ const SETTINGS: &[&str] = &[
     "CLIENT_SECRET",
     "CLIENT_SECRET_ARN",
     "CONNECTIONS",
+    "CONTEXT_CLAIMS",
     "DEBUG",
     "DYNAMODB_PORT",
     "HOST",

@@ -5,6 +5,8 @@
 //! It makes the same checks, rejects requests from other sites, and reads the session for each
 //! request. `ROUTE_RULES` ([`RouteRules`]) lists what each route requires in addition.
 
+mod context_claims;
+
 use async_trait::async_trait;
 use gateway::authorizer::{Authorizer, Route};
 use shared::{
@@ -23,6 +25,7 @@ use shared::{
 pub struct SessionAuthorizer {
     guard: Guard,
     routes: Option<RouteRules>,
+    context_claims: Vec<String>,
 }
 
 /// The settings of the authorizer.
@@ -30,6 +33,8 @@ pub struct SessionAuthorizer {
 pub struct AuthorizerConfig {
     /// Which credentials are accepted, and what each route requires.
     pub guard: GuardConfig,
+    /// The claims that the function behind the authorizer gets beside the usual fields.
+    pub context_claims: Vec<String>,
 }
 
 /// Why the authorizer denies a request.
@@ -46,7 +51,9 @@ pub enum Denial {
 impl AuthorizerConfig {
     /// Reads the settings of the authorizer.
     pub fn from_settings(settings: &mut Settings) -> Option<Self> {
-        Some(Self { guard: GuardConfig::from_settings(settings)? })
+        let guard = GuardConfig::from_settings(settings);
+        let context_claims = context_claims::from_settings(settings);
+        Some(Self { guard: guard?, context_claims: context_claims? })
     }
 }
 
@@ -54,7 +61,8 @@ impl SessionAuthorizer {
     /// Creates the function from `config` and `dependencies`.
     pub fn new(config: AuthorizerConfig, dependencies: &Dependencies) -> Self {
         let routes = config.guard.routes.clone();
-        Self { guard: Guard::new(config.guard, dependencies), routes }
+        let AuthorizerConfig { guard, context_claims } = config;
+        Self { guard: Guard::new(guard, dependencies), routes, context_claims }
     }
 
     /// What `route` requires. `None`: nothing beyond a valid credential.
@@ -68,6 +76,10 @@ impl SessionAuthorizer {
 #[async_trait]
 impl Authorizer for SessionAuthorizer {
     type Error = Denial;
+
+    fn context_claims(&self) -> &[String] {
+        &self.context_claims
+    }
 
     async fn authorize(
         &self,

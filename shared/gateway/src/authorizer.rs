@@ -46,7 +46,7 @@ use tokio::time::{Instant, timeout};
 use tracing::Instrument;
 
 pub use self::{
-    answer::{Decision, context},
+    answer::{CONTEXT_FIELDS, Decision, context},
     event::{Call, CallError, Form, Route},
 };
 use crate::service::{method_label, time_left, wall_clock};
@@ -57,6 +57,11 @@ pub trait Authorizer: Send + Sync {
     /// The reason for a refusal. With a public status of 500 or more, it means that there is no
     /// decision.
     type Error: Failure + Send;
+
+    /// The claims that the function behind the authorizer gets beside the usual fields.
+    fn context_claims(&self) -> &[String] {
+        &[]
+    }
 
     /// Returns the principal that sent `request`, if it may take `route`.
     ///
@@ -158,7 +163,7 @@ async fn respond<A: Authorizer>(
         Some(time_left) => timeout(time_left, authorizing).await.ok(),
     };
     match outcome {
-        Some(Ok(principal)) => Ok(form.allow(&principal)),
+        Some(Ok(principal)) => Ok(form.allow(&principal, authorizer.context_claims())),
         Some(Err(refusal)) => refuse(&refusal, &form),
         None => {
             tracing::error!(event = "request.timed_out", "the authorizer ran out of time");

@@ -5,7 +5,9 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use async_trait::async_trait;
-use gateway::authorizer::{Authorizer, Call, CallError, NoDecision, Route, decide};
+use gateway::authorizer::{
+    Authorizer, CONTEXT_FIELDS, Call, CallError, NoDecision, Route, context, decide,
+};
 use http::{Method, StatusCode};
 use lambda_runtime::{Context, Diagnostic};
 use proptest::prelude::*;
@@ -284,6 +286,20 @@ async fn the_function_behind_receives_the_caller_in_a_few_flat_fields() {
     );
 }
 
+/// A configured claim cannot replace one of these fields.
+#[test]
+fn every_usual_field_is_in_the_list_of_fields() {
+    let mut principal = ada();
+    for name in ["org_id", "email_verified"] {
+        let value = if name == "org_id" { json!("org_1") } else { json!(true) };
+        principal.user.insert(name.to_owned(), value);
+    }
+    let mut fields: Vec<_> = context(&principal, &[]).into_iter().map(|(name, _)| name).collect();
+    fields.push("session".to_owned());
+    fields.sort_unstable();
+    assert_eq!(fields, CONTEXT_FIELDS);
+}
+
 #[tokio::test]
 async fn a_refusal_is_a_decision_in_the_requested_form() {
     for status in [StatusCode::BAD_REQUEST, StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN] {
@@ -381,7 +397,7 @@ proptest! {
     fn r152_no_text_in_a_path_widens_a_policy(path in "[a-z/*?${}]{0,12}|.{0,40}") {
         let arn = format!("arn:aws:execute-api:us-east-1:123456789012:s4x3opwd6i/test/GET/{path}");
         let event = with(VERSION_1, &[("/methodArn", json!(arn))]);
-        let decision = read(&event).unwrap().form.allow(&ada());
+        let decision = read(&event).unwrap().form.allow(&ada(), &[]);
         let is_literal = !path.contains(['*', '?']) && !path.contains("${");
         prop_assert_eq!(decision.allows(), is_literal);
         let decision = serde_json::to_value(decision).unwrap();

@@ -10,7 +10,7 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 use http::Method;
 
-use super::{Guard, GuardConfig, Principal, Refusal, RouteRules, Rules};
+use super::{Guard, GuardConfig, Principal, Rules};
 use crate::{
     clock::Timestamp,
     dependencies::Dependencies,
@@ -50,7 +50,6 @@ pub trait ProtectedFunction: Send + Sync {
 pub struct Guarded<P> {
     protected: P,
     guard: Guard,
-    routes: Option<RouteRules>,
     origins: AllowedOrigins,
     responder: Responder,
 }
@@ -69,7 +68,6 @@ impl<P: ProtectedFunction> Guarded<P> {
             Dependencies { keys: Arc::new(dependencies.keys.reader()), ..dependencies.clone() };
         Self {
             protected,
-            routes: config.routes.clone(),
             origins: config.origins.clone(),
             responder: Responder::new(
                 &config.application.issuer,
@@ -79,19 +77,6 @@ impl<P: ProtectedFunction> Guarded<P> {
             .json_only(),
             guard: Guard::new(config, &dependencies),
         }
-    }
-
-    /// Checks the function's own rules, and those of its path in `ROUTE_RULES`.
-    async fn admit(&self, request: &Request, now: Timestamp) -> Result<Principal, Refusal> {
-        let rule = match &self.routes {
-            Some(routes) => routes.of_function(request.method(), P::PATH)?,
-            None => None,
-        };
-        let principal = self.guard.authenticate(request, &P::RULES, now).await?;
-        if let Some(rule) = rule {
-            rule.check(&principal, now)?;
-        }
-        Ok(principal)
     }
 }
 
@@ -111,7 +96,7 @@ impl<P: ProtectedFunction> Function for Guarded<P> {
         } else if !is_allowed {
             responder.method_not_allowed(&request, P::METHODS)
         } else {
-            match self.admit(&request, now).await {
+            match self.guard.admit(&request, P::PATH, &P::RULES, now).await {
                 Ok(principal) => self.protected.answer(&principal, &request, responder).await,
                 Err(refusal) => self.guard.refuse(responder, &request, &refusal),
             }

@@ -18,6 +18,9 @@ pub enum Refusal {
     /// A claim does not have the value that the rules require.
     #[error("the claim `{0}` does not have the required value")]
     ClaimNotAllowed(String),
+    /// The token was issued to a client that is not in `ALLOWED_CLIENTS`.
+    #[error("the token's client is not allowed")]
+    ClientNotAllowed,
     /// A page of another site may have sent this request with our cookie.
     #[error("a request with a cookie came from another site")]
     CrossSite,
@@ -88,6 +91,11 @@ impl Failure for Refusal {
                 Status::FORBIDDEN,
                 "claim_not_allowed",
                 "A claim does not have the required value.",
+            ),
+            Self::ClientNotAllowed => (
+                Status::FORBIDDEN,
+                "client_not_allowed",
+                "The token was issued to a client that is not allowed here.",
             ),
             Self::CrossSite => {
                 (Status::FORBIDDEN, "cross_site_request", "The request came from another site.")

@@ -37,7 +37,7 @@ use std::{
 use ::axum::{
     Router,
     body::{self, Body},
-    extract::FromRequestParts,
+    extract::{FromRequestParts, MatchedPath},
     response::IntoResponse,
 };
 use async_trait::async_trait;
@@ -198,7 +198,9 @@ where
                 return Ok(unguarded(parts));
             };
             let request = Request::from_parts(parts, Bytes::new());
-            match shield.guard.authenticate(&request, &rules, now).await {
+            let path = request.extensions().get::<MatchedPath>().cloned();
+            let path = path.as_ref().map_or_else(|| request.uri().path(), MatchedPath::as_str);
+            match shield.guard.admit(&request, path, &rules, now).await {
                 Ok(principal) => {
                     let (mut parts, _) = request.into_parts();
                     parts.extensions.insert(principal);

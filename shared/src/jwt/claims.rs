@@ -132,6 +132,11 @@ pub fn is_email_verified(user: &Map<String, Value>) -> bool {
     user.get("email_verified") == Some(&Value::Bool(true))
 }
 
+/// The claim `name` if it is about the token, not about the user.
+pub fn protocol_claim(name: &str) -> Option<&'static str> {
+    PROTOCOL_CLAIMS.into_iter().find(|claim| *claim == name)
+}
+
 /// Whether `text` is one scope (RFC 6749 §3.3). Such a text is safe inside the quotes of a challenge.
 ///
 /// Scopes are passed on separated by spaces, so a scope that contains white space would be read as two

@@ -19,7 +19,7 @@ fn is_authorized(bytes: &[u8]) {
         scopes: Vec::new(),
         session: None,
     };
-    let decision = call.form.allow(&principal);
+    let decision = call.form.allow(&principal, &[]);
     match &call.form {
         Form::Simple => {
             let method = call.route.method.as_str();

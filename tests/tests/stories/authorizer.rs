@@ -188,6 +188,34 @@ async fn r191_a_permission_with_white_space_is_dropped() {
     assert_eq!(ask(&site, || with_token(&token)).await.unwrap()["scope"], "openid read write");
 }
 
+/// Values that are not texts are JSON texts, so that both kinds of API pass them on unchanged.
+#[tokio::test]
+async fn the_guarded_function_gets_the_claims_that_are_configured() {
+    let names = "https://example.com/roles,nickname,level,https://example.com/team,missing";
+    let site = Site::start_with(&[("AUDIENCE", API), ("CONTEXT_CLAIMS", names)]).await;
+    let roles = json!({ "https://example.com/roles": ["admin", "a \"b\""], "nickname": "ada" });
+    site.provider().change_access_token_claims(roles);
+    site.provider().change_claims(json!({
+        "nickname": "ada of the ID token",
+        "level": 3,
+        "https://example.com/team": { "lead": true },
+        "other": "not configured",
+    }));
+    let visitor = Visitor::logged_in(&site, ADA).await;
+    let context = ask(&site, || with_cookie(&visitor)).await.unwrap();
+    assert_eq!(context["https://example.com/roles"], r#"["admin","a \"b\""]"#);
+    assert_eq!(context["nickname"], "ada");
+    assert_eq!(context["level"], "3");
+    assert_eq!(context["https://example.com/team"], r#"{"lead":true}"#);
+    assert_eq!((context.get("missing"), context.get("other")), (None, None));
+    assert_eq!(context["sub"], ADA.subject);
+
+    // The gateway could not pass on such a context.
+    site.provider().change_claims(json!({ "nickname": null, "level": "\"".repeat(4_096) }));
+    let visitor = Visitor::logged_in(&site, ADA).await;
+    assert_eq!(refused(&site, || with_cookie(&visitor)).await, "context_too_large");
+}
+
 /// The next decision rejects it, whichever function ended the session.
 #[tokio::test]
 async fn r106_a_valid_token_of_an_ended_session_is_rejected() {

@@ -89,6 +89,30 @@ async fn each_route_has_its_own_rule_and_its_parameters() {
     assert_eq!(answer.json()["message"], "Good token, bad session");
 }
 
+/// The entry of a route names it as the router does.
+#[tokio::test]
+async fn a_route_must_meet_its_entry_in_the_list_too() {
+    let rules = "GET:/notes/{id}=amr=mfa";
+    let site = Site::start_with(&[("AUDIENCE", API), ("ROUTE_RULES", rules)]).await;
+    site.provider()
+        .change_access_token_claims(json!({ "permissions": ["read:notes", "write:notes"] }));
+    let routes = site.routes_of(notes());
+    let api = (site, routes);
+    let bearer = format!("Bearer {}", Visitor::logged_in(&api.0, ADA).await.api_key().await);
+    let authorization = [("authorization", bearer.as_str())];
+    let answer = send(&api, Method::GET, "/notes/7", &authorization).await;
+    answer.is_json(401, "insufficient_user_authentication");
+    // The path has an entry, and this method has none.
+    let answer = send(&api, Method::DELETE, "/notes/7", &authorization).await;
+    answer.is_json(403, "route_not_listed");
+    let mut visitor = Visitor::new(&api.0);
+    api.0.provider().change_claims(json!({ "amr": ["mfa"] }));
+    visitor.log_in_from("/login?for=GET:/notes/{id}", ADA).await;
+    let bearer = format!("Bearer {}", visitor.api_key().await);
+    let answer = send(&api, Method::GET, "/notes/7", &[("authorization", &bearer)]).await;
+    assert_eq!(answer.status(), 200);
+}
+
 #[tokio::test]
 async fn a_route_without_a_rule_is_public_but_has_no_caller() {
     let api = api().await;

@@ -25,15 +25,27 @@ impl Form {
     /// A policy allows only the requested method. A client may put `*` and `?` into a path, which are
     /// wildcards in a policy. If the decision were cached, a policy for `/a/*` would also allow `/a/b`,
     /// although other rules apply there (R152). Such a request is refused.
-    pub fn allow(&self, principal: &Principal) -> Decision {
+    ///
+    /// A context that is too large is refused, because a function must not miss a role that it would
+    /// deny access for.
+    pub fn allow(&self, principal: &Principal, claims: &[String]) -> Decision {
+        let context = context(principal, claims);
         match self {
-            Self::Simple => {
-                Decision(json!({ "isAuthorized": true, "context": context(principal) }))
+            _ if length(&context) > MAX_CONTEXT => {
+                tracing::warn!(
+                    event = "request.refused",
+                    code = "context_too_large",
+                    error = "the claims for the function are too long",
+                    hint = "shorten CONTEXT_CLAIMS, or let the token name fewer roles",
+                    "the request was refused"
+                );
+                self.deny("context_too_large")
             }
+            Self::Simple => Decision(json!({ "isAuthorized": true, "context": context })),
             Self::Policy { method_arn } if is_literal(method_arn) => {
                 let subject =
                     principal.user.get("sub").and_then(Value::as_str).unwrap_or(UNAUTHENTICATED);
-                policy(subject, "Allow", method_arn, &context(principal))
+                policy(subject, "Allow", method_arn, &context)
             }
             Self::Policy { .. } => {
                 tracing::warn!(
@@ -61,13 +73,14 @@ impl Form {
 
 /// The user's identity for the function behind the authorizer: `sub`; `name`, `email` and `org_id` if
 /// the user has them; `scope`, the granted scopes separated by spaces; `session`, the digest that
-/// identifies the session in logs and gives no access.
+/// identifies the session in logs and gives no access; and those of `claims` that the caller has, as
+/// JSON unless they are texts.
 ///
 /// All values are texts except `person` and `email_verified`, which are present only if `true`. A REST
 /// API converts them to texts, and many languages treat the text `false` as true.
-pub fn context(principal: &Principal) -> Map<String, Value> {
-    let claims = ["sub", "name", "email", "org_id"].into_iter();
-    let mut context: Map<_, _> = claims
+pub fn context(principal: &Principal, claims: &[String]) -> Map<String, Value> {
+    let usual = ["sub", "name", "email", "org_id"].into_iter();
+    let mut context: Map<_, _> = usual
         .filter_map(|name| Some((name, principal.user.get(name)?.as_str()?)))
         .map(|(name, value)| (name.to_owned(), value.into()))
         .collect();
@@ -81,7 +94,26 @@ pub fn context(principal: &Principal) -> Map<String, Value> {
     if let Some(session) = &principal.session {
         context.insert("session".to_owned(), session.id.to_string().into());
     }
+    for name in claims {
+        let text = principal.claim(name).map(|claim| match claim {
+            Value::String(text) => text.clone(),
+            claim => claim.to_string(),
+        });
+        context.extend(text.map(|text| (name.clone(), text.into())));
+    }
     context
+}
+
+/// The fields that [`context`] has without further claims.
+pub const CONTEXT_FIELDS: [&str; 8] =
+    ["email", "email_verified", "name", "org_id", "person", "scope", "session", "sub"];
+
+/// The largest context in bytes, as JSON. It leaves room for the rest of the decision within 10 KB.
+const MAX_CONTEXT: usize = 8 * 1024;
+
+fn length(context: &Map<String, Value>) -> usize {
+    let escaped = |text: &str| Value::from(text).to_string().len();
+    context.iter().map(|(name, value)| escaped(name) + value.to_string().len() + 2).sum()
 }
 
 /// The principal of a policy for a caller who is not authenticated.
