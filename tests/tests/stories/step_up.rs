@@ -227,7 +227,8 @@ async fn r187_a_login_for_a_route_grants_the_scopes_that_the_route_requires() {
 
     // The provider grants all that the user adds to the URL, and only what was sent counts.
     let all = "openid email read:reports write:reports admin:all";
-    site.provider().change_access_token_claims(scope(all));
+    let granted = json!({ "scope": all, "permissions": ["audit:all"] });
+    site.provider().change_access_token_claims(granted);
     let request = visitor.start(FOR_PROTECTED).await;
     let usual = "openid profile email";
     assert_eq!(parameter(&request, "scope").unwrap(), format!("{usual} read:reports"));
