@@ -2,6 +2,7 @@
 
 mod clients;
 mod credential;
+mod email;
 mod function;
 mod refusal;
 pub mod resource;
@@ -39,6 +40,7 @@ use self::resource::ProtectedResource;
 pub use self::{
     clients::OtherTokens,
     credential::Credential,
+    email::{EmailPolicy, EmailRefusal},
     function::{Guarded, ProtectedFunction},
     refusal::Refusal,
     route_rules::{InvalidRouteRules, RouteRule, RouteRules},
@@ -72,6 +74,8 @@ pub struct GuardConfig {
     pub origins: AllowedOrigins,
     /// How long sessions live.
     pub limits: SessionLimits,
+    /// Which e-mail addresses people must have.
+    pub email: EmailPolicy,
     /// Which tokens are accepted without a session.
     pub other_tokens: OtherTokens,
     /// What each route requires. `None`: nothing beyond a valid credential.
@@ -103,6 +107,7 @@ impl GuardConfig {
         let base_url = BaseUrl::from_settings(settings);
         let origins = AllowedOrigins::from_settings(settings);
         let limits = SessionLimits::from_settings(settings);
+        let email = EmailPolicy::from_settings(settings);
         let own = application.as_ref().map(|application| application.client_id.as_str());
         let other_tokens = OtherTokens::from_settings(settings, own);
         let routes = RouteRules::from_settings(settings);
@@ -111,6 +116,7 @@ impl GuardConfig {
             base_url: base_url?,
             origins: origins?,
             limits: limits?,
+            email: email?,
             other_tokens: other_tokens?,
             routes: routes?,
         })
@@ -150,6 +156,9 @@ impl Guard {
             Credential::MalformedCookie => return Err(Refusal::CookieWithoutSession),
             Credential::Absent => return Err(Refusal::MissingCredential),
         };
+        if principal.is_person {
+            self.config.email.check(&principal.user)?;
+        }
         rules.check(&principal, now)?;
         Ok(principal)
     }

@@ -102,6 +102,8 @@ pub struct MessagePage<'a> {
     pub text: &'a [&'a str],
     /// The identity provider's own description.
     pub quote: Option<&'a str>,
+    /// The e-mail address that the user logged in with.
+    pub account: Option<&'a str>,
     /// The next step for the user.
     pub action: Option<Action<'a>>,
     /// Identifies the request in the log.

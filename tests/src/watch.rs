@@ -13,6 +13,7 @@ use crate::{backends::Backends, process::Process};
 /// developer's environment.
 const SETTINGS: &[&str] = &[
     "ALLOWED_CLIENTS",
+    "ALLOWED_EMAIL_DOMAINS",
     "ALLOWED_ORIGINS",
     "AUDIENCE",
     "AUTH_HOST",
@@ -31,6 +32,7 @@ const SETTINGS: &[&str] = &[
     "PORT",
     "PROVIDER_PORT",
     "REQUIRE_SESSION",
+    "REQUIRE_VERIFIED_EMAIL",
     "ROUTE_RULES",
     "ROUTE_SCOPES",
     "SCOPE",

@@ -2,7 +2,9 @@
 
 use http::StatusCode;
 use shared::{
+    crypto::secret::SecretText,
     discovery::keys::{KeysError, VerifyError},
+    guard::EmailRefusal,
     provider::{ErrorMeaning, ErrorResponse, RedeemError},
     secrets::stored_secret::SecretUnavailable,
     store::{CreateError, StoreError},
@@ -18,6 +20,9 @@ pub enum CallbackError {
     /// `/protected` would reject the token that becomes the API key.
     #[error("the token for the API key was rejected")]
     ApiKey(#[source] VerifyError),
+    /// The user's e-mail address, if there is one, is not let in.
+    #[error("{0}")]
+    Email(EmailRefusal, Option<SecretText>),
     /// The session was not created.
     #[error(transparent)]
     Create(#[from] CreateError),
@@ -169,6 +174,13 @@ impl Failure for CallbackError {
                 "This login can't be finished",
                 "It was started in another browser, took too long, or was finished already. Please start again.",
             ),
+            Self::Email(refusal, address) => {
+                let title = "You were not logged in";
+                return Public {
+                    account: address.as_ref().map(|address| address.expose().to_owned()),
+                    ..Public::new(Status::FORBIDDEN, refusal.code(), title, refusal.description())
+                };
+            }
             Self::StepUpMissing => (
                 Status::FORBIDDEN,
                 "insufficient_user_authentication",
@@ -207,9 +219,11 @@ impl Failure for CallbackError {
         match self {
             Self::Malformed | Self::UnknownState => "login.unknown",
             Self::Replayed => "login.replayed",
-            Self::NotLoggedIn | Self::OtherIssuer | Self::Refused(_) | Self::StepUpMissing => {
-                "login.refused"
-            }
+            Self::Email(..)
+            | Self::NotLoggedIn
+            | Self::OtherIssuer
+            | Self::Refused(_)
+            | Self::StepUpMissing => "login.refused",
             Self::Redeem(RedeemError::Refused(said)) if !said.is_for_operator() => "login.refused",
             _ => "login.failed",
         }

@@ -17,6 +17,7 @@ use shared::{
     crypto::random::Random,
     dependencies::Dependencies,
     discovery::keys::Keys,
+    guard::EmailPolicy,
     jwt::{Authentication, Claims, Expected, LoginClaims, TokenKind},
     login::{
         attempt::{LIFETIME, LoginAttempt},
@@ -69,6 +70,8 @@ pub struct CallbackConfig {
     pub base_url: BaseUrl,
     /// The credentials with which this application authenticates to the provider.
     pub credentials: StoredSecret<ClientCredentials>,
+    /// Which e-mail addresses people must have.
+    pub email: EmailPolicy,
     /// How long sessions live.
     pub limits: SessionLimits,
     /// Seals login attempts into cookies.
@@ -80,6 +83,7 @@ impl CallbackConfig {
     pub fn from_settings(settings: &mut Settings) -> Option<Self> {
         let application = Application::from_settings(settings);
         let base_url = BaseUrl::from_settings(settings);
+        let email = EmailPolicy::from_settings(settings);
         let limits = SessionLimits::from_settings(settings);
         let secrets = SecretSource::from_settings(settings);
         let credentials =
@@ -89,6 +93,7 @@ impl CallbackConfig {
             application: application?,
             base_url: base_url?,
             credentials: credentials?,
+            email: email?,
             limits: limits?,
             login_cookies: login_cookies?,
         })
@@ -137,7 +142,13 @@ impl Callback {
                 self.responder.see_other(&attempt.return_to.home_link())
             }
             Err(error) => {
-                let action = Some(("Start again", attempt.return_to.home_link()));
+                let action = Some(match error {
+                    CallbackError::Email(..) => {
+                        let another = attempt.return_to.login_link(&[("prompt", "login")]);
+                        ("Use another account", another)
+                    }
+                    _ => ("Start again", attempt.return_to.home_link()),
+                });
                 self.responder.refuse(request, &error, &Public { action, ..error.public() })
             }
         };
@@ -241,6 +252,10 @@ impl Callback {
             })?;
         let claims = self.verify_id_token(&tokens, attempt, now).await?;
         let contents = self.contents(&tokens, &claims, attempt, now).await?;
+        self.config.email.check(&contents.user).map_err(|refusal| {
+            let address = contents.user.get("email").and_then(Value::as_str);
+            CallbackError::Email(refusal, address.map(|address| address.to_owned().into()))
+        })?;
 
         if claims.session_expiry.is_some_and(|end| end <= now) || contents.api_key_expires_at <= now
         {

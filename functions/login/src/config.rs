@@ -1,7 +1,7 @@
 //! The settings of the login function.
 
 use shared::{
-    guard::RouteRules,
+    guard::{EmailPolicy, RouteRules},
     jwt,
     login::cookies::LoginCookies,
     provider::{application::Application, login_method::LoginMethod},
@@ -53,6 +53,13 @@ impl LoginConfig {
         let limits = SessionLimits::from_settings(settings);
         let routes = RouteRules::from_settings(settings);
         let scope = scope(settings);
+        let email = EmailPolicy::from_settings(settings);
+        if let (Some(scope), Some(email)) = (&scope, email)
+            && !email.is_empty()
+            && !scope.split(' ').any(|scope| scope == "email")
+        {
+            settings.fault("SCOPE", "must contain `email`, because people need certain addresses");
+        }
         let show_key = settings.flag("SHOW_KEY", true);
         let secrets = SecretSource::from_settings(settings);
         let login_cookies = LoginCookies::from_settings(settings, &secrets, base_url.as_ref());
@@ -128,6 +135,13 @@ mod tests {
     #[test]
     fn a_scope_without_openid_is_a_fault() {
         assert_eq!(read(&[("SCOPE", "openid  profile")]).unwrap().scope, "openid profile");
+        let domains = ("ALLOWED_EMAIL_DOMAINS", "example.com");
+        assert!(
+            read(&[("SCOPE", "openid"), domains])
+                .unwrap_err()
+                .contains("SCOPE must contain `email`")
+        );
+        assert!(read(&[("SCOPE", "openid email"), domains]).is_ok());
         assert!(read(&[("SCOPE", "email")]).unwrap_err().contains("SCOPE must contain `openid`"));
         assert!(read(&[("SCOPE", "openid a\"b")]).unwrap_err().contains("SCOPE"));
     }

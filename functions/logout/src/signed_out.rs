@@ -79,6 +79,7 @@ impl Logout {
                 title,
                 text,
                 quote: None,
+                account: None,
                 action: Some(action),
                 request_id: None,
             }

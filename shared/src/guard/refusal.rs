@@ -2,6 +2,7 @@
 
 use http::{HeaderValue, StatusCode, header};
 
+use super::EmailRefusal;
 use crate::{
     discovery::keys::{KeysError, VerifyError},
     jwt::{StepUp, TokenError},
@@ -27,6 +28,9 @@ pub enum Refusal {
     /// The cookie has no live session.
     #[error("the cookie opens no session")]
     CookieWithoutSession,
+    /// The person's e-mail address is not let in.
+    #[error(transparent)]
+    Email(#[from] EmailRefusal),
     /// The keys are unavailable.
     #[error(transparent)]
     Keys(#[from] KeysError),
@@ -103,6 +107,7 @@ impl Failure for Refusal {
             Self::CookieWithoutSession => {
                 (Status::UNAUTHORIZED, "session_ended", "The session has ended. Log in again.")
             }
+            Self::Email(refusal) => (Status::FORBIDDEN, refusal.code(), refusal.description()),
             Self::MalformedHeader => (
                 Status::BAD_REQUEST,
                 "invalid_header",

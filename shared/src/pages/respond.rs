@@ -164,6 +164,7 @@ impl Responder {
                     title: public.title,
                     text: &[public.description],
                     quote: public.quote.as_deref(),
+                    account: public.account.as_deref(),
                     action,
                     request_id,
                 }

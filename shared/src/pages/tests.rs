@@ -414,6 +414,7 @@ fn pages_made_of(value: &str) -> Vec<(&'static str, String)> {
         title: value,
         text: &[value, value],
         quote: Some(value),
+        account: None,
         action: Some(Action { label: value, href: value }),
         request_id: Some(value),
     };
@@ -482,6 +483,7 @@ fn message_page() -> String {
         title: "That login did not work",
         text: &["It took too long."],
         quote: Some("Verify your e-mail first."),
+        account: None,
         action: Some(Action { label: "Try again", href: "/login?return_to=%2Fdocs" }),
         request_id: Some("Root=1-abc"),
     }

@@ -7,7 +7,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 /// A failed request.
 ///
 /// `Display` and the sources are only for the log. Clients see only [`public`](Failure::public). Except
-/// for [`Public::quote`], it contains nothing from the request, the provider or the store (R176).
+/// for [`Public::quote`] and [`Public::account`], it contains nothing from the request, the provider or the store (R176).
 pub trait Failure: Error {
     /// The response for the client.
     fn public(&self) -> Public;
@@ -48,6 +48,8 @@ pub struct Public {
     pub description: &'static str,
     /// The provider's description, which a page shows as a quotation.
     pub quote: Option<String>,
+    /// The e-mail address that the user logged in with, for a page.
+    pub account: Option<String>,
     /// The `message` of a JSON response, where clients depend on a known one.
     pub message: Option<&'static str>,
     /// How long the client should wait before it retries.
@@ -72,6 +74,7 @@ impl Public {
             title,
             description,
             quote: None,
+            account: None,
             message: None,
             retry_after: None,
             action: None,

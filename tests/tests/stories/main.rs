@@ -13,6 +13,7 @@ mod clocks;
 mod cold_starts;
 mod deployment;
 mod elsewhere;
+mod email;
 mod faults;
 mod http_edge;
 mod keys;
