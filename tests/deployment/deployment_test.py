@@ -315,6 +315,14 @@ class Template(unittest.TestCase):
             },
         )
 
+    def test_a_failed_first_deployment_can_be_rolled_back(self):
+        """What holds data is deleted with its failed creation, and kept otherwise."""
+        for name in ["SessionTable", "SecretKey", "ClientSecretStore"]:
+            resource = TRANSFORMED["Resources"][name]
+            self.assertEqual(resource["DeletionPolicy"], "RetainExceptOnCreate", name)
+            self.assertEqual(resource["UpdateReplacePolicy"], "Retain", name)
+        self.assertEqual(TEMPLATE["Parameters"]["TableDeletionProtection"]["Default"], "false")
+
     def test_the_alarms_watch_every_function(self):
         resources = TRANSFORMED["Resources"].values()
         alarms = [one for one in resources if one["Type"] == "AWS::CloudWatch::Alarm"]
@@ -454,7 +462,7 @@ class Deployment(unittest.TestCase):
             },
         )
         self.assertEqual(table["BillingModeSummary"]["BillingMode"], "PAY_PER_REQUEST")
-        self.assertEqual(str(table["DeletionProtectionEnabled"]).lower(), "true")
+        self.assertEqual(str(table["DeletionProtectionEnabled"]).lower(), "false")
         backups = client.describe_continuous_backups(TableName=table["TableName"])
         backups = backups["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"]
         self.assertEqual(backups["PointInTimeRecoveryStatus"], "DISABLED")

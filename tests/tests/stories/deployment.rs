@@ -275,7 +275,7 @@ fn the_deployed_table_matches_the_table_of_the_store() {
         table::update_time_to_live("any")["TimeToLiveSpecification"]
     );
     assert_eq!(properties["SSESpecification"], json!({ "SSEEnabled": true }));
-    assert_eq!(properties["DeletionProtectionEnabled"], "true");
+    assert_eq!(properties["DeletionProtectionEnabled"], "false");
     assert_eq!(properties.as_object().unwrap().len(), 8, "{properties}");
 }
 
