@@ -26,6 +26,9 @@ PROJECT = Path(__file__).parents[2]
 BUILT = PROJECT / ".aws-sam" / "build"
 TEMPLATE = yaml_parse((PROJECT / "template.yaml").read_text())
 
+# The machine in an ELF header, by Lambda's name of the architecture.
+MACHINES = {"x86_64": 62, "arm64": 183}
+(ARCHITECTURE,) = TEMPLATE["Globals"]["Function"]["Architectures"]
 # The glibc version of provided.al2023.
 GLIBC_OF_LAMBDA = (2, 34)
 # How long API Gateway waits for a function and for an authorizer, in seconds.
@@ -162,8 +165,14 @@ class Artifacts(unittest.TestCase):
             self.assertEqual([path.name for path in program.parent.iterdir()], ["bootstrap"])
             head = program.read_bytes()[:20]
             self.assertEqual(head[:5], b"\x7fELF\x02", name)
-            # x86-64, the default of the template's Architecture.
-            self.assertEqual(int.from_bytes(head[18:20], "little"), 62, name)
+            self.assertEqual(int.from_bytes(head[18:20], "little"), MACHINES[ARCHITECTURE], name)
+
+    def test_the_template_alone_decides_the_architecture(self):
+        """SAM passes --arm64 for arm64 and nothing for x86_64."""
+        build = tomllib.loads((PROJECT / "CargoLambda.toml").read_text())["build"]
+        self.assertEqual(build, {"x86_64": True})
+        for name, function in functions().items():
+            self.assertNotIn("Architectures", function["Properties"], name)
 
     def test_they_need_no_newer_glibc_than_lambdas(self):
         for name in built_functions():
@@ -569,7 +578,7 @@ class Deployment(unittest.TestCase):
             function = self.lambda_of(name)
             self.assertEqual(function["Runtime"], "provided.al2023")
             self.assertEqual(function["Handler"], "bootstrap")
-            self.assertEqual(function["Architectures"], ["x86_64"])
+            self.assertEqual(function["Architectures"], [ARCHITECTURE])
             timeout = 9 if name == "Authorizer" else 25
             self.assertEqual((function["MemorySize"], function["Timeout"]), (512, timeout))
             self.assertGreater(function["CodeSize"], 1_000_000)
