@@ -292,7 +292,8 @@ impl Stack {
     }
 
     fn statements(&self, policy: &Value) -> Vec<Statement> {
-        list(&policy["Statement"]).into_iter().map(|statement| self.statement(statement)).collect()
+        let statements = self.resolve(&policy["Statement"]);
+        list(&statements).into_iter().map(|statement| self.statement(statement)).collect()
     }
 
     /// Reads a statement of effect `Allow`. Panics for unsupported elements.

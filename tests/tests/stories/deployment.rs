@@ -174,23 +174,27 @@ fn r181_every_right_is_on_the_table_or_on_a_secret() {
     }
 }
 
-/// The boundary allows what all functions together may do, plus the writing of logs and traces.
+/// The boundary allows what all functions together may do, plus the writing of logs, and of traces if
+/// there are any.
 #[test]
 fn r181_r205_the_boundary_is_no_wider_than_the_functions() {
-    let stack = stack();
+    let logs =
+        [("logs:CreateLogStream", "FunctionLogs.Arn"), ("logs:PutLogEvents", "FunctionLogs.Arn")];
+    let traces = [("xray:PutTelemetryRecords", "*"), ("xray:PutTraceSegments", "*")];
+    assert_boundary_adds(&[], &logs);
+    assert_boundary_adds(&[("Tracing", "Active")], &[logs, traces].concat());
+}
+
+fn assert_boundary_adds(parameters: &[(&str, &str)], others: &[(&str, &str)]) {
+    let stack = Template::read().deploy(&[&REQUIRED, parameters].concat(), &[]);
     let functions = stack.functions();
     let statements: Vec<_> =
         functions.iter().flat_map(|function| function.statements.clone()).collect();
     let boundary = stack.managed_policy("FunctionBoundary");
     assert_eq!(rights_in(&boundary), rights_in(&statements));
     let mut rights = rights(&statements);
-    for (action, resource) in [
-        ("logs:CreateLogStream", "FunctionLogs.Arn"),
-        ("logs:PutLogEvents", "FunctionLogs.Arn"),
-        ("xray:PutTelemetryRecords", "*"),
-        ("xray:PutTraceSegments", "*"),
-    ] {
-        rights.insert((action.to_owned(), resource.to_owned()));
+    for (action, resource) in others {
+        rights.insert(((*action).to_owned(), (*resource).to_owned()));
     }
     assert_eq!(self::rights(&boundary), rights);
 }
