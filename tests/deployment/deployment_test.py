@@ -320,7 +320,9 @@ class Template(unittest.TestCase):
                 "$context.integration.integrationStatus",
                 "$context.integrationLatency",
                 "$context.error.responseType",
+                "$context.integrationErrorMessage",
                 "$context.authorizer.error",
+                "$context.authorizer.code",
             },
         )
 
@@ -586,6 +588,7 @@ class Deployment(unittest.TestCase):
         self.assertEqual((hello["Runtime"], hello["Handler"]), ("python3.13", "index.handler"))
 
     def test_logs_are_kept_for_a_limited_time(self):
+        self.assertEqual(self.outputs["AccessLogGroup"], "/aws/vendedlogs/auth0-login/api")
         groups = MOTO.client("logs").describe_log_groups()["logGroups"]
         kept = {group["logGroupName"]: group["retentionInDays"] for group in groups}
         self.assertEqual(
