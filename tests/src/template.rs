@@ -132,6 +132,7 @@ impl Template {
                 ("AWS::Partition", "aws"),
                 ("AWS::Region", "eu-central-1"),
                 ("AWS::StackName", "stack"),
+                ("AWS::URLSuffix", "amazonaws.com"),
             ]
             .map(owned),
         );
@@ -358,8 +359,9 @@ impl Stack {
         if let Some(value) = self.parameters.get(name) {
             return value.clone();
         }
-        // SAM creates `HttpApi.Stage` as part of another resource.
+        // SAM creates `HttpApi.Stage` as part of another resource, and `LoginRole` beside `Login`.
         let resource = name.split('.').next().unwrap_or_default();
+        let resource = resource.strip_suffix("Role").unwrap_or(resource);
         assert!(self.template["Resources"].get(resource).is_some(), "{name} has no value");
         self.names.get(name).cloned().unwrap_or_else(|| name.to_owned())
     }

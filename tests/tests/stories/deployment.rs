@@ -183,6 +183,39 @@ fn r181_r205_the_boundary_is_no_wider_than_the_functions() {
     let traces = [("xray:PutTelemetryRecords", "*"), ("xray:PutTraceSegments", "*")];
     assert_boundary_adds(&[], &logs);
     assert_boundary_adds(&[("Tracing", "Active")], &[logs, traces].concat());
+    let key = "arn:aws:kms:eu-central-1:123456789012:key/1";
+    let actions = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"];
+    let uses = actions.map(|action| (action, key));
+    assert_boundary_adds(&[("KmsKeyArn", key)], &[&logs[..], &uses].concat());
+}
+
+/// With a key of the owner's, each function may use it, and only through the two services that store.
+#[test]
+fn r181_a_key_is_used_through_the_table_and_the_secrets_only() {
+    let key = "arn:aws:kms:eu-central-1:123456789012:key/1";
+    let stack = Template::read().deploy(&[&REQUIRED[..], &[("KmsKeyArn", key)]].concat(), &[]);
+    for policy in ["KeyPolicy", "FunctionBoundary"] {
+        let statements = stack.managed_policy(policy);
+        let of_key = |statement: &&Statement| statement.resources == [key];
+        let [statement] = &statements.iter().filter(of_key).collect::<Vec<_>>()[..] else {
+            panic!("{policy}: {statements:?}")
+        };
+        let services =
+            &statement.conditions[&("StringEquals".to_owned(), "kms:ViaService".to_owned())];
+        assert_eq!(
+            *services,
+            ["dynamodb.eu-central-1.amazonaws.com", "secretsmanager.eu-central-1.amazonaws.com"]
+        );
+    }
+    for id in ["SecretKey", "ClientSecretStore", "FunctionLogs", "AccessLogs"] {
+        let (_, resource) = stack.resources().find(|(found, _)| *found == id).unwrap();
+        assert_eq!(stack.resolve(&resource["Properties"])["KmsKeyId"], key, "{id}");
+    }
+    let (_, table) = stack.resources().find(|(id, _)| *id == "SessionTable").unwrap();
+    assert_eq!(
+        stack.resolve(&table["Properties"])["SSESpecification"],
+        json!({ "SSEEnabled": true, "SSEType": "KMS", "KMSMasterKeyId": key })
+    );
 }
 
 fn assert_boundary_adds(parameters: &[(&str, &str)], others: &[(&str, &str)]) {
@@ -278,9 +311,9 @@ fn the_deployed_table_matches_the_table_of_the_store() {
         properties["TimeToLiveSpecification"],
         table::update_time_to_live("any")["TimeToLiveSpecification"]
     );
-    assert_eq!(properties["SSESpecification"], json!({ "SSEEnabled": true }));
     assert_eq!(properties["DeletionProtectionEnabled"], "false");
-    assert_eq!(properties.as_object().unwrap().len(), 8, "{properties}");
+    // No key of KMS: the functions have no right to one.
+    assert_eq!(properties.as_object().unwrap().len(), 7, "{properties}");
 }
 
 /// The authorizer's event for a request with this token.
