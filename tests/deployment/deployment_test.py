@@ -17,6 +17,7 @@ from pathlib import Path
 
 import boto3
 from botocore.config import Config
+from samcli.cli.types import CfnParameterOverridesType
 from samcli.yamlhelper import yaml_parse
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.managed_policy_translator import ManagedPolicyLoader
@@ -38,7 +39,7 @@ AUTHORIZER_PATIENCE = 10
 # The outputs of a stack behind a proxy do not refer to the API, which moto does not create.
 PARAMETERS = {
     "AuthHost": "tenant.eu.auth0.com",
-    "BaseUrl": "https://api.example.com",
+    "BaseUrl": "https://api.example.com/",
     "ClientId": "client",
     "ClientSecret": "hunter2",
 }
@@ -195,6 +196,72 @@ class Artifacts(unittest.TestCase):
             size = archive.tell()
             print(f"{name}: {size / 1e6:.2f} MB zipped", file=sys.stderr)
             self.assertLess(size, 5_000_000, name)
+
+
+# Values that the pattern of a parameter must take, and values that a function refuses at its start.
+PATTERNS = {
+    "AuthHost": (
+        ["tenant.eu.auth0.com", "https://login.example.com/", "login.xn--p1ai"],
+        ["", "tenant", "http://tenant.eu.auth0.com", "tenant.auth0.com/path", "127.0.0.1", "a b.com"],
+    ),
+    "ClientId": (["k5Xc"], ["", "a b"]),
+    "Audience": (["", "https://api.example.com/v1"], ["an api"]),
+    "Scope": (
+        ["openid", "openid email", "email openid", "openid  read:a offline_access"],
+        ["", "email", "openidx", "email,openid", 'openid a"b', "openid a\\b"],
+    ),
+    "Connections": (["", "none", "github, Username-Password-Authentication"], ["a b<c>", ","]),
+    "DomainName": (["", "login.example.com", "xn--e1afmkfd.xn--p1ai"], ["Login.example.com", "com", "a.1"]),
+    "BaseUrl": (
+        ["", "https://login.example.com", "https://login.example.com/"],
+        ["http://login.example.com", "https://a.com/path", "https://u@a.com", "login.example.com"],
+    ),
+    "AllowedOrigins": (
+        ["", "https://a.com", "https://a.com, https://b.com:8443/"],
+        ["http://a.com", "https://a.com/path", "https://*.a.com", "*", "a.com"],
+    ),
+    "RouteScopes": (
+        [
+            "",
+            "GET/api/hello=read:hello;GET/api/me=",
+            "GET /api/hello = read:hello write:hello; ANY /api/admin/{proxy+} = admin; $default = x;",
+        ],
+        # The first is what remains of an unquoted value with spaces.
+        ["GET", "GET /api/hello", "get /a =", "GET a =", "GET /a = b, GET /c = d"],
+    ),
+    "SessionIdle": (["30m", "12h", "7d", "1h 30m"], ["", "soon", "12", "0h", "-1h", "12 h"]),
+    "SessionLifetime": (["30m", "12h", "7d", "1h30m"], ["", "0d", "7 days!"]),
+    "KmsKeyArn": (["", "arn:aws:kms:eu-central-1:1:key/2"], ["alias/aws/dynamodb", "2"]),
+}
+
+
+class Parameters(unittest.TestCase):
+    """What CloudFormation accepts."""
+
+    def test_a_parameter_takes_no_value_that_a_function_refuses(self):
+        for name, (good, bad) in PATTERNS.items():
+            pattern = TEMPLATE["Parameters"][name]["AllowedPattern"]
+            for value in good:
+                self.assertTrue(re.fullmatch(pattern, value), (name, value))
+            for value in bad:
+                self.assertFalse(re.fullmatch(pattern, value), (name, value))
+
+    def test_every_pattern_has_its_explanation(self):
+        for name, parameter in TEMPLATE["Parameters"].items():
+            self.assertIn("Description", parameter, name)
+            self.assertEqual("AllowedPattern" in parameter, "ConstraintDescription" in parameter, name)
+
+    def test_the_console_groups_and_labels_every_parameter(self):
+        interface = TEMPLATE["Metadata"]["AWS::CloudFormation::Interface"]
+        grouped = [name for group in interface["ParameterGroups"] for name in group["Parameters"]]
+        self.assertEqual(grouped, list(TEMPLATE["Parameters"]))
+        self.assertEqual(list(interface["ParameterLabels"]), grouped)
+
+    def test_a_list_of_routes_survives_the_command_line(self):
+        """SAM cuts an unquoted value at its first space."""
+        routes = "GET/api/hello=read:hello;GET/api/me="
+        given = CfnParameterOverridesType().convert((f"RouteScopes={routes}", "Debug=true"), None, None)
+        self.assertEqual(given, {"RouteScopes": routes, "Debug": "true"})
 
 
 class Template(unittest.TestCase):
@@ -421,9 +488,10 @@ class Deployment(unittest.TestCase):
 
     @classmethod
     def name_secrets(cls, value):
-        """`value` with the ARNs of the secrets filled in as CloudFormation would."""
+        """`value` with the ARNs of the secrets filled in as CloudFormation would, and without the
+        items of lists that these parameters leave out, which moto keeps."""
         if isinstance(value, list):
-            return [cls.name_secrets(item) for item in value]
+            return [cls.name_secrets(item) for item in value if not is_left_out(item)]
         if isinstance(value, dict):
             if set(value) == {"Ref"} and value["Ref"] in cls.secrets:
                 return cls.secrets[value["Ref"]]
@@ -594,6 +662,11 @@ class Deployment(unittest.TestCase):
         self.assertEqual(
             kept, {self.outputs["FunctionLogGroup"]: 30, self.outputs["AccessLogGroup"]: 30}
         )
+
+
+def is_left_out(item):
+    """Whether this is an optional part of the template. None is on with the tests' parameters."""
+    return isinstance(item, dict) and item.get("Fn::If", [])[2:] == [{"Ref": "AWS::NoValue"}]
 
 
 def limits(condition):

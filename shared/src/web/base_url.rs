@@ -66,7 +66,7 @@ impl BaseUrl {
 
 const MUST_BE: &str = "must be an origin such as `https://api.example.com`, without a path (http is for a loopback host only)";
 
-/// Whether `domain` is of the form `{api}.execute-api.{region}.amazonaws.com[.cn]`, which only AWS
+/// Whether `domain` is of the form `{api}.execute-api.{region}.amazonaws.{com,com.cn,eu}`, which only AWS
 /// assigns.
 fn is_execute_api(domain: &str) -> bool {
     let is_label = |label: &str| {
@@ -75,9 +75,12 @@ fn is_execute_api(domain: &str) -> bool {
                 .bytes()
                 .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
     };
-    let name = domain.strip_suffix(".cn").unwrap_or(domain);
-    let labels: Vec<_> = name.split('.').collect();
-    matches!(labels[..], [api, "execute-api", region, "amazonaws", "com"] if is_label(api) && is_label(region))
+    let labels: Vec<_> = domain.split('.').collect();
+    matches!(
+        labels[..],
+        [api, "execute-api", region, "amazonaws", "com" | "eu"] | [api, "execute-api", region, "amazonaws", "com", "cn"]
+            if is_label(api) && is_label(region)
+    )
 }
 
 #[cfg(test)]
@@ -134,13 +137,20 @@ mod tests {
 
     #[test]
     fn r005_without_a_setting_only_the_gateways_own_domain_is_accepted() {
-        let own = "a1b2c3.execute-api.eu-central-1.amazonaws.com";
-        assert_eq!(BaseUrl::Gateway.resolve(&reached_by(own)).unwrap(), format!("https://{own}"));
+        for own in [
+            "a1b2c3.execute-api.eu-central-1.amazonaws.com",
+            "a1b2c3.execute-api.cn-north-1.amazonaws.com.cn",
+            "a1b2c3.execute-api.eusc-de-east-1.amazonaws.eu",
+        ] {
+            let resolved = BaseUrl::Gateway.resolve(&reached_by(own));
+            assert_eq!(resolved.unwrap(), format!("https://{own}"));
+        }
         for domain in [
             "evil.example",
             "execute-api.eu-central-1.amazonaws.com",
             "a.execute-api.eu-central-1.amazonaws.com.evil.example",
             "evil.example/a.execute-api.eu-central-1.amazonaws.com",
+            "a.execute-api.eusc-de-east-1.amazonaws.eu.cn",
             "a.b.execute-api.eu-central-1.amazonaws.com",
             "",
         ] {
