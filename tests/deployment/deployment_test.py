@@ -216,6 +216,7 @@ PATTERNS = {
         ["", "https://login.example.com", "https://login.example.com/"],
         ["http://login.example.com", "https://a.com/path", "https://u@a.com", "login.example.com"],
     ),
+    "ProxySecretSha256": (["", "0" * 64, "0" * 64 + ", " + "a" * 64], ["hunter2", "0" * 63, "G" * 64]),
     "AllowedOrigins": (
         ["", "https://a.com", "https://a.com, https://b.com:8443/"],
         ["http://a.com", "https://a.com/path", "https://*.a.com", "*", "a.com"],

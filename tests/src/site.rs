@@ -14,7 +14,10 @@ use std::{
 use authorizer::{AuthorizerConfig, SessionAuthorizer};
 use axum::Router;
 use bytes::Bytes;
-use gateway::authorizer::{NoDecision, decide};
+use gateway::{
+    authorizer::{NoDecision, decide},
+    proxy::Proxy,
+};
 use http::{Method, header};
 use lambda_runtime::Context;
 use local::{
@@ -369,7 +372,8 @@ impl Site {
     pub async fn decide(&self, event: &Value) -> Result<Value, NoDecision> {
         let (event, clock) = (event.to_string(), self.0.clock.as_clock());
         let (process, context) = (self.process(), Context::default());
-        let deciding = decide(&process.authorizer, event.as_bytes(), &context, &clock);
+        let deciding =
+            decide(&process.authorizer, &Proxy::default(), event.as_bytes(), &context, &clock);
         let deciding = self.0.store.permissions().hold_as("authorizer", self.0.log.watch(deciding));
         Ok(serde_json::to_value(deciding.await?).unwrap())
     }

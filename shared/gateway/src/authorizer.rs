@@ -49,7 +49,10 @@ pub use self::{
     answer::{CONTEXT_FIELDS, Decision, context},
     event::{Call, CallError, Form, Route},
 };
-use crate::service::{method_label, time_left, wall_clock};
+use crate::{
+    proxy::{self, Proxy},
+    service::{method_label, time_left, wall_clock},
+};
 
 /// Decides which callers may take which route.
 #[async_trait]
@@ -90,6 +93,7 @@ impl From<NoDecision> for Diagnostic {
 /// The service that the Lambda runtime polls.
 pub fn service<A: Authorizer>(
     authorizer: &'static A,
+    proxy: &'static Proxy,
     clock: Clock,
 ) -> impl Service<
     LambdaEvent<Box<RawValue>>,
@@ -97,10 +101,10 @@ pub fn service<A: Authorizer>(
     Error = NoDecision,
     Future = impl Future<Output = Result<Decision, NoDecision>>,
 > + Clone {
-    let shared = Arc::new((authorizer, clock));
+    let clock = Arc::new(clock);
     service_fn(move |LambdaEvent { payload, context, .. }: LambdaEvent<Box<RawValue>>| {
-        let shared = Arc::clone(&shared);
-        async move { decide(shared.0, payload.get().as_bytes(), &context, &shared.1).await }
+        let clock = Arc::clone(&clock);
+        async move { decide(authorizer, proxy, payload.get().as_bytes(), &context, &clock).await }
     })
 }
 
@@ -112,6 +116,7 @@ pub fn service<A: Authorizer>(
 /// [`NoDecision`]: the event is unreadable, the time is up, or a dependency is unavailable.
 pub async fn decide<A: Authorizer>(
     authorizer: &A,
+    proxy: &Proxy,
     json: &[u8],
     context: &Context,
     clock: &Clock,
@@ -124,7 +129,7 @@ pub async fn decide<A: Authorizer>(
     let span = tracing::info_span!("request", request_id);
     async {
         let decision = match call {
-            Ok(call) => respond(authorizer, call, context, clock).await,
+            Ok(call) => respond(authorizer, proxy, call, context, clock).await,
             Err(error) => {
                 tracing::error!(event = "request.unreadable", %error, "an authorizer event cannot be read");
                 Err(NoDecision)
@@ -151,11 +156,15 @@ pub async fn decide<A: Authorizer>(
 
 async fn respond<A: Authorizer>(
     authorizer: &A,
+    proxy: &Proxy,
     call: Call,
     context: &Context,
     clock: &Clock,
 ) -> Result<Decision, NoDecision> {
-    let Call { request, route, form } = call;
+    let Call { mut request, route, form } = call;
+    if !proxy.admits(request.headers_mut()) {
+        return Ok(form.deny(proxy::CODE));
+    }
     let authorizing = authorizer.authorize(&request, &route, clock.now());
     let outcome = match time_left(context.deadline(), wall_clock()) {
         None => Some(authorizing.await),

@@ -33,6 +33,7 @@ pub mod answer;
 pub mod authorizer;
 pub mod event;
 pub mod logging;
+pub mod proxy;
 mod runtime;
 mod service;
 
@@ -44,6 +45,7 @@ use std::{
 use shared::{clock::Clock, settings::Settings, web::request::Function};
 
 use logging::Logging;
+use proxy::Proxy;
 
 pub use authorizer::Authorizer;
 pub use service::{DEADLINE_MARGIN, Gateway, service};
@@ -78,8 +80,11 @@ where
     F: Function + 'static,
 {
     on_a_runtime(settings, async |settings| {
-        let function = start(build, settings, programs).await?;
-        let service = service(|request, now| function.handle(request, now), Clock::system());
+        let (function, proxy) = start(build, settings, programs).await?;
+        let handler = move |request, now| {
+            proxy.hand_on(request, move |request| function.handle(request, now))
+        };
+        let service = service(handler, Clock::system());
         runtime::poll(service).await.map_err(unreachable)
     })
 }
@@ -92,8 +97,8 @@ where
     A: Authorizer + 'static,
 {
     on_a_runtime(Settings::from_env(), async |settings| {
-        let authorizer = start(build, settings, &[program]).await?;
-        let service = authorizer::service(authorizer, Clock::system());
+        let (authorizer, proxy) = start(build, settings, &[program]).await?;
+        let service = authorizer::service(authorizer, proxy, Clock::system());
         runtime::poll(service).await.map_err(unreachable)
     })
 }
@@ -114,12 +119,13 @@ fn on_a_runtime(
     }
 }
 
-/// Builds the function, which is never freed, so that concurrent requests need no reference counting.
+/// Builds the function and reads which proxy must be in front of it. Neither is freed, so that concurrent
+/// requests need no reference counting.
 async fn start<B, F>(
     build: B,
     mut settings: Settings,
     programs: &[&str],
-) -> Result<&'static F, ExitCode>
+) -> Result<&'static (F, Proxy), ExitCode>
 where
     B: AsyncFnOnce(&mut Settings) -> Option<F>,
     F: 'static,
@@ -128,12 +134,13 @@ where
     logging::start(logging::subscriber(logging, programs, io::stdout));
 
     let function = build(&mut settings).await;
+    let proxy = Proxy::from_settings(&mut settings);
     let runnable = RUNTIME_VARIABLES.iter().all(|name| settings.is_set(name));
     if let Err(error) = settings.finish() {
         eprintln!("{error}");
         return Err(ExitCode::FAILURE);
     }
-    let Some(function) = function else {
+    let (Some(function), Some(proxy)) = (function, proxy) else {
         eprintln!("the function could not be built, and no setting was named as the reason");
         return Err(ExitCode::FAILURE);
     };
@@ -141,7 +148,7 @@ where
         eprintln!("this program serves Lambda; start it by `cargo lambda watch`");
         return Err(ExitCode::FAILURE);
     }
-    Ok(Box::leak(Box::new(function)))
+    Ok(Box::leak(Box::new((function, proxy))))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the signature that `map_err` requires")]

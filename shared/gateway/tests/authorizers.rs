@@ -5,8 +5,9 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use async_trait::async_trait;
-use gateway::authorizer::{
-    Authorizer, CONTEXT_FIELDS, Call, CallError, NoDecision, Route, context, decide,
+use gateway::{
+    authorizer::{Authorizer, CONTEXT_FIELDS, Call, CallError, NoDecision, Route, context, decide},
+    proxy::Proxy,
 };
 use http::{Method, StatusCode};
 use lambda_runtime::{Context, Diagnostic};
@@ -117,7 +118,9 @@ async fn asked_within(
     context.deadline =
         u64::try_from(deadline.duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
     let clock = Clock::from_fn(|| Timestamp::from_unix(1_700_000_000));
-    let decision = decide(authorizer, event.to_string().as_bytes(), &context, &clock).await?;
+    let decision =
+        decide(authorizer, &Proxy::default(), event.to_string().as_bytes(), &context, &clock)
+            .await?;
     Ok(serde_json::to_value(decision).unwrap())
 }
 

@@ -291,10 +291,11 @@ fn the_base_url_is_that_of_the_custom_domain_if_configured() {
         base_url(&[("DomainName", "login.example.com"), ("CertificateArn", certificate)]),
         ["https://login.example.com"]
     );
-    assert_eq!(
-        base_url(&[("BaseUrl", "https://proxy.example.com")]),
-        ["https://proxy.example.com"]
-    );
+    let proxy = ("BaseUrl", "https://proxy.example.com");
+    assert_eq!(base_url(&[proxy]), ["https://proxy.example.com"]);
+    // Browsers reach the proxy, and the proxy reaches the API by the domain.
+    let behind = [("DomainName", "origin.example.com"), ("CertificateArn", certificate), proxy];
+    assert_eq!(base_url(&behind), ["https://proxy.example.com"]);
 }
 
 #[test]
