@@ -48,8 +48,10 @@ PARAMETERS = {
 IGNORED_BY_MOTO = {
     "AWS::ApiGatewayV2::Api",
     "AWS::ApiGatewayV2::Stage",
+    "AWS::Budgets::Budget",
     "AWS::CloudWatch::Alarm",
     "AWS::Logs::MetricFilter",
+    "AWS::Logs::QueryDefinition",
     "AWS::SecretsManager::Secret",
 }
 
@@ -216,7 +218,7 @@ PATTERNS = {
         ["", "https://login.example.com", "https://login.example.com/"],
         ["http://login.example.com", "https://a.com/path", "https://u@a.com", "login.example.com"],
     ),
-    "ProxySecretSha256": (["", "0" * 64, "0" * 64 + ", " + "a" * 64], ["hunter2", "0" * 63, "G" * 64]),
+    "ProxySecretDigest": (["", "0" * 64, "0" * 64 + ", " + "a" * 64], ["hunter2", "0" * 63, "G" * 64]),
     "AllowedOrigins": (
         ["", "https://a.com", "https://a.com, https://b.com:8443/"],
         ["http://a.com", "https://a.com/path", "https://*.a.com", "*", "a.com"],
@@ -415,6 +417,12 @@ class Template(unittest.TestCase):
         every = set(functions())
         self.assertEqual(watched, {"Errors": every, "Throttles": every, "Duration": every})
         self.assertEqual(len(alarms), 5)
+        for alarm in alarms:
+            self.assertEqual(alarm["Properties"]["OKActions"], alarm["Properties"]["AlarmActions"])
+
+    def test_the_dashboard_is_json(self):
+        body = TRANSFORMED["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+        self.assertEqual(len(json.loads(body)["widgets"]), 5)
 
     def test_the_event_of_the_alarm_is_logged(self):
         pattern = TEMPLATE["Resources"]["FailedLogins"]["Properties"]["FilterPattern"]

@@ -372,8 +372,8 @@ impl Site {
     pub async fn decide(&self, event: &Value) -> Result<Value, NoDecision> {
         let (event, clock) = (event.to_string(), self.0.clock.as_clock());
         let (process, context) = (self.process(), Context::default());
-        let deciding =
-            decide(&process.authorizer, &Proxy::default(), event.as_bytes(), &context, &clock);
+        let proxy = Proxy::default();
+        let deciding = decide(&process.authorizer, &proxy, event.as_bytes(), &context, &clock);
         let deciding = self.0.store.permissions().hold_as("authorizer", self.0.log.watch(deciding));
         Ok(serde_json::to_value(deciding.await?).unwrap())
     }

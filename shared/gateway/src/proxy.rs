@@ -32,9 +32,9 @@ const BYPASSED: Refusal = Refusal {
 };
 
 impl Proxy {
-    /// Reads `PROXY_SECRET_SHA256`, a comma-separated list.
+    /// Reads `PROXY_SECRET_DIGEST`, a comma-separated list.
     pub fn from_settings(settings: &mut Settings) -> Option<Self> {
-        let digests = settings.optional("PROXY_SECRET_SHA256", |text| {
+        let digests = settings.optional("PROXY_SECRET_DIGEST", |text| {
             let digests = text.split(',').map(|digest| digest.trim().to_ascii_lowercase());
             let is_digest = |digest: &String| {
                 digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit())
@@ -63,7 +63,7 @@ impl Proxy {
                 code = CODE,
                 status = BYPASSED.status.as_u16(),
                 error = "the request did not come through the proxy",
-                hint = "PROXY_SECRET_SHA256",
+                hint = "PROXY_SECRET_DIGEST",
                 "the request was refused"
             );
         }
@@ -95,7 +95,7 @@ mod tests {
     const HUNTER2: &str = "f52fbd32b2b3b86ff88ef6c490628285f482af15ddcb29541f94bcf526a3f6c7";
 
     fn proxy(digests: &str) -> Result<Proxy, String> {
-        let mut settings = Settings::from_values([("PROXY_SECRET_SHA256", digests)]);
+        let mut settings = Settings::from_values([("PROXY_SECRET_DIGEST", digests)]);
         let proxy = Proxy::from_settings(&mut settings);
         settings.finish().map_err(|error| error.to_string())?;
         Ok(proxy.unwrap())
@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn r179_a_secret_in_place_of_its_digest_is_refused() {
         let error = proxy("hunter2").unwrap_err();
-        assert!(error.contains("PROXY_SECRET_SHA256 must be SHA-256 digests"), "{error}");
+        assert!(error.contains("PROXY_SECRET_DIGEST must be SHA-256 digests"), "{error}");
         assert!(!error.contains("hunter2"), "{error}");
         assert!(proxy(&format!("{HUNTER2},")).is_err());
     }
