@@ -6,9 +6,11 @@ import io
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import tomllib
 import unittest
@@ -265,6 +267,93 @@ class Parameters(unittest.TestCase):
         routes = "GET/api/hello=read:hello;GET/api/me="
         given = CfnParameterOverridesType().convert((f"RouteScopes={routes}", "Debug=true"), None, None)
         self.assertEqual(given, {"RouteScopes": routes, "Debug": "true"})
+
+
+class Command(unittest.TestCase):
+    """`local/deploy`, with a `curl` that answers as a deployment would."""
+
+    ANSWERS = {
+        "/": "200 content-type: text/html",
+        "/protected": "401 www-authenticate: Bearer",
+        "/login": "303 location: https://tenant.eu.auth0.com/authorize",
+        "/backchannel-logout": "400 content-type: application/json",
+    }
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        for name in ["local/deploy", "template.yaml"]:
+            (self.folder / name).parent.mkdir(exist_ok=True)
+            shutil.copy(PROJECT / name, self.folder / name)
+        (self.folder / ".deploy.env").write_text("AuthHost=tenant.eu.auth0.com\nClientId=client\n")
+        environment = self.folder / "tests" / "deployment" / "environment"
+        environment.parent.mkdir(parents=True)
+        # The tools are those of this test.
+        for path in [environment, self.folder / "local" / "cargo-lambda"]:
+            path.write_text("#!/bin/sh\necho /nowhere\n")
+            path.chmod(0o755)
+
+    def run_command(self, *arguments, **answers):
+        curl = self.folder / "bin" / "curl"
+        curl.parent.mkdir(exist_ok=True)
+        cases = ""
+        for path, answer in (self.ANSWERS | answers).items():
+            status, header = answer.split(" ", 1)
+            cases += f'*.com{path}) printf "HTTP/2 {status}\\r\\n{header}\\r\\n" ;;\n'
+        curl.write_text(f'#!/usr/bin/env bash\ncase "${{!#}}" in\n{cases}esac\n')
+        curl.chmod(0o755)
+        return subprocess.run(
+            [self.folder / "local" / "deploy", *arguments],
+            env=os.environ | {"PATH": f"{curl.parent}:{os.environ['PATH']}"},
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+        )
+
+    def build(self, machine):
+        program = self.folder / ".aws-sam" / "build" / "Login" / "bootstrap"
+        program.parent.mkdir(parents=True, exist_ok=True)
+        program.write_bytes(b"\x7fELF\x02\x01\x01" + bytes(11) + machine.to_bytes(2, "little"))
+        shutil.copy(PROJECT / "template.yaml", self.folder / ".aws-sam" / "build" / "template.yaml")
+
+    def test_a_good_deployment_passes_the_check(self):
+        checked = self.run_command("--check", "https://a.com/")
+        self.assertEqual(checked.returncode, 0, checked.stderr)
+        self.assertEqual(checked.stdout.count("ok: "), 4)
+
+    def test_the_check_names_what_is_wrong(self):
+        for path, answer, complaint in [
+            ("/", "500 content-type: text/html", "GET /: 500 instead of 200"),
+            ("/protected", "200 a: b", "GET /protected: 200 instead of 401"),
+            ("/protected", "401 x-amzn-remapped-www-authenticate: Bearer", "GET /protected: no header"),
+            ("/login", "303 location: https://evil.example/", "GET /login: no header"),
+            ("/backchannel-logout", "404 a: b", "POST /backchannel-logout: 404 instead of 400"),
+        ]:
+            checked = self.run_command("--check", "https://a.com", **{path: answer})
+            self.assertEqual(checked.returncode, 1, path)
+            self.assertIn(complaint, checked.stderr)
+
+    def test_nothing_is_deployed_without_a_build(self):
+        refused = self.run_command("--no-build")
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("there is no build", refused.stderr)
+
+    def test_a_build_for_another_machine_is_not_deployed(self):
+        other = next(number for name, number in MACHINES.items() if name != ARCHITECTURE)
+        self.build(other)
+        refused = self.run_command("--no-build")
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn(f"bootstrap is not for {ARCHITECTURE}: build again", refused.stderr)
+
+    def test_a_build_of_another_template_is_not_deployed(self):
+        self.build(MACHINES[ARCHITECTURE])
+        template = self.folder / "template.yaml"
+        other = next(name for name in MACHINES if name != ARCHITECTURE)
+        template.write_text(template.read_text().replace(f"[{ARCHITECTURE}]", f"[{other}]"))
+        refused = self.run_command("--no-build")
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn(f"the build is not for {other}", refused.stderr)
 
 
 class Template(unittest.TestCase):
