@@ -557,19 +557,21 @@ class Deployment(unittest.TestCase):
             if resource["Type"] == "AWS::SecretsManager::Secret":
                 cls.secrets[name] = cls.make_secret(name, resource["Properties"])
         cls.template = cls.name_secrets(cls.template)
-        parameters = [
-            {"ParameterKey": key, "ParameterValue": value} for key, value in PARAMETERS.items()
-        ]
         formation = MOTO.client("cloudformation")
-        formation.create_stack(
-            StackName="auth0-login",
-            TemplateBody=json.dumps(cls.template),
-            Parameters=parameters,
-            Capabilities=["CAPABILITY_IAM"],
-        )
+        formation.create_stack(StackName="auth0-login", **cls.stack_of(PARAMETERS))
         (cls.stack,) = formation.describe_stacks(StackName="auth0-login")["Stacks"]
         outputs = cls.stack["Outputs"]
         cls.outputs = {output["OutputKey"]: output["OutputValue"] for output in outputs}
+
+    @classmethod
+    def stack_of(cls, parameters):
+        return {
+            "TemplateBody": json.dumps(cls.template),
+            "Parameters": [
+                {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()
+            ],
+            "Capabilities": ["CAPABILITY_IAM"],
+        }
 
     @staticmethod
     def make_secret(name, properties):
@@ -596,9 +598,9 @@ class Deployment(unittest.TestCase):
             return {key: cls.name_secrets(item) for key, item in value.items()}
         return value
 
-    def lambda_of(self, name):
+    def lambda_of(self, name, stack="auth0-login"):
         found = MOTO.client("lambda").list_functions()["Functions"]
-        of_stack = f"auth0-login-{name}-"
+        of_stack = f"{stack}-{name}-"
         (function,) = [one for one in found if one["FunctionName"].startswith(of_stack)]
         return function
 
@@ -606,6 +608,29 @@ class Deployment(unittest.TestCase):
         self.assertEqual(self.stack["StackStatus"], "CREATE_COMPLETE")
         ignored = set(re.findall(r"No Moto CloudFormation support for (\S+)", MOTO.text()))
         self.assertEqual(ignored, IGNORED_BY_MOTO)
+
+    def test_a_second_stack_is_created_updated_and_deleted_beside_the_first(self):
+        formation = MOTO.client("cloudformation")
+        formation.create_stack(StackName="second", **self.stack_of(PARAMETERS))
+        self.addCleanup(self.delete_logs_of, "second")
+        formation.update_stack(StackName="second", **self.stack_of(PARAMETERS | {"MemorySize": "256"}))
+        (second,) = formation.describe_stacks(StackName="second")["Stacks"]
+        self.assertEqual(second["StackStatus"], "UPDATE_COMPLETE")
+        self.assertEqual(self.lambda_of("Login", "second")["MemorySize"], 256)
+        formation.delete_stack(StackName="second")
+        self.assertEqual(self.lambda_of("Login")["MemorySize"], 512)
+        tables = MOTO.client("dynamodb").list_tables()["TableNames"]
+        self.assertIn(self.outputs["SessionTableName"], tables)
+        left = MOTO.client("lambda").list_functions()["Functions"]
+        self.assertFalse([one for one in left if one["FunctionName"].startswith("second-")])
+
+    @staticmethod
+    def delete_logs_of(stack):
+        """moto keeps the log groups of a deleted stack."""
+        client = MOTO.client("logs")
+        for group in client.describe_log_groups()["logGroups"]:
+            if stack in group["logGroupName"]:
+                client.delete_log_group(logGroupName=group["logGroupName"])
 
     def test_the_outputs_are_the_settings_for_auth0(self):
         self.assertEqual(self.outputs["Url"], "https://api.example.com/")
@@ -639,7 +664,7 @@ class Deployment(unittest.TestCase):
             },
         )
         self.assertEqual(table["BillingModeSummary"]["BillingMode"], "PAY_PER_REQUEST")
-        self.assertEqual(str(table["DeletionProtectionEnabled"]).lower(), "false")
+        self.assertIs(table["DeletionProtectionEnabled"], False)
         backups = client.describe_continuous_backups(TableName=table["TableName"])
         backups = backups["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"]
         self.assertEqual(backups["PointInTimeRecoveryStatus"], "DISABLED")

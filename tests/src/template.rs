@@ -129,6 +129,7 @@ impl Template {
     pub fn deploy(&self, parameters: &[(&str, &str)], names: &[(&str, &str)]) -> Stack {
         let mut values = BTreeMap::from(
             [
+                ("AWS::AccountId", "123456789012"),
                 ("AWS::Partition", "aws"),
                 ("AWS::Region", "eu-central-1"),
                 ("AWS::StackName", "stack"),

@@ -312,7 +312,7 @@ fn the_deployed_table_matches_the_table_of_the_store() {
         properties["TimeToLiveSpecification"],
         table::update_time_to_live("any")["TimeToLiveSpecification"]
     );
-    assert_eq!(properties["DeletionProtectionEnabled"], "false");
+    assert_eq!(properties["DeletionProtectionEnabled"], false);
     // No key of KMS: the functions have no right to one.
     assert_eq!(properties.as_object().unwrap().len(), 7, "{properties}");
 }
