@@ -120,6 +120,23 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn a_request_past_the_proxy_gets_403_and_reaches_no_handler() {
+        let behind = proxy(HUNTER2).unwrap();
+        let request = |secret: &'static str| {
+            http::Request::builder()
+                .header(SECRET_HEADER, secret)
+                .body(bytes::Bytes::new())
+                .unwrap()
+        };
+        let handle = |_| async { Response::new(bytes::Bytes::from_static(b"handled")) };
+        assert_eq!(behind.hand_on(request("hunter2"), handle).await.body(), "handled");
+        let refused = behind.hand_on(request("hunter3"), handle).await;
+        assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+        let body: serde_json::Value = serde_json::from_slice(refused.body()).unwrap();
+        assert_eq!(body["code"], "proxy_required");
+    }
+
     #[test]
     fn a_second_digest_lets_the_owner_change_the_secret() {
         let both = proxy(&format!("{}, {HUNTER2}", "0".repeat(64))).unwrap();

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use shared::{
     clock::{Clock, Timestamp},
     guard::Principal,
+    settings::Settings,
     testing::captured_log::CapturedLog,
     web::{
         error::{Failure, Public},
@@ -111,6 +112,15 @@ async fn asked_within(
     event: &Value,
     time_left: Duration,
 ) -> Result<Value, NoDecision> {
+    asked_behind(&Proxy::default(), authorizer, event, time_left).await
+}
+
+async fn asked_behind(
+    proxy: &Proxy,
+    authorizer: &Obedient,
+    event: &Value,
+    time_left: Duration,
+) -> Result<Value, NoDecision> {
     #[expect(clippy::disallowed_methods, reason = "Lambda's deadline is in wall-clock time")]
     let deadline = std::time::SystemTime::now() + time_left;
     let mut context = Context::default();
@@ -119,8 +129,7 @@ async fn asked_within(
         u64::try_from(deadline.duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
     let clock = Clock::from_fn(|| Timestamp::from_unix(1_700_000_000));
     let decision =
-        decide(authorizer, &Proxy::default(), event.to_string().as_bytes(), &context, &clock)
-            .await?;
+        decide(authorizer, proxy, event.to_string().as_bytes(), &context, &clock).await?;
     Ok(serde_json::to_value(decision).unwrap())
 }
 
@@ -479,4 +488,19 @@ async fn r166_an_authorizer_that_times_out_returns_an_error() {
         events,
         ["request.timed_out", "authorizer.decided", "request.timed_out", "authorizer.decided"]
     );
+}
+
+/// The caller is allowed, but the request came past the proxy: the authorizer is not asked.
+#[tokio::test]
+async fn a_request_past_the_proxy_is_denied() {
+    let digest = "f52fbd32b2b3b86ff88ef6c490628285f482af15ddcb29541f94bcf526a3f6c7";
+    let mut settings = Settings::from_values([("PROXY_SECRET_DIGEST", digest)]);
+    let proxy = Proxy::from_settings(&mut settings).unwrap();
+    let ample = Duration::from_secs(10);
+    let mut event = with(VERSION_2, &[]);
+    let denied = asked_behind(&proxy, &YES(), &event, ample).await.unwrap();
+    assert_eq!(denied, json!({ "isAuthorized": false, "context": { "code": "proxy_required" } }));
+    event["headers"]["x-proxy-secret"] = json!("hunter2");
+    let allowed = asked_behind(&proxy, &YES(), &event, ample).await.unwrap();
+    assert_eq!(allowed["isAuthorized"], true);
 }
