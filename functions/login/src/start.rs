@@ -181,7 +181,7 @@ impl Failure for StartError {
                 "Login not started",
                 "Open this address in a browser to log in.",
             ),
-            Self::UnknownRoute => unusable("It names no route that asks for a login of its own."),
+            Self::UnknownRoute => unusable("It names no route that requires a separate login."),
             Self::OtherIssuer => unusable("It names a different identity provider."),
             Self::Parameter(_) => {
                 unusable("A parameter is duplicated, too long, or contains invalid characters.")

@@ -163,7 +163,7 @@ async fn respond<A: Authorizer>(
 ) -> Result<Decision, NoDecision> {
     let Call { mut request, route, form } = call;
     if !proxy.admits(request.headers_mut()) {
-        return Ok(form.deny(proxy::CODE));
+        return Ok(form.deny(proxy::refusal().code));
     }
     let authorizing = authorizer.authorize(&request, &route, clock.now());
     let outcome = match time_left(context.deadline(), wall_clock()) {

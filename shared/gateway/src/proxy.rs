@@ -5,11 +5,13 @@ use std::future::Future;
 use http::{HeaderMap, HeaderName, StatusCode};
 use shared::{
     crypto::secret::{Digest, equal},
+    pages::plain,
     settings::Settings,
-    web::request::{Request, RequestContext, Response},
+    web::{
+        error::Public,
+        request::{Request, RequestContext, Response},
+    },
 };
-
-use crate::refusal::Refusal;
 
 /// The header in which the proxy sends its secret. It must replace a header that the client sent.
 pub const SECRET_HEADER: HeaderName = HeaderName::from_static("x-proxy-secret");
@@ -21,15 +23,11 @@ pub const SECRET_HEADER: HeaderName = HeaderName::from_static("x-proxy-secret");
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Proxy(Vec<String>);
 
-/// The code of a request that did not come through the proxy.
-pub const CODE: &str = BYPASSED.code;
-
-/// The request did not come through the proxy.
-const BYPASSED: Refusal = Refusal {
-    status: StatusCode::FORBIDDEN,
-    code: "proxy_required",
-    description: "This address serves only the proxy in front of it.",
-};
+/// The refusal of a request that did not come through the proxy.
+pub fn refusal() -> Public {
+    let description = "This address serves only the proxy in front of it.";
+    Public::new(StatusCode::FORBIDDEN, "proxy_required", "Access denied", description)
+}
 
 impl Proxy {
     /// Reads `PROXY_SECRET_DIGEST`, a comma-separated list.
@@ -60,8 +58,8 @@ impl Proxy {
         if !admits {
             tracing::warn!(
                 event = "request.refused",
-                code = CODE,
-                status = BYPASSED.status.as_u16(),
+                code = refusal().code,
+                status = StatusCode::FORBIDDEN.as_u16(),
                 error = "the request did not come through the proxy",
                 hint = "PROXY_SECRET_DIGEST",
                 "the request was refused"
@@ -79,7 +77,8 @@ impl Proxy {
         if self.admits(request.headers_mut()) {
             return handle(request).await;
         }
-        BYPASSED.response(request.headers(), &RequestContext::of(&request).request_id)
+        let wants_page = plain::wants_page(request.headers());
+        plain::failure(&refusal(), wants_page, &RequestContext::of(&request).request_id)
     }
 }
 

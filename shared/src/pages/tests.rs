@@ -456,7 +456,6 @@ fn page_of(user: User<'_>) -> KeyPage<'_> {
         user,
         protected_url: "https://api.example/protected",
         step_up_href: None,
-        step_up_href: None,
         session_ends_at: NOW,
         renews_at: None,
         now: NOW,

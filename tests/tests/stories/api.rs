@@ -197,6 +197,28 @@ async fn r140_r146_each_defect_of_a_token_has_its_error_code() {
 }
 
 #[tokio::test]
+async fn r145_a_token_whose_header_type_is_not_an_access_tokens_is_rejected() {
+    let site = Site::start_with(&[("AUDIENCE", API), ("REQUIRE_SESSION", "false")]).await;
+    let claims = json!({
+        "iss": site.provider().issuer, "sub": ADA.subject, "aud": API,
+        "iat": START.as_unix(), "exp": START.as_unix() + 600,
+    });
+    let with_type = |kind: &Value| {
+        let mut header = TEST_KEY.header();
+        header["typ"] = kind.clone();
+        TEST_KEY.sign_with_header(&header, &claims)
+    };
+    for kind in ["at+jwt", "AT+JWT", "application/at+jwt", "JWT", "jwt"] {
+        assert_eq!(site.call_api(&with_type(&json!(kind))).await.status(), 200, "{kind}");
+    }
+    for kind in
+        [json!("logout+jwt"), json!("dpop+jwt"), json!("application/jwt+at"), json!(""), json!(7)]
+    {
+        is_refused(&site, &with_type(&kind), "token_type_not_allowed").await;
+    }
+}
+
+#[tokio::test]
 async fn r147_a_machine_token_without_a_session_is_accepted_only_if_no_session_is_required() {
     let machine = json!({ "sub": format!("{CLIENT_ID}@clients"), "gty": "client-credentials" });
     let site = Site::start_with(&[("AUDIENCE", API)]).await;
