@@ -1,4 +1,4 @@
-//! Several guarded routes in one function, with [axum](::axum).
+//! Several guarded routes in one function, with [axum].
 //!
 //! ```no_run
 //! use axum::{Router, extract::Path, routing};
