@@ -8,6 +8,7 @@ use crate::{
     crypto::{random::Random, tls::Network},
     discovery::keys::Keys,
     provider::{HttpProvider, IdentityProvider, application::Application},
+    session::{SessionLimits, Sessions},
     settings::Settings,
     store::{Store, memory::MemoryStore},
 };
@@ -46,6 +47,11 @@ impl Dependencies {
     /// answers most requests without it.
     pub fn made_when_used(settings: &mut Settings) -> Option<Self> {
         Self::build(settings, Network::default())
+    }
+
+    /// The sessions in the store, within `limits`. All clones share one memory of pointers.
+    pub fn sessions(&self, limits: SessionLimits) -> Sessions {
+        Sessions::new(self.store.clone(), limits, self.random.clone())
     }
 
     fn build(settings: &mut Settings, network: Network) -> Option<Self> {

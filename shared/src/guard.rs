@@ -127,10 +127,14 @@ impl Guard {
     /// A guard that uses the sessions and keys in `dependencies`.
     pub fn new(config: GuardConfig, dependencies: &Dependencies) -> Self {
         let cookies = CookieJar::new(&config.base_url);
-        let sessions =
-            Sessions::new(dependencies.store.clone(), config.limits, dependencies.random.clone());
+        let sessions = dependencies.sessions(config.limits);
         let (keys, polled) = (Arc::clone(&dependencies.keys), sessions.unused());
         Self { config, cookies, keys, sessions, polled }
+    }
+
+    /// The sessions in which callers are looked up.
+    pub const fn sessions(&self) -> &Sessions {
+        &self.sessions
     }
 
     /// Returns the caller of `request` if the credential is valid, the session is live and `rules`

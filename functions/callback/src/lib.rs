@@ -113,11 +113,7 @@ impl Callback {
                 &config.base_url,
                 &dependencies.random,
             ),
-            sessions: Sessions::new(
-                dependencies.store.clone(),
-                config.limits,
-                dependencies.random.clone(),
-            ),
+            sessions: dependencies.sessions(config.limits),
             store: dependencies.store.clone(),
             config,
         }

@@ -52,11 +52,7 @@ impl Login {
             ),
             random: dependencies.random.clone(),
             responder: Responder::new(&application.issuer, &config.base_url, &dependencies.random),
-            sessions: Sessions::new(
-                dependencies.store.clone(),
-                config.limits,
-                dependencies.random.clone(),
-            ),
+            sessions: dependencies.sessions(config.limits),
             config,
         }
     }

@@ -62,8 +62,8 @@ impl Logout {
     /// Creates the function from `config` and `dependencies`.
     pub fn new(config: LogoutConfig, dependencies: &Dependencies) -> Self {
         let LogoutConfig { guard: config, credentials } = config;
-        let sessions =
-            Sessions::new(dependencies.store.clone(), config.limits, dependencies.random.clone());
+        let guard = Guard::new(config.clone(), dependencies);
+        let sessions = guard.sessions().clone();
         let responder =
             Responder::new(&config.application.issuer, &config.base_url, &dependencies.random);
         Self {
@@ -75,7 +75,7 @@ impl Logout {
             ),
             cookies: CookieJar::new(&config.base_url),
             credentials,
-            guard: Guard::new(config.clone(), dependencies),
+            guard,
             keys: Arc::clone(&dependencies.keys),
             provider: Arc::clone(&dependencies.provider),
             random: dependencies.random.clone(),

@@ -98,11 +98,7 @@ impl Refresh {
                 &dependencies.random,
             )
             .json_only(),
-            sessions: Sessions::new(
-                dependencies.store.clone(),
-                config.limits,
-                dependencies.random.clone(),
-            ),
+            sessions: dependencies.sessions(config.limits),
             config,
         }
     }

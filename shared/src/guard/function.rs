@@ -23,6 +23,36 @@ use crate::{
 };
 
 /// The parts that a protected function defines. [`Guarded`] does the rest.
+///
+/// ```
+/// use http::{Method, StatusCode};
+/// use shared::{
+///     guard::{Guarded, Principal, ProtectedFunction, Rules},
+///     pages::respond::Responder,
+///     web::request::{Request, Response},
+/// };
+///
+/// struct Greeting;
+///
+/// #[async_trait::async_trait]
+/// impl ProtectedFunction for Greeting {
+///     const PATH: &'static str = "/greeting";
+///     const RULES: Rules<'static> = Rules { scopes: &["read:greeting"], ..Rules::NONE };
+///
+///     async fn answer(&self, caller: &Principal, _: &Request, responder: &Responder) -> Response {
+///         responder.json(StatusCode::OK, &caller.user["name"])
+///     }
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let api = testkit::Api::new();
+/// let greeting = Guarded::new(Greeting, api.config(), api.dependencies());
+/// let ada = api.person("auth0|ada").claim("name", "Ada").scopes(&["read:greeting"]);
+/// let request = ada.log_in().await.request(Method::GET, "/greeting");
+/// let answer = api.call(&greeting, request).await;
+/// assert_eq!((answer.status(), &answer.body()[..]), (StatusCode::OK, &b"\"Ada\""[..]));
+/// # });
+/// ```
 #[async_trait]
 pub trait ProtectedFunction: Send + Sync {
     /// The path under which it is served.

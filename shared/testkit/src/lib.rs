@@ -163,8 +163,7 @@ impl Api {
     }
 
     fn sessions(&self) -> Sessions {
-        let Dependencies { store, random, .. } = &self.dependencies;
-        Sessions::new(store.clone(), self.config.limits, random.clone())
+        self.dependencies.sessions(self.config.limits)
     }
 }
 

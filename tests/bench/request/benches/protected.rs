@@ -20,7 +20,7 @@ use shared::{
     dependencies::Dependencies,
     discovery::keys::Keys,
     guard::{GuardConfig, Guarded},
-    session::{SessionContents, Sessions},
+    session::SessionContents,
     settings::Settings,
     store::{Owner, Store, memory::MemoryStore},
     testing::{
@@ -126,8 +126,7 @@ impl Site {
         let owner = Owner { subject: Digest::of("ada"), provider_session: None, issued_at: NOW };
         let runtime =
             Builder::new_current_thread().enable_time().build().expect("a runtime can be built");
-        let sessions =
-            Sessions::new(dependencies.store.clone(), config.limits, dependencies.random.clone());
+        let sessions = dependencies.sessions(config.limits);
         let begun = runtime.block_on(sessions.begin(owner, &contents, None, NOW));
         let (secret, _) = begun.expect("the store has room");
         Self { runtime, function: Guarded::new(Protected, config, &dependencies), token, secret }
