@@ -3,6 +3,7 @@
 // Usage: PROVIDER_CLIENT='{"client_id":…,"client_secret":…,"redirect_uris":[…]}' node provider.mjs [PORT]
 // Prints `ready PORT` when it listens on loopback. Exits when its standard input closes, so that it
 // cannot outlive the test that started it.
+// With PROVIDER_RESOURCE, it issues JWT access tokens for that resource (RFC 8707).
 //
 // Its pages are plain forms that work without script. `controls` contains what a test may change at
 // run time.
@@ -13,6 +14,8 @@ import Provider from 'oidc-provider';
 const client = JSON.parse(process.env.PROVIDER_CLIENT ?? 'null');
 if (client === null) throw new Error('PROVIDER_CLIENT must hold the client as JSON');
 
+const resource = process.env.PROVIDER_RESOURCE;
+const resourceScope = 'read:notes';
 const server = http.createServer((request, response) => answer(request, response));
 await new Promise((resolve, reject) => {
   server.on('error', reject);
@@ -84,6 +87,12 @@ function rotateKeys() {
     features: {
       devInteractions: { enabled: false },
       backchannelLogout: { enabled: Boolean(client.backchannel_logout_uri) },
+      resourceIndicators: {
+        enabled: Boolean(resource),
+        defaultResource: () => resource,
+        getResourceServerInfo: () => ({ scope: resourceScope, accessTokenFormat: 'jwt', jwt: { sign: { alg: 'RS256' } } }),
+        useGrantedResource: () => true,
+      },
       revocation: { enabled: true },
       rpInitiatedLogout: { enabled: true, logoutSource, postLogoutSuccessSource },
     },
@@ -94,7 +103,8 @@ function rotateKeys() {
         clientId: ctx.oidc.client.clientId,
         accountId: ctx.oidc.session.accountId,
       });
-      grant.addOIDCScope(ctx.oidc.params.scope);
+      grant.addOIDCScope(ctx.oidc.params.scope ?? '');
+      if (resource) grant.addResourceScope(resource, resourceScope);
       await grant.save();
       return grant;
     },

@@ -4,9 +4,7 @@
 //! Its login form has one field, `email`, and accepts any value; the account's `sub` is that e-mail.
 //! Its logout has one confirmation button.
 
-use std::collections::BTreeMap;
-use std::process::Command;
-use std::time::Duration;
+use std::{collections::BTreeMap, path::PathBuf, process::Command, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -77,7 +75,12 @@ pub struct CertifiedProvider {
 impl CertifiedProvider {
     /// Starts the provider on a free port. `tests/run` installs its packages.
     pub async fn start(client: &Client) -> Self {
-        let folder = crate::project().join("tests/certified_provider");
+        Self::start_for(client, "").await
+    }
+
+    /// Like [`Self::start`]. Access tokens are JWTs for `resource` (RFC 8707).
+    pub async fn start_for(client: &Client, resource: &str) -> Self {
+        let folder = Self::folder();
         assert!(
             folder.join("node_modules/oidc-provider").is_dir(),
             "the certified provider is not installed: use tests/run, or `npm ci` in {}",
@@ -87,7 +90,8 @@ impl CertifiedProvider {
             &format!("certified-provider-{}", crate::process::unique()),
             Command::new("node")
                 .arg(folder.join("provider.mjs"))
-                .env("PROVIDER_CLIENT", client.metadata().to_string()),
+                .env("PROVIDER_CLIENT", client.metadata().to_string())
+                .env("PROVIDER_RESOURCE", resource),
         );
         let port = process.line_after("ready ", Duration::from_secs(30)).await;
         Self {
@@ -95,6 +99,12 @@ impl CertifiedProvider {
             issuer: format!("http://localhost:{port}/"),
             http: crate::http_client(),
         }
+    }
+
+    /// The folder of its programs.
+    #[must_use]
+    pub fn folder() -> PathBuf {
+        crate::project().join("tests/certified_provider")
     }
 
     /// The issuer, with its trailing slash.

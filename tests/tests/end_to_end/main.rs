@@ -1,5 +1,5 @@
 //! End-to-end tests of the product as it is run, against software that the project did not write:
-//! Chromium, Firefox, WebKit, `cargo lambda watch`, a certified provider. Also tests of the test
+//! Chromium, Firefox, WebKit, `cargo lambda watch`, a certified provider, an MCP client. Also tests of the test
 //! machinery itself.
 #![expect(clippy::expect_used, clippy::panic, reason = "a failure here is a failed test")]
 
@@ -9,6 +9,7 @@ mod certified_refresh;
 mod concurrent;
 mod deployed;
 mod machinery;
+mod mcp;
 mod operator;
 mod own_function;
 mod processes;
