@@ -225,15 +225,25 @@ PATTERNS = {
         ["", "https://a.com", "https://a.com, https://b.com:8443/"],
         ["http://a.com", "https://a.com/path", "https://*.a.com", "*", "a.com"],
     ),
+    "RouteRules": (
+        [
+            "",
+            "GET:/api/hello=read:hello;GET:/api/me=",
+            "ANY:/a/{proxy+}=admin,https://example.com/roles=Billing%20Admin;$default=person=true;",
+        ],
+        ["GET", "GET:/api/hello", "get:/a=", "GET:a=", "GET /a=b", "GET:/a=b, GET:/c=d"],
+    ),
     "RouteScopes": (
         [
             "",
-            "GET/api/hello=read:hello;GET/api/me=",
             "GET /api/hello = read:hello write:hello; ANY /api/admin/{proxy+} = admin; $default = x;",
         ],
         # The first is what remains of an unquoted value with spaces.
         ["GET", "GET /api/hello", "get /a =", "GET a =", "GET /a = b, GET /c = d"],
     ),
+    "ContextClaims": (["", "nickname", "https://example.com/roles, nickname"], ["a b", ",", "a,"]),
+    "AllowedEmailDomains": (["", "example.com, b.example.org"], ["com", ".com", "a@b.com", "a.com b.com"]),
+    "AllowedClients": (["", "client-1, client_2"], ["a b", ","]),
     "SessionIdle": (["30m", "12h", "7d", "1h 30m"], ["", "soon", "12", "0h", "-1h", "12 h"]),
     "SessionLifetime": (["30m", "12h", "7d", "1h30m"], ["", "0d", "7 days!"]),
     "KmsKeyArn": (["", "arn:aws:kms:eu-central-1:1:key/2"], ["alias/aws/dynamodb", "2"]),
@@ -264,9 +274,9 @@ class Parameters(unittest.TestCase):
 
     def test_a_list_of_routes_survives_the_command_line(self):
         """SAM cuts an unquoted value at its first space."""
-        routes = "GET/api/hello=read:hello;GET/api/me="
-        given = CfnParameterOverridesType().convert((f"RouteScopes={routes}", "Debug=true"), None, None)
-        self.assertEqual(given, {"RouteScopes": routes, "Debug": "true"})
+        routes = "GET:/api/hello=read:hello;GET:/api/me="
+        given = CfnParameterOverridesType().convert((f"RouteRules={routes}", "Debug=true"), None, None)
+        self.assertEqual(given, {"RouteRules": routes, "Debug": "true"})
 
 
 class Command(unittest.TestCase):
