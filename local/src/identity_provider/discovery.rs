@@ -18,6 +18,7 @@ pub(super) async fn metadata(State(provider): State<Arc<Provider>>) -> Response 
         "issuer": provider.issuer,
         "authorization_endpoint": provider.endpoint("authorize"),
         "token_endpoint": provider.endpoint("oauth/token"),
+        "userinfo_endpoint": provider.endpoint("userinfo"),
         "revocation_endpoint": provider.endpoint("oauth/revoke"),
         "end_session_endpoint": provider.endpoint("oidc/logout"),
         "jwks_uri": provider.endpoint(".well-known/jwks.json"),

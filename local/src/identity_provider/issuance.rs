@@ -53,6 +53,7 @@ pub(super) fn issue(
             provider.key.sign(&access_token_claims(provider, grant, audience, &scope, now))?
         }
     };
+    state.record_access_token(access_token.clone(), (grant_id, scope.clone()), now + lifetime, now);
     let id_token = match scope.contains("openid") {
         true => Some(provider.key.sign(&id_token_claims(provider, grant, &scope, occasion, now))?),
         false => None,

@@ -1,4 +1,4 @@
-//! `/oidc/logout` (OpenID Connect RP-Initiated Logout 1.0).
+//! `/oidc/logout` (OpenID Connect RP-Initiated Logout 1.0) and `/v2/logout` (Auth0's older one).
 
 use std::sync::Arc;
 
@@ -72,6 +72,25 @@ pub(super) async fn confirm(
         return LogoutError::Expired.into_response();
     }
     end_session(&provider, cookie.as_deref(), destination.as_deref())
+}
+
+/// `GET /v2/logout`: logs out without confirmation, as at Auth0.
+pub(super) async fn without_confirmation(
+    State(provider): State<Arc<Provider>>,
+    headers: HeaderMap,
+    parameters: Parameters,
+) -> Response {
+    let destination = match parameters.has_repetition() {
+        true => Err(LogoutError::Repetition),
+        false => known_client(&provider, &parameters, false)
+            .and_then(|is_known| destination(&provider, parameters.find("returnTo"), is_known)),
+    };
+    match destination {
+        Ok(destination) => {
+            end_session(&provider, session_cookie(&headers).as_deref(), destination.as_deref())
+        }
+        Err(error) => error.into_response(),
+    }
 }
 
 /// The claims of an ID token hint. Its expiry is ignored (§2).

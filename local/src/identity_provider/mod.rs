@@ -14,7 +14,8 @@
 //! | `/u/login` | `login` |
 //! | `/oauth/token` | `token` |
 //! | `/oauth/revoke` | `revoke` |
-//! | `/oidc/logout` | `logout` |
+//! | `/userinfo` | `userinfo` |
+//! | `/oidc/logout`, `/v2/logout` | `logout` |
 //! | `/client/{client_id}.js` | `client_script` |
 //! | `/pictures/{name}` | `pictures` |
 //! | `/`, `/sessions/end` | `home` |
@@ -43,6 +44,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod token;
+mod userinfo;
 mod users;
 
 use std::{io, net::SocketAddr, sync::Arc};
@@ -192,6 +194,8 @@ fn router(provider: Arc<Provider>) -> Router {
         .route("/oauth/token", post(token::token))
         .route("/oauth/revoke", post(revoke::revoke))
         .route("/oidc/logout", get(logout::logout).post(logout::logout))
+        .route("/v2/logout", get(logout::without_confirmation))
+        .route("/userinfo", get(userinfo::userinfo))
         .route("/client/{script}", get(client_script::client_script))
         .route("/pictures/{picture}", get(pictures::picture))
         .route("/style.css", get(pages::stylesheet))

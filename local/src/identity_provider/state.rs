@@ -48,6 +48,8 @@ pub(super) struct ProviderState {
     /// Key: an id that never leaves the process.
     grants: Expiring<Grant>,
     /// Key: the token.
+    access_tokens: Expiring<AccessToken>,
+    /// Key: the token.
     refresh_tokens: Expiring<RefreshToken>,
 }
 
@@ -97,12 +99,18 @@ pub(super) struct Code {
     grant_id: String,
 }
 
-/// The user's grant to the client. Revoking it revokes every refresh token that was issued for it.
+/// The user's grant to the client. Revoking it revokes every token that was issued for it, at
+/// this provider.
 #[derive(Clone)]
 pub(super) struct Grant {
     pub(super) request: AuthorizationRequest,
     /// The user's session when the code was issued. It may have ended since.
     pub(super) session: Session,
+}
+
+struct AccessToken {
+    grant_id: String,
+    scope: Scope,
 }
 
 struct RefreshToken {
@@ -251,6 +259,28 @@ impl ProviderState {
         let expires_at = now + GRANT_LIFETIME;
         self.grants.insert(code.grant_id.clone(), code.grant.clone(), expires_at, now);
         code.grant_id.clone()
+    }
+
+    /// Stores an access token as valid for `/userinfo`.
+    pub(super) fn record_access_token(
+        &mut self,
+        token: String,
+        (grant_id, scope): (&str, Scope),
+        expires_at: Timestamp,
+        now: Timestamp,
+    ) {
+        let row = AccessToken { grant_id: grant_id.to_owned(), scope };
+        self.access_tokens.insert(token, row, expires_at, now);
+    }
+
+    /// The grant and the scope of an access token.
+    pub(super) fn find_access_token(
+        &self,
+        token: &str,
+        now: Timestamp,
+    ) -> Option<(&Grant, &Scope)> {
+        let row = self.access_tokens.find(token, now)?;
+        Some((self.grants.find(&row.grant_id, now)?, &row.scope))
     }
 
     pub(super) fn issue_refresh_token(

@@ -133,6 +133,10 @@ impl Tenant {
         send(http_client().get(self.url(path))).await
     }
 
+    pub(super) async fn userinfo(&self, token: &str) -> HttpResponse {
+        send(http_client().get(self.url("userinfo")).bearer_auth(token)).await
+    }
+
     /// The claims of a token, verified with the published keys.
     pub(super) async fn verify(&self, token: &str) -> Value {
         let keys: JwkSet =

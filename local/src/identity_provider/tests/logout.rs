@@ -62,6 +62,20 @@ async fn without_a_matching_hint_the_user_must_confirm_once() {
 }
 
 #[tokio::test]
+async fn auth0s_older_logout_needs_no_confirmation_but_an_allowed_destination() {
+    let tenant = Tenant::start().await;
+    let (mut browser, _) = logged_in(&tenant).await;
+    let url = |destination| {
+        let parameters = [("client_id", CLIENT_ID), ("returnTo", destination)];
+        Url::parse_with_params(&tenant.url("v2/logout"), parameters).unwrap()
+    };
+    assert_eq!(browser.get(url("https://evil.example/").as_str()).await.status, 400);
+    assert!(browser.is_logged_in(&tenant).await);
+    assert_eq!(browser.get(url(AFTER_LOGOUT).as_str()).await.redirect(), (303, AFTER_LOGOUT));
+    assert!(!browser.is_logged_in(&tenant).await);
+}
+
+#[tokio::test]
 async fn an_invalid_logout_request_gets_a_page_and_ends_no_session() {
     let tenant = Tenant::start().await;
     let (mut browser, id_token) = logged_in(&tenant).await;

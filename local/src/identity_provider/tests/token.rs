@@ -65,6 +65,33 @@ async fn for_an_api_the_access_token_is_a_jwt_of_auth0s_profile() {
 }
 
 #[tokio::test]
+async fn userinfo_returns_the_claims_of_the_scope_until_the_token_expires() {
+    let tenant = Tenant::start().await;
+    for audience in [None, Some(API)] {
+        let tokens = tenant.tokens(&[("audience", audience)]).await;
+        let token = text(&tokens, "access_token");
+        let claims = tenant.verify(text(&tokens, "id_token")).await;
+        let expected = json!({ "sub": claims["sub"], "email": ADA, "email_verified": true });
+        assert_eq!(tenant.userinfo(token).await.json(), expected);
+        tenant.pass(Duration::from_secs(86_400));
+        let response = tenant.userinfo(token).await;
+        assert_eq!(response.error(), (401, "invalid_token".to_owned()));
+        assert_eq!(response.header("www-authenticate"), r#"Bearer error="invalid_token""#);
+    }
+    let response = tenant.get("userinfo").await;
+    assert_eq!((response.status, response.header("www-authenticate")), (401, "Bearer"));
+    let tokens = tenant.tokens(&[("scope", Some("openid email offline_access"))]).await;
+    let narrowed = [
+        ("grant_type", Some("refresh_token")),
+        ("refresh_token", tokens["refresh_token"].as_str()),
+        ("scope", Some("email")),
+    ];
+    let tokens = tenant.token(&narrowed).await.json();
+    let response = tenant.userinfo(text(&tokens, "access_token")).await;
+    assert_eq!(response.error(), forbidden("insufficient_scope"));
+}
+
+#[tokio::test]
 async fn a_configured_lifetime_applies_to_both_tokens() {
     let options = Options { token_lifetime: Some(Duration::from_secs(5)), ..options() };
     let tenant = Tenant::start_with(options).await;
@@ -107,7 +134,7 @@ async fn a_wrong_or_missing_id_or_secret_is_rejected_and_leaves_the_code_usable(
 }
 
 #[tokio::test]
-async fn a_replayed_code_revokes_the_refresh_token() {
+async fn a_replayed_code_revokes_the_tokens_of_its_first_use() {
     let tenant = Tenant::start().await;
     let code = tenant.code(&[("scope", Some("openid offline_access"))]).await;
     let tokens = tenant.token(&[("code", Some(&code))]).await.json();
@@ -115,6 +142,7 @@ async fn a_replayed_code_revokes_the_refresh_token() {
     assert_eq!(replay.error(), forbidden("invalid_grant"));
     let refresh = tenant.refresh(text(&tokens, "refresh_token")).await;
     assert_eq!(refresh.error(), forbidden("invalid_grant"));
+    assert_eq!(tenant.userinfo(text(&tokens, "access_token")).await.status, 401);
 }
 
 #[tokio::test]
