@@ -34,6 +34,7 @@ fn r155_a_target_that_could_leave_the_site_or_loop_becomes_the_default() {
         "/%00",
         "/%ef%bc%8fevil",
         "/%e2%88%95evil",
+        "/%e2%88%96evil",
         "/%e3%80%82evil",
         "/a%ef%bc%bcevil",
         "/x/%ef%bc%8e%ef%bc%8e//evil",
