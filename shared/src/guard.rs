@@ -10,6 +10,7 @@ mod route_rules;
 #[cfg(feature = "axum")]
 pub mod routes;
 mod rules;
+mod shield;
 
 use std::{fmt, sync::Arc};
 
@@ -21,21 +22,14 @@ use crate::{
     dependencies::Dependencies,
     discovery::keys::Keys,
     jwt::{Authentication, Claims, TokenError},
-    pages::respond::{self, Responder},
+    pages::respond,
     provider::application::Application,
     session::{self, Session, SessionLimits, Sessions, TokenSession},
     settings::Settings,
     web::{
-        base_url::BaseUrl,
-        cookie::CookieJar,
-        cors::AllowedOrigins,
-        error::Failure as _,
-        request::{Request, Response},
-        same_origin,
+        base_url::BaseUrl, cookie::CookieJar, cors::AllowedOrigins, request::Request, same_origin,
     },
 };
-
-use self::resource::ProtectedResource;
 
 pub use self::{
     clients::OtherTokens,
@@ -218,18 +212,6 @@ impl Guard {
             None => sessions.by_token(token, now).await?,
         };
         Ok((claims, session))
-    }
-
-    /// Refuses `request`. The challenge names the metadata of this API, if there is some (RFC 9728
-    /// §5.1).
-    pub fn refuse(&self, responder: &Responder, request: &Request, refusal: &Refusal) -> Response {
-        let mut public = refusal.public();
-        if let Ok(origin) = self.config.base_url.resolve(request)
-            && let Some(resource) = ProtectedResource::of(&self.config.application, &origin)
-        {
-            resource.point_out(&mut public);
-        }
-        responder.refuse(request, refusal, &public)
     }
 
     async fn by_token(

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::settings::Settings;
+use crate::{jwt, settings::Settings};
 
 /// Which e-mail addresses people must have.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -59,8 +59,8 @@ impl EmailPolicy {
             return Ok(());
         }
         let address = user.get("email").and_then(Value::as_str);
-        let is_verified = user.get("email_verified") == Some(&Value::Bool(true));
-        let address = address.filter(|_| is_verified).ok_or(EmailRefusal::Unverified)?;
+        let address =
+            address.filter(|_| jwt::is_email_verified(user)).ok_or(EmailRefusal::Unverified)?;
         let domain = address.rsplit_once('@').map(|(_, domain)| domain.to_ascii_lowercase());
         let is_allowed = domain.is_some_and(|domain| self.domains.contains(&domain));
         if self.domains.is_empty() || is_allowed { Ok(()) } else { Err(EmailRefusal::OtherDomain) }

@@ -1,25 +1,17 @@
-//! A protected function behind the [`Guard`]: everything except its own response.
-//!
-//! People copy such a function for their own code, so it has the fewest rights: a bug in it must
-//! not be able to publish a signing key. Its policy allows it to read the provider's documents in
-//! the store, but not to write them. [`Keys::reader`](crate::discovery::keys::Keys::reader) keeps
-//! to the same limit (R205).
+//! A protected function behind the [`Guard`](super::Guard): everything except its own response.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use async_trait::async_trait;
 use http::Method;
 
-use super::{Guard, GuardConfig, Principal, Rules};
+use super::{GuardConfig, Principal, Rules, shield::Shield};
 use crate::{
     clock::Timestamp,
     dependencies::Dependencies,
     pages::respond::Responder,
     settings::Settings,
-    web::{
-        cors::AllowedOrigins,
-        request::{Function, Request, Response},
-    },
+    web::request::{Function, Request, Response},
 };
 
 /// The parts that a protected function defines. [`Guarded`] does the rest.
@@ -75,38 +67,22 @@ pub trait ProtectedFunction: Send + Sync {
     ) -> Response;
 }
 
-/// A protected function behind its [`Guard`]. It handles methods, preflight requests, CORS and
+/// A protected function behind its [`Guard`](super::Guard). It handles methods, preflight requests, CORS and
 /// refusals, all in JSON.
 pub struct Guarded<P> {
     protected: P,
-    guard: Guard,
-    origins: AllowedOrigins,
-    responder: Responder,
+    shield: Shield,
 }
 
 impl<P: ProtectedFunction> Guarded<P> {
     /// Guards `protected` as the settings define.
     pub fn from_settings(protected: P, settings: &mut Settings) -> Option<Self> {
-        let (config, dependencies) =
-            (GuardConfig::from_settings(settings), Dependencies::from_settings(settings));
-        Some(Self::new(protected, config?, &dependencies?))
+        Some(Self { protected, shield: Shield::from_settings(settings)? })
     }
 
     /// Guards `protected` with `config`, over `dependencies`.
     pub fn new(protected: P, config: GuardConfig, dependencies: &Dependencies) -> Self {
-        let dependencies =
-            Dependencies { keys: Arc::new(dependencies.keys.reader()), ..dependencies.clone() };
-        Self {
-            protected,
-            origins: config.origins.clone(),
-            responder: Responder::new(
-                &config.application.issuer,
-                &config.base_url,
-                &dependencies.random,
-            )
-            .json_only(),
-            guard: Guard::new(config, &dependencies),
-        }
+        Self { protected, shield: Shield::new(config, dependencies) }
     }
 }
 
@@ -117,21 +93,21 @@ impl<P: ProtectedFunction> Function for Guarded<P> {
     }
 
     async fn handle(&self, request: Request, now: Timestamp) -> Response {
-        let responder = &self.responder;
+        let Shield { guard, origins, responder } = &self.shield;
         let is_allowed = P::METHODS.split(", ").any(|method| request.method().as_str() == method);
         let mut response = if request.uri().path() != P::PATH {
             responder.not_found(&request)
         } else if request.method() == Method::OPTIONS {
-            return responder.preflight(&request, &self.origins, P::METHODS);
+            return responder.preflight(&request, origins, P::METHODS);
         } else if !is_allowed {
             responder.method_not_allowed(&request, P::METHODS)
         } else {
-            match self.guard.admit(&request, P::PATH, &P::RULES, now).await {
+            match guard.admit(&request, P::PATH, &P::RULES, now).await {
                 Ok(principal) => self.protected.answer(&principal, &request, responder).await,
-                Err(refusal) => self.guard.refuse(responder, &request, &refusal),
+                Err(refusal) => self.shield.refuse(&request, &refusal),
             }
         };
-        self.origins.share(&request, &mut response);
+        origins.share(&request, &mut response);
         response
     }
 }

@@ -46,14 +46,12 @@ use http::{Method, StatusCode, header, request::Parts};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{Guard, GuardConfig, Principal, Rules};
+use super::{GuardConfig, Principal, Rules, shield::Shield};
 use crate::{
     clock::Timestamp,
     dependencies::Dependencies,
-    pages::respond::Responder,
     settings::Settings,
     web::{
-        cors::AllowedOrigins,
         error::{Failure, Public},
         request::{Function, Request, Response},
     },
@@ -68,21 +66,15 @@ const MAX_BODY: usize = 6 * 1024 * 1024;
 type HttpRequest = http::Request<Body>;
 type HttpResponse = http::Response<Body>;
 
-/// A router behind one [`Guard`]. It handles preflight requests, CORS, refusals and unknown paths, all
+/// A router behind one [`Guard`](super::Guard). It handles preflight requests, CORS, refusals and unknown paths, all
 /// in JSON.
 pub struct Routes {
     router: Router,
     shield: Arc<Shield>,
 }
 
-/// What the layers need to check a request. [`Routes`] puts it into the request's extensions.
-struct Shield {
-    guard: Guard,
-    origins: AllowedOrigins,
-    responder: Responder,
-}
-
-/// A request under way.
+/// A request under way, with what the layers need to check it. [`Routes`] puts it into the request's
+/// extensions.
 #[derive(Clone)]
 struct Arrival {
     shield: Arc<Shield>,
@@ -92,26 +84,19 @@ struct Arrival {
 impl Routes {
     /// Guards `router` as the settings define.
     pub fn from_settings(router: Router, settings: &mut Settings) -> Option<Self> {
-        let (config, dependencies) =
-            (GuardConfig::from_settings(settings), Dependencies::from_settings(settings));
-        Some(Self::new(router, config?, &dependencies?))
+        Some(Self::guarded(router, Shield::from_settings(settings)?))
     }
 
     /// Guards `router` with `config`, over `dependencies`.
     pub fn new(router: Router, config: GuardConfig, dependencies: &Dependencies) -> Self {
-        let dependencies =
-            Dependencies { keys: Arc::new(dependencies.keys.reader()), ..dependencies.clone() };
-        let issuer = &config.application.issuer;
-        let responder = Responder::new(issuer, &config.base_url, &dependencies.random).json_only();
-        let shield = Shield {
-            origins: config.origins.clone(),
-            responder: responder.clone(),
-            guard: Guard::new(config, &dependencies),
-        };
-        let refusing = responder.clone();
+        Self::guarded(router, Shield::new(config, dependencies))
+    }
+
+    fn guarded(router: Router, shield: Shield) -> Self {
+        let (missing, refusing) = (shield.responder.clone(), shield.responder.clone());
         let router = router
             .fallback(async move |request: HttpRequest| {
-                responder.not_found(&without_body(request)).map(Body::from)
+                missing.not_found(&without_body(request)).map(Body::from)
             })
             .method_not_allowed_fallback(async move |request: HttpRequest| {
                 let mut response = refusing.method_not_allowed(&without_body(request), METHODS);
@@ -206,10 +191,7 @@ where
                     parts.extensions.insert(principal);
                     inner.call(HttpRequest::from_parts(parts, body)).await
                 }
-                Err(refusal) => {
-                    let Shield { guard, responder, .. } = &*shield;
-                    Ok(guard.refuse(responder, &request, &refusal).map(Body::from))
-                }
+                Err(refusal) => Ok(shield.refuse(&request, &refusal).map(Body::from)),
             }
         })
     }
