@@ -11,7 +11,7 @@
 //! | 4 | [`session`], [`login`], [`provider`] | sessions; logins in progress; provider requests |
 //! | 3 | [`store`], [`secrets`] | storage of sessions; the two secrets |
 //! | 2 | `aws`, [`web`], [`jwt`], `cache` | AWS clients; HTTP; tokens and keys; a cache |
-//! | 1 | [`crypto`], [`settings`], [`clock`], [`issuer`] | cryptography; settings; time; the issuer |
+//! | 1 | [`crypto`], [`settings`], [`clock`], [`issuer`], [`names`] | cryptography; settings; time; the issuer; names of log events and errors |
 
 #[cfg(feature = "aws")]
 mod aws;
@@ -24,6 +24,7 @@ pub mod guard;
 pub mod issuer;
 pub mod jwt;
 pub mod login;
+pub mod names;
 pub mod pages;
 pub mod provider;
 pub mod secrets;

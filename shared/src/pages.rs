@@ -18,7 +18,7 @@ use std::fmt;
 
 use askama::Template;
 
-use crate::crypto::random::Random;
+use crate::{crypto::random::Random, names::LogEvent};
 
 pub use self::{
     key::{Key, KeyPage, User},
@@ -146,7 +146,7 @@ fn html(template: &impl Template) -> String {
         Ok(page) if page.contains('\0') => page.replace('\0', "\u{fffd}"),
         Ok(page) => page,
         Err(error) => {
-            tracing::error!(event = "page.failed", %error, "a page could not be rendered");
+            tracing::error!(event = LogEvent::PageFailed.name(), %error, "a page could not be rendered");
             String::from(
                 "<!doctype html><html lang=\"en\"><title>Problem</title>\
                  <h1>This page cannot be shown</h1></html>",

@@ -24,6 +24,7 @@ use crate::{
         secret::{Digest, SecretText, SessionSecret},
     },
     jwt::{self, Authentication},
+    names::LogEvent,
     settings::Settings,
     store::{CreateError, Owner, PointerRow, SessionRow, SessionStore, StoreError},
 };
@@ -302,7 +303,7 @@ impl Sessions {
             .and_then(|key| contents_key(key).open(&row.sealed, row.key.as_bytes()))
             .and_then(|opened| serde_json::from_slice(&opened).ok());
         let Some(contents) = contents else {
-            tracing::warn!(event = "session.unreadable", session = %row.key, "a session's row cannot be decrypted");
+            tracing::warn!(event = LogEvent::SessionUnreadable.name(), session = %row.key, "a session's row cannot be decrypted");
             return Ok(None);
         };
         if self.slides && now.since(row.used_at) >= self.limits.idle / SLIDES_PER_IDLE {

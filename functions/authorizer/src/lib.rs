@@ -13,6 +13,7 @@ use shared::{
     clock::Timestamp,
     dependencies::Dependencies,
     guard::{Guard, GuardConfig, Principal, Refusal, RouteRule, RouteRules, Rules},
+    names::LogEvent,
     settings::Settings,
     web::{
         error::{Failure, Public},
@@ -104,10 +105,10 @@ impl Failure for Denial {
         }
     }
 
-    fn event(&self) -> &'static str {
+    fn event(&self) -> LogEvent {
         match self {
             Self::Guard(refusal) => refusal.event(),
-            Self::RouteNotNamed => "request.failed",
+            Self::RouteNotNamed => LogEvent::RequestFailed,
         }
     }
 

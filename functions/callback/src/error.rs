@@ -5,6 +5,7 @@ use shared::{
     crypto::secret::SecretText,
     discovery::keys::{KeysError, VerifyError},
     guard::EmailRefusal,
+    names::{ErrorCode, LogEvent},
     provider::{ErrorMeaning, ErrorResponse, RedeemError},
     secrets::stored_secret::SecretUnavailable,
     store::{CreateError, StoreError},
@@ -99,7 +100,7 @@ pub(crate) fn logged_in_already() -> Public {
         action: Some(("Go to the start page", "/".to_owned())),
         ..Public::new(
             StatusCode::BAD_REQUEST,
-            "login_unknown",
+            ErrorCode::LoginUnknown,
             "You are logged in already",
             "This address does not belong to a login in progress in this browser. You stay logged in.",
         )
@@ -128,7 +129,7 @@ impl Failure for CallbackError {
             // Not 503: anyone can write this response into a URL, and 5xx raises an alarm (R208).
             Self::Refused(said) if said.meaning() == Meaning::Passes => (
                 Status::BAD_REQUEST,
-                "login_refused",
+                ErrorCode::LoginRefused,
                 "You were not logged in",
                 "The identity provider cannot log you in right now. Please start again in a moment.",
             ),
@@ -138,7 +139,7 @@ impl Failure for CallbackError {
                 quote = said.description().map(str::to_owned);
                 (
                     Status::FORBIDDEN,
-                    "access_denied",
+                    ErrorCode::AccessDenied,
                     "You were not logged in",
                     "You cancelled the login, or your account is not allowed to use this application.",
                 )
@@ -146,14 +147,14 @@ impl Failure for CallbackError {
             // The response comes through the browser, so anyone can forge it. It must raise no alarm.
             Self::Refused(_) => (
                 Status::BAD_REQUEST,
-                "login_refused",
+                ErrorCode::LoginRefused,
                 "You were not logged in",
                 "The identity provider did not accept the login. Please start again.",
             ),
             // Not 503, which would invite a retry: the state is already used up (R39).
             Self::Redeem(RedeemError::Refused(said)) if said.is_for_operator() => (
                 Status::BAD_GATEWAY,
-                "identity_provider_answer",
+                ErrorCode::IdentityProviderAnswer,
                 "You were not logged in",
                 "The identity provider did not accept this application's request. Please start again.",
             ),
@@ -164,13 +165,13 @@ impl Failure for CallbackError {
                 | RedeemError::Unavailable { source: Some(_), .. },
             ) => (
                 Status::BAD_GATEWAY,
-                "identity_provider_answer",
+                ErrorCode::IdentityProviderAnswer,
                 "You were not logged in",
                 "The identity provider's response cannot be used. Please start again.",
             ),
             Self::UnknownState | Self::Replayed => (
                 Status::BAD_REQUEST,
-                "login_expired",
+                ErrorCode::LoginExpired,
                 "This login can't be finished",
                 "It was started in another browser, took too long, or was finished already. Please start again.",
             ),
@@ -183,13 +184,13 @@ impl Failure for CallbackError {
             }
             Self::StepUpMissing => (
                 Status::FORBIDDEN,
-                "insufficient_user_authentication",
+                ErrorCode::InsufficientUserAuthentication,
                 "You were not logged in",
                 "This needs a stronger login, such as one with a second factor, and the identity provider did not ask for it.",
             ),
             Self::Create(CreateError::Ended) => (
                 Status::BAD_REQUEST,
-                "login_ended",
+                ErrorCode::LoginEnded,
                 "You were logged out meanwhile",
                 "A logout ended this login before it was finished. Please start again.",
             ),
@@ -204,7 +205,7 @@ impl Failure for CallbackError {
             | Self::Over
             | Self::Redeem(RedeemError::MissingIdToken | RedeemError::Refused(_)) => (
                 Status::BAD_REQUEST,
-                "login_failed",
+                ErrorCode::LoginFailed,
                 "You were not logged in",
                 "The login could not be completed. Please start again.",
             ),
@@ -215,17 +216,19 @@ impl Failure for CallbackError {
 
     /// `login.failed` raises an alarm, so it covers only failures that a stranger cannot cause (R208).
     /// A stranger can start a login and then write any response to it into the URL.
-    fn event(&self) -> &'static str {
+    fn event(&self) -> LogEvent {
         match self {
-            Self::Malformed | Self::UnknownState => "login.unknown",
-            Self::Replayed => "login.replayed",
+            Self::Malformed | Self::UnknownState => LogEvent::LoginUnknown,
+            Self::Replayed => LogEvent::LoginReplayed,
             Self::Email(..)
             | Self::NotLoggedIn
             | Self::OtherIssuer
             | Self::Refused(_)
-            | Self::StepUpMissing => "login.refused",
-            Self::Redeem(RedeemError::Refused(said)) if !said.is_for_operator() => "login.refused",
-            _ => "login.failed",
+            | Self::StepUpMissing => LogEvent::LoginRefused,
+            Self::Redeem(RedeemError::Refused(said)) if !said.is_for_operator() => {
+                LogEvent::LoginRefused
+            }
+            _ => LogEvent::LoginFailed,
         }
     }
 

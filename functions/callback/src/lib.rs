@@ -24,6 +24,7 @@ use shared::{
         cookies::LoginCookies,
         request::LoginRequest,
     },
+    names::LogEvent,
     pages::respond::{Responder, is_not_navigation},
     provider::{
         self, AuthorizationCodeGrant, ClientCredentials, ErrorMeaning, IdentityProvider,
@@ -224,7 +225,7 @@ impl Callback {
             && self.sessions.lives(&current, now).await?
         {
             let session = current.digest();
-            tracing::info!(event = "login.dropped", %session, "a login that another site started was dropped");
+            tracing::info!(event = LogEvent::LoginDropped.name(), %session, "a login that another site started was dropped");
             return Ok(self.responder.see_other(attempt.return_to.as_str()));
         }
         let metadata = self.keys.metadata(now).await?;
@@ -298,7 +299,7 @@ impl Callback {
             let _ = self.sessions.end(secret.digest(), now).await;
             return Err(error.into());
         }
-        tracing::info!(event = "login.succeeded", session = %secret.digest(), "a session began");
+        tracing::info!(event = LogEvent::LoginSucceeded.name(), session = %secret.digest(), "a session began");
         let mut response = self.responder.see_other(attempt.return_to.as_str());
         let headers = response.headers_mut();
         headers.extend(
@@ -349,7 +350,7 @@ impl Callback {
         .url(&next);
         let kept = self.config.login_cookies.keep(&next, cookies, &self.random, now).await?;
         tracing::info!(
-            event = "login.restarted",
+            event = LogEvent::LoginRestarted.name(),
             restarts = next.restarts,
             "the token belongs to another session, so the login is restarted"
         );

@@ -6,6 +6,7 @@ use serde_json::Value;
 use shared::{
     clock::Timestamp,
     jwt::is_email_verified,
+    names::LogEvent,
     pages::{Key, KeyPage, LoginMethodLink, LoginPage, Picture, User},
     provider::login_method::LoginMethod,
     session::Session,
@@ -151,8 +152,8 @@ impl Failure for HomeError {
         }
     }
 
-    fn event(&self) -> &'static str {
-        "home.failed"
+    fn event(&self) -> LogEvent {
+        LogEvent::HomeFailed
     }
 }
 

@@ -7,6 +7,7 @@ use shared::{
     guard::{RouteRule, RouteRules},
     jwt::StepUp,
     login::{attempt::LoginAttempt, request::LoginRequest},
+    names::{ErrorCode, LogEvent},
     pages::{LoginAgainPage, respond::is_not_navigation},
     secrets::stored_secret::SecretUnavailable,
     store::StoreError,
@@ -177,7 +178,7 @@ impl Failure for StartError {
             Self::UnknownBaseUrl(_) => Public::misconfigured(),
             Self::NotNavigation => Public::new(
                 StatusCode::BAD_REQUEST,
-                "not_a_navigation",
+                ErrorCode::NotANavigation,
                 "Login not started",
                 "Open this address in a browser to log in.",
             ),
@@ -189,8 +190,8 @@ impl Failure for StartError {
         }
     }
 
-    fn event(&self) -> &'static str {
-        "login.not_started"
+    fn event(&self) -> LogEvent {
+        LogEvent::LoginNotStarted
     }
 }
 
@@ -217,7 +218,7 @@ fn unusable(description: &'static str) -> Public {
         action: Some(("Go to the login page", "/".to_owned())),
         ..Public::new(
             StatusCode::BAD_REQUEST,
-            "invalid_request",
+            ErrorCode::InvalidRequest,
             "This login link is not valid",
             description,
         )

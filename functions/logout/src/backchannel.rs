@@ -13,6 +13,7 @@ use shared::{
     dependencies::Dependencies,
     discovery::keys::{Keys, KeysError, VerifyError},
     jwt::TokenError,
+    names::{ErrorCode, LogEvent},
     pages::respond::Responder,
     provider::application::Application,
     session::{Ending, Sessions},
@@ -94,13 +95,13 @@ impl BackchannelLogout {
         let sessions = self.sessions.end_all(&Ending::by_provider(&token), now).await?;
         if self.store.claim(token.mark(), token.mark_expires_at(), now).await? {
             tracing::info!(
-                event = "backchannel_logout.succeeded",
+                event = LogEvent::BackchannelLogoutSucceeded.name(),
                 sessions,
                 "the provider ended sessions"
             );
         } else {
             tracing::warn!(
-                event = "backchannel_logout.replayed",
+                event = LogEvent::BackchannelLogoutReplayed.name(),
                 sessions,
                 "a logout token was received again"
             );
@@ -116,19 +117,19 @@ impl BackchannelLogout {
         let unavailable = status == StatusCode::SERVICE_UNAVAILABLE;
         if unavailable {
             tracing::error!(
-                event = "backchannel_logout.failed",
+                event = LogEvent::BackchannelLogoutFailed.name(),
                 error = reason,
                 "sessions that ended at the provider may still be valid"
             );
         } else {
             tracing::warn!(
-                event = "backchannel_logout.refused",
+                event = LogEvent::BackchannelLogoutRefused.name(),
                 error = reason,
                 "a logout token was refused"
             );
         }
         let description = error.description();
-        let body = json!({ "error": code, "error_description": description });
+        let body = json!({ "error": code.name(), "error_description": description });
         let mut response = self.responder.json(status, &body);
         if unavailable {
             response.headers_mut().insert(header::RETRY_AFTER, 5.into());
@@ -168,14 +169,14 @@ fn is_form(headers: &HeaderMap) -> bool {
 }
 
 impl BackchannelError {
-    fn status(&self) -> (StatusCode, &'static str) {
+    fn status(&self) -> (StatusCode, ErrorCode) {
         match self {
-            Self::BodyTooLong => (StatusCode::PAYLOAD_TOO_LARGE, "invalid_request"),
+            Self::BodyTooLong => (StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::InvalidRequest),
             Self::NoSingleToken | Self::NotAForm | Self::Token(_) => {
-                (StatusCode::BAD_REQUEST, "invalid_request")
+                (StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest)
             }
             Self::Keys(_) | Self::Store(_) => {
-                (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable")
+                (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::TemporarilyUnavailable)
             }
         }
     }

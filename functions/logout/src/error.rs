@@ -3,6 +3,7 @@
 use http::StatusCode;
 use shared::{
     guard::Refusal,
+    names::{ErrorCode, LogEvent},
     store::StoreError,
     web::error::{Failure, Public},
 };
@@ -53,20 +54,20 @@ impl Failure for LogoutError {
             },
             Self::UnclearExtent => Public::new(
                 StatusCode::BAD_REQUEST,
-                "invalid_request",
+                ErrorCode::InvalidRequest,
                 "You were not logged out",
                 "The parameter everywhere must be given once, as true or false.",
             ),
         }
     }
 
-    fn event(&self) -> &'static str {
+    fn event(&self) -> LogEvent {
         match self {
             Self::Refused(Refusal::Keys(_) | Refusal::Store(_) | Refusal::UnknownBaseUrl(_))
             | Self::Everywhere(_)
             | Self::Read(_)
-            | Self::Store(_) => "logout.failed",
-            Self::Refused(_) | Self::UnclearExtent => "logout.refused",
+            | Self::Store(_) => LogEvent::LogoutFailed,
+            Self::Refused(_) | Self::UnclearExtent => LogEvent::LogoutRefused,
         }
     }
 

@@ -21,6 +21,7 @@ use shared::{
     dependencies::Dependencies,
     discovery::keys::Keys,
     guard::{Credential, Guard, GuardConfig, Refusal},
+    names::LogEvent,
     pages::{
         SignOutPage,
         respond::{self, Responder},
@@ -210,13 +211,13 @@ impl Logout {
         now: Timestamp,
     ) -> Result<(), LogoutError> {
         self.sessions.end(session.id, now).await?;
-        tracing::info!(event = "logout.succeeded", session = %session.id, "a session was ended");
+        tracing::info!(event = LogEvent::LogoutSucceeded.name(), session = %session.id, "a session was ended");
         if extent == Extent::Everywhere {
             let ending = Ending::everywhere(session.owner.subject, now);
             let sessions =
                 self.sessions.end_all(&ending, now).await.map_err(LogoutError::Everywhere)?;
             tracing::info!(
-                event = "logout.everywhere",
+                event = LogEvent::LogoutEverywhere.name(),
                 session = %session.id,
                 sessions,
                 "the other sessions of its user were ended"
@@ -247,7 +248,7 @@ impl Logout {
             Ok(metadata) => metadata,
             Err(error) => {
                 tracing::warn!(
-                    event = "logout.provider_unreachable",
+                    event = LogEvent::LogoutProviderUnreachable.name(),
                     error = &error as &dyn std::error::Error,
                     "the provider's session was not ended"
                 );

@@ -6,6 +6,7 @@ use serde_json::json;
 use shared::{
     clock::Timestamp,
     crypto::secret,
+    names::LogEvent,
     pages::{Action, MessageKind, MessagePage, respond},
     web::{
         cookie::RequestCookies,
@@ -45,7 +46,10 @@ impl Logout {
             self.message("You are logged out", &[text], action)
         };
         if is_complete {
-            tracing::info!(event = "logout.completed", "the provider's session was ended too");
+            tracing::info!(
+                event = LogEvent::LogoutCompleted.name(),
+                "the provider's session was ended too"
+            );
             response.headers_mut().append(header::SET_COOKIE, self.cookies.clear_logout_state());
         }
         response

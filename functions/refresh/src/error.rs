@@ -5,6 +5,7 @@ use shared::{
     discovery::keys::{KeysError, VerifyError},
     guard::Refusal,
     jwt::TokenError,
+    names::{ErrorCode, LogEvent},
     provider::{ErrorResponse, RedeemError},
     secrets::stored_secret::SecretUnavailable,
     store::StoreError,
@@ -130,30 +131,30 @@ impl Failure for RefreshError {
             | Self::ApiKey(VerifyError::Token(_))
             | Self::IdToken(VerifyError::Token(_)) => Public::new(
                 StatusCode::BAD_GATEWAY,
-                "identity_provider_answer",
+                ErrorCode::IdentityProviderAnswer,
                 "The key was not renewed",
                 "The identity provider's response cannot be used. The session continues.",
             ),
             Self::NoRefreshToken => Public::new(
                 StatusCode::CONFLICT,
-                "not_refreshable",
+                ErrorCode::NotRefreshable,
                 "The key was not renewed",
                 "The session has no refresh token. It ends when its key expires.",
             ),
             Self::InProgress | Self::TokenOfAnotherSession => Public::unavailable(
-                "refresh_in_progress",
+                ErrorCode::RefreshInProgress,
                 "Another request refreshes the session. Please try again shortly.",
             ),
             _ => Public::provider_unavailable(),
         }
     }
 
-    fn event(&self) -> &'static str {
+    fn event(&self) -> LogEvent {
         match self {
-            Self::Refused(Refusal::UnknownBaseUrl(_)) => "refresh.failed",
-            Self::NoRefreshToken | Self::Refused(_) => "refresh.refused",
-            _ if self.leaves_no_session() => "refresh.session_ended",
-            _ => "refresh.failed",
+            Self::Refused(Refusal::UnknownBaseUrl(_)) => LogEvent::RefreshFailed,
+            Self::NoRefreshToken | Self::Refused(_) => LogEvent::RefreshRefused,
+            _ if self.leaves_no_session() => LogEvent::RefreshSessionEnded,
+            _ => LogEvent::RefreshFailed,
         }
     }
 

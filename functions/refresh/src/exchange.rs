@@ -6,6 +6,7 @@ use shared::{
     crypto::secret::{SecretText, SessionSecret},
     guard::Refusal,
     jwt::{Expected, TokenKind},
+    names::LogEvent,
     provider::{self, ErrorMeaning, RefreshResponse, RefreshTokenGrant},
     session::{HeldLease, Renewable, SAME_TOKEN, Session, SessionContents},
     store::{RenewError, StoreError},
@@ -58,7 +59,7 @@ impl Refresh {
                 };
             match self.sessions.renew(&held, contents, next.clone(), ends_by, time.now()).await {
                 Ok(session) => {
-                    tracing::info!(event = "refresh.succeeded", session = %session.id, "a session has new tokens");
+                    tracing::info!(event = LogEvent::RefreshSucceeded.name(), session = %session.id, "a session has new tokens");
                     return Ok(session);
                 }
                 Err(RenewError::PointerExists) if tries < MAXIMUM_TRIES && time.has(PATIENCE) => {
@@ -232,7 +233,7 @@ impl Refresh {
         let session = secret.digest();
         if let Err(error) = self.sessions.end(session, now).await {
             tracing::error!(
-                event = "refresh.session_not_ended",
+                event = LogEvent::RefreshSessionNotEnded.name(),
                 %session,
                 error = &error as &dyn std::error::Error,
                 "a session without a working refresh token was not ended"
@@ -246,7 +247,7 @@ impl Refresh {
     async fn give_up(&self, held: &HeldLease, now: Timestamp) {
         if let Err(error) = self.sessions.give_up(held, now).await {
             tracing::warn!(
-                event = "refresh.lease_not_given_up",
+                event = LogEvent::RefreshLeaseNotGivenUp.name(),
                 error = &error as &dyn std::error::Error,
                 "a lease could not be released and will expire by itself"
             );

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use lambda_http::aws_lambda_events::{apigw::ApiGatewayV2httpResponse, encodings::Body};
-use shared::web::request::Response;
+use shared::{names::LogEvent, web::request::Response};
 
 /// Converts `response`, to a request with `method`, to the form that API Gateway expects.
 ///
@@ -38,7 +38,7 @@ fn texts<'a>(headers: &'a HeaderMap, name: &'a HeaderName) -> impl Iterator<Item
         let text = str::from_utf8(value.as_bytes()).ok();
         if text.is_none() {
             tracing::error!(
-                event = "answer.header_dropped",
+                event = LogEvent::AnswerHeaderDropped.name(),
                 header = name.as_str(),
                 "a header value is not UTF-8 and is left out"
             );

@@ -37,6 +37,7 @@ use serde_json::value::RawValue;
 use shared::{
     clock::{Clock, Timestamp},
     guard::Principal,
+    names::LogEvent,
     web::{
         error::{self, Failure},
         request::Request,
@@ -131,12 +132,12 @@ pub async fn decide<A: Authorizer>(
         let decision = match call {
             Ok(call) => respond(authorizer, proxy, call, context, clock).await,
             Err(error) => {
-                tracing::error!(event = "request.unreadable", %error, "an authorizer event cannot be read");
+                tracing::error!(event = LogEvent::RequestUnreadable.name(), %error, "an authorizer event cannot be read");
                 Err(NoDecision)
             }
         };
         tracing::info!(
-            event = "authorizer.decided",
+            event = LogEvent::AuthorizerDecided.name(),
             method,
             route = route.as_deref().unwrap_or("other"),
             decision = match &decision {
@@ -175,7 +176,10 @@ async fn respond<A: Authorizer>(
         Some(Ok(principal)) => Ok(form.allow(&principal, authorizer.context_claims())),
         Some(Err(refusal)) => refuse(&refusal, &form),
         None => {
-            tracing::error!(event = "request.timed_out", "the authorizer ran out of time");
+            tracing::error!(
+                event = LogEvent::RequestTimedOut.name(),
+                "the authorizer ran out of time"
+            );
             Err(NoDecision)
         }
     }

@@ -18,9 +18,12 @@ use serde::{
     Deserialize, Deserializer,
     de::{Error, MapAccess, Visitor},
 };
-use shared::web::{
-    error::Public,
-    request::{Request, RequestContext},
+use shared::{
+    names::ErrorCode,
+    web::{
+        error::Public,
+        request::{Request, RequestContext},
+    },
 };
 
 /// The maximum size of a body, in bytes. API Gateway's own limit is 10 MB; no route needs more than a
@@ -80,13 +83,15 @@ impl EventError {
     pub const fn public(self) -> Public {
         let (status, code, description) = match self {
             Self::BodyNotBase64 | Self::Malformed { .. } | Self::NotPayloadV2 => {
-                (StatusCode::BAD_REQUEST, "invalid_event", "The request cannot be read.")
+                (StatusCode::BAD_REQUEST, ErrorCode::InvalidEvent, "The request cannot be read.")
             }
-            Self::BodyTooLarge => {
-                (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The request body is too large.")
-            }
+            Self::BodyTooLarge => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                ErrorCode::BodyTooLarge,
+                "The request body is too large.",
+            ),
             Self::UriTooLong => {
-                (StatusCode::URI_TOO_LONG, "uri_too_long", "The address is too long.")
+                (StatusCode::URI_TOO_LONG, ErrorCode::UriTooLong, "The address is too long.")
             }
         };
         Public::new(status, code, "The request was rejected", description)

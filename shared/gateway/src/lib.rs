@@ -42,7 +42,7 @@ use std::{
     process::ExitCode,
 };
 
-use shared::{clock::Clock, settings::Settings, web::request::Function};
+use shared::{clock::Clock, names::LogEvent, settings::Settings, web::request::Function};
 
 use logging::Logging;
 use proxy::Proxy;
@@ -153,6 +153,6 @@ where
 
 #[expect(clippy::needless_pass_by_value, reason = "the signature that `map_err` requires")]
 fn unreachable(error: lambda_runtime::Error) -> ExitCode {
-    tracing::error!(event = "runtime.unreachable", %error, "the Lambda runtime cannot be reached");
+    tracing::error!(event = LogEvent::RuntimeUnreachable.name(), %error, "the Lambda runtime cannot be reached");
     ExitCode::FAILURE
 }

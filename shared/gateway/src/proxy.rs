@@ -5,6 +5,7 @@ use std::future::Future;
 use http::{HeaderMap, HeaderName, StatusCode};
 use shared::{
     crypto::secret::{Digest, equal},
+    names::{ErrorCode, LogEvent},
     pages::plain,
     settings::Settings,
     web::{
@@ -26,7 +27,7 @@ pub struct Proxy(Vec<String>);
 /// The refusal of a request that did not come through the proxy.
 pub fn refusal() -> Public {
     let description = "This address serves only the proxy in front of it.";
-    Public::new(StatusCode::FORBIDDEN, "proxy_required", "Access denied", description)
+    Public::new(StatusCode::FORBIDDEN, ErrorCode::ProxyRequired, "Access denied", description)
 }
 
 impl Proxy {
@@ -57,8 +58,8 @@ impl Proxy {
         let admits = self.0.iter().any(|digests| equal(digests, &digest));
         if !admits {
             tracing::warn!(
-                event = "request.refused",
-                code = refusal().code,
+                event = LogEvent::RequestRefused.name(),
+                code = refusal().code.name(),
                 status = StatusCode::FORBIDDEN.as_u16(),
                 error = "the request did not come through the proxy",
                 hint = "PROXY_SECRET_DIGEST",

@@ -16,6 +16,7 @@ use lambda_runtime::{Context, LambdaEvent, Service, service_fn};
 use serde_json::value::RawValue;
 use shared::{
     clock::{Clock, Timestamp},
+    names::{ErrorCode, LogEvent},
     pages::plain,
     web::{
         error::Public,
@@ -91,7 +92,7 @@ where
         async {
             let response = self.respond(event, &request_id, context).await;
             tracing::info!(
-                event = "request.answered",
+                event = LogEvent::RequestAnswered.name(),
                 method = label,
                 route,
                 status = response.status().as_u16(),
@@ -121,7 +122,10 @@ where
             Err(error) => return refuse(error, wants_page, request_id),
         };
         let out_of_time = || {
-            tracing::error!(event = "request.timed_out", "the handler ran out of time");
+            tracing::error!(
+                event = LogEvent::RequestTimedOut.name(),
+                "the handler ran out of time"
+            );
             plain::failure(&timed_out(), wants_page, request_id)
         };
         let answered = match time_left(context.deadline(), wall_clock()) {
@@ -134,7 +138,7 @@ where
             None => catch_panic((self.handler)(request, self.clock.now())).await,
         };
         answered.unwrap_or_else(|| {
-            tracing::error!(event = "request.panicked", "the handler panicked");
+            tracing::error!(event = LogEvent::RequestPanicked.name(), "the handler panicked");
             plain::failure(&failed(), wants_page, request_id)
         })
     }
@@ -158,10 +162,10 @@ fn refuse(error: EventError, wants_page: bool, request_id: &str) -> Response {
     match error {
         // Clients can cause these errors, and must not be able to trigger an alarm.
         EventError::BodyTooLarge | EventError::UriTooLong => {
-            tracing::warn!(event = "request.too_large", %error, "a request was rejected");
+            tracing::warn!(event = LogEvent::RequestTooLarge.name(), %error, "a request was rejected");
         }
         EventError::BodyNotBase64 | EventError::Malformed { .. } | EventError::NotPayloadV2 => {
-            tracing::error!(event = "request.unreadable", %error, "an event cannot be served");
+            tracing::error!(event = LogEvent::RequestUnreadable.name(), %error, "an event cannot be served");
         }
     }
     plain::failure(&error.public(), wants_page, request_id)
@@ -171,7 +175,7 @@ fn refuse(error: EventError, wants_page: bool, request_id: &str) -> Response {
 const fn failed() -> Public {
     Public::new(
         StatusCode::INTERNAL_SERVER_ERROR,
-        "internal_error",
+        ErrorCode::InternalError,
         "The request failed",
         "The request could not be answered.",
     )
@@ -183,7 +187,7 @@ fn timed_out() -> Public {
         retry_after: Some(Duration::from_secs(1)),
         ..Public::new(
             StatusCode::SERVICE_UNAVAILABLE,
-            "timeout",
+            ErrorCode::Timeout,
             "Please try again in a moment",
             "The request took too long. Please try again.",
         )

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use shared::{
     clock::{Clock, Timestamp},
     guard::Principal,
+    names::{ErrorCode, LogEvent},
     settings::Settings,
     testing::captured_log::CapturedLog,
     web::{
@@ -70,11 +71,11 @@ impl Authorizer for Obedient {
 
 impl Failure for Denied {
     fn public(&self) -> Public {
-        Public::new(self.0, "a_code", "", "")
+        Public::new(self.0, ErrorCode::ClaimNotAllowed, "", "")
     }
 
-    fn event(&self) -> &'static str {
-        "request.refused"
+    fn event(&self) -> LogEvent {
+        LogEvent::RequestRefused
     }
 }
 
@@ -317,12 +318,15 @@ async fn a_refusal_is_a_decision_in_the_requested_form() {
     for status in [StatusCode::BAD_REQUEST, StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN] {
         let (log, _guard) = capture();
         let decision = asked(&no(status), &with(VERSION_2, &[])).await.unwrap();
-        assert_eq!(decision, json!({ "isAuthorized": false, "context": { "code": "a_code" } }));
+        assert_eq!(
+            decision,
+            json!({ "isAuthorized": false, "context": { "code": "claim_not_allowed" } })
+        );
         let lines = log.lines();
         assert_eq!(lines.len(), 2, "{lines:?}");
         assert_eq!(
             (&lines[0]["event"], &lines[0]["code"]),
-            (&json!("request.refused"), &json!("a_code"))
+            (&json!("request.refused"), &json!("claim_not_allowed"))
         );
         assert_eq!(lines[0]["status"], status.as_u16());
         assert_eq!(
@@ -350,7 +354,7 @@ async fn a_refusal_is_a_decision_in_the_requested_form() {
                     "Resource": event["methodArn"],
                 }],
             },
-            "context": { "code": "a_code" },
+            "context": { "code": "claim_not_allowed" },
         })
     );
 }

@@ -26,6 +26,7 @@ use crate::{
     clock::Timestamp,
     crypto::secret::Digest,
     issuer::Issuer,
+    names::LogEvent,
     store::{DocumentRow, DocumentStore, MAX_DOCUMENT, StoreError},
 };
 
@@ -249,7 +250,7 @@ impl<T: Send + Sync> Document<T> {
         let text = ask().await?;
         let value = (self.parse)(&text)?;
         tracing::info!(
-            event = "provider.fetched",
+            event = LogEvent::ProviderFetched.name(),
             document = self.kind.name,
             "the provider's document was fetched"
         );
@@ -272,7 +273,7 @@ impl<T: Send + Sync> Document<T> {
         let value = (self.parse)(&row.text).inspect_err(|error| {
             let error: &dyn std::error::Error = error;
             tracing::warn!(
-                event = "provider.row_unusable",
+                event = LogEvent::ProviderRowUnusable.name(),
                 document = self.kind.name,
                 error,
                 "the provider's document in the store is unusable"

@@ -29,6 +29,7 @@ use crate::{
     discovery::document::{Document, DocumentKind, ReadAhead, Sharing},
     issuer::Issuer,
     jwt::{Claims, Expected, KeySet, LogoutToken, TokenError, UnverifiedToken},
+    names::LogEvent,
     provider::{IdentityProvider, Metadata, ProviderError},
     store::{DocumentStore, Found},
 };
@@ -259,7 +260,7 @@ const TERMS: Terms = Terms {
 fn report(document: &'static str, error: &ProviderError) {
     let error: &dyn std::error::Error = error;
     tracing::warn!(
-        event = "provider.unavailable",
+        event = LogEvent::ProviderUnavailable.name(),
         document,
         error,
         "the provider returned no usable response"

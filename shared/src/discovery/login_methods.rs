@@ -10,6 +10,7 @@ use crate::{
     cache::Terms,
     clock::Timestamp,
     discovery::document::{Document, DocumentKind, ReadAhead, Sharing},
+    names::LogEvent,
     provider::{
         IdentityProvider, ProviderError,
         application::Application,
@@ -88,7 +89,7 @@ const TERMS: Terms = Terms {
 fn report(_: &'static str, error: &ProviderError) {
     let error: &dyn std::error::Error = error;
     tracing::warn!(
-        event = "login_methods.unavailable",
+        event = LogEvent::LoginMethodsUnavailable.name(),
         error,
         "the list of login methods is unavailable"
     );

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::{jwt, settings::Settings};
+use crate::{jwt, names::ErrorCode, settings::Settings};
 
 /// Which e-mail addresses people must have.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -69,10 +69,10 @@ impl EmailPolicy {
 
 impl EmailRefusal {
     /// The `code` of the response.
-    pub const fn code(&self) -> &'static str {
+    pub const fn code(&self) -> ErrorCode {
         match self {
-            Self::Unverified => "email_not_verified",
-            Self::OtherDomain => "email_not_allowed",
+            Self::Unverified => ErrorCode::EmailNotVerified,
+            Self::OtherDomain => ErrorCode::EmailNotAllowed,
         }
     }
 

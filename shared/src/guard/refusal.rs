@@ -6,6 +6,7 @@ use super::EmailRefusal;
 use crate::{
     discovery::keys::{KeysError, VerifyError},
     jwt::{StepUp, TokenError},
+    names::{ErrorCode, LogEvent},
     store::StoreError,
     web::{
         base_url::UnknownBaseUrl,
@@ -93,71 +94,77 @@ impl Failure for Refusal {
             Self::UnknownBaseUrl(_) => return Public::misconfigured(),
             Self::ClaimNotAllowed(_) => (
                 Status::FORBIDDEN,
-                "claim_not_allowed",
+                ErrorCode::ClaimNotAllowed,
                 "A claim does not have the required value.",
             ),
             Self::ClientNotAllowed => (
                 Status::FORBIDDEN,
-                "client_not_allowed",
+                ErrorCode::ClientNotAllowed,
                 "The token was issued to a client that is not allowed here.",
             ),
-            Self::CrossSite => {
-                (Status::FORBIDDEN, "cross_site_request", "The request came from another site.")
-            }
-            Self::CookieWithoutSession => {
-                (Status::UNAUTHORIZED, "session_ended", "The session has ended. Log in again.")
-            }
+            Self::CrossSite => (
+                Status::FORBIDDEN,
+                ErrorCode::CrossSiteRequest,
+                "The request came from another site.",
+            ),
+            Self::CookieWithoutSession => (
+                Status::UNAUTHORIZED,
+                ErrorCode::SessionEnded,
+                "The session has ended. Log in again.",
+            ),
             Self::Email(refusal) => (Status::FORBIDDEN, refusal.code(), refusal.description()),
             Self::MalformedHeader => (
                 Status::BAD_REQUEST,
-                "invalid_header",
+                ErrorCode::InvalidHeader,
                 "The Authorization header must be `Bearer`, a space and one token.",
             ),
             Self::MissingCredential => (
                 Status::UNAUTHORIZED,
-                "authorization_header_missing",
+                ErrorCode::AuthorizationHeaderMissing,
                 "An Authorization header is expected.",
             ),
-            Self::MissingScope(_) => {
-                (Status::FORBIDDEN, "insufficient_scope", "The token lacks a required scope.")
-            }
+            Self::MissingScope(_) => (
+                Status::FORBIDDEN,
+                ErrorCode::InsufficientScope,
+                "The token lacks a required scope.",
+            ),
             Self::NotPerson => (
                 Status::FORBIDDEN,
-                "person_required",
+                ErrorCode::PersonRequired,
                 "The token belongs to a machine; a person's token is required.",
             ),
             Self::OtherScheme => (
                 Status::UNAUTHORIZED,
-                "invalid_header",
+                ErrorCode::InvalidHeader,
                 "The Authorization header must start with Bearer.",
             ),
             Self::RefreshRequired => (
                 Status::UNAUTHORIZED,
-                "refresh_required",
+                ErrorCode::RefreshRequired,
                 "The session's key has expired. Renew it with POST /refresh and try again.",
             ),
             Self::RouteNotListed => {
                 return Public::new(
                     Status::FORBIDDEN,
-                    "route_not_listed",
+                    ErrorCode::RouteNotListed,
                     "Route not configured",
                     "The list of routes does not contain this route.",
                 );
             }
             Self::SessionEnded => (
                 Status::UNAUTHORIZED,
-                "session_ended",
+                ErrorCode::SessionEnded,
                 "The token is valid, but its session has ended. Log in again.",
             ),
             Self::StepUpRequired(_) => (
                 Status::UNAUTHORIZED,
-                "insufficient_user_authentication",
+                ErrorCode::InsufficientUserAuthentication,
                 "This needs a more recent or a stronger login.",
             ),
             Self::Token(error) => (Status::UNAUTHORIZED, error.code(), error.description()),
             Self::TwoTokens => (
                 Status::BAD_REQUEST,
-                "invalid_request",
+                ErrorCode::InvalidRequest,
                 "Send the token once, in the Authorization header.",
             ),
         };
@@ -170,11 +177,11 @@ impl Failure for Refusal {
         }
     }
 
-    fn event(&self) -> &'static str {
+    fn event(&self) -> LogEvent {
         match self {
-            Self::MissingCredential => "request.anonymous",
-            Self::Keys(_) | Self::Store(_) | Self::UnknownBaseUrl(_) => "request.failed",
-            _ => "request.refused",
+            Self::MissingCredential => LogEvent::RequestAnonymous,
+            Self::Keys(_) | Self::Store(_) | Self::UnknownBaseUrl(_) => LogEvent::RequestFailed,
+            _ => LogEvent::RequestRefused,
         }
     }
 

@@ -50,6 +50,7 @@ use super::{GuardConfig, Principal, Rules, shield::Shield};
 use crate::{
     clock::Timestamp,
     dependencies::Dependencies,
+    names::LogEvent,
     settings::Settings,
     web::{
         error::{Failure, Public},
@@ -222,8 +223,8 @@ impl Failure for RouteError {
         Public::misconfigured()
     }
 
-    fn event(&self) -> &'static str {
-        "request.failed"
+    fn event(&self) -> LogEvent {
+        LogEvent::RequestFailed
     }
 }
 

@@ -1,5 +1,7 @@
 //! Reasons for which a token is rejected.
 
+use crate::names::ErrorCode;
+
 /// The reason why a token was rejected. It contains nothing from the token, so it may be logged and
 /// shown.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -84,30 +86,30 @@ pub enum TokenError {
 
 impl TokenError {
     /// The `code` of an API response. It is public and stable, because clients compare it.
-    pub const fn code(&self) -> &'static str {
+    pub const fn code(&self) -> ErrorCode {
         match self {
-            Self::AlgorithmNotAllowed => "token_algorithm_not_allowed",
-            Self::BoundToKey => "token_bound_to_key",
-            Self::CriticalHeader => "token_extension_not_supported",
-            Self::DuplicateClaim | Self::Malformed | Self::TooLarge => "token_malformed",
-            Self::Encrypted => "token_encrypted",
-            Self::Expired => "token_expired",
-            Self::InvalidAudience => "invalid_audience",
-            Self::InvalidAuthorizedParty => "invalid_authorized_party",
-            Self::InvalidIssuer => "invalid_issuer",
-            Self::InvalidSignature => "token_invalid_signature",
-            Self::IssuedInFuture | Self::NotYetValid => "token_not_yet_valid",
-            Self::IssuedTooLongAgo => "token_too_old",
-            Self::MissingClaim(_) => "token_missing_claim",
+            Self::AlgorithmNotAllowed => ErrorCode::TokenAlgorithmNotAllowed,
+            Self::BoundToKey => ErrorCode::TokenBoundToKey,
+            Self::CriticalHeader => ErrorCode::TokenExtensionNotSupported,
+            Self::DuplicateClaim | Self::Malformed | Self::TooLarge => ErrorCode::TokenMalformed,
+            Self::Encrypted => ErrorCode::TokenEncrypted,
+            Self::Expired => ErrorCode::TokenExpired,
+            Self::InvalidAudience => ErrorCode::InvalidAudience,
+            Self::InvalidAuthorizedParty => ErrorCode::InvalidAuthorizedParty,
+            Self::InvalidIssuer => ErrorCode::InvalidIssuer,
+            Self::InvalidSignature => ErrorCode::TokenInvalidSignature,
+            Self::IssuedInFuture | Self::NotYetValid => ErrorCode::TokenNotYetValid,
+            Self::IssuedTooLongAgo => ErrorCode::TokenTooOld,
+            Self::MissingClaim(_) => ErrorCode::TokenMissingClaim,
             // The first four occur only in logins and refreshes, which have their own responses.
             Self::AccessTokenHashMismatch
             | Self::AuthenticationTooOld
             | Self::NonceMismatch
             | Self::OtherLogin(_)
-            | Self::MistypedClaim(_) => "token_invalid_claim",
-            Self::Opaque => "token_opaque",
-            Self::TypeNotAllowed | Self::WrongKind => "token_type_not_allowed",
-            Self::UnknownKey => "token_unknown_key",
+            | Self::MistypedClaim(_) => ErrorCode::TokenInvalidClaim,
+            Self::Opaque => ErrorCode::TokenOpaque,
+            Self::TypeNotAllowed | Self::WrongKind => ErrorCode::TokenTypeNotAllowed,
+            Self::UnknownKey => ErrorCode::TokenUnknownKey,
         }
     }
 

@@ -37,7 +37,7 @@ pub fn wants_page(headers: &HeaderMap) -> bool {
 
 /// The JSON of a failure.
 pub(super) fn body(public: &Public, request_id: Option<&str>) -> Value {
-    let mut body = json!({ "code": public.code, "description": public.description });
+    let mut body = json!({ "code": public.code.name(), "description": public.description });
     if let Some(message) = public.message {
         body["message"] = message.into();
     }

@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::{
     crypto::random::Random,
     issuer::Issuer,
+    names::ErrorCode,
     pages::{Action, MessageKind, MessagePage, Nonce, Picture, plain},
     web::{
         base_url::BaseUrl,
@@ -137,7 +138,8 @@ impl Responder {
     pub fn not_found(&self, request: &Request) -> Response {
         let title = "Page not found";
         let description = "This address does not exist on this site.";
-        let mut public = Public::new(StatusCode::NOT_FOUND, "not_found", title, description);
+        let mut public =
+            Public::new(StatusCode::NOT_FOUND, ErrorCode::NotFound, title, description);
         public.action = Some(("Go to the start page", "/".to_owned()));
         self.public(request, &public)
     }
@@ -146,8 +148,12 @@ impl Responder {
     pub fn method_not_allowed(&self, request: &Request, allow: &'static str) -> Response {
         let title = "Method not allowed";
         let description = "This address does not accept this method.";
-        let mut public =
-            Public::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", title, description);
+        let mut public = Public::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            ErrorCode::MethodNotAllowed,
+            title,
+            description,
+        );
         public.headers.push((header::ALLOW, HeaderValue::from_static(allow)));
         self.public(request, &public)
     }

@@ -4,6 +4,8 @@ use std::error::Error;
 
 use super::{IdentityProvider, Metadata, ProviderError, RefreshTokenGrant};
 
+use crate::names::LogEvent;
+
 /// Revokes a refresh token. The caller has already discarded it, so a failure is only logged (R112):
 /// the token is stored nowhere else and expires at the provider.
 pub async fn revoke_or_log(
@@ -23,7 +25,7 @@ pub async fn revoke_or_log(
 /// Logs that a refresh token was not revoked, and the reason.
 pub fn log_not_revoked(error: &(dyn Error + 'static)) {
     tracing::warn!(
-        event = "refresh_token.not_revoked",
+        event = LogEvent::RefreshTokenNotRevoked.name(),
         error,
         "an unused refresh token could not be revoked at the provider"
     );

@@ -32,6 +32,7 @@ use crate::{
     aws::{CALL_TIMEOUT, CallError, Connection, Service},
     cache::{Cache, Fetched, Terms},
     clock::Timestamp,
+    names::LogEvent,
     settings::Settings,
     web::error,
 };
@@ -167,11 +168,15 @@ impl<T> ManagedSecret<T> {
         parse: impl Fn(&str) -> Result<T, &'static str> + Send + Sync + 'static,
     ) -> Self {
         let report = move |read: Result<(), &SecretError>| match read {
-            Ok(()) => tracing::info!(event = "secret.refreshed", variable, "a secret was read"),
+            Ok(()) => tracing::info!(
+                event = LogEvent::SecretRefreshed.name(),
+                variable,
+                "a secret was read"
+            ),
             Err(error) => {
                 let error = error::chain(error);
                 tracing::error!(
-                    event = "secret.unavailable",
+                    event = LogEvent::SecretUnavailable.name(),
                     variable,
                     error,
                     "no secret was read"

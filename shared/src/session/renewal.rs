@@ -17,6 +17,7 @@ use crate::{
     clock::Timestamp,
     crypto::secret::{SecretText, SessionSecret},
     jwt::{self, LoginClaims},
+    names::LogEvent,
     store::{
         CreateError, Lease, Owner, PointerRow, PreviousToken, RefreshRow, RenewError, Renewal,
         SessionRow, StoreError,
@@ -133,7 +134,7 @@ impl Sessions {
             .open(&refresh.sealed, &associated)
             .and_then(|opened| serde_json::from_slice(&opened).ok());
         let Some(grant) = grant else {
-            tracing::warn!(event = "session.unreadable", session = %row.key, "a session's refresh token cannot be decrypted");
+            tracing::warn!(event = LogEvent::SessionUnreadable.name(), session = %row.key, "a session's refresh token cannot be decrypted");
             return Ok(Some(Renewability::WithoutRefreshToken(Box::new(session))));
         };
         let secret = secret.clone();

@@ -64,6 +64,7 @@ use crate::{
     aws::CallError,
     clock::Timestamp,
     crypto::{random::Random, secret::Digest},
+    names::LogEvent,
 };
 
 mod call;
@@ -320,7 +321,7 @@ impl fmt::Debug for DynamoStore {
 /// reports it, since a whole table of such rows is an operator's mistake.
 fn readable<T>(kind: RowKind, digest: Digest, row: Result<T, Unreadable>) -> Option<T> {
     row.inspect_err(|Unreadable(attribute)| {
-        tracing::warn!(event = "store.row_unreadable", row = %digest, %kind, attribute, "a row of the session table cannot be read");
+        tracing::warn!(event = LogEvent::StoreRowUnreadable.name(), row = %digest, %kind, attribute, "a row of the session table cannot be read");
     })
     .ok()
 }

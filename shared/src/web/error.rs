@@ -4,6 +4,8 @@ use std::{error::Error, time::Duration};
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
+use crate::names::{ErrorCode, LogEvent};
+
 /// A failed request.
 ///
 /// `Display` and the sources are only for the log. Clients see only [`public`](Failure::public). Except
@@ -13,7 +15,7 @@ pub trait Failure: Error {
     fn public(&self) -> Public;
 
     /// The `event` in the log. It is stable, so that alarms can count it.
-    fn event(&self) -> &'static str;
+    fn event(&self) -> LogEvent;
 
     /// The setting that an operator should check, where one is the usual cause.
     fn hint(&self) -> Option<&'static str> {
@@ -41,7 +43,7 @@ pub struct Public {
     /// The status of the response.
     pub status: StatusCode,
     /// The stable `code` of a JSON response.
-    pub code: &'static str,
+    pub code: ErrorCode,
     /// The heading of a page.
     pub title: &'static str,
     /// One or two sentences: what happened, and what to do about it.
@@ -64,7 +66,7 @@ impl Public {
     /// A response with `status`, without extras.
     pub const fn new(
         status: StatusCode,
-        code: &'static str,
+        code: ErrorCode,
         title: &'static str,
         description: &'static str,
     ) -> Self {
@@ -83,7 +85,7 @@ impl Public {
     }
 
     /// 503: a service that we depend on is unavailable. Sessions are not ended (R96).
-    pub fn unavailable(code: &'static str, description: &'static str) -> Self {
+    pub fn unavailable(code: ErrorCode, description: &'static str) -> Self {
         let retry_after = Some(Duration::from_secs(5));
         Self {
             retry_after,
@@ -99,7 +101,7 @@ impl Public {
     /// 503: the session store is unavailable.
     pub fn store_unavailable() -> Self {
         Self::unavailable(
-            "session_store_unavailable",
+            ErrorCode::SessionStoreUnavailable,
             "The session store does not answer right now. Nothing was changed; please try again shortly.",
         )
     }
@@ -107,7 +109,7 @@ impl Public {
     /// 503: the identity provider is unavailable.
     pub fn provider_unavailable() -> Self {
         Self::unavailable(
-            "identity_provider_unavailable",
+            ErrorCode::IdentityProviderUnavailable,
             "The identity provider does not answer right now. Please try again shortly.",
         )
     }
@@ -121,7 +123,7 @@ impl Public {
     /// 503: a secret of the function is unavailable.
     pub fn secret_unavailable() -> Self {
         Self::unavailable(
-            "secret_unavailable",
+            ErrorCode::SecretUnavailable,
             "A part of this service does not answer right now. Nothing was changed; please try again shortly.",
         )
     }
@@ -130,7 +132,7 @@ impl Public {
     pub fn misconfigured() -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
-            "misconfigured",
+            ErrorCode::Misconfigured,
             "This service is not set up correctly",
             "Its operator finds the reason in the log under the request id below.",
         )
@@ -139,7 +141,8 @@ impl Public {
 
 /// Logs `failure`, whose public part is `public`: as an error if the fault is on our side.
 pub fn log(failure: &dyn Failure, public: &Public) {
-    let (event, code, status) = (failure.event(), public.code, public.status.as_u16());
+    let (event, code, status) =
+        (failure.event().name(), public.code.name(), public.status.as_u16());
     let (error, hint) = (chain(failure), failure.hint());
     let words = failure.provider_words();
     let provider_error = words.as_ref().map(|words| words.error.as_str());

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, fs};
 
+use shared::names::{ErrorCode, LogEvent};
 use tests::{
     documentation::Documentation,
     project,
@@ -29,85 +30,47 @@ fn sources(folders: &[&str]) -> Vec<String> {
         .collect()
 }
 
-const FUNCTIONS: [&str; 8] = [
-    "functions/authorizer",
-    "functions/callback",
-    "shared/gateway",
-    "functions/login",
-    "functions/logout",
-    "functions/protected",
-    "functions/refresh",
-    "shared/src",
-];
-
 /// The text between the first pair of quotation marks in `text`.
 fn quoted(text: &str) -> Option<&str> {
     text.split('"').nth(1)
 }
 
-/// Each part of `source` between `start` and the next `end`.
-fn between<'a>(source: &'a str, start: &'a str, end: &'a str) -> impl Iterator<Item = &'a str> {
-    source.split(start).skip(1).map(move |rest| rest.split(end).next().unwrap_or_default())
-}
-
-/// Each text in quotation marks.
-fn texts(source: &str) -> impl Iterator<Item = &str> {
-    source.split('"').skip(1).step_by(2)
-}
-
-fn is_code(text: &&str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') && text.len() > 3
+/// Fails if a name is declared and used by no source.
+fn assert_used(kind: &str, variants: impl Iterator<Item = String>) {
+    let sources = sources(&["functions", "shared/gateway", "shared/src"]).join("\n");
+    for variant in variants {
+        assert!(sources.contains(&format!("{kind}::{variant}")), "{kind}::{variant} is not used");
+    }
 }
 
 #[test]
-fn r175_the_documented_events_match_the_sources() {
-    let mut events = BTreeSet::new();
-    for source in sources(&FUNCTIONS) {
-        events.extend(between(&source, "event = ", ",").filter_map(quoted).map(str::to_owned));
-        let named = between(&source, "fn event(&self) -> &'static str {", "\n    }");
-        events.extend(named.flat_map(texts).map(str::to_owned));
+fn r175_the_documented_events_are_the_events_of_the_log() {
+    let events = LogEvent::ALL.iter().map(|event| event.name().to_owned());
+    assert_eq!(
+        Documentation::read().events().into_keys().collect::<BTreeSet<_>>(),
+        events.collect()
+    );
+    assert_used("LogEvent", LogEvent::ALL.iter().map(|event| format!("{event:?}")));
+}
+
+#[test]
+fn each_line_of_the_log_names_its_event() {
+    for source in sources(&["functions", "shared/gateway", "shared/src"]) {
         for level in ["info", "warn", "error"] {
-            for call in between(&source, &format!("tracing::{level}!("), ");") {
+            for call in source.split(&format!("tracing::{level}!(")).skip(1) {
+                let call = call.split(");").next().unwrap();
                 assert!(call.contains("event"), "a line without a name: {call}");
             }
         }
     }
-    assert!(events.len() >= 15, "{events:?}");
-    assert_eq!(Documentation::read().events().into_keys().collect::<BTreeSet<_>>(), events);
 }
 
 #[test]
-fn r140_the_documented_errors_match_the_sources() {
-    let mut codes = BTreeSet::new();
-    for source in sources(&FUNCTIONS) {
-        // The code follows its status in every notation of errors.
-        for status in ["StatusCode::", "Status::"] {
-            let pieces = source.split(status).skip(1);
-            codes.extend(
-                pieces
-                    .filter_map(|rest| rest.split_once(','))
-                    .filter(|(status, _)| {
-                        status.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
-                    })
-                    .filter(|(_, rest)| rest.trim_start().starts_with('"'))
-                    .filter_map(|(_, rest)| quoted(rest))
-                    .map(str::to_owned),
-            );
-        }
-        for (start, end) in [
-            ("code: \"", "\""),
-            ("unavailable(\n            \"", "\""),
-            ("unavailable(\n                \"", "\""),
-        ] {
-            codes.extend(between(&source, start, end).map(str::to_owned));
-        }
-        let named = between(&source, "fn code(&self) -> &'static str {", "\n    }");
-        codes.extend(named.flat_map(texts).filter(is_code).map(str::to_owned));
-    }
-    assert!(codes.len() >= 35, "{codes:?}");
-    let documented: BTreeSet<_> =
-        Documentation::read().errors().into_iter().map(|(_, code)| code).collect();
-    assert_eq!(documented, codes);
+fn r140_the_documented_errors_are_the_codes_of_responses() {
+    let codes: BTreeSet<_> = ErrorCode::ALL.iter().map(|code| code.name().to_owned()).collect();
+    let documented = Documentation::read().errors().into_iter().map(|(_, code)| code);
+    assert_eq!(documented.collect::<BTreeSet<_>>(), codes);
+    assert_used("ErrorCode", ErrorCode::ALL.iter().map(|code| format!("{code:?}")));
 }
 
 #[test]

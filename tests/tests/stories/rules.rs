@@ -29,7 +29,7 @@ async fn ask(site: &Site, rules: &Rules<'_>, claims: Value) -> Option<(u16, &'st
         let public = refusal.public();
         let (name, challenge) = &public.headers[0];
         assert_eq!(name, "www-authenticate");
-        (public.status.as_u16(), public.code, challenge.to_str().unwrap().to_owned())
+        (public.status.as_u16(), public.code.name(), challenge.to_str().unwrap().to_owned())
     })
 }
 
@@ -130,7 +130,9 @@ async fn r167_a_writing_request_by_cookie_is_accepted_only_from_allowed_origins(
         let request = visitor.request(method, "/reports", sending, &headers);
         let guard = site.guard();
         let outcome = guard.authenticate(&request, &Rules::default(), site.now()).await;
-        outcome.err().map(|refusal| (refusal.public().status.as_u16(), refusal.public().code))
+        outcome
+            .err()
+            .map(|refusal| (refusal.public().status.as_u16(), refusal.public().code.name()))
     };
     let cross_site = Some((403, "cross_site_request"));
     let writing = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE];

@@ -2,7 +2,11 @@
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use shared::{guard::Principal, jwt::is_email_verified};
+use shared::{
+    guard::Principal,
+    jwt::is_email_verified,
+    names::{ErrorCode, LogEvent},
+};
 
 use super::Form;
 
@@ -33,13 +37,13 @@ impl Form {
         match self {
             _ if length(&context) > MAX_CONTEXT => {
                 tracing::warn!(
-                    event = "request.refused",
-                    code = "context_too_large",
+                    event = LogEvent::RequestRefused.name(),
+                    code = ErrorCode::ContextTooLarge.name(),
                     error = "the claims for the function are too long",
                     hint = "shorten CONTEXT_CLAIMS, or let the token name fewer roles",
                     "the request was refused"
                 );
-                self.deny("context_too_large")
+                self.deny(ErrorCode::ContextTooLarge)
             }
             Self::Simple => Decision(json!({ "isAuthorized": true, "context": context })),
             Self::Policy { method_arn } if is_literal(method_arn) => {
@@ -49,19 +53,19 @@ impl Form {
             }
             Self::Policy { .. } => {
                 tracing::warn!(
-                    event = "request.refused",
-                    code = "wildcard_in_path",
+                    event = LogEvent::RequestRefused.name(),
+                    code = ErrorCode::WildcardInPath.name(),
                     error = "the path has characters that would be wildcards in a policy",
                     "the request was refused"
                 );
-                self.deny("wildcard_in_path")
+                self.deny(ErrorCode::WildcardInPath)
             }
         }
     }
 
     /// Denies access. `code` states the reason to the API, not to the caller.
-    pub fn deny(&self, code: &str) -> Decision {
-        let context = Map::from_iter([("code".to_owned(), code.into())]);
+    pub fn deny(&self, code: ErrorCode) -> Decision {
+        let context = Map::from_iter([("code".to_owned(), code.name().into())]);
         match self {
             Self::Simple => Decision(json!({ "isAuthorized": false, "context": context })),
             Self::Policy { method_arn } => {

@@ -7,6 +7,7 @@ use tokio::time::timeout;
 use crate::{
     clock::Timestamp,
     crypto::secret::Digest,
+    names::LogEvent,
     store::{DocumentRow, DocumentStore, Found, StoreError},
     web::error,
 };
@@ -67,7 +68,7 @@ pub(super) async fn within<R>(
         Err(_) => "no answer in time".to_owned(),
     };
     tracing::warn!(
-        event = "provider.not_shared",
+        event = LogEvent::ProviderNotShared.name(),
         error,
         "the provider's document is fetched without the store"
     );
