@@ -14,6 +14,7 @@ mod sealing;
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -21,7 +22,7 @@ use crate::{
     clock::Timestamp,
     crypto::{
         random::Random,
-        secret::{Digest, SecretText, SessionSecret},
+        secret::{Digest, SessionSecret, exposed},
     },
     jwt::{self, Authentication},
     names::LogEvent,
@@ -77,9 +78,11 @@ pub struct SessionContents {
     #[serde(default)]
     pub authentication: Authentication,
     /// The ID token, which identifies the provider's session at logout.
-    pub id_token: SecretText,
+    #[serde(serialize_with = "exposed")]
+    pub id_token: SecretString,
     /// The token shown as API key.
-    pub api_key: SecretText,
+    #[serde(serialize_with = "exposed")]
+    pub api_key: SecretString,
     /// When that token expires. The session ends then too, unless it can be refreshed.
     pub api_key_expires_at: Timestamp,
     /// The ID of the provider's own session, `sid` (OpenID Connect Back-Channel Logout §2.1).
@@ -91,7 +94,7 @@ pub struct SessionContents {
 impl SessionContents {
     /// The API key, unless it is too long for a request to the gateway (R201).
     pub fn usable_key(&self) -> Option<&str> {
-        Some(self.api_key.expose()).filter(|key| key.len() <= MAX_KEY_LENGTH)
+        Some(self.api_key.expose_secret()).filter(|key| key.len() <= MAX_KEY_LENGTH)
     }
 }
 
@@ -346,7 +349,7 @@ impl Sessions {
             sealed: self.seal_contents(contents, &data_key, key),
             refresh: None,
         };
-        let token = contents.api_key.expose();
+        let token = contents.api_key.expose_secret();
         let expires_at = contents.api_key_expires_at + jwt::LEEWAY;
         (session, self.pointer(key, token, &data_key, expires_at))
     }

@@ -1,8 +1,8 @@
 //! Errors of the callback and their HTTP responses.
 
 use http::StatusCode;
+use secrecy::{ExposeSecret, SecretString};
 use shared::{
-    crypto::secret::SecretText,
     discovery::keys::{KeysError, VerifyError},
     guard::EmailRefusal,
     names::{ErrorCode, LogEvent},
@@ -23,7 +23,7 @@ pub enum CallbackError {
     ApiKey(#[source] VerifyError),
     /// The user's e-mail address, if there is one, is not let in.
     #[error("{0}")]
-    Email(EmailRefusal, Option<SecretText>),
+    Email(EmailRefusal, Option<SecretString>),
     /// The session was not created.
     #[error(transparent)]
     Create(#[from] CreateError),
@@ -178,7 +178,7 @@ impl Failure for CallbackError {
             Self::Email(refusal, address) => {
                 let title = "You were not logged in";
                 return Public {
-                    account: address.as_ref().map(|address| address.expose().to_owned()),
+                    account: address.as_ref().map(|address| address.expose_secret().to_owned()),
                     ..Public::new(Status::FORBIDDEN, refusal.code(), title, refusal.description())
                 };
             }

@@ -149,9 +149,10 @@ impl Callback {
                 self.responder.refuse(request, &error, &Public { action, ..error.public() })
             }
         };
-        response
-            .headers_mut()
-            .append(header::SET_COOKIE, self.config.login_cookies.drop(attempt.state.expose()));
+        response.headers_mut().append(
+            header::SET_COOKIE,
+            self.config.login_cookies.drop(attempt.state.expose_secret()),
+        );
         response
     }
 
@@ -238,7 +239,7 @@ impl Callback {
         let grant = AuthorizationCodeGrant {
             code,
             redirect_uri: &redirect_uri,
-            code_verifier: attempt.code_verifier.expose(),
+            code_verifier: attempt.code_verifier.expose_secret(),
             credentials: &credentials,
         };
         let tokens =
@@ -369,7 +370,7 @@ impl Callback {
     ) -> Result<Claims, CallbackError> {
         let kind = TokenKind::IdToken {
             client_id: &self.config.application.client_id,
-            nonce: Some(attempt.nonce.expose()),
+            nonce: Some(attempt.nonce.expose_secret()),
             access_token: Some(tokens.access_token.expose_secret()),
             max_age: None,
             authenticated_after: attempt.authenticated_after,

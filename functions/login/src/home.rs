@@ -2,6 +2,7 @@
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::{Method, StatusCode, header};
+use secrecy::ExposeSecret;
 use serde_json::Value;
 use shared::{
     clock::Timestamp,
@@ -104,7 +105,7 @@ impl Login {
 
     fn key_page(&self, session: &Session, protected_url: &str, now: Timestamp) -> Response {
         let contents = &session.contents;
-        let [header, claims] = readable_parts(contents.api_key.expose());
+        let [header, claims] = readable_parts(contents.api_key.expose_secret());
         let text = |name: &str| contents.user.get(name).and_then(Value::as_str);
         let key = contents.usable_key().map(|token| Key {
             token,

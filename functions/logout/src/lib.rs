@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use secrecy::ExposeSecret;
 use serde_json::json;
 use shared::{
     clock::Timestamp,
@@ -229,7 +230,7 @@ impl Logout {
     fn provider_session<'a>(&'a self, ended: Option<&'a Session>) -> ProviderSession<'a> {
         ProviderSession {
             client_id: &self.config.application.client_id,
-            id_token: ended.map(|session| session.contents.id_token.expose()),
+            id_token: ended.map(|session| session.contents.id_token.expose_secret()),
             session_id: ended.and_then(|session| session.contents.provider_session.as_deref()),
         }
     }

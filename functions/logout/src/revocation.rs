@@ -2,6 +2,7 @@
 
 use std::{error::Error, sync::Arc};
 
+use secrecy::ExposeSecret;
 use shared::{
     clock::Timestamp,
     provider::{self, ClientCredentials, Metadata, RefreshTokenGrant},
@@ -18,7 +19,7 @@ impl Logout {
         let Renewability::Renewable(renewable) = ended else { return };
         match self.client(now).await {
             Ok((metadata, credentials)) => {
-                let refresh_token = renewable.grant.refresh_token.expose();
+                let refresh_token = renewable.grant.refresh_token.expose_secret();
                 let grant = RefreshTokenGrant { refresh_token, credentials: &credentials };
                 provider::revoke_or_log(&*self.provider, &metadata, grant).await;
             }

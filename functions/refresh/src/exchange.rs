@@ -1,9 +1,9 @@
 //! Exchanges the refresh token for new tokens. Only the request that holds the lease does this.
 
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use shared::{
     clock::Timestamp,
-    crypto::secret::{SecretText, SessionSecret},
+    crypto::secret::SessionSecret,
     guard::Refusal,
     jwt::{Expected, TokenKind},
     names::LogEvent,
@@ -42,10 +42,8 @@ impl Refresh {
         loop {
             let tokens = self.present(&held, client, time).await?;
             // If the provider returned a new refresh token, the presented one has stopped working.
-            let next = tokens.refresh_token.as_ref().map_or_else(
-                || held.renewable.grant.refresh_token.clone(),
-                |token| SecretText::from(token.expose_secret().to_owned()),
-            );
+            let held_token = &held.renewable.grant.refresh_token;
+            let next = tokens.refresh_token.as_ref().unwrap_or(held_token).clone();
             let Renewed { contents, ends_by } =
                 match self.verify(&held.renewable, &tokens, time.now()).await {
                     Ok(renewed) => renewed,
@@ -98,7 +96,7 @@ impl Refresh {
         time: Time,
     ) -> Result<RefreshResponse, RefreshError> {
         let presented = RefreshTokenGrant {
-            refresh_token: held.renewable.grant.refresh_token.expose(),
+            refresh_token: held.renewable.grant.refresh_token.expose_secret(),
             credentials: &client.credentials,
         };
         let error = match self.provider.refresh(&client.metadata.token_endpoint, presented).await {
@@ -123,7 +121,7 @@ impl Refresh {
         error: RefreshError,
         held: &HeldLease,
         secret: &SessionSecret,
-        next: &SecretText,
+        next: &SecretString,
         client: &Client,
         time: Time,
     ) -> Result<Session, RefreshError> {
@@ -201,7 +199,7 @@ impl Refresh {
         &self,
         refused: RenewError,
         secret: &SessionSecret,
-        next: &SecretText,
+        next: &SecretString,
         client: &Client,
         time: Time,
     ) -> Result<Session, RefreshError> {
@@ -226,7 +224,7 @@ impl Refresh {
     async fn discard(
         &self,
         secret: &SessionSecret,
-        next: &SecretText,
+        next: &SecretString,
         client: &Client,
         now: Timestamp,
     ) {
@@ -239,8 +237,10 @@ impl Refresh {
                 "a session without a working refresh token was not ended"
             );
         }
-        let grant =
-            RefreshTokenGrant { refresh_token: next.expose(), credentials: &client.credentials };
+        let grant = RefreshTokenGrant {
+            refresh_token: next.expose_secret(),
+            credentials: &client.credentials,
+        };
         provider::revoke_or_log(&*self.provider, &client.metadata, grant).await;
     }
 

@@ -4,7 +4,8 @@ use std::fmt;
 
 use aws_lc_rs::{constant_time, digest};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use serde::{Deserialize, Serialize};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::crypto::random::Random;
 
@@ -108,28 +109,9 @@ impl fmt::Debug for SessionSecret {
     }
 }
 
-/// A secret text. It can be sealed, and never appears in a log.
-#[derive(Clone, Deserialize, Serialize)]
-#[serde(transparent)]
-pub struct SecretText(String);
-
-impl SecretText {
-    /// The text itself.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<String> for SecretText {
-    fn from(text: String) -> Self {
-        Self(text)
-    }
-}
-
-impl fmt::Debug for SecretText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SecretText")
-    }
+/// Serializes a secret text, for `serialize_with`. Only what is sealed afterwards may use it.
+pub fn exposed<S: Serializer>(secret: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(secret.expose_secret())
 }
 
 /// Whether two texts are equal, in time that depends only on their length (R14).

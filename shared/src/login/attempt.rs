@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     clock::Timestamp,
     crypto::{
         random::Random,
-        secret::{Digest, SecretText},
+        secret::{Digest, exposed},
     },
     jwt::StepUp,
     web::return_to::ReturnTo,
@@ -24,11 +25,14 @@ pub const LIFETIME: Duration = Duration::from_secs(600);
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct LoginAttempt {
     /// `state` (RFC 6749 §10.12), which the provider returns.
-    pub state: SecretText,
+    #[serde(serialize_with = "exposed")]
+    pub state: SecretString,
     /// `nonce` (OpenID Connect Core §3.1.2.1), which the ID token must repeat.
-    pub nonce: SecretText,
+    #[serde(serialize_with = "exposed")]
+    pub nonce: SecretString,
     /// `code_verifier` (RFC 7636 §4.1), which proves that we requested the code.
-    pub code_verifier: SecretText,
+    #[serde(serialize_with = "exposed")]
+    pub code_verifier: SecretString,
     /// Where the browser is sent after the login.
     pub return_to: ReturnTo,
     /// When the login was started.
@@ -58,9 +62,9 @@ impl LoginAttempt {
     /// A new attempt that returns to `return_to`.
     pub fn start(return_to: ReturnTo, random: &Random, now: Timestamp) -> Self {
         Self {
-            state: SecretText::from(random.token()),
-            nonce: SecretText::from(random.token()),
-            code_verifier: SecretText::from(random.token()),
+            state: SecretString::from(random.token()),
+            nonce: SecretString::from(random.token()),
+            code_verifier: SecretString::from(random.token()),
             return_to,
             started_at: now,
             scope: String::new(),
@@ -97,12 +101,12 @@ impl LoginAttempt {
 
     /// The `code_challenge` of method `S256` (RFC 7636 §4.2).
     pub fn code_challenge(&self) -> String {
-        Digest::of(self.code_verifier.expose()).to_string()
+        Digest::of(self.code_verifier.expose_secret()).to_string()
     }
 
     /// The key under which the store records that this attempt was used.
     pub fn mark(&self) -> Digest {
-        Digest::of(self.state.expose())
+        Digest::of(self.state.expose_secret())
     }
 
     /// When that record may expire: after the attempt itself, or it could be used twice.
@@ -136,7 +140,7 @@ mod tests {
             &two.nonce,
             &two.code_verifier,
         ];
-        let mut texts: Vec<_> = secrets.iter().map(|secret| secret.expose()).collect();
+        let mut texts: Vec<_> = secrets.iter().map(|secret| secret.expose_secret()).collect();
         assert!(texts.iter().all(|text| text.len() == 43));
         texts.sort_unstable();
         texts.dedup();
@@ -147,7 +151,7 @@ mod tests {
     fn the_challenge_is_the_one_of_rfc_7636_appendix_b() {
         let mut attempt = LoginAttempt::start(ReturnTo::default(), &Random::system(), NOW);
         attempt.code_verifier =
-            SecretText::from("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk".to_owned());
+            SecretString::from("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk".to_owned());
         assert_eq!(attempt.code_challenge(), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
     }
 }

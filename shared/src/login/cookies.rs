@@ -21,6 +21,7 @@ use crate::{
         return_to::ReturnTo,
     },
 };
+use secrecy::ExposeSecret;
 
 /// The cookies that contain login attempts, and the keys that seal them.
 #[derive(Debug)]
@@ -56,7 +57,7 @@ impl LoginCookies {
         random: &Random,
         now: Timestamp,
     ) -> Result<Vec<HeaderValue>, SecretUnavailable> {
-        let flow = flow_of(attempt.state.expose());
+        let flow = flow_of(attempt.state.expose_secret());
         let mut others = self.jar.logins(request);
         others.retain(|(other, _)| *other != flow);
         let mut keys = self.keys.current(now).await?;
@@ -126,7 +127,7 @@ impl LoginCookies {
             attempt = open(&newer, sealed, &flow);
         }
         Ok(attempt.filter(|attempt| {
-            secret::equal(attempt.state.expose(), state) && attempt.is_fresh(now)
+            secret::equal(attempt.state.expose_secret(), state) && attempt.is_fresh(now)
         }))
     }
 

@@ -3,6 +3,7 @@
 use url::Url;
 
 use crate::login::attempt::LoginAttempt;
+use secrecy::ExposeSecret;
 
 /// The parameters of an authentication request, without the secrets of its attempt (OpenID Connect
 /// Core §3.1.2.1, RFC 7636 §4.3).
@@ -32,8 +33,8 @@ impl LoginRequest<'_> {
             .append_pair("client_id", self.client_id)
             .append_pair("redirect_uri", self.redirect_uri)
             .append_pair("scope", self.scope)
-            .append_pair("state", attempt.state.expose())
-            .append_pair("nonce", attempt.nonce.expose())
+            .append_pair("state", attempt.state.expose_secret())
+            .append_pair("nonce", attempt.nonce.expose_secret())
             .append_pair("code_challenge", &attempt.code_challenge())
             .append_pair("code_challenge_method", "S256");
         if let Some(audience) = self.audience {

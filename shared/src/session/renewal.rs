@@ -7,6 +7,7 @@
 
 use std::{fmt, time::Duration};
 
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -15,7 +16,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    crypto::secret::{SecretText, SessionSecret},
+    crypto::secret::{SessionSecret, exposed},
     jwt::{self, LoginClaims},
     names::LogEvent,
     store::{
@@ -41,7 +42,8 @@ pub const RENEWED_BEFORE: Duration = Duration::from_secs(60);
 #[derive(Clone, Deserialize, Serialize)]
 pub struct RefreshGrant {
     /// The refresh token. It works once.
-    pub refresh_token: SecretText,
+    #[serde(serialize_with = "exposed")]
+    pub refresh_token: SecretString,
     /// The claims of the login's ID token, which a refresh must not change.
     pub login: LoginClaims,
     /// The scopes and permissions that the login was granted.
@@ -183,21 +185,22 @@ impl Sessions {
         &self,
         held: &HeldLease,
         contents: SessionContents,
-        refresh_token: SecretText,
+        refresh_token: SecretString,
         ends_by: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<Session, RenewError> {
         let Renewable { row, refresh, secret, data_key, session, .. } = &held.renewable;
         let ends_at = ends_by.map_or(row.ends_at, |ends_by| row.ends_at.min(ends_by));
-        let current = token_digest(contents.api_key.expose());
+        let current = token_digest(contents.api_key.expose_secret());
         // A new token with the same claims, issued within the same second, can equal the old one.
         let is_new = current != refresh.current;
         let data_key = if is_new { self.random.bytes::<32>().to_vec() } else { data_key.clone() };
         let expires_at = contents.api_key_expires_at + jwt::LEEWAY;
-        let pointer =
-            is_new.then(|| self.pointer(row.key, contents.api_key.expose(), &data_key, expires_at));
+        let pointer = is_new.then(|| {
+            self.pointer(row.key, contents.api_key.expose_secret(), &data_key, expires_at)
+        });
         let previous = if is_new {
-            let token = session.contents.api_key.expose();
+            let token = session.contents.api_key.expose_secret();
             let pointer = self.pointer(row.key, token, &data_key, expires_at);
             Some(PreviousToken {
                 pointer: pointer.key,
@@ -235,7 +238,7 @@ impl Sessions {
     pub async fn keep_refresh_token(
         &self,
         held: &HeldLease,
-        refresh_token: SecretText,
+        refresh_token: SecretString,
         now: Timestamp,
     ) -> Result<(), RenewError> {
         let refresh = self.next_version(held, refresh_token);
@@ -251,7 +254,7 @@ impl Sessions {
     pub async fn keep_refresh_token_and_lease(
         &self,
         held: HeldLease,
-        refresh_token: SecretText,
+        refresh_token: SecretString,
         until: Timestamp,
         now: Timestamp,
     ) -> Result<HeldLease, RenewError> {
@@ -278,7 +281,7 @@ impl Sessions {
         }
     }
 
-    fn next_version(&self, held: &HeldLease, refresh_token: SecretText) -> RefreshRow {
+    fn next_version(&self, held: &HeldLease, refresh_token: SecretString) -> RefreshRow {
         let Renewable { secret, refresh, grant, .. } = &held.renewable;
         let version = refresh.version + 1;
         let grant = RefreshGrant { refresh_token, ..grant.clone() };

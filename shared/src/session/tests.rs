@@ -1,5 +1,6 @@
 //! Tests of sessions with a store in memory.
 
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 use super::*;
@@ -55,7 +56,7 @@ async fn a_session_is_found_by_its_cookie_and_by_its_token() {
         panic!("not live")
     };
     assert_eq!(by_token.id, by_cookie.id);
-    assert_eq!(by_token.contents.id_token.expose(), "id token beside token");
+    assert_eq!(by_token.contents.id_token.expose_secret(), "id token beside token");
 }
 
 #[tokio::test]
@@ -200,7 +201,7 @@ async fn r201_a_row_with_the_longest_tokens_fits_into_an_item() {
     let (sessions, store) = sessions();
     let longest = "x".repeat(jwt::MAX_LENGTH);
     let mut contents = contents(&longest);
-    contents.id_token = SecretText::from(longest.clone());
+    contents.id_token = SecretString::from(longest.clone());
     contents.user.insert("groups".to_owned(), longest.into());
     let (secret, _) = sessions.begin(owner(), &contents, None, NOW).await.unwrap();
     let row = store.session(secret.digest(), NOW).await.unwrap().unwrap();

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::*;
 use crate::{
-    crypto::{random::Random, secret::SecretText},
+    crypto::random::Random,
     session::{SessionContents, SessionLimits, Sessions, TokenSession},
     store::{Owner, memory::MemoryStore},
 };
+use secrecy::SecretString;
 
 /// R44, R49, R180. The eighth bit of a character is not flipped, because the result is not valid text.
 #[test]
@@ -111,8 +112,8 @@ async fn the_other_signature_of_an_es256_token_is_the_same_token() {
         user: claims(&token).user(),
         api_claims: Default::default(),
         authentication: Default::default(),
-        id_token: SecretText::from(token.clone()),
-        api_key: SecretText::from(token),
+        id_token: SecretString::from(token.clone()),
+        api_key: SecretString::from(token),
         api_key_expires_at: Timestamp::from_unix(NOW + 3600),
         provider_session: None,
         scopes: Vec::new(),

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use tokio::runtime;
 
 use super::*;
+use secrecy::ExposeSecret;
 
 const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 
@@ -39,7 +40,7 @@ async fn find(
     request: &RequestCookies,
     now: Timestamp,
 ) -> Option<LoginAttempt> {
-    cookies.find(attempt.state.expose(), request, now).await.unwrap()
+    cookies.find(attempt.state.expose_secret(), request, now).await.unwrap()
 }
 
 #[tokio::test]
@@ -150,7 +151,7 @@ proptest! {
         attempt.authenticated_after =
             authenticated_after.map(|moment| Timestamp::from_unix(moment.into()));
         let set = wait(keep(&cookies, &attempt, &RequestCookies::default(), NOW));
-        let state = attempt.state.expose();
+        let state = attempt.state.expose_secret();
         let found = wait(cookies.find(state, &sent_back(&set), NOW)).unwrap().unwrap();
         prop_assert_eq!(&found.return_to, &attempt.return_to);
         prop_assert_eq!(&found.organization, &attempt.organization);
@@ -158,7 +159,7 @@ proptest! {
         prop_assert_eq!(found.from_elsewhere, from_elsewhere);
         prop_assert!(found.asked_for("openid") && found.asked_for("read:reports"));
         prop_assert!(!found.asked_for("read") && !found.asked_for("openid read:reports"));
-        prop_assert_eq!(found.nonce.expose(), attempt.nonce.expose());
+        prop_assert_eq!(found.nonce.expose_secret(), attempt.nonce.expose_secret());
 
         let pair = set[0].to_str().unwrap().split(';').next().unwrap();
         let start = pair.find('=').unwrap() + 1;

@@ -12,6 +12,7 @@ use crate::{
     },
     store::{SessionStore, memory::MemoryStore},
 };
+use secrecy::ExposeSecret;
 
 /// Sessions, and the store that contains them.
 struct Story {
@@ -55,7 +56,7 @@ impl Story {
     /// The current token of the session of `token`.
     async fn by_token(&self, token: &str, now: Timestamp) -> Result<String, &'static str> {
         match self.sessions.by_token(token, now).await.unwrap() {
-            TokenSession::Live(session) => Ok(session.contents.api_key.expose().to_owned()),
+            TokenSession::Live(session) => Ok(session.contents.api_key.expose_secret().to_owned()),
             TokenSession::Ended => Err("ended"),
             TokenSession::Unknown => Err("unknown"),
         }
@@ -141,14 +142,14 @@ async fn r133_a_refreshed_session_has_the_new_token_and_the_new_refresh_token() 
     let story = Story::new();
     let secret = story.begin("first").await;
     assert_eq!(
-        story.renewable(&secret, NOW).await.grant.refresh_token.expose(),
+        story.renewable(&secret, NOW).await.grant.refresh_token.expose_secret(),
         "the first refresh token"
     );
     let session = story.refresh(&secret, "second", 100).await;
-    assert_eq!(session.contents.api_key.expose(), "second");
+    assert_eq!(session.contents.api_key.expose_secret(), "second");
     let renewable = story.renewable(&secret, after(100)).await;
-    assert_eq!(renewable.grant.refresh_token.expose(), "refresh token beside second");
-    assert_eq!(renewable.session.contents.api_key.expose(), "second");
+    assert_eq!(renewable.grant.refresh_token.expose_secret(), "refresh token beside second");
+    assert_eq!(renewable.session.contents.api_key.expose_secret(), "second");
     assert_eq!(
         (renewable.session.renews_at, session.renews_at),
         (Some(after(440)), Some(after(440)))
@@ -277,13 +278,13 @@ async fn a_token_of_another_session_is_refused_and_the_refresh_token_can_be_kept
         .keep_refresh_token_and_lease(held, next.into(), after(150), after(100))
         .await
         .unwrap();
-    assert_eq!(held.renewable.grant.refresh_token.expose(), "the second refresh token");
+    assert_eq!(held.renewable.grant.refresh_token.expose_secret(), "the second refresh token");
     assert!(story.lease(&one, after(149)).await.is_none());
     let next = held.renewable.grant.refresh_token.clone();
     story.sessions.keep_refresh_token(&held, next, after(100)).await.unwrap();
     let renewable = story.renewable(&one, after(100)).await;
-    assert_eq!(renewable.grant.refresh_token.expose(), "the second refresh token");
-    assert_eq!(renewable.session.contents.api_key.expose(), "one");
+    assert_eq!(renewable.grant.refresh_token.expose_secret(), "the second refresh token");
+    assert_eq!(renewable.session.contents.api_key.expose_secret(), "one");
     assert!(renewable.is_due(after(100)) && renewable.lease().is_none());
     assert_eq!(story.by_token("twin", after(100)).await.as_deref(), Ok("twin"));
 }

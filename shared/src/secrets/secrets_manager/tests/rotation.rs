@@ -8,6 +8,7 @@ use crate::{
     login::{attempt::LoginAttempt, cookies::LoginCookies},
     web::{cookie::RequestCookies, return_to::ReturnTo},
 };
+use secrecy::ExposeSecret;
 
 const OLD: &str = "GJ5cWzkR8xHc1vXq9tYb3nMf7sLd2pQa";
 const NEW: &str = "tR7kPz2mVb9Lq4XwYc6Nj8Hs3Fd5GaEe";
@@ -41,7 +42,8 @@ impl Instance {
         browser: &Browser,
         seconds: u64,
     ) -> Result<bool, SecretUnavailable> {
-        let found = self.0.find(attempt.state.expose(), &browser.cookies(), after(seconds)).await;
+        let found =
+            self.0.find(attempt.state.expose_secret(), &browser.cookies(), after(seconds)).await;
         found.map(|found| found.is_some())
     }
 }
@@ -53,7 +55,7 @@ struct Browser(Vec<(String, String)>);
 impl Browser {
     /// A browser with a forged cookie for `attempt`.
     fn with_junk_for(attempt: &LoginAttempt) -> Self {
-        let mut flow = Digest::of(attempt.state.expose()).to_string();
+        let mut flow = Digest::of(attempt.state.expose_secret()).to_string();
         flow.truncate(8);
         Self(vec![(format!("__Host-login.{flow}"), "A".repeat(400))])
     }
