@@ -3,10 +3,14 @@
 #[cfg(feature = "backends")]
 pub mod backends;
 pub mod bundle;
+#[cfg(feature = "backends")]
+pub mod emulator;
 pub mod environment;
 pub mod identity_provider;
 pub mod network;
 #[cfg(feature = "operator")]
 pub mod operator;
+#[cfg(feature = "backends")]
+pub mod process;
 pub mod settings;
 pub mod watch;

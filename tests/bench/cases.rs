@@ -2,20 +2,18 @@
 
 use bytes::Bytes;
 use http::{Method, Request};
-use serde_json::Value;
-use shared::crypto::secret::SessionSecret;
-use tests::{
-    artifacts::Artifacts,
-    browser::Browser,
-    deployment::Deployment,
+use local::emulator::{
     http_api::{
-        DOMAIN, ORIGIN,
+        DOMAIN,
         authorizer::Authorizer,
         event,
         route::{Matched, Route},
     },
     lambda::{Function, Surroundings},
 };
+use serde_json::Value;
+use shared::crypto::secret::SessionSecret;
+use tests::{artifacts::Artifacts, browser::Browser, deployment::Deployment, http_api::ORIGIN};
 
 use crate::rounds::{Case, REQUESTS, WARM_UP};
 

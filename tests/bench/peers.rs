@@ -5,7 +5,7 @@
 
 use std::fs;
 
-use tests::lambda::{Function, Surroundings};
+use local::emulator::lambda::{Function, Surroundings};
 
 use crate::{
     cases::{Cases, EMPTY, SEEN},

@@ -6,9 +6,9 @@ use std::{
 };
 
 use bytes::Bytes;
+use local::emulator::lambda::{Function, Instance};
 use serde_json::Value;
 use shared::crypto::random::Random;
-use tests::lambda::{Function, Instance};
 
 use crate::{
     figures::{Figures, Round},

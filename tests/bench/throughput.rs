@@ -15,11 +15,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use local::emulator::lambda::{Function, Instance};
 use serde_json::{Value, json};
-use tests::{
-    artifacts,
-    lambda::{Function, Instance},
-};
+use tests::artifacts;
 use tokio::task::JoinSet;
 
 use crate::{

@@ -8,7 +8,9 @@ use std::{
     process::Command,
 };
 
-use crate::{project, template::Function, watch::prepare};
+use local::emulator::template::Function;
+
+use crate::{project, watch::prepare};
 
 /// Environment variable with the output folder of `sam build`, `.aws-sam/build`. `tests/run` sets it.
 pub const VARIABLE: &str = "ARTIFACTS";

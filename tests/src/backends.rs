@@ -3,12 +3,10 @@
 
 use std::{path::Path, process::Command, time::Duration};
 
+use local::process::{Process, unique};
 use tempfile::NamedTempFile;
 
-use crate::{
-    process::{Process, unique},
-    watch::prepare,
-};
+use crate::watch::prepare;
 
 /// Benchmarks use an optimized emulator, so that they do not measure a slow one.
 const PROFILE: &str = if cfg!(debug_assertions) { "dev" } else { "bench" };
@@ -32,7 +30,8 @@ impl Backends {
             .args(["--package", "local", "--features", "backends"])
             .args(["--bin", "backends", "--"])
             .arg(environment.path());
-        let mut process = Process::start(&format!("backends-{}", unique()), &mut command);
+        let mut process =
+            Process::start(crate::log_of(&format!("backends-{}", unique())), &mut command);
         process.line_after("The backends are ready", Duration::from_mins(10)).await;
         Self { _process: process, environment }
     }

@@ -6,9 +6,8 @@
 
 use std::{collections::BTreeMap, path::PathBuf, process::Command, time::Duration};
 
+use local::process::{Process, unique};
 use serde_json::{Value, json};
-
-use crate::process::Process;
 
 /// The client that is registered with the provider.
 #[derive(Clone, Debug)]
@@ -87,7 +86,7 @@ impl CertifiedProvider {
             folder.display()
         );
         let mut process = Process::start(
-            &format!("certified-provider-{}", crate::process::unique()),
+            crate::log_of(&format!("certified-provider-{}", unique())),
             Command::new("node")
                 .arg(folder.join("provider.mjs"))
                 .env("PROVIDER_CLIENT", client.metadata().to_string())

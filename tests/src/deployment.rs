@@ -19,6 +19,11 @@
 
 use std::{collections::BTreeMap, os::unix::fs::symlink, path::PathBuf};
 
+use local::emulator::{
+    http_api::{authorizer::Authorizer, route::Route},
+    lambda::{self, Lambda, REGION, Surroundings},
+    template::{InlineCode, Stack},
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -26,12 +31,10 @@ use crate::{
     artifacts::{self, Artifacts},
     backends::Backends,
     browser::Browser,
-    http_api::{HttpApi, ORIGIN, authorizer::Authorizer, route::Route},
+    http_api::{HttpApi, ORIGIN},
     iam::GuardedTable,
-    lambda::{self, Lambda, REGION, Surroundings},
     secrets_manager::{CLIENT_SECRET_ARN, SECRET_KEY_ARN, SecretsManager},
     site::CLIENT_SECRET,
-    template::{InlineCode, Stack, Template},
 };
 
 /// The deployed product. Dropping this stops everything.
@@ -126,7 +129,7 @@ impl Deployment {
             ("SecretKey", SECRET_KEY_ARN),
             ("SessionTable", table.name.as_str()),
         ];
-        let stack = Template::read().deploy(&values, &names);
+        let stack = crate::template().deploy(&values, &names);
         let artifacts = Artifacts::of(&stack.functions());
         let boundary = stack.managed_policy("FunctionBoundary");
         let mut tables = BTreeMap::new();
@@ -250,6 +253,7 @@ fn functions(
             instances,
             concurrency: 1,
             surroundings,
+            logs: crate::logs(),
         })
         .collect()
 }
@@ -264,7 +268,8 @@ fn interpreter(folder: &TempDir, name: &str, code: &InlineCode) -> PathBuf {
     let (module, _) = code.handler.split_once('.').expect("a module and a function");
     std::fs::write(folder.join(format!("{module}.py")), &code.code).expect("it can be written");
     let bootstrap = folder.join(&code.handler);
-    symlink(crate::project().join("tests/src/lambda/python"), &bootstrap).expect("it is there");
+    symlink(crate::project().join("local/src/emulator/lambda/python"), &bootstrap)
+        .expect("it is there");
     bootstrap
 }
 

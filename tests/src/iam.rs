@@ -22,14 +22,14 @@ use serde_json::{Value, json};
 use shared::store::table::PARTITION_KEY;
 use tokio::net::TcpListener;
 
-use crate::template::Statement;
+use local::emulator::template::Statement;
 
 /// One action for which IAM checks permission.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Action {
     /// `dynamodb:GetItem`
     pub name: String,
-    /// The ARN of the table or an index, in the format of [`template`](crate::template).
+    /// The ARN of the table or an index, in the format of [`template`](local::emulator::template).
     pub resource: String,
     /// The condition keys with their values. A key without values is missing.
     pub context: BTreeMap<&'static str, Vec<String>>,

@@ -14,21 +14,18 @@ pub mod documentation;
 pub mod gate;
 pub mod http_api;
 pub mod iam;
-pub mod lambda;
 pub mod line;
 pub mod listener;
 pub mod misbehaving_provider;
 pub mod observed_store;
 pub mod page;
 pub mod permissions;
-pub mod process;
 pub mod real_browser;
 pub mod requirements;
 pub mod secrets;
 pub mod secrets_manager;
 pub mod site;
 pub mod table;
-pub mod template;
 pub mod visitor;
 pub mod watch;
 pub mod watched_log;
@@ -36,6 +33,9 @@ pub mod watched_log;
 use std::path::PathBuf;
 use std::sync::Once;
 use std::time::Duration;
+
+use local::emulator::template::Template;
+use rustix::time::{ClockId, clock_gettime};
 
 /// The project's folder.
 #[must_use]
@@ -50,6 +50,30 @@ pub fn artifact(folder: &str, file: &str) -> PathBuf {
     let folder = target().join(folder);
     std::fs::create_dir_all(&folder).expect("target is writable");
     folder.join(file)
+}
+
+/// The folder for the output of processes.
+#[must_use]
+pub fn logs() -> PathBuf {
+    artifact("test-logs", "")
+}
+
+/// The file for the output of the process with this name.
+fn log_of(name: &str) -> PathBuf {
+    logs().join(format!("{name}.log"))
+}
+
+/// The project's `template.yaml`.
+#[must_use]
+pub fn template() -> Template {
+    Template::read(&project().join("template.yaml"))
+}
+
+/// The processor time of this thread so far.
+#[must_use]
+pub fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
 }
 
 /// Cargo's target folder.

@@ -7,7 +7,7 @@ use std::{
 
 use shared::store::table::RIGHTS;
 
-use crate::template::{Function, Statement, Template};
+use local::emulator::template::{Function, Statement};
 
 /// The policies, and the actions that were used.
 #[derive(Debug, Default)]
@@ -21,7 +21,7 @@ tokio::task_local! {
 }
 
 static FUNCTIONS: LazyLock<Vec<Function>> =
-    LazyLock::new(|| Template::read().deploy(&REQUIRED, &[]).functions());
+    LazyLock::new(|| crate::template().deploy(&REQUIRED, &[]).functions());
 
 /// Values for the template's parameters that have no default.
 pub const REQUIRED: [(&str, &str); 3] =

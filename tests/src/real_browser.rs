@@ -25,6 +25,7 @@ use std::process::Command;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use local::process::{Process, unique};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use thirtyfour::error::WebDriverResult;
@@ -33,7 +34,7 @@ use thirtyfour::{
 };
 use tokio::net::TcpStream;
 
-use crate::{process::Process, watch::free_port};
+use crate::watch::free_port;
 
 /// No background requests to the network, no state of earlier runs, and no sandbox, since CI runs as
 /// root.
@@ -125,14 +126,14 @@ impl RealBrowser {
     pub async fn start(engine: Engine, flags: &[String]) -> Self {
         crate::install_cryptography();
         let profile = TempDir::new().expect("a profile can be made");
-        let name = crate::process::unique();
+        let name = unique();
         let port = free_port();
         let screen = match engine {
             Engine::Chromium | Engine::Firefox => None,
             Engine::WebKit => {
                 let mut command = Command::new("sh");
                 command.args(["-c", "Xvfb -displayfd 1 -nolisten tcp | sed -u 's/^/display /'"]);
-                Some(Process::start(&format!("screen-{name}"), &mut command))
+                Some(Process::start(crate::log_of(&format!("screen-{name}")), &mut command))
             }
         };
         let mut command = match engine {
@@ -148,7 +149,8 @@ impl RealBrowser {
             processes.push(screen);
         }
         // The driver must stop before its screen.
-        processes.insert(0, Process::start(&format!("{engine:?}-{name}"), &mut command));
+        processes
+            .insert(0, Process::start(crate::log_of(&format!("{engine:?}-{name}")), &mut command));
         let deadline = Instant::now() + START;
         while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
             processes[0].must_go_on(deadline, "the driver");

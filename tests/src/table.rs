@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use dynoxide::{Database, server};
+use local::emulator::{lambda::REGION, template::Statement};
 use shared::{
     crypto::random::Random,
     settings::Settings,
@@ -14,7 +15,7 @@ use shared::{
 };
 use tokio::net::TcpListener;
 
-use crate::{iam::GuardedTable, line::Line, template::Statement};
+use crate::{iam::GuardedTable, line::Line};
 
 const NAME: &str = "sessions";
 
@@ -50,7 +51,7 @@ fn store_at(address: SocketAddr) -> Arc<dyn Store> {
     let endpoint = format!("http://{address}");
     let mut settings = Settings::from_values([
         ("SESSION_TABLE", NAME),
-        ("AWS_REGION", crate::lambda::REGION),
+        ("AWS_REGION", REGION),
         ("AWS_ACCESS_KEY_ID", "emulator"),
         ("AWS_SECRET_ACCESS_KEY", "emulator"),
         ("AWS_ENDPOINT_URL_DYNAMODB", &endpoint),

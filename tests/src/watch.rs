@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use local::watch::forget_this_build;
+use local::{process::Process, watch::forget_this_build};
 
-use crate::{backends::Backends, process::Process};
+use crate::backends::Backends;
 
 /// The settings that the product reads. Those that a test does not set must not come from the
 /// developer's environment.
@@ -87,7 +87,7 @@ impl Watch {
         backends: Option<Backends>,
     ) -> Result<Self, String> {
         let mut watch = Self {
-            process: Process::start(&format!("watch-{port}"), command),
+            process: Process::start(crate::log_of(&format!("watch-{port}")), command),
             backends,
             base_url: format!("http://localhost:{port}"),
         };

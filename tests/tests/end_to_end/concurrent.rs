@@ -10,14 +10,9 @@ use std::{
 };
 
 use bytes::Bytes;
+use local::emulator::lambda::{Function, Lambda, Surroundings};
 use serde_json::{Value, json};
-use tests::{
-    artifacts,
-    browser::Browser,
-    deployment::Deployment,
-    http_api::ORIGIN,
-    lambda::{Function, Lambda, Surroundings},
-};
+use tests::{artifacts, browser::Browser, deployment::Deployment, http_api::ORIGIN};
 use tokio::task::JoinSet;
 
 /// The number of requests that wait for each other at `/meet`.
@@ -34,6 +29,7 @@ fn obedient(timeout: Duration) -> Lambda {
         instances: 1,
         concurrency: COMPANY,
         surroundings: Surroundings::Lambda,
+        logs: tests::logs(),
     }])
 }
 

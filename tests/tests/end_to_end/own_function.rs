@@ -8,14 +8,17 @@ use std::{
 };
 
 use http::Method;
+use local::emulator::{
+    http_api::route::Route,
+    lambda::{Function, Lambda},
+};
 use serde_json::{Value, json};
 use tests::{
     artifacts::build_elsewhere,
     browser::Browser,
     deployment::Deployment,
     documentation::Documentation,
-    http_api::{HttpApi, ORIGIN, route::Route},
-    lambda::{Function, Lambda},
+    http_api::{HttpApi, ORIGIN},
     project,
 };
 

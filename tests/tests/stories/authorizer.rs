@@ -2,14 +2,14 @@
 
 use gateway::authorizer::NoDecision;
 use http::Method;
+use local::emulator::http_api::{
+    authorizer::Authorizer,
+    event,
+    route::{Route, Routes},
+};
 use serde_json::{Value, json};
 use shared::web::request::Request;
 use tests::{
-    http_api::{
-        authorizer::Authorizer,
-        event,
-        route::{Route, Routes},
-    },
     misbehaving_provider::{ADA, GRACE},
     site::{ORIGIN, Site},
     visitor::{SESSION, Sending, Visitor},

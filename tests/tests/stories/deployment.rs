@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use authorizer::AuthorizerConfig;
 use callback::CallbackConfig;
 use http::Method;
+use local::emulator::template::{Authorizer, Function, Stack, Statement};
 use login::LoginConfig;
 use logout::LogoutConfig;
 use refresh::RefreshConfig;
@@ -14,13 +15,12 @@ use tests::{
     misbehaving_provider::{ADA, GRACE},
     permissions::{Permissions, REQUIRED, is_of_table, rights_in},
     site::{SECRET_KEY, Site},
-    template::{Authorizer, Function, Stack, Statement, Template},
     visitor::{Sending, Visitor},
 };
 use url::Url;
 
 fn stack() -> Stack {
-    Template::read().deploy(&REQUIRED, &[])
+    tests::template().deploy(&REQUIRED, &[])
 }
 
 /// `local` compares the routes with `CargoLambda.toml`.
@@ -193,7 +193,7 @@ fn r181_r205_the_boundary_is_no_wider_than_the_functions() {
 #[test]
 fn r181_a_key_is_used_through_the_table_and_the_secrets_only() {
     let key = "arn:aws:kms:eu-central-1:123456789012:key/1";
-    let stack = Template::read().deploy(&[&REQUIRED[..], &[("KmsKeyArn", key)]].concat(), &[]);
+    let stack = tests::template().deploy(&[&REQUIRED[..], &[("KmsKeyArn", key)]].concat(), &[]);
     for policy in ["KeyPolicy", "FunctionBoundary"] {
         let statements = stack.managed_policy(policy);
         let of_key = |statement: &&Statement| statement.resources == [key];
@@ -219,7 +219,7 @@ fn r181_a_key_is_used_through_the_table_and_the_secrets_only() {
 }
 
 fn assert_boundary_adds(parameters: &[(&str, &str)], others: &[(&str, &str)]) {
-    let stack = Template::read().deploy(&[&REQUIRED, parameters].concat(), &[]);
+    let stack = tests::template().deploy(&[&REQUIRED, parameters].concat(), &[]);
     let functions = stack.functions();
     let statements: Vec<_> =
         functions.iter().flat_map(|function| function.statements.clone()).collect();
@@ -237,7 +237,7 @@ fn assert_boundary_adds(parameters: &[(&str, &str)], others: &[(&str, &str)]) {
 #[test]
 fn r207_each_route_of_the_bundle_has_a_separate_throttle() {
     let parameters = [&REQUIRED[..], &[("RateLimit", "7"), ("BurstLimit", "11")]].concat();
-    let stack = Template::read().deploy(&parameters, &[]);
+    let stack = tests::template().deploy(&parameters, &[]);
     let functions = stack.functions();
     let routes = functions.iter().filter(|function| function.guarded.is_empty());
     let routes = routes.flat_map(|function| &function.routes).filter(|route| *route != "$default");
@@ -261,7 +261,7 @@ fn r178_settings_of_local_runs_are_not_deployed() {
 
 #[test]
 fn r179_the_client_secret_is_in_secrets_manager_and_nowhere_else() {
-    let template = Template::read();
+    let template = tests::template();
     let parameters = [REQUIRED[0], REQUIRED[1], ("ClientSecret", "7f3a91")];
     let stack = template.deploy(&parameters, &[]);
     assert_eq!(template.parameter("ClientSecret")["NoEcho"], true);
@@ -280,7 +280,7 @@ fn r179_the_client_secret_is_in_secrets_manager_and_nowhere_else() {
 fn the_base_url_is_that_of_the_custom_domain_if_configured() {
     let base_url = |parameters: &[(&str, &str)]| {
         let all = [&REQUIRED[..], parameters].concat();
-        let functions = Template::read().deploy(&all, &[]).functions();
+        let functions = tests::template().deploy(&all, &[]).functions();
         let found: BTreeSet<_> =
             functions.iter().map(|function| function.environment["BASE_URL"].clone()).collect();
         Vec::from_iter(found)

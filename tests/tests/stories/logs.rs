@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use shared::{crypto::random::Random, dependencies::Dependencies, settings::Settings};
 use tests::{
     misbehaving_provider::{ADA, Endpoint},
-    process::processor_time,
+    processor_time,
     secrets::assert_absent,
     site::{CLIENT_ID, CLIENT_SECRET, ORIGIN, SECRET_KEY, Site},
     visitor::{Sending, Visitor},

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, error::Error, sync::Arc};
 
+use local::emulator::template::{Function, Statement};
 use serde_json::{Value, json};
 use shared::{
     crypto::secret::Digest,
@@ -19,16 +20,15 @@ use tests::{
     iam::Action,
     permissions::{REQUIRED, rights_in, rights_of},
     table::guarded,
-    template::{Function, Statement, Template},
 };
 
 fn functions() -> Vec<Function> {
-    let functions = Template::read().deploy(&REQUIRED, &[]).functions();
+    let functions = tests::template().deploy(&REQUIRED, &[]).functions();
     functions.into_iter().filter(|function| !function.statements.is_empty()).collect()
 }
 
 fn boundary() -> Vec<Statement> {
-    Template::read().deploy(&REQUIRED, &[]).managed_policy("FunctionBoundary")
+    tests::template().deploy(&REQUIRED, &[]).managed_policy("FunctionBoundary")
 }
 
 fn policy_of(binary: &str) -> Vec<Statement> {

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use local::emulator::{
+    http_api::{DOMAIN, authorizer::Authorizer, route::Route},
+    lambda::{Function, Lambda, Surroundings},
+};
 use serde_json::{Value, json};
 use tests::{
-    http_api::{DOMAIN, HttpApi, ORIGIN, authorizer::Authorizer, route::Route},
-    lambda::{Function, Lambda, Surroundings},
+    http_api::{HttpApi, ORIGIN},
     real_browser::RealBrowser,
 };
 
@@ -20,6 +23,7 @@ fn echo() -> Function {
         instances: 3,
         concurrency: 1,
         surroundings: Surroundings::Lambda,
+        logs: tests::logs(),
     }
 }
 

@@ -16,7 +16,7 @@ use http::{Response, StatusCode, request::Parts};
 use serde_json::{Map, Value, json};
 
 use super::{API_ID, answer};
-use crate::lambda::{ACCOUNT, Lambda, REGION};
+use crate::emulator::lambda::{ACCOUNT, Lambda, REGION};
 
 /// How long the gateway waits for the authorizer.
 const TIMEOUT: Duration = Duration::from_secs(10);

@@ -43,10 +43,10 @@ impl Instance {
         let folder = function.bootstrap.parent().expect("a program lies in a folder");
         command.env_clear().current_dir(folder);
         command.envs(environment(function, &runtime_api));
-        let name = format!("lambda-{}-{}", function.name, crate::process::unique());
+        let log = format!("lambda-{}-{}.log", function.name, crate::process::unique());
         // Taken before the start, since the operating system's work is part of a cold start.
         let started = Instant::now();
-        let process = Process::start(&name, &mut command);
+        let process = Process::start(function.logs.join(log), &mut command);
         let (process_id, log) = (process.id(), process.log().to_owned());
         let (process, timeout) = (Mutex::new(process), function.timeout);
         Self { number: 0, process, process_id, log, runtime_api, timeout, started }

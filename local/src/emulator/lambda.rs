@@ -2,14 +2,14 @@
 //! their invocations.
 //!
 //! Each process has a Runtime API on its own port, as each execution environment has. The emulation
-//! is limited to what tests need: no freezing, memory limit, retries or throttling. If all processes
+//! is limited: no freezing, memory limit, retries or throttling. If all processes
 //! are busy and no more may start, the caller waits. A process gets one invocation at a time, or
 //! several, as in Lambda Managed Instances.
 //!
 //! ```no_run
 //! # async fn story() {
 //! use std::time::Duration;
-//! use tests::lambda::{Function, Lambda, Surroundings};
+//! use local::emulator::lambda::{Function, Lambda, Surroundings};
 //!
 //! let lambda = Lambda::new([Function {
 //!     name: "greeter".to_owned(),
@@ -20,6 +20,7 @@
 //!     instances: 3,
 //!     concurrency: 1,
 //!     surroundings: Surroundings::Lambda,
+//!     logs: "target/logs".into(),
 //! }]);
 //! lambda.warm("greeter", 3).await;
 //! let answer = lambda.invoke("greeter", r#"{"name":"Ada"}"#.into()).await;
@@ -55,7 +56,7 @@ pub struct Function {
     pub name: String,
     /// The program of its processes.
     pub bootstrap: PathBuf,
-    /// The environment that the deployment sets. Variables of the test process are not passed on.
+    /// The environment that the deployment sets. Variables of this process are not passed on.
     pub environment: Vec<(String, String)>,
     /// The time limit of an invocation. The process is then killed; with a `concurrency` above one,
     /// only the wait ends.
@@ -69,6 +70,8 @@ pub struct Function {
     pub concurrency: usize,
     /// Whether the environment looks like Lambda's.
     pub surroundings: Surroundings,
+    /// The folder with a file for the output of each process.
+    pub logs: PathBuf,
 }
 
 /// Whether the environment of a function process looks like Lambda's. The process can tell by two

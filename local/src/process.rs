@@ -1,4 +1,9 @@
 //! A process that is killed, with all its descendants, when its owner is dropped.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "nothing here is deployed; a program that cannot start ends a local run or fails a test"
+)]
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -6,7 +11,6 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
-use rustix::time::{ClockId, clock_gettime};
 
 /// A running process. Its output and that of its children go to a file.
 #[derive(Debug)]
@@ -16,11 +20,10 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `command` with its output in `target/test-logs/NAME.log`. Its standard input stays open
-    /// while the process is owned.
+    /// Starts `command` with its output in the file `log`. Its standard input stays open while the
+    /// process is owned.
     #[must_use]
-    pub fn start(name: &str, command: &mut Command) -> Self {
-        let log = crate::artifact("test-logs", &format!("{name}.log"));
+    pub fn start(log: PathBuf, command: &mut Command) -> Self {
         let output = File::create(&log).expect("the log can be written");
         let errors = output.try_clone().expect("the log can be shared");
         let child = command
@@ -28,7 +31,7 @@ impl Process {
             .stdout(output)
             .stderr(errors)
             .spawn()
-            .unwrap_or_else(|error| panic!("{name} failed to start: {error}: {command:?}"));
+            .unwrap_or_else(|error| panic!("{command:?} failed to start: {error}"));
         Self { child, log }
     }
 
@@ -110,14 +113,7 @@ fn children(parent: u32) -> Vec<u32> {
         .collect()
 }
 
-/// The processor time of this thread so far.
-#[must_use]
-pub fn processor_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
-}
-
-/// A name that is unique among all running test processes.
+/// A name that is unique among all running processes.
 #[must_use]
 pub fn unique() -> String {
     use std::sync::atomic::{AtomicU32, Ordering};

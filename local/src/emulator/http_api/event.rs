@@ -17,7 +17,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
 use super::{API_ID, DOMAIN, route::Matched};
-use crate::lambda::ACCOUNT;
+use crate::emulator::lambda::ACCOUNT;
 
 /// The client's address in every event.
 const LOOPBACK: &str = "127.0.0.1";

@@ -1,20 +1,18 @@
 //! The project's `template.yaml`, as CloudFormation would deploy it.
 //!
 //! ```no_run
-//! use tests::template::Template;
+//! use local::emulator::template::Template;
 //!
-//! let stack = Template::read().deploy(&[("AuthHost", "tenant.auth0.com")], &[]);
+//! let stack = Template::read("template.yaml".as_ref()).deploy(&[("AuthHost", "tenant.auth0.com")], &[]);
 //! for function in stack.functions() {
 //!     println!("{}: {:?}, {:?}", function.binary, function.routes, function.environment);
 //! }
 //! ```
 
-use std::{collections::BTreeMap, fs, time::Duration};
+use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde_json::{Map, Value, json};
-
-use crate::project;
 
 /// The parsed template. Intrinsic functions are in their long form: `!Ref X` is `{"Ref": "X"}`.
 #[derive(Clone, Debug)]
@@ -105,11 +103,10 @@ impl Statement {
 }
 
 impl Template {
-    /// Reads the project's `template.yaml`.
+    /// Reads the file at `path`.
     #[must_use]
-    pub fn read() -> Self {
-        let text = fs::read_to_string(project().join("template.yaml"))
-            .expect("the project has a template.yaml");
+    pub fn read(path: &Path) -> Self {
+        let text = fs::read_to_string(path).expect("the project has a template.yaml");
         let documents = Yaml::load_from_str(&text).expect("template.yaml is YAML");
         Self(long_form(documents.first().expect("template.yaml is not empty")))
     }
