@@ -14,13 +14,7 @@ use std::{
     time::Duration,
 };
 
-use aws_lc_rs::{
-    digest,
-    encoding::{AsDer, PublicKeyX509Der},
-    hmac,
-    rsa::PublicEncryptingKey,
-    signature::RsaPublicKeyComponents,
-};
+use aws_lc_rs::digest;
 use axum::{
     Form, Json, Router,
     body::{Body, Bytes},
@@ -29,10 +23,7 @@ use axum::{
     response::{Html, IntoResponse, Redirect, Response},
     routing::{get, post},
 };
-use base64::{
-    Engine,
-    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
-};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::{StatusCode, header};
 use serde_json::{Value, json};
 use shared::{
@@ -75,88 +66,6 @@ pub const GRACE: User = User {
     name: "Grace Hopper",
     picture: "https://pictures.example/grace.png",
 };
-
-/// How ID tokens are signed.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Signature {
-    /// Correctly.
-    Own,
-    /// By an attacker's key with the same key id.
-    Foreign,
-    /// By a key whose id is not in the key set.
-    UnknownKey,
-    /// With one byte of the signature changed.
-    Damaged,
-    /// Without a signature: the header is correct, and nothing follows the last dot.
-    Stripped,
-    /// Unsigned, with `alg` set to `none`.
-    None,
-    /// By HMAC with the public key as the secret.
-    HmacWithPublicKey(PublicKeyForm),
-    /// By HMAC with the client secret.
-    HmacWithClientSecret,
-}
-
-/// The form in which an attacker uses the public key as an HMAC secret.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum PublicKeyForm {
-    /// The modulus as encoded in the key set.
-    Modulus,
-    /// The bytes of the modulus.
-    ModulusBytes,
-    /// The whole key as JSON, as in the key set.
-    Jwk,
-    /// `RSAPublicKey` (RFC 8017 appendix A.1.1).
-    Pkcs1Der,
-    /// `RSAPublicKey` in PEM.
-    Pkcs1Pem,
-    /// `SubjectPublicKeyInfo` (RFC 5280 §4.1).
-    SpkiDer,
-    /// `SubjectPublicKeyInfo` in PEM.
-    SpkiPem,
-}
-
-impl PublicKeyForm {
-    /// Every form.
-    pub const ALL: [Self; 7] = [
-        Self::Modulus,
-        Self::ModulusBytes,
-        Self::Jwk,
-        Self::Pkcs1Der,
-        Self::Pkcs1Pem,
-        Self::SpkiDer,
-        Self::SpkiPem,
-    ];
-
-    fn of(self, jwk: &Value) -> Vec<u8> {
-        let text = |name: &str| jwk[name].as_str().unwrap();
-        let bytes = |name: &str| BASE64_URL_SAFE_NO_PAD.decode(text(name)).unwrap();
-        let components = RsaPublicKeyComponents { n: bytes("n"), e: bytes("e") };
-        let key: PublicEncryptingKey = components.try_into().unwrap();
-        let spki = AsDer::<PublicKeyX509Der<'_>>::as_der(&key).unwrap();
-        // SPKI wraps PKCS#1. The prefix is the same for all keys of a size: two lengths, the
-        // algorithm, and the header of the bit string.
-        let pkcs1 = &spki.as_ref()[24..];
-        assert!(pkcs1.starts_with(&[0x30, 0x82]), "a sequence with a length of two bytes");
-        match self {
-            Self::Modulus => text("n").into(),
-            Self::ModulusBytes => bytes("n"),
-            Self::Jwk => jwk.to_string().into(),
-            Self::Pkcs1Der => pkcs1.to_vec(),
-            Self::Pkcs1Pem => pem("RSA PUBLIC KEY", pkcs1),
-            Self::SpkiDer => spki.as_ref().to_vec(),
-            Self::SpkiPem => pem("PUBLIC KEY", spki.as_ref()),
-        }
-    }
-}
-
-/// The text encoding of RFC 7468 §3.
-fn pem(label: &str, der: &[u8]) -> Vec<u8> {
-    let base64 = BASE64_STANDARD.encode(der);
-    let lines: Vec<_> =
-        base64.as_bytes().chunks(64).map(|line| str::from_utf8(line).unwrap()).collect();
-    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n")).into()
-}
 
 /// How an endpoint responds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -253,8 +162,6 @@ struct Behaviour {
     metadata: Value,
     keys: Value,
     signing_key: Option<Arc<TestKey>>,
-    signature: Signature,
-    rewriting: Rewriting,
     token_endpoint: Endpoint,
     metadata_endpoint: Endpoint,
     key_set_endpoint: Endpoint,
@@ -267,20 +174,6 @@ struct Behaviour {
     secrets: Vec<(&'static str, String)>,
     refreshing: refresh::Refreshing,
     last: Option<Value>,
-}
-
-/// A change that an attacker makes to a text.
-pub type Rewrite = fn(&str) -> String;
-
-/// Text changes in ID tokens. The header and payload change before signing, the token after it.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Rewriting {
-    /// The JSON of the header.
-    pub header: Option<Rewrite>,
-    /// The JSON of the payload.
-    pub payload: Option<Rewrite>,
-    /// The whole signed token.
-    pub token: Option<Rewrite>,
 }
 
 /// The login that a code belongs to.
@@ -304,8 +197,6 @@ impl MisbehavingProvider {
             metadata: none(),
             keys: key_set_document(&[&TEST_KEY]),
             signing_key: None,
-            signature: Signature::Own,
-            rewriting: Rewriting::default(),
             token_endpoint: Endpoint::Works,
             metadata_endpoint: Endpoint::Works,
             key_set_endpoint: Endpoint::Works,
@@ -413,16 +304,6 @@ impl MisbehavingProvider {
         let mut state = self.state();
         state.keys = key_set_document(&[&key]);
         state.signing_key = Some(Arc::new(key));
-    }
-
-    /// Changes the texts of ID tokens from now on.
-    pub fn rewrite(&self, rewriting: Rewriting) {
-        self.state().rewriting = rewriting;
-    }
-
-    /// Sets how ID tokens are signed from now on.
-    pub fn sign(&self, signature: Signature) {
-        self.state().signature = signature;
     }
 
     /// Sets how the token endpoint responds from now on.
@@ -556,12 +437,6 @@ impl MisbehavingProvider {
         TEST_KEY.sign(&self.logout_claims(user, changes))
     }
 
-    /// A logout token with this kind of signature.
-    pub fn logout_token_signed(&self, signature: Signature, user: User) -> String {
-        let claims = self.logout_claims(user, &json!({})).to_string();
-        sign(signature, &TEST_KEY, TEST_KEY.header(), &claims, |header| header)
-    }
-
     fn id_token_claims(&self, user: User) -> Value {
         let now = self.clock.now().as_unix();
         json!({
@@ -594,14 +469,7 @@ impl MisbehavingProvider {
         change(&mut claims, &state.claims);
         let mut header = key.header();
         change(&mut header, &state.header);
-        let rewritten = |rewrite: Option<Rewrite>, text: String| {
-            rewrite.map_or_else(|| text.clone(), |rewrite| rewrite(&text))
-        };
-        let Rewriting { header: of_header, payload: of_payload, token: of_token } = state.rewriting;
-        let payload = rewritten(of_payload, claims.to_string());
-        let token =
-            sign(state.signature, key, header, &payload, |header| rewritten(of_header, header));
-        let id_token = rewritten(of_token, token);
+        let id_token = key.sign_with_header(&header, &claims);
         state.keep_secret("an access token", &access_token);
         state.keep_secret("an ID token", &id_token);
         let mut response = json!({
@@ -639,44 +507,6 @@ impl MisbehavingProvider {
 fn at_hash(access_token: &str) -> String {
     let hash = digest::digest(&digest::SHA256, access_token.as_bytes());
     BASE64_URL_SAFE_NO_PAD.encode(&hash.as_ref()[..16])
-}
-
-fn sign(
-    signature: Signature,
-    key: &TestKey,
-    mut header: Value,
-    payload: &str,
-    rewritten: impl Fn(String) -> String,
-) -> String {
-    let encode = |text: &str| BASE64_URL_SAFE_NO_PAD.encode(text);
-    let mut with_algorithm = |algorithm: &str| {
-        header["alg"] = algorithm.into();
-        format!("{}.{}", encode(&header.to_string()), encode(payload))
-    };
-    let mut hmac = |secret: &[u8]| {
-        let message = with_algorithm("HS256");
-        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), message.as_bytes());
-        format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(tag))
-    };
-    match signature {
-        Signature::Own => key.sign_text(&rewritten(header.to_string()), payload),
-        Signature::Foreign => TestKey::rsa("test").sign_text(&header.to_string(), payload),
-        Signature::UnknownKey => {
-            let unknown = TestKey::rsa("unknown");
-            unknown.sign_text(&unknown.header().to_string(), payload)
-        }
-        Signature::Damaged => {
-            let token = key.sign_text(&header.to_string(), payload);
-            let (message, signature) = token.rsplit_once('.').unwrap();
-            let mut bytes = BASE64_URL_SAFE_NO_PAD.decode(signature).unwrap();
-            bytes[100] ^= 1;
-            format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(bytes))
-        }
-        Signature::Stripped => format!("{}.{}.", encode(&header.to_string()), encode(payload)),
-        Signature::None => format!("{}.", with_algorithm("none")),
-        Signature::HmacWithPublicKey(form) => hmac(&form.of(&key.jwk())),
-        Signature::HmacWithClientSecret => hmac(CLIENT_SECRET.as_bytes()),
-    }
 }
 
 /// Sets each member of `changes`, and removes those that are `null`.

@@ -24,9 +24,7 @@ use shared::{
     },
     dependencies::Dependencies,
     discovery::keys::Keys,
-    guard::{Guard, GuardConfig, Rules},
     issuer::Issuer,
-    jwt::{Claims, Expected, LoginClaims, TokenKind},
     provider::{
         AuthorizationCodeGrant, ErrorResponse, IdentityProvider, ProviderError, RedeemError,
         RefreshResponse, RefreshTokenGrant, TokenResponse,
@@ -39,11 +37,11 @@ use shared::{
         memory::MemoryStore,
         table,
     },
-    testing::tokens::{TEST_KEY, key_set_document},
-    web::{
-        base_url::BaseUrl,
-        request::{Function, Request, Response},
+    testing::{
+        provider::FakeProvider,
+        tokens::{TEST_KEY, key_set_document},
     },
+    web::request::{Function, Request, Response},
 };
 use tokio::{
     net::TcpListener,
@@ -64,9 +62,10 @@ const NOW: Timestamp = Timestamp::from_unix(1_800_000_100);
 #[derive(Debug)]
 struct Provider {
     issuer: Issuer,
+    /// Publishes the metadata and the keys.
+    documents: FakeProvider,
     delay: Mutex<Duration>,
     failure: Mutex<Option<u16>>,
-    keys_are_out: Mutex<bool>,
     is_strict: bool,
     changes: Mutex<Value>,
     requests: AtomicUsize,
@@ -76,11 +75,14 @@ struct Provider {
 
 impl Provider {
     fn new(is_strict: bool) -> Arc<Self> {
+        let issuer = Issuer::parse("tenant.auth0.com").unwrap();
+        let documents = FakeProvider::new(issuer.clone());
+        documents.set_key_set(Some(key_set_document(&[&TEST_KEY])));
         Arc::new(Self {
-            issuer: Issuer::parse("tenant.auth0.com").unwrap(),
+            issuer,
+            documents,
             delay: Mutex::default(),
             failure: Mutex::default(),
-            keys_are_out: Mutex::default(),
             is_strict,
             changes: Mutex::new(json!({})),
             requests: AtomicUsize::default(),
@@ -116,22 +118,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[async_trait]
 impl IdentityProvider for Provider {
     async fn metadata(&self) -> Result<Vec<u8>, ProviderError> {
-        let issuer = self.issuer.as_str();
-        let document = json!({
-            "issuer": issuer,
-            "authorization_endpoint": format!("{issuer}authorize"),
-            "token_endpoint": format!("{issuer}oauth/token"),
-            "revocation_endpoint": format!("{issuer}oauth/revoke"),
-            "jwks_uri": format!("{issuer}jwks"),
-        });
-        Ok(document.to_string().into())
+        self.documents.metadata().await
     }
 
-    async fn key_set(&self, _: &Url) -> Result<Vec<u8>, ProviderError> {
-        if *lock(&self.keys_are_out) {
-            return Err(ProviderError::Status(500));
-        }
-        Ok(key_set_document(&[&TEST_KEY]).to_string().into())
+    async fn key_set(&self, url: &Url) -> Result<Vec<u8>, ProviderError> {
+        self.documents.key_set(url).await
     }
 
     async fn redeem(
@@ -187,21 +178,13 @@ struct Story {
 
 impl Story {
     async fn over(store: Arc<dyn Store>, provider: Arc<Provider>) -> Self {
+        let login = json!({ "subject": "auth0|ada", "issued_at": START, "amr": [] });
         let grant = RefreshGrant {
             refresh_token: "the first refresh token".to_owned().into(),
-            login: LoginClaims::of(&login_claims(&provider.issuer).await),
+            login: serde_json::from_value(login).unwrap(),
             granted: vec!["openid".to_owned(), "read".to_owned(), "write".to_owned()],
         };
-        let contents = SessionContents {
-            user: json!({ "sub": "auth0|ada" }).as_object().unwrap().clone(),
-            api_claims: Default::default(),
-            authentication: Default::default(),
-            id_token: "the login's ID token".to_owned().into(),
-            api_key: provider.access_token(START).into(),
-            api_key_expires_at: START + Duration::from_secs(3_600),
-            provider_session: None,
-            scopes: grant.granted.clone(),
-        };
+        let contents = contents(provider.access_token(START));
         let owner = Owner { subject: Digest::of("ada"), provider_session: None, issued_at: START };
         let sessions = sessions(store.clone());
         let begun = sessions.begin_renewable(owner, &contents, &grant, None, START).await;
@@ -210,6 +193,13 @@ impl Story {
 
     async fn in_memory() -> Self {
         Self::over(Arc::new(MemoryStore::default()), Provider::new(true)).await
+    }
+
+    /// Begins another session of the user, with this token.
+    async fn begin_another(&self, token: String) {
+        let owner = Owner { subject: Digest::of("ada"), provider_session: None, issued_at: NOW };
+        let sessions = sessions(self.store.clone());
+        sessions.begin(owner, &contents(token), None, NOW).await.unwrap();
     }
 
     /// An instance of the function. It shares only the store and the provider with other instances.
@@ -223,7 +213,11 @@ impl Story {
         ];
         let mut settings = Settings::from_values(settings);
         let config = RefreshConfig::from_settings(&mut settings).unwrap();
-        Refresh::new(config, &dependencies(store, &self.provider))
+        let provider = Arc::<Provider>::clone(&self.provider) as Arc<dyn IdentityProvider>;
+        let issuer = self.provider.issuer.clone();
+        let keys = Arc::new(Keys::new(Arc::clone(&provider), store.clone(), issuer));
+        let random = Random::system();
+        Refresh::new(config, &Dependencies { store, provider, keys, random })
     }
 
     /// Sends a request to a new instance.
@@ -277,11 +271,18 @@ impl Answer {
     }
 }
 
-fn dependencies(store: Arc<dyn Store>, provider: &Arc<Provider>) -> Dependencies {
-    let asked = Arc::<Provider>::clone(provider) as Arc<dyn IdentityProvider>;
-    let keys = Keys::new(Arc::clone(&asked), store.clone(), provider.issuer.clone());
-    let keys = Arc::new(keys);
-    Dependencies { store, provider: asked, keys, random: Random::system() }
+/// The contents of a session whose token is `api_key`.
+fn contents(api_key: String) -> SessionContents {
+    SessionContents {
+        user: json!({ "sub": "auth0|ada" }).as_object().unwrap().clone(),
+        api_claims: Default::default(),
+        authentication: Default::default(),
+        id_token: "the login's ID token".to_owned().into(),
+        api_key: api_key.into(),
+        api_key_expires_at: NOW + Duration::from_secs(3_600),
+        provider_session: None,
+        scopes: Vec::new(),
+    }
 }
 
 const LIMITS: SessionLimits =
@@ -289,20 +290,6 @@ const LIMITS: SessionLimits =
 
 fn sessions(store: Arc<dyn SessionStore>) -> Sessions {
     Sessions::new(store, LIMITS, Random::system())
-}
-
-async fn login_claims(issuer: &Issuer) -> Claims {
-    let claims = json!({
-        "iss": issuer.as_str(),
-        "sub": "auth0|ada",
-        "aud": CLIENT,
-        "iat": START.as_unix(),
-        "exp": START.as_unix() + 60,
-    });
-    let provider = Provider::new(true);
-    let keys = Keys::new(provider, Arc::new(MemoryStore::default()), issuer.clone());
-    let expected = Expected { issuer, kind: TokenKind::ApiKey { client_id: CLIENT } };
-    keys.verify(&TEST_KEY.sign(&claims), &expected, START).await.unwrap()
 }
 
 /// Starts an emulator with an empty table and returns its address.
@@ -430,9 +417,9 @@ async fn r134_a_failing_provider_gets_one_request_while_many_callers_wait() {
 #[tokio::test(start_paused = true)]
 async fn r134_unavailable_keys_keep_the_session_and_its_next_refresh_token() {
     let story = Story::in_memory().await;
-    *lock(&story.provider.keys_are_out) = true;
+    story.provider.documents.set_key_set(None);
     story.refresh(NOW).await.is(503, "identity_provider_unavailable");
-    *lock(&story.provider.keys_are_out) = false;
+    story.provider.documents.set_key_set(Some(key_set_document(&[&TEST_KEY])));
     story.refresh(NOW + Duration::from_secs(10)).await.key();
     assert!(lock(&story.provider.used).contains("rotated 0"));
     assert!(lock(&story.provider.revoked).is_empty());
@@ -442,29 +429,17 @@ async fn r134_unavailable_keys_keep_the_session_and_its_next_refresh_token() {
 /// requests that wait for the refresh receive the next token.
 #[tokio::test(start_paused = true)]
 async fn r196_a_token_of_another_session_is_skipped_and_the_next_one_is_used() {
-    let provider = Provider::new(true);
-    let story = Story::over(Arc::new(MemoryStore::default()), Arc::clone(&provider)).await;
-    let contents = SessionContents {
-        user: json!({ "sub": "auth0|ada" }).as_object().unwrap().clone(),
-        api_claims: Default::default(),
-        authentication: Default::default(),
-        id_token: "an ID token".to_owned().into(),
-        api_key: provider.access_token(NOW).into(),
-        api_key_expires_at: NOW + Duration::from_secs(3_600),
-        provider_session: None,
-        scopes: Vec::new(),
-    };
-    let owner = Owner { subject: Digest::of("ada"), provider_session: None, issued_at: NOW };
-    let other = sessions(story.store.clone());
-    other.begin(owner, &contents, None, NOW).await.unwrap();
+    let story = Story::in_memory().await;
+    let taken = story.provider.access_token(NOW);
+    story.begin_another(taken.clone()).await;
     let started = Instant::now();
     let answers = twenty(&story, &[Arc::clone(&story.store)]).await;
     let keys: HashSet<_> = answers.iter().map(Answer::key).collect();
-    assert!(keys.len() == 1 && !keys.contains(contents.api_key.expose_secret()), "{keys:?}");
+    assert!(keys.len() == 1 && !keys.contains(&taken), "{keys:?}");
     assert!((1..=2).contains(&started.elapsed().as_secs()), "{:?}", started.elapsed());
-    assert_eq!(provider.requests(), 2);
-    assert!(lock(&provider.used).contains("rotated 0"));
-    assert!(lock(&provider.revoked).is_empty());
+    assert_eq!(story.provider.requests(), 2);
+    assert!(lock(&story.provider.used).contains("rotated 0"));
+    assert!(lock(&story.provider.revoked).is_empty());
 }
 
 /// R196: the number of retries is limited, and the session continues with its next refresh token.
@@ -473,69 +448,10 @@ async fn r196_a_provider_that_issues_one_token_to_all_sessions_gets_three_reques
     let story = Story::in_memory().await;
     let same = json!({ "iat": NOW.as_unix(), "exp": NOW.as_unix() + 3_600 });
     *lock(&story.provider.changes) = same;
-    let taken = story.provider.access_token(NOW);
-    let contents = SessionContents {
-        user: json!({ "sub": "auth0|ada" }).as_object().unwrap().clone(),
-        api_claims: Default::default(),
-        authentication: Default::default(),
-        id_token: "an ID token".to_owned().into(),
-        api_key: taken.into(),
-        api_key_expires_at: NOW + Duration::from_secs(3_600),
-        provider_session: None,
-        scopes: Vec::new(),
-    };
-    let owner = Owner { subject: Digest::of("ada"), provider_session: None, issued_at: NOW };
-    sessions(story.store.clone()).begin(owner, &contents, None, NOW).await.unwrap();
+    story.begin_another(story.provider.access_token(NOW)).await;
     story.refresh(NOW).await.is(503, "refresh_in_progress");
     assert_eq!(story.provider.requests(), 3);
     *lock(&story.provider.changes) = json!({});
     story.refresh(NOW + Duration::from_secs(10)).await.key();
     assert!(lock(&story.provider.used).contains("rotated 2"));
-}
-
-/// R138: checked by the rules of a function, with the cookie and with the token.
-#[tokio::test(start_paused = true)]
-async fn r138_a_refresh_drops_removed_scopes_and_grants_no_new_ones() {
-    for (changes, scope, is_granted) in [
-        (json!({}), "read", true),
-        (json!({}), "write", true),
-        (json!({ "scope": "openid" }), "read", false),
-        (json!({ "scope": "openid read admin" }), "read", true),
-        (json!({ "scope": "openid read admin" }), "admin", false),
-        (json!({ "permissions": [] }), "write", false),
-        (json!({ "permissions": ["write", "admin"] }), "write", true),
-        (json!({ "permissions": ["write", "admin"] }), "admin", false),
-    ] {
-        let story = Story::in_memory().await;
-        *lock(&story.provider.changes) = changes.clone();
-        let key = story.refresh(NOW).await.key();
-        let mut settings = Settings::from_values([
-            ("AUTH_HOST", "tenant.auth0.com"),
-            ("AUDIENCE", API),
-            ("BASE_URL", ORIGIN),
-            ("CLIENT_ID", CLIENT),
-        ]);
-        let config = GuardConfig::from_settings(&mut settings).unwrap();
-        assert_eq!(config.base_url, BaseUrl::Fixed(ORIGIN.to_owned()));
-        let guard = Guard::new(config, &dependencies(Arc::clone(&story.store), &story.provider));
-        let scopes: &'static [&'static str] = match scope {
-            "read" => &["read"],
-            "write" => &["write"],
-            "admin" => &["admin"],
-            other => panic!("{other}"),
-        };
-        let rules = Rules { scopes, ..Rules::default() };
-        let bearer = http::Request::builder()
-            .header(header::AUTHORIZATION, format!("Bearer {key}"))
-            .body(Request::default().into_body())
-            .unwrap();
-        let cookie = http::Request::builder()
-            .header(header::COOKIE, format!("__Host-session={}", story.secret.expose()))
-            .body(Request::default().into_body())
-            .unwrap();
-        for request in [bearer, cookie] {
-            let outcome = guard.authenticate(&request, &rules, NOW).await;
-            assert_eq!(outcome.is_ok(), is_granted, "{changes} {scope}: {outcome:?}");
-        }
-    }
 }

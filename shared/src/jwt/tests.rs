@@ -1,6 +1,7 @@
-//! The rows that no story proves with a whole login or request.
+//! Every defect of a token. The stories prove one of each reason with a whole login or request.
 
 mod damage;
+mod forged;
 mod refresh;
 mod signature_vectors;
 
@@ -40,6 +41,14 @@ fn r044_a_text_that_is_not_three_parts_of_strict_base64url_is_malformed() {
         (format!("{header}=.{payload}.{signature}"), TokenError::Malformed),
         (format!("{header}.{payload}+/.{signature}"), TokenError::Malformed),
         (format!("{header}.{payload}.é"), TokenError::Malformed),
+        (format!("{header}.{payload}"), TokenError::Malformed),
+        (format!("{good}.c"), TokenError::Malformed),
+        (format!("{good}.c.d"), TokenError::Encrypted),
+        (format!("{good}="), TokenError::Malformed),
+        (format!("{good}."), TokenError::Malformed),
+        (format!("{good} "), TokenError::Malformed),
+        (format!("{good}!"), TokenError::Malformed),
+        (good.replace('.', ".\n"), TokenError::Malformed),
         ("x".repeat(MAX_LENGTH), TokenError::Opaque),
         ("x".repeat(MAX_LENGTH + 1), TokenError::TooLarge),
     ] {
@@ -68,12 +77,41 @@ fn r044_a_payload_that_is_not_one_json_object_in_utf_8_is_malformed() {
     }
 }
 
+/// R44. A parser that uses the first or last of two equal names, or only the beginning of the text,
+/// would accept these payloads.
+#[test]
+fn r044_an_ambiguous_payload_or_header_is_refused() {
+    let good = id_token().to_string();
+    let (begun, rest) = (good.trim_end_matches('}'), good.trim_start_matches('{'));
+    for (payload, error) in [
+        (format!(r#"{{"iss":"https://evil.example/",{rest}"#), TokenError::DuplicateClaim),
+        (format!(r#"{begun},"sub":"auth0|admin"}}"#), TokenError::DuplicateClaim),
+        (format!(r#"{{"\u0061ud":"x",{rest}"#), TokenError::DuplicateClaim),
+        (format!(r#"{{"deep":[{{"a":1,"a":2}}],{rest}"#), TokenError::DuplicateClaim),
+        (format!("{good} x"), TokenError::Malformed),
+        (format!("{good}{good}"), TokenError::Malformed),
+        (begun.to_owned(), TokenError::Malformed),
+    ] {
+        let token = TEST_KEY.sign_text(&TEST_KEY.header().to_string(), &payload);
+        assert_eq!(refusal(&token, login_kind()), error, "{payload}");
+    }
+    let token = TEST_KEY.sign_text(r#"{"alg":"none","alg":"RS256","kid":"test"}"#, &good);
+    assert_eq!(refusal(&token, login_kind()), TokenError::DuplicateClaim);
+}
+
 /// R45, R48, R52, R54, R66.
 #[test]
 fn r045_each_defect_of_a_header_is_refused() {
     use TokenError::{AlgorithmNotAllowed, CriticalHeader, Malformed, TypeNotAllowed, UnknownKey};
     for (name, value, error) in [
         ("alg", json!(null), AlgorithmNotAllowed),
+        ("alg", json!(7), AlgorithmNotAllowed),
+        ("alg", json!(""), AlgorithmNotAllowed),
+        ("alg", json!("none"), AlgorithmNotAllowed),
+        ("alg", json!("None"), AlgorithmNotAllowed),
+        ("alg", json!("nOnE"), AlgorithmNotAllowed),
+        ("alg", json!("rs256"), AlgorithmNotAllowed),
+        ("alg", json!("RS512"), AlgorithmNotAllowed),
         ("alg", json!(["RS256"]), AlgorithmNotAllowed),
         ("alg", json!("HS384"), AlgorithmNotAllowed),
         ("alg", json!("RS384"), AlgorithmNotAllowed),
@@ -83,10 +121,22 @@ fn r045_each_defect_of_a_header_is_refused() {
         ("alg", json!("ECDH-ES"), AlgorithmNotAllowed),
         ("alg", json!("ES256"), UnknownKey),
         ("kid", json!(""), UnknownKey),
+        ("kid", json!("' OR 1=1"), UnknownKey),
+        ("kid", json!("k".repeat(10_000)), UnknownKey),
         ("kid", json!(null), Malformed),
+        ("kid", json!(7), Malformed),
+        ("kid", json!({}), Malformed),
         ("kid", json!(["test"]), Malformed),
         ("crit", json!([]), CriticalHeader),
+        ("crit", json!(["exp"]), CriticalHeader),
+        ("crit", json!(["x"]), CriticalHeader),
         ("b64", json!(true), CriticalHeader),
+        ("b64", json!(false), CriticalHeader),
+        ("zip", json!("DEF"), CriticalHeader),
+        ("typ", json!("at+jwt"), TypeNotAllowed),
+        ("typ", json!("application/at+jwt"), TypeNotAllowed),
+        ("typ", json!("dpop+jwt"), TypeNotAllowed),
+        ("typ", json!("logout+jwt"), TypeNotAllowed),
         ("typ", json!("secevent+jwt"), TypeNotAllowed),
         ("typ", json!("jose"), TypeNotAllowed),
         ("typ", json!(""), TypeNotAllowed),
@@ -130,32 +180,74 @@ fn r079_a_key_for_one_algorithm_verifies_nothing_with_another() {
     }
 }
 
-/// R56, R58, R59, R60, R61, R200: limits are one second or one character apart. A subject has 255 characters,
-/// regardless of the number of bytes.
+/// R55, R56, R57, R58, R59, R60, R61, R62, R63, R66, R200: limits are one second or one character apart.
+/// A subject has 255 characters, regardless of the number of bytes.
 #[test]
 fn r061_each_claim_of_an_id_token_is_checked_at_its_limit() {
-    use TokenError::{Expired, InvalidAudience, MistypedClaim};
+    use TokenError::{
+        Expired, InvalidAudience, InvalidAuthorizedParty, InvalidIssuer, MistypedClaim,
+        NonceMismatch,
+    };
     let leeway = LEEWAY.as_secs();
     assert!(leeway <= 60);
+    let oldest = NOW - MAX_LOGIN_AGE.as_secs() - leeway;
     for (name, value, outcome) in [
-        ("iss", json!("http://tenant.auth0.com/"), Err(TokenError::InvalidIssuer)),
-        ("iss", json!("https://tenant.auth0.com/evil/"), Err(TokenError::InvalidIssuer)),
+        ("iss", json!("https://evil.example/"), Err(InvalidIssuer)),
+        ("iss", json!("http://tenant.auth0.com/"), Err(InvalidIssuer)),
+        ("iss", json!("https://tenant.auth0.com"), Err(InvalidIssuer)),
+        ("iss", json!("https://tenant.auth0.com//"), Err(InvalidIssuer)),
+        ("iss", json!("https://tenant.auth0.com/evil/"), Err(InvalidIssuer)),
+        ("iss", json!("https://tenant.auth0.com.evil/"), Err(InvalidIssuer)),
+        ("iss", json!("HTTPS://TENANT.AUTH0.COM/"), Err(InvalidIssuer)),
+        ("iss", json!(""), Err(InvalidIssuer)),
+        ("iss", json!(["https://tenant.auth0.com/"]), Err(MistypedClaim("iss"))),
+        ("aud", json!([CLIENT]), Ok(())),
         ("aud", json!([CLIENT, CLIENT]), Err(InvalidAudience)),
+        ("aud", json!([CLIENT, "untrusted"]), Err(InvalidAudience)),
+        ("aud", json!(["untrusted", CLIENT]), Err(InvalidAudience)),
+        ("aud", json!("another"), Err(InvalidAudience)),
         ("aud", json!("the-client "), Err(InvalidAudience)),
+        ("aud", json!(""), Err(InvalidAudience)),
+        ("aud", json!([]), Err(InvalidAudience)),
         ("aud", json!(null), Err(MistypedClaim("aud"))),
+        ("aud", json!(7), Err(MistypedClaim("aud"))),
+        ("aud", json!({}), Err(MistypedClaim("aud"))),
         ("aud", json!([CLIENT, 7]), Err(MistypedClaim("aud"))),
+        ("azp", json!(CLIENT), Ok(())),
+        ("azp", json!("another"), Err(InvalidAuthorizedParty)),
+        ("azp", json!(""), Err(InvalidAuthorizedParty)),
+        ("azp", json!(7), Err(MistypedClaim("azp"))),
         ("azp", json!([CLIENT]), Err(MistypedClaim("azp"))),
         ("sub", json!("x".repeat(255)), Ok(())),
         ("sub", json!("é".repeat(255)), Ok(())),
         ("sub", json!("東".repeat(255)), Ok(())),
         ("sub", json!("😀".repeat(255)), Ok(())),
+        ("sub", json!("x".repeat(256)), Err(MistypedClaim("sub"))),
         ("sub", json!("東".repeat(256)), Err(MistypedClaim("sub"))),
+        ("sub", json!(""), Err(MistypedClaim("sub"))),
+        ("sub", json!(7), Err(MistypedClaim("sub"))),
+        ("sub", json!("a\u{0}b"), Err(MistypedClaim("sub"))),
         ("sub", json!("a\u{85}b"), Err(MistypedClaim("sub"))),
         ("exp", json!(NOW - leeway + 1), Ok(())),
         ("exp", json!(NOW - leeway), Err(Expired)),
         ("exp", json!(0), Err(Expired)),
+        ("nbf", json!(NOW + leeway), Ok(())),
+        ("nbf", json!(NOW + leeway + 1), Err(TokenError::NotYetValid)),
+        ("iat", json!(NOW + leeway), Ok(())),
+        ("iat", json!(NOW + leeway + 1), Err(TokenError::IssuedInFuture)),
+        ("iat", json!(oldest), Ok(())),
+        ("iat", json!(oldest - 1), Err(TokenError::IssuedTooLongAgo)),
+        ("nonce", json!("n-2"), Err(NonceMismatch)),
+        ("nonce", json!(""), Err(NonceMismatch)),
+        ("nonce", json!(7), Err(MistypedClaim("nonce"))),
+        ("events", json!({}), Err(TokenError::WrongKind)),
     ] {
         assert_eq!(login_with(name, value.clone()), outcome, "{name}: {value}");
+    }
+    for name in ["iss", "aud", "sub", "exp", "iat", "nonce"] {
+        let mut claims = id_token();
+        claims.as_object_mut().unwrap().remove(name);
+        assert_eq!(login(&claims).map(drop), Err(TokenError::MissingClaim(name)));
     }
 }
 
@@ -208,11 +300,16 @@ fn r199_a_fractional_date_is_rounded_towards_refusal() {
 fn r064_an_at_hash_must_match_the_access_token_if_present() {
     let access_token = "jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y";
     for (hash, outcome) in [
-        ("77QmUPtjPfzWtF2AnpK9RQ", Ok(())),
-        ("77QmUPtjPfzWtF2AnpK9RR", Err(TokenError::AccessTokenHashMismatch)),
+        (None, Ok(())),
+        (Some(json!("77QmUPtjPfzWtF2AnpK9RQ")), Ok(())),
+        (Some(json!("77QmUPtjPfzWtF2AnpK9RR")), Err(TokenError::AccessTokenHashMismatch)),
+        (Some(json!("")), Err(TokenError::AccessTokenHashMismatch)),
+        (Some(json!(7)), Err(TokenError::MistypedClaim("at_hash"))),
     ] {
         let mut claims = id_token();
-        claims["at_hash"] = hash.into();
+        if let Some(hash) = &hash {
+            claims["at_hash"] = hash.clone();
+        }
         let kind = TokenKind::IdToken {
             client_id: CLIENT,
             nonce: Some("n-1"),
@@ -220,7 +317,7 @@ fn r064_an_at_hash_must_match_the_access_token_if_present() {
             max_age: None,
             authenticated_after: None,
         };
-        assert_eq!(verify(&TEST_KEY.sign(&claims), kind).map(drop), outcome, "{hash}");
+        assert_eq!(verify(&TEST_KEY.sign(&claims), kind).map(drop), outcome, "{hash:?}");
     }
 }
 

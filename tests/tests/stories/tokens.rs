@@ -1,10 +1,13 @@
 //! Validation of the token response and of the ID token.
 
 use serde_json::{Value, json};
-use shared::{jwt::TokenError, testing::tokens::TestKey};
+use shared::{
+    jwt::TokenError,
+    testing::tokens::{TEST_KEY, TestKey, key_set_document},
+};
 use tests::{
     answer::Answer,
-    misbehaving_provider::{ADA, Endpoint, GRACE, PublicKeyForm, Rewrite, Rewriting, Signature},
+    misbehaving_provider::{ADA, Endpoint, GRACE},
     site::{CLIENT_ID, START, Site},
     visitor::{SESSION, Visitor},
 };
@@ -39,16 +42,6 @@ async fn is_not_redeemed(site: &Site, status: u16, reason: &str) -> Answer {
 /// The ID token is rejected for this reason.
 async fn is_no_id_token(site: &Site, reason: TokenError) {
     is_refused(site, 400, FAILED, &format!("the ID token was rejected: {reason}")).await;
-}
-
-async fn is_refused_with_claims(cases: &[(Value, TokenError)]) {
-    let site = Site::start().await;
-    for (change, reason) in cases {
-        site.provider().change_claims(change.clone());
-        is_no_id_token(&site, *reason).await;
-    }
-    site.provider().change_claims(json!({}));
-    Visitor::logged_in(&site, ADA).await;
 }
 
 async fn is_accepted_with_claims(changes: &[Value]) {
@@ -137,12 +130,8 @@ async fn r041_a_missing_or_invalid_expires_in_does_not_matter() {
 }
 
 #[tokio::test]
-async fn r042_a_rejected_code_and_a_busy_provider_differ_and_neither_is_retried() {
+async fn r042_a_busy_provider_is_unavailable_and_the_code_is_sent_once() {
     let site = Site::start().await;
-    for (status, error) in [(400, "invalid_grant"), (403, "invalid_grant")] {
-        site.provider().set_token_endpoint(Endpoint::Refuses(status, error));
-        is_not_redeemed(&site, 400, &format!("the provider refused the grant: {error}")).await;
-    }
     for status in [429, 500, 502, 503] {
         site.provider().set_token_endpoint(Endpoint::Refuses(status, "too_many_requests"));
         let answer = is_not_redeemed(&site, 503, "the provider is unavailable").await;
@@ -150,11 +139,12 @@ async fn r042_a_rejected_code_and_a_busy_provider_differ_and_neither_is_retried(
     }
 }
 
-/// R192, R193: an error means the same with any status. For an error that the operator must fix, the
+/// R42, R192, R193: an error means the same with any status. For an error that the operator must fix, the
 /// log has an ERROR line with a hint.
 #[tokio::test]
 async fn r193_a_rejected_code_is_not_reported_as_an_outage_whatever_its_status() {
     for (status, error, told, level) in [
+        (403, "invalid_grant", 400, "WARN"),
         (500, "invalid_grant", 400, "WARN"),
         (400, "invalid_request", 400, "WARN"),
         (500, "mfa_required", 400, "WARN"),
@@ -192,121 +182,79 @@ async fn r043_a_response_without_an_id_token_is_rejected() {
     }
 }
 
-/// Each case is the good token of this login with a single defect.
+/// R45, R49, R54, R55, R56, R58, R59, R60, R61, R62, R64, R66: one case for each reason. The tests of
+/// `shared/src/jwt` prove the reason for each defect.
 #[tokio::test]
-async fn r044_a_token_with_something_added_or_missing_is_rejected() {
+async fn r044_a_token_with_a_defect_does_not_log_in() {
     let site = Site::start().await;
-    let cases: [(Rewrite, TokenError); 10] = [
-        (|_| "a".to_owned(), TokenError::Opaque),
-        (|good| good.rsplit_once('.').unwrap().0.to_owned(), TokenError::Malformed),
-        (|good| format!("{good}.c"), TokenError::Malformed),
-        (|good| format!("{good}.c.d"), TokenError::Encrypted),
-        (|good| format!("{good}="), TokenError::Malformed),
-        (|good| format!("{good}."), TokenError::Malformed),
-        (|good| format!("{good} "), TokenError::Malformed),
-        (|good| format!("{good}!"), TokenError::Malformed),
-        (|good| good.replace('.', ".\n"), TokenError::Malformed),
-        (|good| good.repeat(500), TokenError::TooLarge),
-    ];
-    for (token, reason) in cases {
-        site.provider().rewrite(Rewriting { token: Some(token), ..Rewriting::default() });
-        let started = tokio::time::Instant::now();
-        is_no_id_token(&site, reason).await;
-        assert!(started.elapsed().as_millis() < 1_000);
-    }
-    site.provider().rewrite(Rewriting::default());
-    Visitor::logged_in(&site, ADA).await;
-}
-
-/// The tokens are correctly signed and have the claims of this login. A parser that uses the first or
-/// last of two equal names, or only the beginning of the text, would accept them.
-#[tokio::test]
-async fn r044_ambiguous_claims_are_rejected() {
-    let site = Site::start().await;
-    let payloads: [(Rewrite, TokenError); 8] = [
+    let provider = site.provider();
+    let good = provider.id_token(ADA, &json!({}));
+    let ambiguous =
+        TEST_KEY.sign_text(&TEST_KEY.header().to_string(), r#"{"iss":"one","iss":"two"}"#);
+    for (token, reason) in [
+        ("a".to_owned(), TokenError::Opaque),
+        (format!("{good}.c"), TokenError::Malformed),
+        (format!("{good}.c.d"), TokenError::Encrypted),
+        (good.repeat(500), TokenError::TooLarge),
+        (ambiguous, TokenError::DuplicateClaim),
+        // Tokens of the same issuer for another purpose.
+        (good, TokenError::MissingClaim("nonce")),
+        (provider.access_token(ADA, CLIENT_ID, &json!({})), TokenError::InvalidAudience),
         (
-            |good| good.replacen('{', r#"{"iss":"https://evil.example/","#, 1),
-            TokenError::DuplicateClaim,
+            provider.access_token(ADA, CLIENT_ID, &json!({ "aud": CLIENT_ID })),
+            TokenError::MissingClaim("nonce"),
         ),
-        (
-            |good| format!(r#"{},"sub":"auth0|admin"}}"#, good.trim_end_matches('}')),
-            TokenError::DuplicateClaim,
-        ),
-        (|good| good.replacen('{', r#"{"\u0061ud":"x","#, 1), TokenError::DuplicateClaim),
-        (|good| good.replacen('{', r#"{"deep":[{"a":1,"a":2}],"#, 1), TokenError::DuplicateClaim),
-        (|good| format!("{good} x"), TokenError::Malformed),
-        (|good| format!("{good}{good}"), TokenError::Malformed),
-        (|good| good.trim_end_matches('}').to_owned(), TokenError::Malformed),
-        (
-            |good| {
-                let deep = format!("{}{}", "[".repeat(4_000), "]".repeat(4_000));
-                good.replacen('{', &format!(r#"{{"deep":{deep},"#), 1)
-            },
-            TokenError::Malformed,
-        ),
-    ];
-    for (payload, reason) in payloads {
-        site.provider().rewrite(Rewriting { payload: Some(payload), ..Rewriting::default() });
-        is_no_id_token(&site, reason).await;
-    }
-    let header: Rewrite = |good| good.replacen('{', r#"{"alg":"none","#, 1);
-    site.provider().rewrite(Rewriting { header: Some(header), ..Rewriting::default() });
-    is_no_id_token(&site, TokenError::DuplicateClaim).await;
-    site.provider().rewrite(Rewriting::default());
-    Visitor::logged_in(&site, ADA).await;
-}
-
-#[tokio::test]
-async fn r045_r047_r049_a_signature_that_is_not_the_providers_is_rejected() {
-    let site = Site::start().await;
-    for (signature, reason) in [
-        (Signature::None, TokenError::AlgorithmNotAllowed),
-        (Signature::HmacWithClientSecret, TokenError::AlgorithmNotAllowed),
-        (Signature::Damaged, TokenError::InvalidSignature),
-        (Signature::Stripped, TokenError::InvalidSignature),
-        (Signature::Foreign, TokenError::InvalidSignature),
-        (Signature::UnknownKey, TokenError::UnknownKey),
     ] {
-        site.provider().sign(signature);
+        provider.change_response(json!({ "id_token": token }));
         is_no_id_token(&site, reason).await;
     }
-    site.provider().sign(Signature::Own);
-    Visitor::logged_in(&site, ADA).await;
+    provider.change_response(json!({}));
+
+    for (header, reason) in [
+        (json!({ "alg": "none" }), TokenError::AlgorithmNotAllowed),
+        (json!({ "crit": ["exp"] }), TokenError::CriticalHeader),
+        (json!({ "typ": "at+jwt" }), TokenError::TypeNotAllowed),
+    ] {
+        provider.change_header(header);
+        is_no_id_token(&site, reason).await;
+    }
+    provider.change_header(json!({}));
+
+    for (claims, reason) in [
+        (json!({ "iss": "https://evil.example/" }), TokenError::InvalidIssuer),
+        (json!({ "aud": "another" }), TokenError::InvalidAudience),
+        (json!({ "azp": "another" }), TokenError::InvalidAuthorizedParty),
+        (json!({ "sub": null }), TokenError::MissingClaim("sub")),
+        (json!({ "sub": 7 }), TokenError::MistypedClaim("sub")),
+        (json!({ "exp": at(-30) }), TokenError::Expired),
+        (json!({ "nbf": at(31) }), TokenError::NotYetValid),
+        (json!({ "iat": at(31) }), TokenError::IssuedInFuture),
+        (json!({ "iat": at(-631) }), TokenError::IssuedTooLongAgo),
+        (json!({ "at_hash": "another" }), TokenError::AccessTokenHashMismatch),
+        (json!({ "events": {} }), TokenError::WrongKind),
+    ] {
+        provider.change_claims(claims);
+        is_no_id_token(&site, reason).await;
+    }
+    provider.change_claims(json!({}));
+
+    for (key_id, reason) in
+        [("test", TokenError::InvalidSignature), ("another", TokenError::UnknownKey)]
+    {
+        provider.rotate_to(TestKey::rsa(key_id));
+        provider.publish(key_set_document(&[&TEST_KEY]));
+        is_no_id_token(&site, reason).await;
+    }
 }
 
 #[tokio::test]
-async fn r046_an_hmac_with_the_public_key_in_any_form_is_rejected() {
-    let site = Site::start().await;
-    for form in PublicKeyForm::ALL {
-        site.provider().sign(Signature::HmacWithPublicKey(form));
-        is_no_id_token(&site, TokenError::AlgorithmNotAllowed).await;
-    }
-    // Nor if the metadata lists HS256 and the secret is in the key set.
+async fn r046_r047_an_hmac_is_rejected_even_if_the_provider_publishes_its_secret() {
     let site = Site::start().await;
     let secret = json!({ "kty": "oct", "kid": "test", "alg": "HS256", "k": "c2VjcmV0" });
-    site.provider().publish(json!({ "keys": [secret, shared::testing::tokens::TEST_KEY.jwk()] }));
+    site.provider().publish(json!({ "keys": [secret, TEST_KEY.jwk()] }));
     site.provider().change_metadata(json!({ "id_token_signing_alg_values_supported": ["HS256"] }));
-    site.provider().sign(Signature::HmacWithClientSecret);
+    site.provider().change_header(json!({ "alg": "HS256" }));
     is_no_id_token(&site, TokenError::AlgorithmNotAllowed).await;
-}
-
-#[tokio::test]
-async fn r045_r048_another_algorithm_in_the_header_is_rejected() {
-    let site = Site::start().await;
-    for algorithm in [
-        json!("None"),
-        json!("nOnE"),
-        json!(""),
-        Value::Null,
-        json!(7),
-        json!("RS512"),
-        json!("PS256"),
-        json!("ES256"),
-        json!("rs256"),
-    ] {
-        site.provider().change_header(json!({ "alg": algorithm }));
-        is_no_id_token(&site, TokenError::AlgorithmNotAllowed).await;
-    }
 }
 
 /// The key is published and the signature is correct, but the metadata does not list the algorithm.
@@ -332,29 +280,22 @@ async fn r050_r051_a_token_without_a_key_id_is_verified_with_each_suitable_key()
     site.provider().change_header(json!({ "kid": null }));
     Visitor::logged_in(&site, ADA).await;
 
-    let good = shared::testing::tokens::TEST_KEY.jwk();
-    let keys = json!({ "keys": [TestKey::rsa("a").jwk(), good, TestKey::p256("b").jwk()] });
+    let keys = [TestKey::rsa("a").jwk(), TEST_KEY.jwk(), TestKey::p256("b").jwk()];
     let site = Site::start().await;
-    site.provider().publish(keys);
+    site.provider().publish(json!({ "keys": keys }));
     site.provider().change_header(json!({ "kid": null }));
     Visitor::logged_in(&site, ADA).await;
-    site.provider().sign(Signature::Foreign);
+    site.provider().rotate_to(TestKey::rsa("test"));
+    site.provider().publish(json!({ "keys": keys }));
     is_no_id_token(&site, TokenError::InvalidSignature).await;
 }
 
 #[tokio::test]
 async fn r052_a_key_id_is_never_used_as_a_path_or_url() {
     let site = Site::start().await;
-    for (key_id, reason) in [
-        (json!("../../etc/passwd"), TokenError::UnknownKey),
-        (json!("' OR 1=1"), TokenError::UnknownKey),
-        (json!(format!("{}elsewhere", site.provider().issuer)), TokenError::UnknownKey),
-        (json!("k".repeat(10_000)), TokenError::UnknownKey),
-        (json!(7), TokenError::Malformed),
-        (json!({}), TokenError::Malformed),
-    ] {
+    for key_id in ["../../etc/passwd", &format!("{}elsewhere", site.provider().issuer)] {
         site.provider().change_header(json!({ "kid": key_id }));
-        is_no_id_token(&site, reason).await;
+        is_no_id_token(&site, TokenError::UnknownKey).await;
     }
     assert_eq!(site.provider().requests_elsewhere(), 0);
     assert_eq!(site.provider().key_set_requests(), 2, "the first, and one for the unknown key");
@@ -368,91 +309,10 @@ async fn r053_a_key_inside_the_token_is_ignored() {
     let bait = json!({ "jku": elsewhere, "x5u": elsewhere, "jwk": foreign.jwk(), "x5c": ["AAAA"] });
     site.provider().change_header(bait);
     Visitor::logged_in(&site, ADA).await;
-    site.provider().sign(Signature::Foreign);
+    site.provider().rotate_to(foreign);
+    site.provider().publish(key_set_document(&[&TEST_KEY]));
     is_no_id_token(&site, TokenError::InvalidSignature).await;
     assert_eq!(site.provider().requests_elsewhere(), 0);
-}
-
-#[tokio::test]
-async fn r054_a_critical_extension_in_the_header_is_rejected() {
-    let site = Site::start().await;
-    for extension in [
-        json!({ "crit": ["exp"] }),
-        json!({ "crit": ["x"], "x": 1 }),
-        json!({ "b64": false }),
-        json!({ "zip": "DEF" }),
-    ] {
-        site.provider().change_header(extension);
-        is_no_id_token(&site, TokenError::CriticalHeader).await;
-    }
-}
-
-#[tokio::test]
-async fn r055_a_token_of_another_issuer_is_rejected() {
-    let site = Site::start().await;
-    let issuer = site.provider().issuer.clone();
-    for (wrong, reason) in [
-        (json!("https://evil.example/"), TokenError::InvalidIssuer),
-        (json!(issuer.trim_end_matches('/')), TokenError::InvalidIssuer),
-        (json!(issuer.to_ascii_uppercase()), TokenError::InvalidIssuer),
-        (json!(format!("{issuer}/")), TokenError::InvalidIssuer),
-        (json!(format!("{}.evil/", issuer.trim_end_matches('/'))), TokenError::InvalidIssuer),
-        (json!(""), TokenError::InvalidIssuer),
-        (json!([issuer]), TokenError::MistypedClaim("iss")),
-        (Value::Null, TokenError::MissingClaim("iss")),
-    ] {
-        site.provider().change_claims(json!({ "iss": wrong }));
-        is_no_id_token(&site, reason).await;
-    }
-}
-
-#[tokio::test]
-async fn r056_a_token_for_another_audience_is_rejected() {
-    is_refused_with_claims(&[
-        (json!({ "aud": "other-client" }), TokenError::InvalidAudience),
-        (json!({ "aud": null }), TokenError::MissingClaim("aud")),
-        (json!({ "aud": [] }), TokenError::InvalidAudience),
-        (json!({ "aud": 7 }), TokenError::MistypedClaim("aud")),
-        (json!({ "aud": {} }), TokenError::MistypedClaim("aud")),
-        (json!({ "aud": "" }), TokenError::InvalidAudience),
-        (json!({ "aud": [7] }), TokenError::MistypedClaim("aud")),
-    ])
-    .await;
-}
-
-#[tokio::test]
-async fn r057_an_array_with_one_audience_is_accepted_and_one_with_two_is_rejected() {
-    is_accepted_with_claims(&[json!({ "aud": [CLIENT_ID] })]).await;
-    is_refused_with_claims(&[
-        (json!({ "aud": [CLIENT_ID, "untrusted"] }), TokenError::InvalidAudience),
-        (json!({ "aud": ["untrusted", CLIENT_ID] }), TokenError::InvalidAudience),
-    ])
-    .await;
-}
-
-#[tokio::test]
-async fn r058_a_token_for_another_authorized_party_is_rejected() {
-    is_refused_with_claims(&[
-        (json!({ "azp": "other-client" }), TokenError::InvalidAuthorizedParty),
-        (json!({ "azp": "" }), TokenError::InvalidAuthorizedParty),
-        (json!({ "azp": 7 }), TokenError::MistypedClaim("azp")),
-        (json!({ "aud": [CLIENT_ID, "api"], "azp": CLIENT_ID }), TokenError::InvalidAudience),
-    ])
-    .await;
-    is_accepted_with_claims(&[json!({ "azp": CLIENT_ID })]).await;
-}
-
-#[tokio::test]
-async fn r059_a_subject_that_is_not_a_short_text_is_rejected() {
-    let mistyped = TokenError::MistypedClaim("sub");
-    is_refused_with_claims(&[
-        (json!({ "sub": null }), TokenError::MissingClaim("sub")),
-        (json!({ "sub": "" }), mistyped),
-        (json!({ "sub": 7 }), mistyped),
-        (json!({ "sub": "s".repeat(256) }), mistyped),
-        (json!({ "sub": "auth0|ada\u{0}" }), mistyped),
-    ])
-    .await;
 }
 
 /// The user has the same name in the login, in the API by key and by cookie, and in the logout token.
@@ -501,32 +361,6 @@ async fn r201_a_token_too_long_for_a_header_logs_in_and_is_not_offered_as_a_key(
     assert!(provider_logout.contains("logout_hint=") && provider_logout.len() < 1_000);
 }
 
-#[tokio::test]
-async fn r060_a_token_issued_too_long_ago_or_in_the_future_is_rejected() {
-    is_refused_with_claims(&[
-        (json!({ "iat": null }), TokenError::MissingClaim("iat")),
-        (json!({ "iat": "now" }), TokenError::MistypedClaim("iat")),
-        (json!({ "iat": at(31) }), TokenError::IssuedInFuture),
-        (json!({ "iat": at(-631) }), TokenError::IssuedTooLongAgo),
-    ])
-    .await;
-    is_accepted_with_claims(&[json!({ "iat": at(30) }), json!({ "iat": at(-630) })]).await;
-}
-
-#[tokio::test]
-async fn r061_an_expired_token_is_rejected() {
-    let mistyped = TokenError::MistypedClaim("exp");
-    is_refused_with_claims(&[
-        (json!({ "exp": null }), TokenError::MissingClaim("exp")),
-        (json!({ "exp": "tomorrow" }), mistyped),
-        (json!({ "exp": at(-30) }), TokenError::Expired),
-        (json!({ "exp": 1e300 }), mistyped),
-        (json!({ "exp": 9_223_372_036_854_775_808_u64 }), mistyped),
-        (json!({ "exp": -1 }), mistyped),
-    ])
-    .await;
-}
-
 /// The ID token, the access token and the logout token have dates as providers in JavaScript or Python
 /// write them.
 #[tokio::test]
@@ -547,31 +381,13 @@ async fn r199_tokens_with_fractional_dates_work_for_login_and_logout() {
 }
 
 #[tokio::test]
-async fn r062_a_token_that_is_not_yet_valid_is_rejected() {
-    is_refused_with_claims(&[
-        (json!({ "nbf": at(31) }), TokenError::NotYetValid),
-        (json!({ "nbf": "later" }), TokenError::MistypedClaim("nbf")),
-    ])
-    .await;
-    is_accepted_with_claims(&[json!({ "nbf": at(30) })]).await;
-}
-
-#[tokio::test]
 async fn r063_a_token_with_the_nonce_of_another_login_is_rejected() {
     let site = Site::start().await;
     let mut visitor = Visitor::new(&site);
     let other_tab = visitor.start("/login").await;
     let nonce = other_tab.query_pairs().find(|(name, _)| name == "nonce").unwrap().1.into_owned();
-    for (wrong, reason) in [
-        (json!("wrong"), TokenError::NonceMismatch),
-        (json!(""), TokenError::NonceMismatch),
-        (json!(7), TokenError::MistypedClaim("nonce")),
-        (Value::Null, TokenError::MissingClaim("nonce")),
-        (json!(nonce), TokenError::NonceMismatch),
-    ] {
-        site.provider().change_claims(json!({ "nonce": wrong }));
-        is_no_id_token(&site, reason).await;
-    }
+    site.provider().change_claims(json!({ "nonce": nonce }));
+    is_no_id_token(&site, TokenError::NonceMismatch).await;
     // The token for the other tab is rejected here, and still works there.
     site.provider().change_claims(json!({}));
     visitor.arrive(&site.provider().log_in(&other_tab, ADA)).await;
@@ -579,23 +395,10 @@ async fn r063_a_token_with_the_nonce_of_another_login_is_rejected() {
 }
 
 #[tokio::test]
-async fn r064_an_access_token_that_does_not_match_at_hash_is_rejected() {
-    let mismatch = TokenError::AccessTokenHashMismatch;
-    is_refused_with_claims(&[
-        (json!({ "at_hash": "AAAAAAAAAAAAAAAAAAAAAA" }), mismatch),
-        (json!({ "at_hash": "" }), mismatch),
-        (json!({ "at_hash": 7 }), TokenError::MistypedClaim("at_hash")),
-    ])
-    .await;
-    is_accepted_with_claims(&[json!({ "at_hash": null })]).await;
-}
-
-#[tokio::test]
 async fn r065_with_prompt_login_an_old_authentication_is_rejected() {
     for (auth_time, refused) in [
         (Value::Null, Some(TokenError::MissingClaim("auth_time"))),
         (at(-31), Some(TokenError::AuthenticationTooOld)),
-        (json!("now"), Some(TokenError::MistypedClaim("auth_time"))),
         (at(-30), None),
         (at(0), None),
     ] {
@@ -612,36 +415,6 @@ async fn r065_with_prompt_login_an_old_authentication_is_rejected() {
         } else {
             assert_eq!(answer.cookies_set(), [SESSION], "{auth_time}");
         }
-    }
-}
-
-#[tokio::test]
-async fn r066_another_kind_of_token_is_not_accepted_as_id_token() {
-    let site = Site::start().await;
-    let provider = site.provider();
-    for (token, reason) in [
-        (provider.access_token(ADA, CLIENT_ID, &json!({})), TokenError::InvalidAudience),
-        (
-            provider.access_token(ADA, CLIENT_ID, &json!({ "aud": CLIENT_ID })),
-            TokenError::MissingClaim("nonce"),
-        ),
-        (
-            provider.access_token(ADA, "https://api.example", &json!({})),
-            TokenError::InvalidAudience,
-        ),
-        (provider.id_token(ADA, &json!({})), TokenError::MissingClaim("nonce")),
-    ] {
-        provider.change_response(json!({ "id_token": token }));
-        is_no_id_token(&site, reason).await;
-    }
-    provider.change_response(json!({}));
-    let event = "http://schemas.openid.net/event/backchannel-logout";
-    provider.change_claims(json!({ "events": { event: {} } }));
-    is_no_id_token(&site, TokenError::WrongKind).await;
-    provider.change_claims(json!({}));
-    for kind in ["logout+jwt", "at+jwt", "application/at+jwt", "dpop+jwt"] {
-        provider.change_header(json!({ "typ": kind }));
-        is_no_id_token(&site, TokenError::TypeNotAllowed).await;
     }
 }
 
@@ -665,8 +438,9 @@ async fn r067_users_with_similar_subjects_are_kept_apart() {
 }
 
 #[tokio::test]
-async fn r067_r068_r069_unusual_but_valid_claims_are_accepted() {
+async fn r057_r067_r068_r069_unusual_but_valid_claims_are_accepted() {
     is_accepted_with_claims(&[
+        json!({ "aud": [CLIENT_ID] }),
         json!({ "sub": "samlp|acme#1|a b" }),
         json!({ "updated_at": 1_800_000_000 }),
         json!({ "updated_at": "1800000000" }),

@@ -93,12 +93,17 @@ fn r116_a_signature_not_made_by_the_provider_is_refused() {
     assert_eq!(verify_with(&padding, &keys, NOW).unwrap_err(), TokenError::UnknownKey);
 }
 
-/// R118, R119, R120, R121, R122: the rows that no story proves.
+/// R118, R119, R120, R121, R122.
 #[test]
 fn r117_each_defect_of_the_claims_is_refused() {
     use TokenError::{InvalidAudience, InvalidIssuer, MissingClaim, MistypedClaim, WrongKind};
     for (changes, reason) in [
+        (json!({ "events": null }), MissingClaim("events")),
         (json!({ "events": {} }), WrongKind),
+        (json!({ "events": { "foobar": {} } }), WrongKind),
+        (json!({ "events": [EVENT] }), MistypedClaim("events")),
+        (json!({ "events": EVENT }), MistypedClaim("events")),
+        (json!({ "events": { EVENT: true } }), MistypedClaim("events")),
         (json!({ "events": { EVENT: null } }), MistypedClaim("events")),
         (json!({ "events": { EVENT: "" } }), MistypedClaim("events")),
         (json!({ "events": { EVENT: [] } }), MistypedClaim("events")),
@@ -115,12 +120,16 @@ fn r117_each_defect_of_the_claims_is_refused() {
         (json!({ "sub": ["x"] }), MistypedClaim("sub")),
         (json!({ "sub": "x".repeat(256) }), MistypedClaim("sub")),
         (json!({ "sid": 1 }), MistypedClaim("sid")),
+        (json!({ "sid": {} }), MistypedClaim("sid")),
         (json!({ "sid": "" }), MistypedClaim("sid")),
         (json!({ "sub": null, "sid": null }), MissingClaim("sub or sid")),
+        (json!({ "sub": 1 }), MistypedClaim("sub")),
+        (json!({ "iat": null }), MissingClaim("iat")),
         (json!({ "iat": "1800000000" }), MistypedClaim("iat")),
         (json!({ "exp": null }), MissingClaim("exp")),
         (json!({ "exp": "1800000000" }), MistypedClaim("exp")),
         (json!({ "nbf": NOW.as_unix() + 31 }), TokenError::NotYetValid),
+        (json!({ "jti": null }), MissingClaim("jti")),
         (json!({ "jti": "" }), MistypedClaim("jti")),
         (json!({ "jti": 1 }), MistypedClaim("jti")),
     ] {
