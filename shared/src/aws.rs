@@ -5,6 +5,8 @@
 mod call;
 mod connection;
 mod connector;
+#[cfg(test)]
+pub(crate) mod tests;
 
 pub(crate) use self::{
     call::{CALL_TIMEOUT, CallError},

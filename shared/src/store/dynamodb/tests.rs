@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::{
+    aws::tests::{Deed, Server},
     settings::Settings,
     store::{DocumentRow, DocumentStore, RefreshRow, table},
     testing::contract::{NOW, after, pointer, session},
@@ -52,6 +53,15 @@ async fn serve(database: Database) -> DynamoStore {
     let (listener, address) = listen().await;
     tokio::spawn(dynoxide::server::serve_on(listener, database));
     store_at(&address)
+}
+
+/// A server that performs `deeds` before an emulator, and a store whose table is at the server.
+async fn serve_by(deeds: &[Deed]) -> (Server, DynamoStore) {
+    let (listener, emulator) = listen().await;
+    tokio::spawn(dynoxide::server::serve_on(listener, database()));
+    let server = Server::start_before(Some(emulator), deeds).await;
+    let store = store_at(&server.address);
+    (server, store)
 }
 
 crate::store_contract!(async || std::sync::Arc::new(serve(database()).await));

@@ -10,11 +10,11 @@ async fn r173_each_read_is_one_line_with_the_variable_and_without_the_value() {
     let subscriber = subscriber.with_max_level(tracing::Level::DEBUG).with_writer(log.writer());
     let _guard = hear(subscriber.finish());
 
-    let server = Server::start("battery staple").await;
-    let credentials = server.credentials();
+    let server = serve("battery staple").await;
+    let credentials = Credentials::at_server(&server);
     credentials.at(0).await.unwrap();
     credentials.at(1).await.unwrap();
-    server.rotate(r#"{"key":"battery staple"}"#);
+    server.set(secret(r#"{"key":"battery staple"}"#));
     // An unusable secret does not replace a good one.
     assert_eq!(credentials.at(SOFT_AGE.as_secs()).await, told("battery staple"));
 

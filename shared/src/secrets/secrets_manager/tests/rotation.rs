@@ -18,7 +18,7 @@ struct Instance(LoginCookies);
 
 impl Instance {
     fn of(server: &Server) -> Self {
-        let mut settings = server.settings();
+        let mut settings = settings_at(server);
         let secrets = SecretSource::from_settings(&mut settings);
         let cookies = LoginCookies::from_settings(&mut settings, &secrets, None);
         settings.finish().unwrap();
@@ -81,12 +81,12 @@ fn unknown() -> LoginAttempt {
 
 #[tokio::test]
 async fn an_instance_with_the_old_key_opens_cookies_sealed_with_the_new_one() {
-    let server = Server::start(OLD).await;
+    let server = serve(OLD).await;
     let (late, early) = (Instance::of(&server), Instance::of(&server));
     let mut browser = Browser::default();
     let before = late.start(&mut browser, 0).await;
 
-    server.rotate(&format!("{NEW},{OLD}"));
+    server.set(secret(&format!("{NEW},{OLD}")));
     let after_rotation = early.start(&mut browser, 60).await;
     assert_eq!(server.count(), 2);
     for (instance, attempt) in [(&late, &after_rotation), (&early, &before), (&late, &before)] {
@@ -95,17 +95,17 @@ async fn an_instance_with_the_old_key_opens_cookies_sealed_with_the_new_one() {
     }
     // By now this instance seals with the new key too.
     let third = late.start(&mut browser, 62).await;
-    server.rotate(NEW);
+    server.set(secret(NEW));
     assert!(Instance::of(&server).finds(&third, &browser, 63).await.unwrap());
 }
 
 /// A login in progress in another tab is not discarded as invalid.
 #[tokio::test]
 async fn an_instance_with_the_old_key_keeps_cookies_sealed_with_the_new_one() {
-    let server = Server::start(OLD).await;
+    let server = serve(OLD).await;
     let (late, early) = (Instance::of(&server), Instance::of(&server));
     late.start(&mut Browser::default(), 0).await;
-    server.rotate(&format!("{NEW},{OLD}"));
+    server.set(secret(&format!("{NEW},{OLD}")));
     let mut browser = Browser::default();
     let first = early.start(&mut browser, 60).await;
     let second = late.start(&mut browser, 61).await;
@@ -113,14 +113,14 @@ async fn an_instance_with_the_old_key_keeps_cookies_sealed_with_the_new_one() {
         assert!(early.finds(attempt, &browser, 62).await.unwrap());
     }
     // After it has read the new key, it seals with it.
-    server.rotate(NEW);
+    server.set(secret(NEW));
     assert!(Instance::of(&server).finds(&second, &browser, 63).await.unwrap());
 }
 
 /// The two times are one second apart.
 #[tokio::test]
 async fn r182_a_flood_of_cookies_that_open_under_no_key_costs_one_read_per_cool_down() {
-    let server = Server::start(OLD).await;
+    let server = serve(OLD).await;
     let instance = Instance::of(&server);
     let mut browser = Browser::default();
     let attempt = instance.start(&mut browser, 0).await;
@@ -148,7 +148,7 @@ async fn r182_a_flood_of_cookies_that_open_under_no_key_costs_one_read_per_cool_
 /// constantly receives garbage reads it once in ten seconds.
 #[tokio::test]
 async fn r206_an_hour_of_garbage_costs_no_more_reads_than_documented() {
-    let server = Server::start(OLD).await;
+    let server = serve(OLD).await;
     let (alone, flooded) = (Instance::of(&server), Instance::of(&server));
     let hour = 0..60 * 60;
     for seconds in hour.clone() {
@@ -168,7 +168,7 @@ async fn r206_an_hour_of_garbage_costs_no_more_reads_than_documented() {
 /// A request without a cookie contains nothing to open.
 #[tokio::test]
 async fn r182_without_a_cookie_no_key_is_read() {
-    let server = Server::start(OLD).await;
+    let server = serve(OLD).await;
     let found = Instance::of(&server).finds(&unknown(), &Browser::default(), 0).await.unwrap();
     assert_eq!((found, server.count()), (false, 0));
 }
@@ -176,7 +176,7 @@ async fn r182_without_a_cookie_no_key_is_read() {
 /// It is unknown whether another instance sealed the cookie, but logins must remain possible.
 #[tokio::test]
 async fn without_readable_keys_logins_continue_with_the_last_good_ones() {
-    let server = Server::start(OLD).await;
+    let server = serve(OLD).await;
     let instance = Instance::of(&server);
     let mut browser = Browser::default();
     let attempt = instance.start(&mut browser, 0).await;
@@ -197,7 +197,7 @@ async fn without_readable_keys_logins_continue_with_the_last_good_ones() {
 /// The parser of the keys tests each reason.
 #[tokio::test]
 async fn r177_a_short_key_seals_nothing() {
-    let instance = Instance::of(&Server::start(&format!("{NEW},hunter2")).await);
+    let instance = Instance::of(&serve(&format!("{NEW},hunter2")).await);
     let (none, random) = (RequestCookies::default(), Random::system());
     let error = instance.0.keep(&unknown(), &none, &random, NOW).await.unwrap_err();
     let reason = "must be at least 32 bytes long (each, if it is a list)";

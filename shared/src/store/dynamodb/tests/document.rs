@@ -4,11 +4,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::{
-    emulated::rows,
-    misbehaving::{Deed, Server},
-    *,
-};
+use super::{emulated::rows, *};
 use crate::aws::CALL_TIMEOUT;
 
 fn row_key(kind: &str, name: &str) -> Value {
@@ -21,7 +17,7 @@ async fn read(store: &DynamoStore, now: Timestamp) -> Vec<DocumentRow> {
 
 #[tokio::test]
 async fn r093_documents_and_pointer_are_read_in_one_strongly_consistent_round_trip() {
-    let (server, store) = Server::start(&[Deed::Forward]).await;
+    let (server, store) = serve_by(&[Deed::Forward]).await;
     let keys = ["metadata", "keys"].map(Digest::of);
     store.documents(&keys, Some(Digest::of("token")), NOW).await.unwrap();
     let requests = server.requests.lock().unwrap();
@@ -46,7 +42,7 @@ async fn rows_that_dynamodb_leaves_out_are_requested_again() {
     let keys = row_key("provider", "keys");
     let both = [keys.clone(), row_key("token", "token")];
     let deeds = [Deed::Forward, left_out(&both), left_out(&[keys]), Deed::Forward];
-    let (server, store) = Server::start(&deeds).await;
+    let (server, store) = serve_by(&deeds).await;
     store.write_document(document(), NOW).await.unwrap();
     let found = store.documents(&[document().key], Some(Digest::of("token")), NOW).await;
     assert_eq!(found.unwrap().documents, [document()]);
@@ -64,7 +60,7 @@ async fn rows_that_dynamodb_leaves_out_are_requested_again() {
 async fn r096_rows_that_are_always_left_out_are_unavailable_within_three_seconds() {
     let rest = [row_key("provider", "keys")];
     let answer = json!({ "UnprocessedKeys": { TABLE: { "Keys": rest } } }).to_string();
-    let (_, store) = Server::start(&[Deed::Answer(200, answer.leak())]).await;
+    let (_, store) = serve_by(&[Deed::Answer(200, answer.leak())]).await;
     let start = Instant::now();
     let error = store.documents(&[document().key], None, NOW).await.unwrap_err();
     assert_eq!(chain(&error), "the session store is unavailable: BatchGetItem timed out");

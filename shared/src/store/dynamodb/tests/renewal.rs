@@ -4,7 +4,6 @@ use serde_json::json;
 
 use super::{
     emulated::{change, rows},
-    misbehaving::{Deed, Server},
     *,
 };
 use crate::testing::contract::renewal::{renewable, renewal};
@@ -21,7 +20,7 @@ fn renewal_of(owner: [u8; 16]) -> Renewal {
 
 #[tokio::test]
 async fn r131_a_lease_whose_answer_was_lost_is_granted() {
-    let (server, store) = Server::start(&[Deed::Forward, Deed::LoseAnswer, Deed::Forward]).await;
+    let (server, store) = serve_by(&[Deed::Forward, Deed::LoseAnswer, Deed::Forward]).await;
     store.create(renewable("one", "token"), pointer("token", "one"), NOW).await.unwrap();
     assert!(store.lease(Digest::of("one"), 0, FIRST, NOW).await.unwrap());
     assert_eq!(server.count(), 3);
