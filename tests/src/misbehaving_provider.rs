@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+pub(crate) mod in_process;
 mod refresh;
 
 use std::{
@@ -88,6 +89,8 @@ pub enum Endpoint {
     Endless,
     /// After every client's timeout.
     Slow,
+    /// With a 503 that asks the client to wait this number of seconds.
+    Busy(u16),
 }
 
 impl Endpoint {
@@ -124,6 +127,10 @@ impl Endpoint {
             Self::Slow => {
                 sleep(TOO_LONG).await;
                 StatusCode::NO_CONTENT.into_response()
+            }
+            Self::Busy(seconds) => {
+                let wait = [(header::RETRY_AFTER, seconds.to_string())];
+                (StatusCode::SERVICE_UNAVAILABLE, wait).into_response()
             }
         }
     }
@@ -568,6 +575,7 @@ async fn token(
         state.token_endpoint
     };
     if !matches!(behaviour, Endpoint::Works | Endpoint::PlainText) {
+        provider.wait_at_the_gate().await;
         return behaviour.answer(Value::Null, provider.endless_bytes).await;
     }
     if form["grant_type"] == "refresh_token" {

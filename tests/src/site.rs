@@ -42,7 +42,7 @@ use url::Url;
 use crate::{
     answer::Answer,
     documentation::Documentation,
-    misbehaving_provider::{ADA, GRACE, MisbehavingProvider},
+    misbehaving_provider::{ADA, GRACE, MisbehavingProvider, in_process::InProcess},
     observed_store::ObservedStore,
     watched_log::WatchedLog,
 };
@@ -80,6 +80,8 @@ struct Parts {
     log: WatchedLog,
     process: Mutex<Arc<Process>>,
     provider: Option<MisbehavingProvider>,
+    /// Whether the provider is called without a network.
+    is_in_process: bool,
     settings: Vec<(String, String)>,
     store: Arc<ObservedStore>,
     requests: AtomicU64,
@@ -139,15 +141,33 @@ impl Site {
         let clock = MovedClock::new();
         let provider = MisbehavingProvider::start(clock.as_clock()).await;
         let issuer = provider.issuer.clone();
-        Self::build(&issuer, Some(provider), Arc::new(store), clock, settings)
+        Self::build(&issuer, Some(provider), false, Arc::new(store), clock, settings)
+    }
+
+    /// Like [`Self::start_with`], with a provider that is called without a network: tokio's time can be
+    /// paused.
+    pub async fn start_without_network(settings: &[(&str, &str)]) -> Self {
+        let clock = MovedClock::new();
+        let provider = MisbehavingProvider::start(clock.as_clock()).await;
+        let issuer = provider.issuer.clone();
+        Self::build(&issuer, Some(provider), true, Arc::default(), clock, settings)
     }
 
     /// The same product in another process, started with the same settings and with an empty memory.
     /// Provider, store and clock are shared with this one.
     pub fn another_process(&self, settings: &[(&str, &str)]) -> Self {
-        let Parts { clock, provider, store, .. } = &*self.0;
+        self.another_process_over(Arc::clone(&self.0.store), settings)
+    }
+
+    /// Like [`Self::another_process`], with another connection to the same table.
+    pub fn another_process_over(
+        &self,
+        store: Arc<ObservedStore>,
+        settings: &[(&str, &str)],
+    ) -> Self {
+        let Parts { clock, provider, is_in_process, .. } = &*self.0;
         let issuer = self.provider().issuer.clone();
-        Self::build(&issuer, provider.clone(), Arc::clone(store), clock.clone(), settings)
+        Self::build(&issuer, provider.clone(), *is_in_process, store, clock.clone(), settings)
     }
 
     /// The product with the development provider, which is strict. `adjust` changes the provider's
@@ -170,7 +190,7 @@ impl Site {
         .await
         .unwrap();
         let store = Arc::default();
-        let site = Self::build(provider.issuer(), None, store, clock, settings);
+        let site = Self::build(provider.issuer(), None, false, store, clock, settings);
         let administrator = provider.handle();
         tokio::spawn(provider.serve());
         (site, administrator)
@@ -179,6 +199,7 @@ impl Site {
     fn build(
         issuer: &str,
         provider: Option<MisbehavingProvider>,
+        is_in_process: bool,
         store: Arc<ObservedStore>,
         clock: MovedClock,
         settings: &[(&str, &str)],
@@ -212,8 +233,10 @@ impl Site {
             log.keep_out("a name", user.name);
             log.keep_out("a subject", user.subject);
         }
+        let called = provider.clone().filter(|_| is_in_process).map(InProcess);
         Self(Arc::new(Parts {
-            process: Mutex::new(Arc::new(Process::start(&settings, &store))),
+            process: Mutex::new(Arc::new(Process::start(&settings, &store, called))),
+            is_in_process,
             clock,
             clock_error: AtomicI64::new(0),
             log,
@@ -227,7 +250,8 @@ impl Site {
 
     /// Restarts the process of all functions: memory is lost, the store is kept.
     pub fn restart(&self) {
-        let process = Arc::new(Process::start(&self.0.settings, &self.0.store));
+        let called = self.0.provider.clone().filter(|_| self.0.is_in_process).map(InProcess);
+        let process = Arc::new(Process::start(&self.0.settings, &self.0.store, called));
         *self.0.process.lock().unwrap_or_else(PoisonError::into_inner) = process;
     }
 
@@ -463,7 +487,11 @@ impl Site {
 }
 
 impl Process {
-    fn start(settings: &[(String, String)], store: &Arc<ObservedStore>) -> Self {
+    fn start(
+        settings: &[(String, String)],
+        store: &Arc<ObservedStore>,
+        provider: Option<InProcess>,
+    ) -> Self {
         let values = settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let mut settings = Settings::from_values(values);
         let config = BundleConfig::from_settings(&mut settings);
@@ -472,7 +500,10 @@ impl Process {
         settings.finish().unwrap();
         let issuer = guard.application.issuer.clone();
         let store = Arc::<ObservedStore>::clone(store) as Arc<dyn Store>;
-        let provider: Arc<dyn IdentityProvider> = Arc::new(HttpProvider::new(issuer.clone()));
+        let provider: Arc<dyn IdentityProvider> = match provider {
+            Some(provider) => Arc::new(provider),
+            None => Arc::new(HttpProvider::new(issuer.clone())),
+        };
         let keys = Arc::new(Keys::new(Arc::clone(&provider), store.clone(), issuer));
         let dependencies = Dependencies { store, keys, provider, random: Random::system() };
         let bundle = Bundle::new(config.unwrap(), &dependencies);

@@ -25,6 +25,12 @@ pub async fn at_the_end_of_a_line() -> (Arc<dyn Store>, Line) {
     (store_at(line.address()), line)
 }
 
+/// An empty table with this number of stores, each with separate connections.
+pub async fn with_stores(count: usize) -> Vec<Arc<dyn Store>> {
+    let emulated = emulated().await;
+    (0..count).map(|_| store_at(emulated)).collect()
+}
+
 /// An empty table with two stores: these policies apply to the first, and the second may do
 /// everything.
 pub async fn guarded(

@@ -73,11 +73,17 @@ mod tests {
 
     #[test]
     fn r104_requests_from_other_origins_or_without_one_are_refused() {
-        let headers: [&[(&'static str, &str)]; 8] = [
+        let headers: [&[(&'static str, &str)]; 14] = [
             &[],
             &[("origin", "null")],
+            &[("origin", "null"), ("sec-fetch-site", "cross-site")],
+            &[("origin", "null"), ("sec-fetch-site", "same-origin")],
             &[("origin", "https://evil.example"), ("sec-fetch-site", "same-origin")],
             &[("origin", "https://us.example.evil")],
+            &[("origin", "http://us.example")],
+            &[("origin", "https://us.example:8443")],
+            &[("origin", "https://evil.us.example"), ("sec-fetch-site", "same-site")],
+            &[("referer", "https://us.example/")],
             &[("sec-fetch-site", "same-site")],
             &[("sec-fetch-site", "cross-site")],
             &[("sec-fetch-site", "none")],

@@ -26,6 +26,7 @@ pub(super) struct Refreshing {
     access_token_claims: Value,
     response: Value,
     gate: Option<Arc<Gate>>,
+    is_reuse_allowed: bool,
     revocation: Revocation,
     revoked: Vec<String>,
 }
@@ -50,6 +51,7 @@ impl Default for Refreshing {
             access_token_claims: json!({}),
             response: json!({}),
             gate: None,
+            is_reuse_allowed: false,
             revocation: Revocation::Works,
             revoked: Vec::new(),
         }
@@ -72,6 +74,11 @@ impl MisbehavingProvider {
         self.state().refreshing.response = changes;
     }
 
+    /// Accepts a refresh token that was used before, as a provider without rotation does.
+    pub fn allow_reuse(&self) {
+        self.state().refreshing.is_reuse_allowed = true;
+    }
+
     /// Makes each refresh from now on wait at the gate after its refresh token is used up.
     pub fn hold_refreshes(&self) -> Arc<Gate> {
         let gate = Arc::new(Gate::default());
@@ -82,6 +89,13 @@ impl MisbehavingProvider {
     /// Makes further refreshes skip the gate.
     pub fn let_refreshes_pass(&self) {
         self.state().refreshing.gate = None;
+    }
+
+    pub(super) async fn wait_at_the_gate(&self) {
+        let gate = self.state().refreshing.gate.clone();
+        if let Some(gate) = gate {
+            gate.pass().await;
+        }
     }
 
     /// Sets how the revocation endpoint responds from now on.
@@ -153,7 +167,7 @@ impl Refreshing {
     fn rotate(&mut self, token: &str) -> Option<(usize, Grant)> {
         let (family, is_used) = self.tokens.get_mut(token)?;
         let family = *family;
-        if mem::replace(is_used, true) {
+        if mem::replace(is_used, true) && !self.is_reuse_allowed {
             self.families[family] = None;
         }
         Some((family, self.families[family].clone()?))
@@ -178,10 +192,7 @@ pub(super) async fn exchange(
     }
     let rotated = provider.state().refreshing.rotate(&form["refresh_token"]);
     let Some((family, grant)) = rotated else { return refused("invalid_grant") };
-    let gate = provider.state().refreshing.gate.clone();
-    if let Some(gate) = gate {
-        gate.pass().await;
-    }
+    provider.wait_at_the_gate().await;
     let mut response = provider.refreshed_tokens(&grant);
     let state = &mut provider.state();
     response["refresh_token"] = state.refreshing.issue(family).into();

@@ -24,6 +24,7 @@ mod machine;
 mod other_tokens;
 mod races;
 mod refresh;
+mod refresh_turns;
 mod resource;
 mod return_to;
 mod rights;
