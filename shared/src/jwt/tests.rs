@@ -375,9 +375,31 @@ fn r143_each_defect_of_an_api_key_is_refused() {
         claims[name] = value;
         assert_eq!(verify(&TEST_KEY.sign(&claims), kind).map(drop), outcome, "{claims}");
     }
-    let untyped = json!({ "alg": "RS256", "kid": "test" });
-    let token = TEST_KEY.sign_with_header(&untyped, &access_token());
-    assert!(verify(&token, api_kind()).is_ok());
+}
+
+#[test]
+fn r145_a_token_whose_header_type_is_not_an_access_tokens_is_refused() {
+    let outcome = |header: &Value| {
+        verify(&TEST_KEY.sign_with_header(header, &access_token()), api_kind()).map(drop)
+    };
+    assert_eq!(outcome(&json!({ "alg": "RS256", "kid": "test" })), Ok(()), "no type");
+    for (kind, is_allowed) in [
+        (json!("at+jwt"), true),
+        (json!("AT+JWT"), true),
+        (json!("application/at+jwt"), true),
+        (json!("JWT"), true),
+        (json!("jwt"), true),
+        (json!("logout+jwt"), false),
+        (json!("dpop+jwt"), false),
+        (json!("application/jwt+at"), false),
+        (json!(""), false),
+        (json!(7), false),
+    ] {
+        let mut header = TEST_KEY.header();
+        header["typ"] = kind.clone();
+        let expected = if is_allowed { Ok(()) } else { Err(TokenError::TypeNotAllowed) };
+        assert_eq!(outcome(&header), expected, "{kind}");
+    }
 }
 
 /// R148.

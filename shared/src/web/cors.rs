@@ -107,6 +107,8 @@ mod tests {
             "http://app.example",
             "https://app.example:444",
             "https://app.example.evil",
+            "https://evil-app.example",
+            "https://evil.example/https://app.example",
             "https://APP.example",
         ] {
             assert_eq!(shared_with(origin), None, "{origin}");

@@ -61,14 +61,8 @@ async fn r140_r141_a_header_without_a_bearer_token_is_rejected_first() {
     let before = site.store().calls();
     for (value, status) in [
         ("Bearer", 400),
-        ("Bearer ", 400),
-        (&format!("Bearer  {token}"), 400),
-        (&format!("Bearer {token} x"), 400),
-        (&format!("Bearer {token},x"), 400),
         (&format!("Bearer {token}, Bearer {token}"), 400),
-        (&format!("Bearer \"{token}\""), 400),
         (&format!("Bearer\t{token}"), 401),
-        ("Basic YTpi", 401),
         (&format!("DPoP {token}"), 401),
         (&token, 401),
     ] {
@@ -137,8 +131,7 @@ async fn r144_an_opaque_or_encrypted_token_is_reported_as_such() {
     assert!(hints.iter().all(|hint| hint.contains("no audience requested")), "{hints:?}");
 }
 
-/// Access tokens, each with the error code for its defect. `shared/src/jwt/tests.rs` proves which tokens
-/// have which defect.
+/// One token for each error code. The tests of `shared/src/jwt` prove which tokens have which defect.
 fn bad_access_tokens(provider: &MisbehavingProvider) -> Vec<(String, &'static str)> {
     let with = |changes: Value| provider.access_token(ADA, API, &changes);
     let good = with(json!({}));
@@ -146,7 +139,6 @@ fn bad_access_tokens(provider: &MisbehavingProvider) -> Vec<(String, &'static st
         "iss": provider.issuer, "sub": ADA.subject, "aud": API,
         "iat": START.as_unix(), "exp": START.as_unix() + 600,
     });
-    let (message, _) = good.rsplit_once('.').unwrap();
     let foreign = TestKey::rsa("test");
     let elsewhere = format!("{}elsewhere", provider.issuer);
     let signed_by = |key: &TestKey, name: &str, value: Value| {
@@ -155,31 +147,23 @@ fn bad_access_tokens(provider: &MisbehavingProvider) -> Vec<(String, &'static st
         key.sign_with_header(&header, &claims)
     };
     let header = |name: &str, value: Value| signed_by(&TEST_KEY, name, value);
-    let twice = claims.to_string().replacen('{', r#"{"iss":"https://evil.example/","#, 1);
     vec![
-        (header("alg", json!("none")), "token_algorithm_not_allowed"),
         (header("alg", json!("HS256")), "token_algorithm_not_allowed"),
         (header("crit", json!(["exp"])), "token_extension_not_supported"),
-        (header("kid", json!("../../etc/passwd")), "token_unknown_key"),
         (header("kid", json!(elsewhere)), "token_unknown_key"),
+        (header("typ", json!("logout+jwt")), "token_type_not_allowed"),
         (signed_by(&foreign, "jwk", foreign.jwk()), "token_invalid_signature"),
         (signed_by(&foreign, "jku", json!(elsewhere)), "token_invalid_signature"),
         (signed_by(&foreign, "x5u", json!(elsewhere)), "token_invalid_signature"),
-        (format!("{message}."), "token_invalid_signature"),
         (format!("{good}="), "token_malformed"),
-        (TEST_KEY.sign_text(&TEST_KEY.header().to_string(), &twice), "token_malformed"),
         (with(json!({ "iss": "https://evil.example/" })), "invalid_issuer"),
-        (with(json!({ "iss": null })), "token_missing_claim"),
+        (with(json!({ "sub": null })), "token_missing_claim"),
         (with(json!({ "aud": "https://other.example" })), "invalid_audience"),
-        (with(json!({ "aud": CLIENT_ID })), "invalid_audience"),
         (with(json!({ "aud": 7 })), "token_invalid_claim"),
         (with(json!({ "exp": at(-30) })), "token_expired"),
         (with(json!({ "iat": at(31) })), "token_not_yet_valid"),
-        (with(json!({ "nbf": at(31) })), "token_not_yet_valid"),
         (with(json!({ "iat": at(-31 * 86_400) })), "token_too_old"),
         (with(json!({ "nonce": "x" })), "token_type_not_allowed"),
-        (with(json!({ "events": {} })), "token_type_not_allowed"),
-        (header("typ", json!("logout+jwt")), "token_type_not_allowed"),
         (with(json!({ "cnf": { "jkt": "x" } })), "token_bound_to_key"),
     ]
 }
@@ -194,28 +178,6 @@ async fn r140_r146_each_defect_of_a_token_has_its_error_code() {
     assert_eq!(site.provider().key_set_requests(), 2, "the first fetch, and one for unknown names");
     let two_audiences = site.provider().access_token(ADA, API, &json!({}));
     assert_eq!(site.call_api(&two_audiences).await.status(), 200);
-}
-
-#[tokio::test]
-async fn r145_a_token_whose_header_type_is_not_an_access_tokens_is_rejected() {
-    let site = Site::start_with(&[("AUDIENCE", API), ("REQUIRE_SESSION", "false")]).await;
-    let claims = json!({
-        "iss": site.provider().issuer, "sub": ADA.subject, "aud": API,
-        "iat": START.as_unix(), "exp": START.as_unix() + 600,
-    });
-    let with_type = |kind: &Value| {
-        let mut header = TEST_KEY.header();
-        header["typ"] = kind.clone();
-        TEST_KEY.sign_with_header(&header, &claims)
-    };
-    for kind in ["at+jwt", "AT+JWT", "application/at+jwt", "JWT", "jwt"] {
-        assert_eq!(site.call_api(&with_type(&json!(kind))).await.status(), 200, "{kind}");
-    }
-    for kind in
-        [json!("logout+jwt"), json!("dpop+jwt"), json!("application/jwt+at"), json!(""), json!(7)]
-    {
-        is_refused(&site, &with_type(&kind), "token_type_not_allowed").await;
-    }
 }
 
 #[tokio::test]
@@ -294,17 +256,7 @@ async fn r154_r168_only_an_allowed_origin_may_read_an_answer() {
         site.get("/protected", &[("origin", APP), ("authorization", &authorization)]).await;
     assert_eq!((answer.status(), answer.header("access-control-allow-origin")), (200, APP));
 
-    for origin in [
-        "null",
-        "https://app.example.com.evil.example",
-        "https://evil-app.example.com",
-        "https://evil.example/https://app.example.com",
-        "http://app.example.com",
-        "https://app.example.com:8443",
-        "https://APP.example.com",
-        "*",
-        ORIGIN,
-    ] {
+    for origin in ["null", "https://app.example.com.evil.example", ORIGIN] {
         for method in [Method::OPTIONS, Method::GET] {
             let headers = [("origin", origin), ("authorization", authorization.as_str())];
             let answer = site.send(method, "/protected", &headers).await;

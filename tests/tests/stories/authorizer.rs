@@ -158,18 +158,6 @@ async fn r142_a_token_in_the_query_is_ignored_and_beside_one_in_the_header_an_er
     assert_eq!(site.decide(&rest).await.unwrap()["context"]["code"], "invalid_request");
 }
 
-#[tokio::test]
-async fn r188_the_cookie_of_an_expired_key_is_rejected_until_the_key_is_renewed() {
-    let site = Site::start_with(&[("SCOPE", "openid email offline_access")]).await;
-    let mut visitor = Visitor::logged_in(&site, ADA).await;
-    site.pass(36_000 - 1);
-    assert!(ask(&site, || with_cookie(&visitor)).await.is_ok());
-    site.pass(1);
-    assert_eq!(refused(&site, || with_cookie(&visitor)).await, "refresh_required");
-    assert_eq!(visitor.refresh().await.status(), 200);
-    assert!(ask(&site, || with_cookie(&visitor)).await.is_ok());
-}
-
 /// R191: the guarded function, in any language, splits the list at white space.
 #[tokio::test]
 async fn r191_a_permission_with_white_space_is_dropped() {

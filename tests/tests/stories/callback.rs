@@ -82,14 +82,7 @@ async fn r014_an_unknown_state_is_rejected() {
     let (mut visitor, back) = about_to_return(&site).await;
     let state = Url::parse(&back).unwrap();
     let state = state.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
-    for wrong in [
-        "A".repeat(43),
-        state.to_ascii_uppercase(),
-        state[..42].to_owned(),
-        format!("{state}x"),
-        format!(" {state}"),
-        "é\u{202e}\0".to_owned(),
-    ] {
+    for wrong in [state.to_ascii_uppercase(), format!("{state}x"), "é\u{202e}\0".to_owned()] {
         let answer = visitor.arrive(&changed(&back, "state", &wrong)).await;
         answer.is_a_refusal(400, EXPIRED);
         assert!(!answer.has("set-cookie"), "{wrong}");
@@ -211,20 +204,8 @@ async fn r020_a_forged_or_changed_login_cookie_is_rejected() {
     let session = Visitor::logged_in(&site, GRACE).await.session().unwrap().to_owned();
     let created = site.store().sessions_created();
     let requests = site.provider().token_requests();
-    for bad in [
-        String::from_utf8(flipped).unwrap(),
-        good[..good.len() - 1].to_owned(),
-        good[..10].to_owned(),
-        format!("{good}="),
-        format!("{good}A"),
-        format!("v2.{good}"),
-        foreign,
-        session,
-        "eyJhbGciOiJub25lIn0.e30.".to_owned(),
-        "%00".to_owned(),
-        "A".to_owned(),
-        String::new(),
-    ] {
+    // The tests of `login::cookies` damage the cookie at each place.
+    for bad in [String::from_utf8(flipped).unwrap(), foreign, session, String::new()] {
         visitor.plant(&name, &bad);
         visitor.arrive(&back).await.is_a_refusal(400, EXPIRED);
     }
@@ -316,17 +297,23 @@ async fn r024_a_failed_silent_login_leads_to_the_login_page_without_a_loop() {
     }
 }
 
+/// R194: anyone can craft such a URL, so its text is neither shown nor logged.
 #[tokio::test]
 async fn r025_an_error_for_an_unknown_login_is_ignored() {
     let site = Site::start().await;
     let (mut visitor, back) = about_to_return(&site).await;
-    for query in ["error=access_denied&state=unknown", "error=login_required&state=unknown"] {
+    let words = "error=access_denied&error_description=Call%20the%20bank%20at%20555";
+    for (query, heading) in [
+        (words.to_owned(), FAILED),
+        (format!("{words}&error_description=x&state=unknown"), FAILED),
+        (format!("{words}&state=unknown"), EXPIRED),
+        ("error=login_required&state=unknown".to_owned(), EXPIRED),
+    ] {
         let answer = visitor.arrive(&format!("{ORIGIN}/callback?{query}")).await;
-        answer.is_a_refusal(400, EXPIRED).offers("Start again", "/");
-        assert!(!answer.has("set-cookie"));
+        answer.is_a_refusal(400, heading).offers("Start again", "/");
+        assert!(!answer.has("set-cookie") && !answer.text().contains("Call the bank"), "{query}");
     }
-    let answer = visitor.arrive(&format!("{ORIGIN}/callback?error=access_denied")).await;
-    answer.is_a_refusal(400, FAILED);
+    assert!(!site.log().text().contains("Call the bank"));
     assert_eq!(site.store().calls(), 0);
     still_works(&mut visitor, &back).await;
 }
@@ -360,35 +347,13 @@ async fn r026_r194_the_providers_reason_for_a_denial_is_shown_as_plain_text() {
 #[tokio::test]
 async fn r027_an_error_uri_is_not_shown() {
     let site = Site::start().await;
-    for uri in ["javascript:alert(1)", "https://evil.example/help"] {
-        let mut visitor = Visitor::new(&site);
-        let request = visitor.start("/login").await;
-        let words = [("error", "access_denied"), ("error_uri", uri)];
-        let answer = visitor.arrive(&site.provider().back(&request, &words)).await;
-        answer.is_a_refusal(403, FAILED).offers("Start again", "/");
-        assert!(!format!("{answer:?}").contains(uri), "{answer:?}");
-        assert!(answer.texts("blockquote").is_empty(), "{answer:?}");
-    }
-}
-
-/// R194: anyone can craft such a URL.
-#[tokio::test]
-async fn r194_an_error_description_for_an_unknown_login_is_neither_shown_nor_logged() {
-    let site = Site::start().await;
-    let (mut visitor, back) = about_to_return(&site).await;
-    let words = "error=access_denied&error_description=Call%20the%20bank%20at%20555";
-    let own = changed(&without(&back, "code"), "error", "access_denied");
-    visitor.arrive(&own).await.is_a_refusal(403, FAILED);
-    for url in [
-        format!("{ORIGIN}/callback?{words}"),
-        format!("{ORIGIN}/callback?{words}&state=unknown"),
-        format!("{ORIGIN}/callback?{words}&error_description=x&state=unknown"),
-    ] {
-        let answer = visitor.arrive(&url).await;
-        assert_eq!(answer.status(), 400, "{answer:?}");
-        assert!(!answer.text().contains("Call the bank"), "{answer:?}");
-    }
-    assert!(!site.log().text().contains("Call the bank"));
+    let mut visitor = Visitor::new(&site);
+    let request = visitor.start("/login").await;
+    let words = [("error", "access_denied"), ("error_uri", "https://evil.example/help")];
+    let answer = visitor.arrive(&site.provider().back(&request, &words)).await;
+    answer.is_a_refusal(403, FAILED).offers("Start again", "/");
+    assert!(!format!("{answer:?}").contains("evil.example"), "{answer:?}");
+    assert!(answer.texts("blockquote").is_empty(), "{answer:?}");
 }
 
 #[tokio::test]
@@ -412,20 +377,16 @@ async fn r029_a_response_of_another_issuer_causes_no_token_request() {
     }
     let site = Site::start().await;
     let issuer = site.provider().issuer.clone();
+    let mut visitor = Visitor::new(&site);
+    let request = visitor.start("/login").await;
+    let error = site.provider().refuse(&request, "login_required");
+    let elsewhere = with(&error, "iss", "https://evil.example/");
+    visitor.arrive(&elsewhere).await.is_a_refusal(400, FAILED);
     let (mut visitor, back) = about_to_return(&site).await;
     let without_slash = with(&back, "iss", issuer.trim_end_matches('/'));
     visitor.arrive(&without_slash).await.is_a_refusal(400, FAILED);
     let (mut visitor, back) = about_to_return(&site).await;
     still_works(&mut visitor, &with(&back, "iss", &issuer)).await;
-}
-
-#[tokio::test]
-async fn r029_an_error_of_another_issuer_is_rejected() {
-    let site = Site::start().await;
-    let mut visitor = Visitor::new(&site);
-    let request = visitor.start("/login").await;
-    let back = site.provider().refuse(&request, "login_required");
-    visitor.arrive(&with(&back, "iss", "https://evil.example/")).await.is_a_refusal(400, FAILED);
 }
 
 #[tokio::test]
@@ -514,8 +475,16 @@ async fn r182_a_flood_of_callbacks_without_a_login_writes_no_row() {
 async fn r206_a_response_without_a_code_to_redeem_writes_no_row() {
     let site = Site::start().await;
     for error in ["access_denied", "login_required", "server_error", "x"] {
-        let (mut visitor, _) = ends_in(&site, error).await;
+        let mut visitor = Visitor::new(&site);
+        let request = visitor.start("/login").await;
+        let hoarder = visitor.clone();
+        let back = site.provider().refuse(&request, error);
+        let status = visitor.arrive(&back).await.status();
         assert_eq!(visitor.login_cookies().len(), 0, "{error}");
+        // A repeated error gets the same response.
+        for _ in 0..2 {
+            assert_eq!(hoarder.clone().arrive(&back).await.status(), status, "{error}");
+        }
         let (_, back) = about_to_return(&site).await;
         visitor.arrive(&back).await.is_a_refusal(400, EXPIRED);
     }
@@ -523,22 +492,6 @@ async fn r206_a_response_without_a_code_to_redeem_writes_no_row() {
     visitor.arrive(&with(&back, "iss", "https://evil.example/")).await.is_a_refusal(400, FAILED);
     assert_eq!((site.store().calls(), site.store().marks()), (0, 0));
     assert!(had_no_effect(&site).await);
-}
-
-/// A repeated error gets the same response and has no further effect.
-#[tokio::test]
-async fn r206_a_repeated_error_changes_nothing() {
-    let site = Site::start().await;
-    let mut visitor = Visitor::new(&site);
-    let request = visitor.start("/login").await;
-    let hoarder = visitor.clone();
-    let back = site.provider().refuse(&request, "access_denied");
-    visitor.arrive(&back).await.is_a_refusal(403, FAILED);
-    for _ in 0..2 {
-        hoarder.clone().arrive(&back).await.is_a_refusal(403, FAILED);
-    }
-    assert!(had_no_effect(&site).await);
-    assert_eq!(site.store().calls(), 0);
 }
 
 /// Anyone can cause each of these by crafting a URL. None of them returns 5xx or logs `login.failed`,

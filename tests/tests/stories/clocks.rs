@@ -18,8 +18,7 @@ const BEHIND: i64 = -300;
 /// A visitor logs in and returns at once.
 async fn arrives(site: &Site) -> (Visitor, Answer) {
     let mut visitor = Visitor::new(site);
-    let request = visitor.start("/login").await;
-    let answer = visitor.arrive(&site.provider().log_in(&request, ADA)).await;
+    let answer = visitor.try_to_log_in_from("/login", ADA).await;
     (visitor, answer)
 }
 

@@ -2,7 +2,7 @@
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::Method;
-use shared::testing::tokens::{TEST_KEY, TestKey};
+use shared::testing::tokens::TestKey;
 use tests::{
     misbehaving_provider::ADA,
     site::{ORIGIN, Site},
@@ -69,32 +69,6 @@ async fn a_login_page_with_configured_methods_needs_neither_store_nor_provider()
     }
 }
 
-/// R75: the store is not read either.
-#[tokio::test]
-async fn r075_a_token_that_no_key_can_verify_costs_a_cold_start_no_read() {
-    let (site, _, key) = warm().await;
-    site.restart();
-    site.store().take_calls();
-    let (signed, _) = key.rsplit_once('.').unwrap();
-    for token in ["opaque", "a.b.c", "a.b.c.d.e", signed, &format!("{signed}.")] {
-        assert_eq!(site.call_api(token).await.status(), 401, "{token}");
-        assert_eq!(site.store().take_calls(), [""; 0], "{token}");
-    }
-}
-
-#[tokio::test]
-async fn fifty_cold_starts_send_no_request_to_the_provider() {
-    let (site, mut visitor, key) = warm().await;
-    let asked = site.provider().requests();
-    for number in 0..50 {
-        site.restart();
-        assert_eq!(site.call_api(&key).await.status(), 200, "{number}");
-        visitor.start("/login").await;
-        Visitor::new(&site).open("/").await.is_a_page(200, "Log in");
-    }
-    assert_eq!(site.provider().requests(), asked);
-}
-
 /// A function made from `functions/protected` uses the documents that the others share. It fetches
 /// expired ones for its own process only, and needs no further right.
 #[tokio::test]
@@ -146,24 +120,6 @@ async fn r077_cold_starts_work_while_the_provider_is_down() {
     assert_eq!(site.call_api(&key).await.status(), 200);
     assert_eq!(site.provider().requests(), asked + 2, "metadata and keys are an hour old");
     site.call_api(&unknown).await.is_json(401, "token_unknown_key");
-}
-
-/// R77, R80: the age of documents counts across processes.
-#[tokio::test]
-async fn r077_after_a_day_without_the_provider_a_cold_start_accepts_no_token() {
-    let site = Site::start_with(&[("SESSION_IDLE", "7d"), ("REQUIRE_SESSION", "false")]).await;
-    let mut claims = shared_claims(&Visitor::logged_in(&site, ADA).await.api_key().await);
-    claims["exp"] = (site.now().as_unix() + 48 * HOUR).into();
-    let token = TEST_KEY.sign(&claims);
-    site.provider().set_down(true);
-    site.pass(24 * HOUR - 1);
-    site.restart();
-    assert_eq!(site.call_api(&token).await.status(), 200);
-    site.pass(1);
-    for _ in 0..2 {
-        site.call_api(&token).await.is_json(503, "identity_provider_unavailable");
-        site.restart();
-    }
 }
 
 /// R96: without the table a login fetches the provider's documents itself.

@@ -21,8 +21,7 @@ async fn r068_a_login_with_another_address_is_refused_with_the_reason() {
         let site = Site::start_with(&[setting]).await;
         site.provider().change_claims(claims.clone());
         let mut visitor = Visitor::new(&site);
-        let request = visitor.start("/login?return_to=/reports").await;
-        let answer = visitor.arrive(&site.provider().log_in(&request, ADA)).await;
+        let answer = visitor.try_to_log_in_from("/login?return_to=/reports", ADA).await;
         answer.is_a_refusal(403, "You were not logged in").offers("Use another account", ANOTHER);
         assert!(answer.text().contains(said), "{answer:?}");
         assert_eq!(answer.texts("#account"), [ADA.email]);
@@ -51,8 +50,7 @@ async fn r171_the_address_on_the_page_is_escaped() {
     ] {
         site.provider().change_claims(json!({ "email": email, "email_verified": false }));
         let mut visitor = Visitor::new(&site);
-        let request = visitor.start("/login").await;
-        let answer = visitor.arrive(&site.provider().log_in(&request, ADA)).await;
+        let answer = visitor.try_to_log_in_from("/login", ADA).await;
         answer.is_a_refusal(403, "You were not logged in");
         assert_eq!(answer.texts("#account"), shown);
     }

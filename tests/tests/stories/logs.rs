@@ -85,8 +85,7 @@ async fn r194_the_providers_error_and_its_description_are_fields_of_the_line() {
     }
     for (status, error) in [(403, "invalid_grant"), (500, "access_denied"), (503, "made_up")] {
         site.provider().set_token_endpoint(Endpoint::Refuses(status, error));
-        let request = visitor.start("/login").await;
-        visitor.arrive(&site.provider().log_in(&request, ADA)).await;
+        visitor.try_to_log_in_from("/login", ADA).await;
         told.push((error, "The text of the provider".to_owned()));
     }
     let text = |line: &Value, name: &str| line[name].as_str().unwrap_or_default().to_owned();
@@ -128,8 +127,7 @@ async fn r175_each_login_and_logout_event_has_a_name_and_a_reason() {
     visitor.submit("/logout").await;
     site.call_api(&token).await;
     site.provider().change_claims(json!({ "nonce": "wrong" }));
-    let request = visitor.start("/login").await;
-    visitor.arrive(&site.provider().log_in(&request, ADA)).await;
+    visitor.try_to_log_in_from("/login", ADA).await;
     let request = visitor.start("/login").await;
     visitor.arrive(&site.provider().refuse(&request, "access_denied")).await;
 

@@ -21,12 +21,6 @@ async fn start() -> (SecretsManager, Site) {
     (manager, site)
 }
 
-/// Performs a login and returns its result.
-async fn arrive(site: &Site, visitor: &mut Visitor) -> Answer {
-    let request = visitor.start("/login").await;
-    visitor.arrive(&site.provider().log_in(&request, ADA)).await
-}
-
 fn is_to_come_back(answer: &Answer) {
     answer.is_a_refusal(503, LATER);
     assert_eq!(answer.header("retry-after"), "5");
@@ -150,14 +144,14 @@ async fn after_a_rotation_of_the_client_secret_the_next_login_works() {
         manager.put(CLIENT_SECRET_ARN, "the-old-client-secret");
         site.provider().set_token_endpoint(behaviour);
         let mut visitor = Visitor::new(&site);
-        arrive(&site, &mut visitor).await.is_a_refusal(502, REFUSED);
+        visitor.try_to_log_in_from("/login", ADA).await.is_a_refusal(502, REFUSED);
         let sent = site.provider().last_token_request();
         assert_eq!(sent["client_secret"], "the-old-client-secret");
         assert_eq!((site.provider().token_requests(), manager.reads_of(CLIENT_SECRET_ARN)), (1, 1));
 
         manager.put(CLIENT_SECRET_ARN, CLIENT_SECRET);
         site.provider().set_token_endpoint(Endpoint::Works);
-        assert_eq!(arrive(&site, &mut visitor).await.cookies_set(), [SESSION]);
+        assert_eq!(visitor.try_to_log_in_from("/login", ADA).await.cookies_set(), [SESSION]);
         assert_eq!((site.provider().token_requests(), manager.reads_of(CLIENT_SECRET_ARN)), (2, 2));
     }
 }
@@ -169,7 +163,7 @@ async fn a_rejected_code_causes_no_read_of_the_secret() {
     let mut visitor = Visitor::new(&site);
     site.provider().set_token_endpoint(Endpoint::Refuses(403, "invalid_grant"));
     for _ in 0..3 {
-        arrive(&site, &mut visitor).await.is_a_refusal(400, REFUSED);
+        visitor.try_to_log_in_from("/login", ADA).await.is_a_refusal(400, REFUSED);
     }
     assert_eq!(manager.reads_of(CLIENT_SECRET_ARN), 1);
 }

@@ -119,8 +119,7 @@ async fn r186_a_login_that_is_too_old_is_requested_again() {
     let failed = "You were not logged in";
     visitor.arrive(&site.provider().log_in(&request, ADA)).await.is_a_refusal(400, failed);
     site.provider().change_claims(json!({}));
-    let request = visitor.start(FOR_PROTECTED).await;
-    visitor.arrive(&site.provider().log_in(&request, ADA)).await.is_a_refusal(400, failed);
+    visitor.try_to_log_in_from(FOR_PROTECTED, ADA).await.is_a_refusal(400, failed);
     site.provider().change_claims(json!({ "auth_time": now() - 100 }));
     visitor.log_in_from(FOR_PROTECTED, ADA).await;
     assert_eq!(asked(&site, &mut visitor).await, None);
@@ -262,8 +261,7 @@ async fn r185_r196_a_restarted_login_requests_the_second_factor_again() {
     site.provider().change_claims(with(json!(["mfa"])));
     Visitor::logged_in(&site, ADA).await;
     let mut visitor = Visitor::new(&site);
-    let request = visitor.start(FOR_PROTECTED).await;
-    let answer = visitor.arrive(&site.provider().log_in(&request, ADA)).await;
+    let answer = visitor.try_to_log_in_from(FOR_PROTECTED, ADA).await;
     let next = Url::parse(answer.location()).unwrap();
     assert_eq!(parameter(&next, "acr_values").as_deref(), Some(MULTI_FACTOR));
     assert!(parameter(&next, "max_age").is_some());

@@ -19,8 +19,7 @@ const LATER: &str = "Please try again in a moment";
 async fn is_refused(site: &Site, status: u16, heading: &str, reason: &str) -> Answer {
     let (created, asked) = (site.store().sessions_created(), site.provider().token_requests());
     let mut visitor = Visitor::new(site);
-    let request = visitor.start("/login?return_to=/reports").await;
-    let answer = visitor.arrive(&site.provider().log_in(&request, ADA)).await;
+    let answer = visitor.try_to_log_in_from("/login?return_to=/reports", ADA).await;
     answer.is_a_refusal(status, heading).offers("Start again", "/?return_to=%2Freports");
     assert!(answer.cookies_set().is_empty(), "{answer:?}");
     assert_eq!((visitor.session(), visitor.login_cookies().len()), (None, 0));
@@ -159,8 +158,7 @@ async fn r193_a_rejected_code_is_not_reported_as_an_outage_whatever_its_status()
         let site = Site::start().await;
         site.provider().set_token_endpoint(Endpoint::Refuses(status, error));
         let mut visitor = Visitor::new(&site);
-        let request = visitor.start("/login").await;
-        let answer = visitor.arrive(&site.provider().log_in(&request, ADA)).await;
+        let answer = visitor.try_to_log_in_from("/login", ADA).await;
         answer.is_a_refusal(told, FAILED);
         assert_eq!((site.provider().token_requests(), site.live_sessions().await), (1, 0));
         let is_quoted = answer.text().contains("The text of the provider");
@@ -405,8 +403,7 @@ async fn r065_with_prompt_login_an_old_authentication_is_rejected() {
         let site = Site::start().await;
         site.provider().change_claims(json!({ "auth_time": auth_time }));
         let mut visitor = Visitor::new(&site);
-        let request = visitor.start("/login?prompt=login").await;
-        let answer = visitor.arrive(&site.provider().log_in(&request, ADA)).await;
+        let answer = visitor.try_to_log_in_from("/login?prompt=login", ADA).await;
         if let Some(reason) = refused {
             answer.is_a_refusal(400, FAILED);
             assert_eq!(site.store().sessions_created(), 0, "{auth_time}");
@@ -496,8 +493,7 @@ async fn r183_the_token_must_have_the_requested_organization() {
         let site = Site::start().await;
         site.provider().change_claims(claims.clone());
         let mut visitor = Visitor::new(&site);
-        let request = visitor.start(&format!("/login?organization={asked}")).await;
-        let answer = visitor.arrive(&site.provider().log_in(&request, ADA)).await;
+        let answer = visitor.try_to_log_in_from(&format!("/login?organization={asked}"), ADA).await;
         assert_eq!(answer.status(), if is_fit { 303 } else { 400 }, "{asked} {claims}");
         assert_eq!(site.store().sessions_created(), usize::from(is_fit));
     }
