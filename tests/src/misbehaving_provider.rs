@@ -37,8 +37,6 @@ use url::Url;
 
 use crate::site::{CLIENT_ID, CLIENT_SECRET};
 
-pub use self::refresh::Revocation;
-
 /// A user with an account at the provider.
 #[derive(Clone, Copy, Debug)]
 pub struct User {
@@ -136,19 +134,6 @@ impl Endpoint {
     }
 }
 
-/// How the script with the login methods responds.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum MethodsScript {
-    /// Lists these connections, as pairs of strategy and name.
-    Lists(Vec<(&'static str, &'static str)>),
-    /// With this status.
-    Fails(u16),
-    /// With an HTML page.
-    Html,
-    /// After every client's timeout.
-    Silent,
-}
-
 /// A provider on loopback. It stops with the runtime of the test that started it.
 #[derive(Clone)]
 pub struct MisbehavingProvider {
@@ -172,7 +157,8 @@ struct Behaviour {
     token_endpoint: Endpoint,
     metadata_endpoint: Endpoint,
     key_set_endpoint: Endpoint,
-    methods_script: MethodsScript,
+    script_endpoint: Endpoint,
+    login_methods: Vec<(&'static str, &'static str)>,
     codes: HashMap<String, Grant>,
     token_requests: Vec<HashMap<String, String>>,
     metadata_requests: usize,
@@ -207,10 +193,11 @@ impl MisbehavingProvider {
             token_endpoint: Endpoint::Works,
             metadata_endpoint: Endpoint::Works,
             key_set_endpoint: Endpoint::Works,
-            methods_script: MethodsScript::Lists(vec![
+            script_endpoint: Endpoint::Works,
+            login_methods: vec![
                 ("auth0", "Username-Password-Authentication"),
                 ("google-oauth2", "google-oauth2"),
-            ]),
+            ],
             codes: HashMap::new(),
             token_requests: Vec::new(),
             metadata_requests: 0,
@@ -285,12 +272,6 @@ impl MisbehavingProvider {
         self.state().metadata = changes;
     }
 
-    /// Makes the discovery document unavailable, or available again.
-    pub fn set_metadata_down(&self, is_down: bool) {
-        let down = Endpoint::Refuses(502, "down");
-        self.set_metadata_endpoint(if is_down { down } else { Endpoint::Works });
-    }
-
     /// Sets how the discovery document is served from now on.
     pub fn set_metadata_endpoint(&self, behaviour: Endpoint) {
         self.state().metadata_endpoint = behaviour;
@@ -318,9 +299,14 @@ impl MisbehavingProvider {
         self.state().token_endpoint = behaviour;
     }
 
-    /// Sets how the script with the login methods responds from now on.
-    pub fn set_methods_script(&self, behaviour: MethodsScript) {
-        self.state().methods_script = behaviour;
+    /// Sets how the script with the login methods is served from now on.
+    pub fn set_script_endpoint(&self, behaviour: Endpoint) {
+        self.state().script_endpoint = behaviour;
+    }
+
+    /// Lists these login methods from now on, as pairs of strategy and connection.
+    pub fn set_login_methods(&self, methods: Vec<(&'static str, &'static str)>) {
+        self.state().login_methods = methods;
     }
 
     /// The number of token requests.
@@ -613,23 +599,16 @@ async fn elsewhere(State(provider): State<MisbehavingProvider>) -> StatusCode {
 }
 
 async fn script(State(provider): State<MisbehavingProvider>) -> Response {
-    let behaviour = provider.state().methods_script.clone();
-    match behaviour {
-        MethodsScript::Lists(methods) => {
-            let strategies: Vec<_> = methods
-                .iter()
-                .map(|(strategy, connection)| {
-                    json!({ "name": strategy, "connections": [{ "name": connection }] })
-                })
-                .collect();
-            let client = json!({ "id": CLIENT_ID, "strategies": strategies });
-            format!("Auth0.setClient({client});").into_response()
-        }
-        MethodsScript::Fails(status) => StatusCode::from_u16(status).unwrap().into_response(),
-        MethodsScript::Html => Html("<h1>The text of the provider</h1>").into_response(),
-        MethodsScript::Silent => {
-            sleep(TOO_LONG).await;
-            StatusCode::NO_CONTENT.into_response()
-        }
+    let (behaviour, methods) = {
+        let state = provider.state();
+        (state.script_endpoint, state.login_methods.clone())
+    };
+    if behaviour != Endpoint::Works {
+        return behaviour.answer(Value::Null, provider.endless_bytes).await;
     }
+    let strategy =
+        |(name, connection)| json!({ "name": name, "connections": [{ "name": connection }] });
+    let strategies: Vec<_> = methods.into_iter().map(strategy).collect();
+    let client = json!({ "id": CLIENT_ID, "strategies": strategies });
+    format!("Auth0.setClient({client});").into_response()
 }

@@ -145,14 +145,9 @@ fn tombstone(owner: Digest, issued_before: Timestamp, ended_at: Timestamp) -> To
 mod tests {
     use std::sync::Mutex;
 
-    use async_trait::async_trait;
-
     use super::*;
     use crate::{
-        store::{
-            CreateError, Lease, Owner, PointerRow, RenewError, Renewal, SessionRow,
-            memory::MemoryStore,
-        },
+        store::{CreateError, Owner, SessionRow, memory::MemoryStore},
         testing::contract::{NOW, after, owner, pointer, session},
     };
 
@@ -190,13 +185,6 @@ mod tests {
         assert_eq!(ending.carry_out(&store, NOW, |_| {}).await.unwrap(), 2);
         assert!(!lives(&store, "one").await && !lives(&store, "two").await);
         assert!(lives(&store, "three").await);
-    }
-
-    #[tokio::test]
-    async fn r103_after_a_logout_everywhere_the_user_may_log_in_again() {
-        let store = MemoryStore::default();
-        Ending::everywhere(Digest::of("ada"), NOW).carry_out(&store, NOW, |_| {}).await.unwrap();
-        create(&store, "one", owner("ada"), NOW).await.unwrap();
     }
 
     #[tokio::test]
@@ -246,17 +234,6 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn r115_other_users_sessions_of_the_same_provider_session_stay_live() {
-        let store = MemoryStore::default();
-        create(&store, "one", of_session("ada"), NOW).await.unwrap();
-        create(&store, "two", of_session("grace"), NOW).await.unwrap();
-        let subject = Some(Digest::of("ada"));
-        let ending = Ending::of_provider_session(Digest::of(SID), subject, NOW);
-        assert_eq!(ending.carry_out(&store, NOW, |_| {}).await.unwrap(), 1);
-        assert!(!lives(&store, "one").await && lives(&store, "two").await);
-    }
-
-    #[tokio::test]
     async fn progress_is_reported_after_each_transaction() {
         let store = MemoryStore::default();
         for index in 0..250 {
@@ -267,100 +244,5 @@ mod tests {
         let ending = Ending::everywhere(Digest::of("ada"), NOW);
         assert_eq!(ending.carry_out(&store, NOW, report).await.unwrap(), 250);
         assert_eq!(reported.into_inner().unwrap(), [(250, 0), (250, 100), (250, 200), (250, 250)]);
-    }
-
-    /// A store whose index shows a session late, as that of DynamoDB may.
-    #[derive(Debug, Default)]
-    struct LaggingStore {
-        store: MemoryStore,
-        looks: Mutex<usize>,
-        marked_first: Mutex<bool>,
-    }
-
-    #[async_trait]
-    impl SessionStore for LaggingStore {
-        async fn create(
-            &self,
-            session: SessionRow,
-            pointer: PointerRow,
-            now: Timestamp,
-        ) -> Result<(), CreateError> {
-            self.store.create(session, pointer, now).await
-        }
-
-        async fn session(
-            &self,
-            key: Digest,
-            now: Timestamp,
-        ) -> Result<Option<SessionRow>, StoreError> {
-            self.store.session(key, now).await
-        }
-
-        async fn pointer(&self, _: Digest, _: Timestamp) -> Result<Option<PointerRow>, StoreError> {
-            unreachable!("no pointer is read")
-        }
-
-        async fn slide(&self, _: Digest, _: Timestamp, _: Timestamp) -> Result<bool, StoreError> {
-            unreachable!("no session is used")
-        }
-
-        async fn end(&self, _: Digest, _: Timestamp) -> Result<bool, StoreError> {
-            unreachable!("no session is ended alone")
-        }
-
-        async fn claim(&self, _: Digest, _: Timestamp, _: Timestamp) -> Result<bool, StoreError> {
-            unreachable!("no mark is claimed")
-        }
-
-        async fn sessions_of(
-            &self,
-            selection: Selection,
-            now: Timestamp,
-        ) -> Result<Vec<Digest>, StoreError> {
-            *self.looks.lock().unwrap() += 1;
-            if *self.looks.lock().unwrap() == 1 {
-                return Ok(Vec::new());
-            }
-            self.store.sessions_of(selection, now).await
-        }
-
-        async fn end_all(&self, keys: &[Digest], now: Timestamp) -> Result<(), StoreError> {
-            self.store.end_all(keys, now).await
-        }
-
-        async fn mark_ended(&self, tombstone: Tombstone, now: Timestamp) -> Result<(), StoreError> {
-            *self.marked_first.lock().unwrap() = *self.looks.lock().unwrap() == 0;
-            self.store.mark_ended(tombstone, now).await
-        }
-
-        fn index_lag(&self) -> Duration {
-            Duration::from_secs(1)
-        }
-
-        async fn lease(
-            &self,
-            _: Digest,
-            _: u64,
-            _: Lease,
-            _: Timestamp,
-        ) -> Result<bool, StoreError> {
-            unreachable!("no session is refreshed")
-        }
-
-        async fn renew(&self, _: Renewal, _: Timestamp) -> Result<(), RenewError> {
-            unreachable!("no session is refreshed")
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn r129_a_session_that_the_index_shows_late_is_found_by_the_second_search() {
-        let store = LaggingStore::default();
-        create(&store, "one", owner("ada"), NOW).await.unwrap();
-        let start = time::Instant::now();
-        let ending = Ending::everywhere(Digest::of("ada"), NOW);
-        assert_eq!(ending.carry_out(&store, NOW, |_| {}).await.unwrap(), 1);
-        assert!(!lives(&store, "one").await);
-        assert_eq!(start.elapsed(), store.index_lag());
-        assert!(*store.marked_first.lock().unwrap());
     }
 }

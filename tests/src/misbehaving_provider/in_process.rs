@@ -52,10 +52,7 @@ impl IdentityProvider for InProcess {
 
     async fn revoke(&self, _: &Url, grant: RefreshTokenGrant<'_>) -> Result<(), ProviderError> {
         let form = form(&[("token", grant.refresh_token)], grant.credentials);
-        match refresh::revoke(self.state(), form).await {
-            StatusCode::OK => Ok(()),
-            status => Err(ProviderError::Status(status.as_u16())),
-        }
+        document(refresh::revoke(self.state(), form).await).await.map(drop)
     }
 
     async fn login_methods(&self, _: &str) -> Result<Vec<u8>, ProviderError> {

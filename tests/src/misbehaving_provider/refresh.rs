@@ -10,9 +10,8 @@ use axum::{
 use http::StatusCode;
 use serde_json::{Value, json};
 use shared::{crypto::random::Random, testing::tokens::TEST_KEY};
-use tokio::time::sleep;
 
-use super::{CLIENT_ID, CLIENT_SECRET, Grant, MisbehavingProvider, TOO_LONG, at_hash, change};
+use super::{CLIENT_ID, CLIENT_SECRET, Endpoint, Grant, MisbehavingProvider, at_hash, change};
 use crate::gate::Gate;
 
 /// The state and configuration of refresh tokens.
@@ -27,19 +26,8 @@ pub(super) struct Refreshing {
     response: Value,
     gate: Option<Arc<Gate>>,
     is_reuse_allowed: bool,
-    revocation: Revocation,
+    revocation_endpoint: Endpoint,
     revoked: Vec<String>,
-}
-
-/// How the revocation endpoint responds.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Revocation {
-    /// Correctly.
-    Works,
-    /// With this status.
-    Fails(u16),
-    /// After every client's timeout.
-    Silent,
 }
 
 impl Default for Refreshing {
@@ -52,7 +40,7 @@ impl Default for Refreshing {
             response: json!({}),
             gate: None,
             is_reuse_allowed: false,
-            revocation: Revocation::Works,
+            revocation_endpoint: Endpoint::Works,
             revoked: Vec::new(),
         }
     }
@@ -99,8 +87,8 @@ impl MisbehavingProvider {
     }
 
     /// Sets how the revocation endpoint responds from now on.
-    pub fn set_revocation(&self, behaviour: Revocation) {
-        self.state().refreshing.revocation = behaviour;
+    pub fn set_revocation_endpoint(&self, behaviour: Endpoint) {
+        self.state().refreshing.revocation_endpoint = behaviour;
     }
 
     /// The tokens that were revoked, in order.
@@ -204,20 +192,16 @@ pub(super) async fn exchange(
 pub(super) async fn revoke(
     State(provider): State<MisbehavingProvider>,
     Form(form): Form<HashMap<String, String>>,
-) -> StatusCode {
-    let behaviour = provider.state().refreshing.revocation;
-    match behaviour {
-        Revocation::Works if is_client(&form) => {
-            provider.state().refreshing.revoke(&form["token"]);
-            StatusCode::OK
-        }
-        Revocation::Works => StatusCode::UNAUTHORIZED,
-        Revocation::Fails(status) => StatusCode::from_u16(status).unwrap_or_default(),
-        Revocation::Silent => {
-            sleep(TOO_LONG).await;
-            StatusCode::OK
-        }
+) -> Response {
+    let behaviour = provider.state().refreshing.revocation_endpoint;
+    if behaviour != Endpoint::Works {
+        return behaviour.answer(Value::Null, provider.endless_bytes).await;
     }
+    if !is_client(&form) {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
+    provider.state().refreshing.revoke(&form["token"]);
+    StatusCode::OK.into_response()
 }
 
 fn is_client(form: &HashMap<String, String>) -> bool {

@@ -6,7 +6,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::Method;
 use serde_json::json;
 use tests::{
-    misbehaving_provider::{ADA, Endpoint, GRACE, MethodsScript},
+    misbehaving_provider::{ADA, Endpoint, GRACE},
     site::{CLIENT_ID, CLIENT_SECRET, ORIGIN, Site},
     visitor::{LOGIN, SESSION, Sending, Visitor},
 };
@@ -457,14 +457,16 @@ async fn r036_if_the_old_session_cannot_be_ended_the_login_as_another_user_fails
 
 #[tokio::test]
 async fn without_a_list_of_login_methods_the_page_has_one_plain_button() {
-    for script in [
-        MethodsScript::Fails(404),
-        MethodsScript::Fails(500),
-        MethodsScript::Html,
-        MethodsScript::Lists(Vec::new()),
+    let methods = vec![("github", "github")];
+    for (endpoint, methods) in [
+        (Endpoint::Refuses(404, "gone"), methods.clone()),
+        (Endpoint::Refuses(500, "broken"), methods.clone()),
+        (Endpoint::Html, methods),
+        (Endpoint::Works, Vec::new()),
     ] {
         let site = Site::start().await;
-        site.provider().set_methods_script(script);
+        site.provider().set_script_endpoint(endpoint);
+        site.provider().set_login_methods(methods);
         let page = Visitor::new(&site).open("/?return_to=/reports").await;
         page.is_a_page(200, "Log in").offers("Log in", "/login?return_to=%2Freports");
     }
@@ -483,7 +485,7 @@ async fn without_a_list_of_login_methods_the_page_has_one_plain_button() {
 #[tokio::test]
 async fn a_provider_that_does_not_answer_delays_the_login_page_once_by_a_second() {
     let site = Site::start().await;
-    site.provider().set_methods_script(MethodsScript::Silent);
+    site.provider().set_script_endpoint(Endpoint::Slow);
     let started = tokio::time::Instant::now();
     Visitor::new(&site).open("/").await.is_a_page(200, "Log in").offers("Log in", "/login");
     let waited = started.elapsed();
@@ -497,7 +499,8 @@ async fn a_provider_that_does_not_answer_delays_the_login_page_once_by_a_second(
     assert!(started.elapsed() < Duration::from_millis(500), "{:?}", started.elapsed());
 
     // The list is requested again after half a minute.
-    site.provider().set_methods_script(MethodsScript::Lists(vec![("github", "github")]));
+    site.provider().set_script_endpoint(Endpoint::Works);
+    site.provider().set_login_methods(vec![("github", "github")]);
     site.pass(30);
     let page = Visitor::new(&site).open("/").await;
     assert_eq!(page.texts(".methods a"), ["Continue with GitHub"]);

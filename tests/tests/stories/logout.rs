@@ -4,7 +4,7 @@ use http::Method;
 use serde_json::json;
 use tests::{
     answer::Answer,
-    misbehaving_provider::{ADA, GRACE},
+    misbehaving_provider::{ADA, Endpoint, GRACE},
     site::{CLIENT_ID, ORIGIN, Site},
     visitor::{SESSION, Sending, Visitor},
 };
@@ -306,6 +306,23 @@ async fn r103_a_logout_everywhere_ends_all_sessions_of_this_user_only() {
     laptop.open("/").await.is_a_page(200, "Your API key");
 }
 
+/// The users' sessions are marked as ended before the first of the two searches.
+#[tokio::test(start_paused = true)]
+async fn r129_a_session_that_the_index_shows_late_is_found_by_the_second_search() {
+    let site = Site::start_without_network(&[]).await;
+    let _phone = Visitor::logged_in(&site, ADA).await;
+    let mut laptop = Visitor::logged_in(&site, ADA).await;
+    site.store().set_index_late();
+    site.store().take_calls();
+    let started = tokio::time::Instant::now();
+    laptop.submit(EVERYWHERE).await.location();
+    assert_eq!(started.elapsed().as_secs(), 1);
+    assert_eq!(site.live_sessions().await, 0);
+    let mut calls = site.store().take_calls();
+    calls.retain(|call| ["mark_ended", "sessions_of"].contains(call));
+    assert_eq!(calls, ["mark_ended", "sessions_of", "sessions_of"]);
+}
+
 #[tokio::test]
 async fn r103_an_api_client_logs_out_everywhere_with_its_token() {
     let site = Site::start().await;
@@ -419,7 +436,7 @@ async fn r111_a_logout_works_here_while_the_provider_is_down() {
         site.pass(8 * 3_600);
         assert_eq!(visitor.fetch("/protected").await.status(), 200);
     }
-    site.provider().set_metadata_down(true);
+    site.provider().set_metadata_endpoint(Endpoint::Refuses(502, "down"));
     let answer = visitor.submit("/logout").await;
     answer.is_a_page(200, "You are logged out here").offers("Go to the login page", "/");
     assert_eq!(answer.cookies_cleared(), [SESSION]);

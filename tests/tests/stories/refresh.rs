@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use shared::jwt::MULTI_FACTOR;
 use tests::{
     answer::Answer,
-    misbehaving_provider::{ADA, Endpoint, GRACE, Revocation},
+    misbehaving_provider::{ADA, Endpoint, GRACE},
     secrets::assert_absent,
     site::{CLIENT_SECRET, ORIGIN, Site},
     visitor::{SESSION, Sending, Visitor},
@@ -185,7 +185,7 @@ async fn r187_an_unrequested_refresh_token_is_revoked_and_not_stored() {
     assert_eq!((site.live_sessions().await, site.provider().refreshes()), (0, 0));
 
     // If the revocation fails, the login still succeeds, and the refresh token is not stored.
-    site.provider().set_revocation(Revocation::Fails(500));
+    site.provider().set_revocation_endpoint(Endpoint::Refuses(500, "broken"));
     let mut visitor = edited(&site).await;
     site.pass(100);
     visitor.refresh().await.is_json(409, "not_refreshable");
@@ -566,8 +566,8 @@ async fn r112_a_logout_by_cookie_revokes_the_refresh_token() {
 #[tokio::test]
 async fn r112_a_failed_revocation_does_not_block_the_logout() {
     let site = site().await;
-    for behaviour in [Revocation::Fails(500), Revocation::Fails(307), Revocation::Silent] {
-        site.provider().set_revocation(behaviour);
+    for behaviour in [Endpoint::Refuses(500, "broken"), Endpoint::Redirects(307), Endpoint::Slow] {
+        site.provider().set_revocation_endpoint(behaviour);
         let mut visitor = Visitor::logged_in(&site, ADA).await;
         let started = Instant::now();
         let answer = visitor.submit("/logout").await;
@@ -667,7 +667,7 @@ async fn r173_r175_the_result_of_a_refresh_is_logged_without_its_tokens() {
     visitor.refresh().await;
     visitor.refresh().await;
     let mut visitor = log_in().await;
-    site.provider().set_revocation(Revocation::Fails(500));
+    site.provider().set_revocation_endpoint(Endpoint::Refuses(500, "broken"));
     site.provider().change_refreshed_claims(json!({ "sub": GRACE.subject }));
     visitor.refresh().await;
     let mut visitor = log_in().await;

@@ -96,43 +96,6 @@ async fn r089_a_second_or_similarly_named_session_cookie_gives_no_access_to_its_
 }
 
 #[tokio::test]
-async fn r091_an_unused_session_ends_with_its_idle_time() {
-    for (unused, lives) in [(12 * HOUR - 1, true), (12 * HOUR, false)] {
-        let site = Site::start().await;
-        site.provider().change_claims(json!({ "exp": site.now().as_unix() + 8 * 24 * HOUR }));
-        let mut visitor = Visitor::logged_in(&site, ADA).await;
-        let token = visitor.api_key().await;
-        site.pass(unused);
-        let by_token = site.call_api(&token).await;
-        if lives {
-            assert_eq!((visitor.fetch("/protected").await.status(), by_token.status()), (200, 200));
-        } else {
-            visitor.fetch("/protected").await.is_json(401, "session_ended");
-            by_token.is_json(401, "session_ended");
-            visitor.open("/").await.is_a_page(200, "Log in");
-        }
-    }
-}
-
-#[tokio::test]
-async fn r091_a_used_session_ends_with_its_lifetime() {
-    let site = Site::start().await;
-    site.provider().change_claims(json!({ "exp": site.now().as_unix() + 8 * 24 * HOUR }));
-    let mut visitor = Visitor::logged_in(&site, ADA).await;
-    let cookie = visitor.session().unwrap().to_owned();
-    for _ in 0..(7 * 24 / 6 - 1) {
-        site.pass(6 * HOUR);
-        assert_eq!(visitor.fetch("/protected").await.status(), 200);
-    }
-    site.pass(6 * HOUR - 1);
-    assert_eq!(visitor.fetch("/protected").await.status(), 200);
-    site.pass(1);
-    assert_eq!(visitor.session(), None);
-    visitor.plant(SESSION, &cookie);
-    visitor.fetch("/protected").await.is_json(401, "session_ended");
-}
-
-#[tokio::test]
 async fn r091_the_settings_define_idle_time_and_lifetime() {
     let site = Site::start_with(&[("SESSION_IDLE", "10m"), ("SESSION_LIFETIME", "15m")]).await;
     let mut visitor = Visitor::logged_in(&site, ADA).await;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::*;
 use crate::{
-    crypto::random::Random,
     session::{
         TokenSession,
         sealing::{contents_key, pointer_identity, token_key},
@@ -138,26 +137,6 @@ async fn r099_a_refresh_may_make_the_end_earlier_but_never_later() {
 }
 
 #[tokio::test]
-async fn r133_a_refreshed_session_has_the_new_token_and_the_new_refresh_token() {
-    let story = Story::new();
-    let secret = story.begin("first").await;
-    assert_eq!(
-        story.renewable(&secret, NOW).await.grant.refresh_token.expose_secret(),
-        "the first refresh token"
-    );
-    let session = story.refresh(&secret, "second", 100).await;
-    assert_eq!(session.contents.api_key.expose_secret(), "second");
-    let renewable = story.renewable(&secret, after(100)).await;
-    assert_eq!(renewable.grant.refresh_token.expose_secret(), "refresh token beside second");
-    assert_eq!(renewable.session.contents.api_key.expose_secret(), "second");
-    assert_eq!(
-        (renewable.session.renews_at, session.renews_at),
-        (Some(after(440)), Some(after(440)))
-    );
-    assert_eq!(renewable.grant.granted, grant().granted);
-}
-
-#[tokio::test]
 async fn a_replaced_token_is_accepted_only_for_the_overlap() {
     let story = Story::new();
     let secret = story.begin("first").await;
@@ -179,43 +158,12 @@ async fn a_replaced_token_is_accepted_only_for_the_overlap() {
 }
 
 #[tokio::test]
-async fn r137_a_logout_ends_every_token_and_a_refresh_in_flight_writes_nothing() {
-    let story = Story::new();
-    let secret = story.begin("first").await;
-    story.refresh(&secret, "second", 100).await;
-    let held = story.lease(&secret, after(110)).await.unwrap();
-    assert!(story.sessions.end(secret.digest(), after(110)).await.unwrap());
-    let next = "next".to_owned();
-    let renewed = story
-        .sessions
-        .renew(&held, contents("third", 500), next.clone().into(), None, after(110))
-        .await;
-    assert!(matches!(renewed, Err(RenewError::Lost)));
-    let kept = story.sessions.keep_refresh_token(&held, next.into(), after(110)).await;
-    assert!(matches!(kept, Err(RenewError::Lost)));
-    assert!(story.by_cookie(&secret, after(110)).await.is_none());
-    for (token, known_as) in [("first", "ended"), ("second", "ended"), ("third", "unknown")] {
-        assert_eq!(story.by_token(token, after(110)).await, Err(known_as), "{token}");
-    }
-}
-
-#[tokio::test]
 async fn r131_a_session_read_before_a_refresh_cannot_be_leased_after_it() {
     let story = Story::new();
     let secret = story.begin("first").await;
     let stale = story.renewable(&secret, after(100)).await;
     story.refresh(&secret, "second", 100).await;
     assert!(story.sessions.lease(stale, after(120), after(100)).await.unwrap().is_none());
-}
-
-#[tokio::test]
-async fn a_lease_that_was_given_up_is_free_at_once() {
-    let story = Story::new();
-    let secret = story.begin("first").await;
-    let held = story.lease(&secret, after(100)).await.unwrap();
-    assert!(story.lease(&secret, after(101)).await.is_none());
-    story.sessions.give_up(&held, after(101)).await.unwrap();
-    assert!(story.lease(&secret, after(101)).await.is_some());
 }
 
 #[tokio::test]
@@ -259,45 +207,6 @@ async fn a_refresh_that_returns_the_same_token_keeps_it() {
     assert_eq!(story.by_token("first", after(159)).await.as_deref(), Ok("second"));
     assert_eq!(story.by_token("first", after(160)).await, Err("ended"));
     assert!(story.by_cookie(&secret, after(160)).await.is_some());
-}
-
-#[tokio::test]
-async fn a_token_of_another_session_is_refused_and_the_refresh_token_can_be_kept() {
-    let story = Story::new();
-    let (one, other) = (story.begin("one").await, story.begin("other").await);
-    story.refresh(&other, "twin", 100).await;
-    let held = story.lease(&one, after(100)).await.unwrap();
-    let next = "the second refresh token".to_owned();
-    let renewed = story
-        .sessions
-        .renew(&held, contents("twin", 500), next.clone().into(), None, after(100))
-        .await;
-    assert!(matches!(renewed, Err(RenewError::PointerExists)));
-    let held = story
-        .sessions
-        .keep_refresh_token_and_lease(held, next.into(), after(150), after(100))
-        .await
-        .unwrap();
-    assert_eq!(held.renewable.grant.refresh_token.expose_secret(), "the second refresh token");
-    assert!(story.lease(&one, after(149)).await.is_none());
-    let next = held.renewable.grant.refresh_token.clone();
-    story.sessions.keep_refresh_token(&held, next, after(100)).await.unwrap();
-    let renewable = story.renewable(&one, after(100)).await;
-    assert_eq!(renewable.grant.refresh_token.expose_secret(), "the second refresh token");
-    assert_eq!(renewable.session.contents.api_key.expose_secret(), "one");
-    assert!(renewable.is_due(after(100)) && renewable.lease().is_none());
-    assert_eq!(story.by_token("twin", after(100)).await.as_deref(), Ok("twin"));
-}
-
-#[tokio::test]
-async fn a_session_without_a_refresh_token_is_not_renewable() {
-    let story = Story::new();
-    let (secret, _) =
-        story.sessions.begin(owner(), &contents("token", 400), None, NOW).await.unwrap();
-    let found = story.sessions.renewable(&secret, NOW).await.unwrap();
-    assert!(matches!(found, Some(Renewability::WithoutRefreshToken(_))));
-    let stranger = SessionSecret::generate(&Random::system());
-    assert!(story.sessions.renewable(&stranger, NOW).await.unwrap().is_none());
 }
 
 /// R98: a refresh token is bound to its row and to its version, and sealed for the cookie.
