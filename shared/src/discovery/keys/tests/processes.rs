@@ -26,7 +26,18 @@ async fn r075_a_token_that_no_key_could_make_valid_causes_no_read() {
     let process = fleet.start();
     let mut wrong_issuer = claims();
     wrong_issuer["iss"] = "https://evil/".into();
-    for token in ["", "opaque", "a.b.c", "a.b.c.d.e", &TEST_KEY.sign(&wrong_issuer)] {
+    let good = token(&TEST_KEY);
+    let (signed, _) = good.rsplit_once('.').unwrap();
+    for token in [
+        "",
+        "opaque",
+        "a.b.c",
+        "a.b.c.d.e",
+        signed,
+        &format!("{signed}."),
+        &TEST_KEY.sign_with_header(&json!({ "alg": "none", "kid": "test" }), &claims()),
+        &TEST_KEY.sign(&wrong_issuer),
+    ] {
         let error = process.verify(token, 0).await.unwrap_err();
         assert!(matches!(error, VerifyError::Token(_)), "{error}");
     }
