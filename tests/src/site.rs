@@ -138,19 +138,24 @@ impl Site {
 
     /// Like [`Self::start_with`], with its sessions in `store`.
     pub async fn start_over(store: ObservedStore, settings: &[(&str, &str)]) -> Self {
-        let clock = MovedClock::new();
-        let provider = MisbehavingProvider::start(clock.as_clock()).await;
-        let issuer = provider.issuer.clone();
-        Self::build(&issuer, Some(provider), false, Arc::new(store), clock, settings)
+        Self::start_by(false, store, settings).await
     }
 
     /// Like [`Self::start_with`], with a provider that is called without a network: tokio's time can be
     /// paused.
     pub async fn start_without_network(settings: &[(&str, &str)]) -> Self {
+        Self::start_by(true, ObservedStore::default(), settings).await
+    }
+
+    async fn start_by(
+        is_in_process: bool,
+        store: ObservedStore,
+        settings: &[(&str, &str)],
+    ) -> Self {
         let clock = MovedClock::new();
         let provider = MisbehavingProvider::start(clock.as_clock()).await;
         let issuer = provider.issuer.clone();
-        Self::build(&issuer, Some(provider), true, Arc::default(), clock, settings)
+        Self::build(&issuer, Some(provider), is_in_process, Arc::new(store), clock, settings)
     }
 
     /// The same product in another process, started with the same settings and with an empty memory.
@@ -319,11 +324,7 @@ impl Site {
 
     /// Sends a request with only these headers, as a program does.
     pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
-        let mut request = http::Request::builder().method(method).uri(path);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        self.handle(request.body(Bytes::new()).unwrap()).await
+        self.send_body(method, path, headers, Bytes::new()).await
     }
 
     /// Sends a `GET` with only these headers, as a program does.
@@ -338,11 +339,21 @@ impl Site {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> Answer {
-        let mut request = http::Request::builder().method(Method::POST).uri(path);
+        self.send_body(Method::POST, path, headers, body.into()).await
+    }
+
+    async fn send_body(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Answer {
+        let mut request = http::Request::builder().method(method).uri(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        self.handle(request.body(body.into()).unwrap()).await
+        self.handle(request.body(body).unwrap()).await
     }
 
     /// Sends a logout token as the provider does.
