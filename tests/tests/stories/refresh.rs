@@ -286,18 +286,6 @@ async fn r133_a_session_whose_new_tokens_cannot_be_stored_ends() {
     assert_eq!(site.provider().refreshes(), 2);
 }
 
-#[tokio::test]
-async fn r134_a_refresh_token_that_is_no_longer_valid_ends_the_session() {
-    let site = site().await;
-    let mut visitor = Visitor::logged_in(&site, ADA).await;
-    let (token, cookie) = (visitor.api_key().await, visitor.session().unwrap().to_owned());
-    site.pass(100);
-    site.provider().revoke_all();
-    let answer = visitor.refresh().await;
-    assert_is_over(&site, &mut visitor, &answer, &cookie).await;
-    site.call_api(&token).await.is_json(401, "session_ended");
-}
-
 /// R192: the error decides, not the status. Auth0 sometimes denies with status 500.
 #[tokio::test]
 async fn r192_a_permanent_refusal_ends_the_session_and_the_reason_is_logged() {
@@ -312,11 +300,12 @@ async fn r192_a_permanent_refusal_ends_the_session_and_the_reason_is_logged() {
         (500, "mfa_required"),
     ] {
         let mut visitor = Visitor::logged_in(&site, ADA).await;
-        let cookie = visitor.session().unwrap().to_owned();
+        let (token, cookie) = (visitor.api_key().await, visitor.session().unwrap().to_owned());
         site.pass(100);
         site.provider().set_token_endpoint(Endpoint::Refuses(status, error));
         let answer = visitor.refresh().await;
         assert_is_over(&site, &mut visitor, &answer, &cookie).await;
+        site.call_api(&token).await.is_json(401, "session_ended");
         assert!(!answer.text().contains("The text of the provider"), "{answer:?}");
         site.provider().set_token_endpoint(Endpoint::Works);
         told.push((json!(error), json!("The text of the provider")));

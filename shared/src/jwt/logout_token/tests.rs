@@ -135,7 +135,17 @@ fn r117_each_defect_of_the_claims_is_refused() {
     ] {
         assert_eq!(verify(&changes).unwrap_err(), reason, "{changes}");
     }
-    assert!(verify(&json!({ "events": { EVENT: { "later": 1 }, "other": 1 } })).is_ok());
+}
+
+#[test]
+fn r119_r124_permitted_differences_between_providers_are_accepted() {
+    for changes in [
+        json!({ "aud": ["another", CLIENT] }),
+        json!({ "events": { EVENT: { "later": 1 }, "other": 1 } }),
+        json!({ "ignored_claim": { "x": 1 } }),
+    ] {
+        assert!(verify(&changes).is_ok(), "{changes}");
+    }
 }
 
 #[test]
