@@ -59,10 +59,15 @@ impl Environment {
 
     /// The settings from the environment and the file.
     pub fn settings(&self) -> Settings {
+        Settings::from_values(self.variables())
+    }
+
+    /// The variables of the environment and of the file.
+    pub fn variables(&self) -> impl Iterator<Item = (String, String)> {
         let environment = env::vars_os().filter_map(|(name, value)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         });
-        Settings::from_values(environment.chain(self.0.iter().cloned()))
+        environment.chain(self.0.iter().cloned())
     }
 
     /// The variables that a child process needs in addition to the environment.

@@ -3,6 +3,7 @@
 #[cfg(feature = "backends")]
 pub mod backends;
 pub mod bundle;
+pub mod doctor;
 #[cfg(feature = "backends")]
 pub mod emulator;
 pub mod environment;

@@ -10,12 +10,15 @@ use std::{
 
 use local::{
     bundle::{Bundle, BundleConfig, PROGRAMS},
+    doctor::Doctor,
     environment::{self, Environment},
     network::network,
     settings::LocalRun,
     watch,
 };
-use shared::{crypto::random::Random, dependencies::Dependencies, settings::Settings};
+use shared::{
+    clock::Clock, crypto::random::Random, dependencies::Dependencies, settings::Settings,
+};
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = env::args().skip(1).collect();
@@ -63,7 +66,20 @@ fn check(mut settings: Settings, environment: &Environment) -> Result<Command, S
     settings.finish().map_err(|error| error.to_string())?;
     let run = run.ok_or("the run cannot start, and no setting was reported as the reason")?;
     println!("{run}");
+    if run.provider.is_none() {
+        examine(environment.settings());
+    }
     Ok(watch::command(&run, environment))
+}
+
+/// Prints what is wrong with the provider at first sight. The run starts in any case.
+#[tokio::main(flavor = "current_thread")]
+async fn examine(mut settings: Settings) {
+    let random = Random::system();
+    LocalRun::from_settings(&mut settings, &random);
+    if let Some(doctor) = Doctor::from_settings(&mut settings, Clock::system(), random) {
+        doctor.examine_quickly(|finding| println!("{finding}")).await;
+    }
 }
 
 fn read(settings: &mut Settings) -> Option<(LocalRun, BundleConfig, Dependencies)> {

@@ -52,7 +52,7 @@ impl LoginConfig {
         let origins = AllowedOrigins::from_settings(settings);
         let limits = SessionLimits::from_settings(settings);
         let routes = RouteRules::from_settings(settings);
-        let scope = scope(settings);
+        let scope = requested_scope(settings);
         let email = EmailPolicy::from_settings(settings);
         if let (Some(scope), Some(email)) = (&scope, email)
             && !email.is_empty()
@@ -78,7 +78,8 @@ impl LoginConfig {
 }
 
 impl Connections {
-    fn from_settings(settings: &mut Settings) -> Option<Self> {
+    /// Reads `CONNECTIONS`.
+    pub fn from_settings(settings: &mut Settings) -> Option<Self> {
         let connections = settings.optional("CONNECTIONS", |text| {
             if text == "none" {
                 return Ok(Self::Listed(Vec::new()));
@@ -93,7 +94,8 @@ impl Connections {
     }
 }
 
-fn scope(settings: &mut Settings) -> Option<String> {
+/// Reads `SCOPE`: the scopes that a login requests, separated by spaces.
+pub fn requested_scope(settings: &mut Settings) -> Option<String> {
     let scope = settings.optional("SCOPE", |text| {
         let scopes: Vec<_> = text.split_whitespace().collect();
         if !scopes.contains(&"openid") {

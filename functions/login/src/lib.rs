@@ -24,7 +24,7 @@ use shared::{
     },
 };
 
-pub use config::{Connections, LoginConfig};
+pub use config::{Connections, LoginConfig, requested_scope};
 
 /// The login function.
 #[derive(Debug)]

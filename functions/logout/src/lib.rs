@@ -40,10 +40,10 @@ use shared::{
 };
 
 use backchannel::BackchannelLogout;
-use provider_logout::{ProviderLogout, ProviderSession};
 
 pub use config::LogoutConfig;
 pub use error::LogoutError;
+pub use provider_logout::{ProviderLogout, ProviderSession};
 
 /// The logout function.
 #[derive(Debug)]

@@ -4,20 +4,23 @@ use shared::provider::Metadata;
 use url::Url;
 
 /// Identifies the provider's session.
-pub(crate) struct ProviderSession<'a> {
-    pub(crate) client_id: &'a str,
+#[derive(Debug)]
+pub struct ProviderSession<'a> {
+    /// The application.
+    pub client_id: &'a str,
     /// The ID token of the session that was ended here.
-    pub(crate) id_token: Option<&'a str>,
+    pub id_token: Option<&'a str>,
     /// The provider's session id, the claim `sid`.
-    pub(crate) session_id: Option<&'a str>,
+    pub session_id: Option<&'a str>,
 }
 
 /// A redirect that ends the provider's session.
-pub(crate) struct ProviderLogout {
+#[derive(Debug)]
+pub struct ProviderLogout {
     /// The URL to redirect the browser to.
-    pub(crate) url: String,
+    pub url: String,
     /// The `state` that the provider returns, if the endpoint supports it.
-    pub(crate) state: Option<String>,
+    pub state: Option<String>,
 }
 
 impl<'a> ProviderSession<'a> {
@@ -32,7 +35,7 @@ impl<'a> ProviderSession<'a> {
     ///
     /// The URL contains nothing from a request and no access token (R107, R108). The older endpoint
     /// accepts no `state`, and its `returnTo` must match an allowed URL exactly.
-    pub(crate) fn logout(
+    pub fn logout(
         &self,
         metadata: &Metadata,
         return_to: &str,

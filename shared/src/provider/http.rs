@@ -1,10 +1,10 @@
 //! The real identity provider, over HTTP.
 
-use std::{error::Error, fmt, sync::OnceLock, time::Duration};
+use std::{error::Error, fmt, mem, sync::OnceLock, time::Duration};
 
 use async_trait::async_trait;
 use http::{StatusCode, header};
-use reqwest::{Client, RequestBuilder, Response};
+use reqwest::{Client, Request, RequestBuilder, Response};
 use secrecy::ExposeSecret;
 use url::{Host, Url};
 
@@ -58,6 +58,28 @@ impl HttpProvider {
     /// The same, over another network than that of a function.
     pub const fn over(issuer: Issuer, network: Network) -> Self {
         Self { issuer, network, client: OnceLock::new() }
+    }
+
+    /// Sends a request to the provider and returns its response, whatever its status, for a check of
+    /// the provider's settings.
+    ///
+    /// # Errors
+    ///
+    /// When the request is for another host, or no complete response arrives.
+    pub async fn ask(
+        &self,
+        request: http::Request<Vec<u8>>,
+    ) -> Result<http::Response<Vec<u8>>, ProviderError> {
+        let request = Request::try_from(request).map_err(transport)?;
+        if !self.issuer.owns(request.url()) {
+            return Err(ProviderError::ForeignEndpoint("request"));
+        }
+        let mut received = self.client()?.execute(request).await.map_err(transport)?;
+        let mut response = http::Response::new(Vec::new());
+        *response.status_mut() = received.status();
+        *response.headers_mut() = mem::take(received.headers_mut());
+        *response.body_mut() = body(received, MAX_BODY).await?;
+        Ok(response)
     }
 
     fn client(&self) -> Result<&Client, ProviderError> {
