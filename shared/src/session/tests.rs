@@ -1,6 +1,6 @@
 //! Tests of sessions with a store in memory.
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde_json::json;
 
 use super::*;
