@@ -45,6 +45,22 @@ fn free_port() -> String {
 }
 
 #[test]
+fn the_version_is_that_of_the_workspace_and_needs_no_settings() {
+    let folder = folder("version", "PORT=nonsense");
+    for (name, path) in [
+        ("local", env!("CARGO_BIN_EXE_local")),
+        #[cfg(feature = "backends")]
+        ("backends", env!("CARGO_BIN_EXE_backends")),
+        #[cfg(feature = "operator")]
+        ("sessions", env!("CARGO_BIN_EXE_sessions")),
+    ] {
+        let asked = program(path, &folder, &[]).arg("--version").output().unwrap();
+        let expected = format!("{name} (auth0-login) {}\n", env!("CARGO_PKG_VERSION"));
+        assert_eq!((text(&asked.stdout), asked.status.success()), (expected, true));
+    }
+}
+
+#[test]
 fn r210_the_file_sets_only_variables_that_the_environment_does_not_set() {
     let (port, provider_port) = (free_port(), free_port());
     let file = format!(

@@ -114,6 +114,7 @@ impl Deployment {
         for (parameter, variable) in [("AuthHost", "AUTH_HOST"), ("ClientId", "CLIENT_ID")] {
             values.extend(backing(variable).map(|value| (parameter, value)));
         }
+        values.push(("HelloFunction", "true"));
         // The client secret is stored in Secrets Manager and passed to no function.
         values.push(("ClientSecret", CLIENT_SECRET));
         let table = backing("SESSION_TABLE").expect("the backends create a table");

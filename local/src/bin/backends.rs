@@ -31,6 +31,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
+    if gateway::prints_version("backends") {
+        return ExitCode::SUCCESS;
+    }
     match run().await {
         Ok(code) => code,
         Err(error) => {

@@ -24,7 +24,7 @@ use shared::{
 /// Uses the same settings as the functions: SESSION_TABLE, AWS_REGION and the credentials
 /// AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN. AUTH_HOST names the issuer.
 #[derive(Parser)]
-#[command(name = "sessions")]
+#[command(name = "sessions", version = concat!("(auth0-login) ", env!("CARGO_PKG_VERSION")))]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

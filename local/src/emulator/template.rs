@@ -152,12 +152,14 @@ impl Template {
 }
 
 impl Stack {
-    /// The functions, sorted by logical id.
+    /// The functions whose condition holds, sorted by logical id.
     #[must_use]
     pub fn functions(&self) -> Vec<Function> {
-        let functions = self
-            .resources()
-            .filter(|(_, resource)| resource["Type"] == "AWS::Serverless::Function");
+        let functions = self.resources().filter(|(_, resource)| {
+            let condition = resource.get("Condition");
+            resource["Type"] == "AWS::Serverless::Function"
+                && condition.is_none_or(|condition| self.holds(&text(condition)))
+        });
         functions.map(|(id, _)| self.function(id)).collect()
     }
 

@@ -38,6 +38,7 @@ mod runtime;
 mod service;
 
 use std::{
+    env,
     io::{self, IsTerminal as _},
     process::ExitCode,
 };
@@ -64,12 +65,16 @@ const RUNTIME_VARIABLES: [&str; 4] = [
 /// Invalid settings end the process with one message on stderr, which Lambda reports as a failed
 /// initialisation. The message contains names of variables and never a value.
 ///
-/// `program` is the name of the function's crate, whose lines are logged.
+/// `program` is the name of the function's crate, whose lines are logged. With the argument `--version`
+/// the program only [prints its version](prints_version).
 pub fn run<B, F>(program: &str, build: B) -> ExitCode
 where
     B: AsyncFnOnce(&mut Settings) -> Option<F>,
     F: Function + 'static,
 {
+    if prints_version(program) {
+        return ExitCode::SUCCESS;
+    }
     run_with(Settings::from_env(), &[program], build)
 }
 
@@ -96,11 +101,25 @@ where
     B: AsyncFnOnce(&mut Settings) -> Option<A>,
     A: Authorizer + 'static,
 {
+    if prints_version(program) {
+        return ExitCode::SUCCESS;
+    }
     on_a_runtime(Settings::from_env(), async |settings| {
         let (authorizer, proxy) = start(build, settings, &[program]).await?;
         let service = authorizer::service(authorizer, proxy, Clock::system());
         runtime::poll(service).await.map_err(unreachable)
     })
+}
+
+/// Prints the version of this bundle if the program's first argument is `--version`, and returns whether
+/// it is.
+#[must_use]
+pub fn prints_version(program: &str) -> bool {
+    let is_asked = env::args_os().nth(1).is_some_and(|argument| argument == "--version");
+    if is_asked {
+        println!("{program} (auth0-login) {}", env!("CARGO_PKG_VERSION"));
+    }
+    is_asked
 }
 
 fn on_a_runtime(
