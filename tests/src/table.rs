@@ -4,6 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use dynoxide::{Database, server};
 use local::emulator::{lambda::REGION, template::Statement};
+use serde_json::{Value, json};
 use shared::{
     crypto::random::Random,
     settings::Settings,
@@ -41,12 +42,45 @@ pub async fn guarded(
     (store_at(guarded.address()), guarded, store_at(emulated))
 }
 
+/// A table with these rows in DynamoDB's JSON.
+pub async fn with_rows(rows: &[Value]) -> Arc<dyn Store> {
+    let database = database();
+    for row in rows {
+        let request = json!({ "TableName": NAME, "Item": row });
+        let request = serde_json::from_value(request).expect("it is a valid PutItem request");
+        database.put_item(request).expect("the row can be written");
+    }
+    store_at(serve(database).await)
+}
+
+/// An empty table, and a function that returns its rows in DynamoDB's JSON.
+pub async fn read_out() -> (Arc<dyn Store>, impl Fn() -> Value) {
+    let database = database();
+    let rows = {
+        let database = database.clone();
+        move || {
+            let request = serde_json::from_value(json!({ "TableName": NAME })).expect("a Scan");
+            let found = database.scan(request).expect("the table can be read");
+            serde_json::to_value(found).expect("rows are JSON")["Items"].take()
+        }
+    };
+    (store_at(serve(database).await), rows)
+}
+
 /// The address of an emulator with an empty table.
 async fn emulated() -> SocketAddr {
+    serve(database()).await
+}
+
+fn database() -> Database {
     let database = Database::memory().expect("an in-memory database can be created");
     let request =
         serde_json::from_value(create_table(NAME)).expect("it is a valid CreateTable request");
     database.create_table(request).expect("a table can be made");
+    database
+}
+
+async fn serve(database: Database) -> SocketAddr {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback has a free port");
     let address = listener.local_addr().expect("it is bound");
     tokio::spawn(server::serve_on(listener, database));

@@ -25,6 +25,7 @@ mod other_tokens;
 mod races;
 mod refresh;
 mod refresh_turns;
+mod released_rows;
 mod resource;
 mod return_to;
 mod rights;
