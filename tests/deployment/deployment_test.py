@@ -412,13 +412,16 @@ class Template(unittest.TestCase):
 
     def test_the_transformed_template_passes_cfn_lint(self):
         for file in ["transformed.json", "snippet.json"]:
-            # SAM repeats the condition of a function inside its route, which W1028 reports.
-            lint = subprocess.run(
-                ["cfn-lint", "--ignore-checks", "W1028", "--", PROJECT / ".aws-sam" / file],
-                capture_output=True,
-                text=True,
-            )
-            self.assertEqual((lint.returncode, lint.stdout), (0, ""), lint.stderr)
+            self.assert_passes_cfn_lint(file)
+
+    def assert_passes_cfn_lint(self, file):
+        # SAM repeats the condition of a function inside its route, which W1028 reports.
+        lint = subprocess.run(
+            ["cfn-lint", "--ignore-checks", "W1028", "--", PROJECT / ".aws-sam" / file],
+            capture_output=True,
+            text=True,
+        )
+        self.assertEqual((lint.returncode, lint.stdout), (0, ""), lint.stderr)
 
     def test_the_api_has_the_routes_of_local_runs(self):
         local = tomllib.loads((PROJECT / "CargoLambda.toml").read_text())
@@ -544,6 +547,36 @@ class Template(unittest.TestCase):
                 "$context.authorizer.code",
             },
         )
+
+    def test_the_documented_rollout_covers_every_function_and_the_authorizer(self):
+        with tempfile.TemporaryDirectory() as folder:
+            template = Path(folder) / "template.yaml"
+            shutil.copy(PROJECT / "template.yaml", template)
+            subprocess.run(
+                ["git", "apply", "-"],
+                cwd=folder,
+                env=os.environ | {"GIT_CEILING_DIRECTORIES": str(Path(folder).parent)},
+                input=documented_code("diff", "AutoPublishAlias"),
+                text=True,
+                check=True,
+            )
+            text = re.sub(r"(CodeUri: ).*", r"\1s3://artifacts/program", template.read_text())
+        rollout = transform(yaml_parse(text), {}, ManagedPolicyLoader(MOTO.client("iam")))
+        (PROJECT / ".aws-sam" / "rollout.json").write_text(json.dumps(rollout, indent=2))
+        self.assert_passes_cfn_lint("rollout.json")
+        resources = rollout["Resources"]
+        for name in functions():
+            policy = resources[f"{name}Aliaslive"]["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]
+            group = resources[policy["DeploymentGroupName"]["Ref"]]
+            alarms = group["Properties"]["AlarmConfiguration"]["Alarms"]
+            self.assertEqual(len(alarms), 4, name)
+            self.assertEqual(group.get("Condition"), resources[name].get("Condition"), name)
+        for resource in resources.values():
+            if resource["Type"] == "AWS::Lambda::Permission":
+                self.assertTrue(resource["Properties"]["FunctionName"]["Ref"].endswith("Aliaslive"))
+        uri = authorizer_of(rollout, "HttpApi")["authorizerUri"]["Fn::Sub"][1]
+        self.assertEqual(uri, {"__FunctionArn__": {"Ref": "AuthorizerAliaslive"}})
+        self.assertEqual(rollout["Outputs"]["AuthorizerArn"]["Value"], {"Ref": "AuthorizerAliaslive"})
 
     def test_a_failed_first_deployment_can_be_rolled_back(self):
         """What holds data is deleted with its failed creation, and kept otherwise."""

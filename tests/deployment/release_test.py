@@ -262,7 +262,7 @@ class RuntimeInterfaceEmulator(unittest.TestCase):
         shutil.copy(Path(samcli.__file__).parent / "local" / "rapid" / name, self.emulator)
         self.emulator.chmod(0o755)
 
-    def invoke(self, name, method, path):
+    def invoke(self, name, method, path, settings={}, headers={}):
         """What the function answers to a request without a credential."""
         port, runtime_port = free_port(), free_port()
         emulator = subprocess.Popen(
@@ -272,7 +272,7 @@ class RuntimeInterfaceEmulator(unittest.TestCase):
                 f"--runtime-api-address=127.0.0.1:{runtime_port}",
                 UNPACKED / name / "bootstrap",
             ],
-            env=os.environ | self.SETTINGS,
+            env=os.environ | self.SETTINGS | settings,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
@@ -285,7 +285,7 @@ class RuntimeInterfaceEmulator(unittest.TestCase):
                 "type": "REQUEST",
                 "rawPath": path,
                 "rawQueryString": "",
-                "headers": {"accept": "application/json", "host": "api.example.com"},
+                "headers": {"accept": "application/json", "host": "api.example.com"} | headers,
                 "requestContext": {
                     "domainName": "api.example.com",
                     "http": {"method": method, "path": path},
@@ -319,6 +319,22 @@ class RuntimeInterfaceEmulator(unittest.TestCase):
                     self.assertIn(field, json.loads(answer["body"]))
                 if name == "Protected":
                     self.assertEqual(answer["headers"]["www-authenticate"], 'Bearer realm="api"')
+
+    def test_each_program_refuses_what_bypasses_the_owners_proxy(self):
+        secret = "a secret that the owner made"
+        settings = {"PROXY_SECRET_DIGEST": hashlib.sha256(secret.encode()).hexdigest()}
+        for name, (method, path, status) in self.REQUESTS.items():
+            for sent in [{}, {"x-proxy-secret": "another"}, {"x-proxy-secret": secret}]:
+                with self.subTest(name, sent=sent):
+                    answer = self.invoke(name, method, path, settings, sent)
+                    is_admitted = secret in sent.values()
+                    if name == "Authorizer":
+                        is_refused = answer["context"]["code"] == "proxy_required"
+                        self.assertEqual((answer["isAuthorized"], is_refused), (False, not is_admitted))
+                    else:
+                        self.assertEqual(answer["statusCode"], status if is_admitted else 403, answer)
+                        is_refused = '"proxy_required"' in answer["body"]
+                        self.assertEqual(is_refused, not is_admitted, answer)
 
 
 if __name__ == "__main__":

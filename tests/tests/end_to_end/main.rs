@@ -12,4 +12,5 @@ mod machinery;
 mod mcp;
 mod operator;
 mod own_function;
+mod own_repository;
 mod processes;
