@@ -12,7 +12,7 @@ use local::emulator::template::Function;
 
 use crate::{project, watch::prepare};
 
-/// Environment variable with the output folder of `sam build`, `.aws-sam/build`. `tests/run` sets it.
+/// Environment variable with the output folder of `sam build`, or an unpacked release. `tests/run` sets it.
 pub const VARIABLE: &str = "ARTIFACTS";
 
 /// Cargo's output folder for the profile of this test program.
