@@ -57,8 +57,11 @@ fn own_repository(folder: &Path, released: &Path) {
     let tag = format!("tag = \"v{}\"", env!("CARGO_PKG_VERSION"));
     assert_eq!(manifest.matches(&tag).count(), 2, "{manifest}");
     let manifest = manifest.replace(address, &format!("file://{}", released.display()));
-    // The folder is below this workspace and no part of it.
-    let manifest = manifest + "\n[workspace]\n";
+    // The folder is below this workspace and no part of it. With this workspace's profiles, crates of
+    // others are built once.
+    let ours = fs::read_to_string(project().join("Cargo.toml")).expect("the manifest");
+    let profiles = &ours[ours.find("[profile.dev]").expect("the profiles")..];
+    let manifest = format!("{manifest}\n[workspace]\n\n{profiles}");
     fs::write(folder.join("Cargo.toml"), manifest).expect("it can be written");
     fs::copy(project().join("Cargo.lock"), folder.join("Cargo.lock")).expect("the lock file");
     for file in ["src/lib.rs", "src/main.rs"] {
