@@ -51,6 +51,8 @@ fn the_version_is_that_of_the_workspace_and_needs_no_settings() {
         ("local", env!("CARGO_BIN_EXE_local")),
         #[cfg(feature = "backends")]
         ("backends", env!("CARGO_BIN_EXE_backends")),
+        #[cfg(feature = "doctor")]
+        ("doctor", env!("CARGO_BIN_EXE_doctor")),
         #[cfg(feature = "operator")]
         ("sessions", env!("CARGO_BIN_EXE_sessions")),
     ] {

@@ -21,7 +21,7 @@ use shared::{clock::Clock, crypto::random::Random, issuer::Issuer, settings::Set
 /// It sends what a login and a logout would send, and does not log in. The exit code is 0 if nothing is
 /// wrong, 1 if something is, and 2 if the settings here cannot be used.
 #[derive(Parser)]
-#[command(name = "doctor")]
+#[command(name = "doctor", version = concat!("(auth0-login) ", env!("CARGO_PKG_VERSION")))]
 struct Arguments {
     /// Takes the settings from the output of `aws cloudformation describe-stacks` instead, and only
     /// CLIENT_SECRET from the environment. `-` is the standard input.

@@ -8,12 +8,15 @@ use std::{
 };
 
 use http::Method;
+use local::emulator::{
+    http_api::route::Route,
+    lambda::{Function, Lambda},
+};
 use tests::{
     artifacts::build_elsewhere,
     deployment::Deployment,
     documentation::Documentation,
-    http_api::{HttpApi, ORIGIN, route::Route},
-    lambda::{Function, Lambda},
+    http_api::{HttpApi, ORIGIN},
     project,
 };
 

@@ -49,7 +49,7 @@ async fn the_template_routes_each_path_to_the_function_that_serves_it() {
 fn r152_only_the_example_is_guarded_and_no_decision_is_cached() {
     assert!(stack().functions().iter().all(|function| function.guarded.is_empty()), "it is off");
     let example = [&REQUIRED[..], &[("HelloFunction", "true")]].concat();
-    let stack = Template::read().deploy(&example, &[]);
+    let stack = tests::template().deploy(&example, &[]);
     let guarded: Vec<_> =
         stack.functions().into_iter().filter(|function| !function.guarded.is_empty()).collect();
     let [hello] = &guarded[..] else { panic!("{guarded:?}") };
