@@ -7,12 +7,11 @@ use callback::{Callback, CallbackConfig};
 use http::{HeaderMap, Method, header};
 use login::{Login, LoginConfig};
 use logout::{Logout, LogoutConfig};
-use protected::Protected;
 use refresh::{Refresh, RefreshConfig};
 use shared::{
     clock::Timestamp,
     dependencies::Dependencies,
-    guard::{GuardConfig, Guarded},
+    guard::{GuardConfig, Guarded, ProtectedFunction},
     pages::respond::Responder,
     settings::Settings,
     web::{
@@ -21,8 +20,29 @@ use shared::{
     },
 };
 
+/// The functions made from `functions/protected`, each with the name of its crate.
+const GUARDED: &[(&str, fn(&Guarding<'_>) -> Box<dyn Function>)] = &[
+    // `local/new-function` adds a line for each new function.
+    ("protected", |guarding| guarding.function(protected::Protected)),
+];
+
 /// The crates that a local run logs.
-pub const PROGRAMS: [&str; 6] = ["callback", "local", "login", "logout", "protected", "refresh"];
+pub fn programs() -> Vec<&'static str> {
+    let guarded = GUARDED.iter().map(|(name, _)| *name);
+    ["callback", "local", "login", "logout", "refresh"].into_iter().chain(guarded).collect()
+}
+
+/// What the functions of [`GUARDED`] are made with.
+struct Guarding<'a> {
+    config: GuardConfig,
+    dependencies: &'a Dependencies,
+}
+
+impl Guarding<'_> {
+    fn function(&self, protected: impl ProtectedFunction + 'static) -> Box<dyn Function> {
+        Box::new(Guarded::new(protected, self.config.clone(), self.dependencies))
+    }
+}
 
 /// All functions, with the same store and the same provider.
 pub struct Bundle {
@@ -63,23 +83,18 @@ impl BundleConfig {
 impl Bundle {
     /// Creates the functions from `config` and `dependencies`.
     pub fn new(config: BundleConfig, dependencies: &Dependencies) -> Self {
-        let base_url = config.guard.base_url.clone();
+        let guarding = Guarding { config: config.guard, dependencies };
+        let mut functions: Vec<(_, Box<dyn Function>)> = vec![
+            ("callback", Box::new(Callback::new(config.callback, dependencies))),
+            ("login", Box::new(Login::new(config.login, dependencies))),
+            ("logout", Box::new(Logout::new(config.logout, dependencies))),
+            ("refresh", Box::new(Refresh::new(config.refresh, dependencies))),
+        ];
+        functions.extend(GUARDED.iter().map(|(name, function)| (*name, function(&guarding))));
+        let GuardConfig { application, base_url, .. } = guarding.config;
         Self {
-            functions: vec![
-                ("callback", Box::new(Callback::new(config.callback, dependencies))),
-                ("login", Box::new(Login::new(config.login, dependencies))),
-                ("logout", Box::new(Logout::new(config.logout, dependencies))),
-                (
-                    "protected",
-                    Box::new(Guarded::new(Protected, config.guard.clone(), dependencies)),
-                ),
-                ("refresh", Box::new(Refresh::new(config.refresh, dependencies))),
-            ],
-            responder: Responder::new(
-                &config.guard.application.issuer,
-                &base_url,
-                &dependencies.random,
-            ),
+            functions,
+            responder: Responder::new(&application.issuer, &base_url, &dependencies.random),
             base_url,
         }
     }
@@ -155,6 +170,6 @@ mod tests {
             .collect();
         assert_eq!(routed, bundle.routes());
         assert_eq!(routed["/protected"], "protected");
-        assert!(routed.values().all(|program| PROGRAMS.contains(program)));
+        assert!(routed.values().all(|program| programs().contains(program)));
     }
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use local::{
-    bundle::{Bundle, BundleConfig, PROGRAMS},
+    bundle::{Bundle, BundleConfig, programs},
     doctor::Doctor,
     environment::{self, Environment},
     network::network,
@@ -36,7 +36,7 @@ fn main() -> ExitCode {
 }
 
 fn serve(environment: &Environment) -> ExitCode {
-    gateway::run_with(environment.settings(), &PROGRAMS, async |settings| {
+    gateway::run_with(environment.settings(), &programs(), async |settings| {
         let (run, config, dependencies) = read(settings)?;
         if !settings.is_set(watch::ASSUMPTIONS_PRINTED) {
             eprintln!("{run}");

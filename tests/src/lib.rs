@@ -30,7 +30,8 @@ pub mod visitor;
 pub mod watch;
 pub mod watched_log;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Once;
 use std::time::Duration;
 
@@ -42,6 +43,33 @@ use rustix::time::{ClockId, clock_gettime};
 pub fn project() -> PathBuf {
     let tests = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     tests.parent().expect("the package lies in the project").to_owned()
+}
+
+/// Copies the project's files to `folder`, without what git ignores.
+pub fn copy_project(folder: &Path) {
+    let mut git = Command::new("git");
+    git.args(["ls-files", "--cached", "--others", "--exclude-standard"]).current_dir(project());
+    let listed = git.output().expect("git can be run").stdout;
+    for path in String::from_utf8(listed).expect("a path is UTF-8").lines() {
+        // A deleted file may still be listed.
+        if project().join(path).is_file() {
+            let copy = folder.join(path);
+            std::fs::create_dir_all(copy.parent().expect("a parent")).expect("a folder");
+            std::fs::copy(project().join(path), copy).expect("a file can be copied");
+        }
+    }
+}
+
+/// The crates of the functions: each folder below `functions`, sorted.
+#[must_use]
+pub fn functions() -> Vec<String> {
+    let entries = std::fs::read_dir(project().join("functions")).expect("the folder can be read");
+    let entries = entries.map(|entry| entry.expect("the folder can be read"));
+    let folders = entries.filter(|entry| entry.path().is_dir());
+    let mut names: Vec<_> =
+        folders.map(|entry| entry.file_name().into_string().expect("a name is UTF-8")).collect();
+    names.sort_unstable();
+    names
 }
 
 /// A file below `target`, for example `artifact("screenshots", "key.png")`. Creates the folder.

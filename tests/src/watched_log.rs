@@ -136,7 +136,7 @@ fn different_lines(log: &CapturedLog) -> String {
 fn subscriber(log: &CapturedLog) -> impl tracing::Subscriber + Send + Sync + use<> {
     gateway::logging::subscriber(
         gateway::logging::Logging::json(true),
-        &local::bundle::PROGRAMS,
+        &local::bundle::programs(),
         log.writer(),
     )
 }
@@ -185,7 +185,7 @@ fn assert_documented(line: &Value) {
     let text = |name: &str| line[name].as_str().unwrap_or_default();
     let (event, level, target) = (text("event"), text("level"), text("target"));
     let is_of_functions =
-        FUNCTIONS.iter().any(|name| target == *name || target.starts_with(&format!("{name}::")));
+        CRATES.iter().any(|name| target == name || target.starts_with(&format!("{name}::")));
     if !is_of_functions || level == "DEBUG" {
         return;
     }
@@ -204,8 +204,11 @@ fn assert_documented(line: &Value) {
     }
 }
 
-const FUNCTIONS: [&str; 8] =
-    ["authorizer", "callback", "gateway", "login", "logout", "protected", "refresh", "shared"];
+/// The crates whose lines are documented.
+static CRATES: LazyLock<Vec<String>> = LazyLock::new(|| {
+    [crate::functions(), vec!["gateway".to_owned(), "shared".to_owned()]].concat()
+});
+
 const OF_EVERY_LINE: [&str; 6] = ["event", "level", "message", "span", "target", "timestamp"];
 
 #[cfg(test)]

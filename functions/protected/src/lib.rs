@@ -1,6 +1,6 @@
 //! `GET /protected`: returns the user's claims to a caller with a valid token and a live session.
 //!
-//! Copy this function for your own API: change `PATH`, `RULES` and the body of `answer`.
+//! `local/new-function` copies it for your own API.
 
 use async_trait::async_trait;
 use http::StatusCode;
@@ -10,7 +10,7 @@ use shared::{
     web::request::{Request, Response},
 };
 
-/// The protected function. Add fields for what `answer` needs, for example a database client.
+/// The function. Add fields for what `answer` needs, for example a database client.
 #[derive(Debug)]
 pub struct Protected;
 

@@ -70,7 +70,7 @@ pub fn subscriber<W>(
     logging: Logging,
     programs: &[&str],
     writer: W,
-) -> impl Subscriber + Send + Sync
+) -> impl Subscriber + Send + Sync + use<W>
 where
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
 {

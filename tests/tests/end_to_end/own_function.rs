@@ -3,61 +3,68 @@
 use std::{
     fs,
     io::Write as _,
+    net::TcpListener,
     path::Path,
     process::{Command, Stdio},
+    time::Duration,
 };
 
 use http::Method;
 use local::emulator::{
     http_api::route::Route,
-    lambda::{Function, Lambda},
+    lambda::{Function, Lambda, Surroundings},
+    template::Template,
 };
 use serde_json::{Value, json};
 use tests::{
     artifacts::build_elsewhere,
     browser::Browser,
+    copy_project,
     deployment::Deployment,
     documentation::Documentation,
     http_api::{HttpApi, ORIGIN},
+    permissions::REQUIRED,
     project,
 };
 
 const NAME: &str = "reports";
+const API: &str = "https://api.example";
+const SCOPE: &str = "openid email read:reports";
 
-/// A workspace with only a copy of `functions/protected`, changed as `README.md` describes. Its
-/// dependencies have the versions of the project's lock file.
-fn workspace(folder: &Path) {
-    let copy = folder.join("functions").join(NAME);
-    fs::create_dir_all(copy.join("src")).expect("a folder");
-    for file in ["Cargo.toml", "src/lib.rs", "src/main.rs"] {
-        fs::copy(project().join("functions/protected").join(file), copy.join(file)).expect(file);
-    }
-    let copied = fs::read_dir(project().join("functions/protected/src")).expect("a folder").count();
-    assert_eq!(copied, 2, "protected has unexpected files");
+/// Adds the function to a copy of the project, by the command and the change in `README.md`.
+fn add_function(folder: &Path) {
+    copy_project(folder);
+    let documentation = Documentation::read();
+    let command = documentation.code("sh", "local/new-function");
+    let command = command.split('#').next().expect("a command");
+    run(Command::new("sh").current_dir(folder).args(["-c", command]), "");
+    let mut git = Command::new("git");
+    // Inside a repository, git would only consider tracked files.
+    git.current_dir(folder).env("GIT_CEILING_DIRECTORIES", folder.parent().expect("a parent"));
+    run(git.args(["apply", "--verbose", "-"]), &documentation.code("diff", "functions/reports"));
+}
 
-    let manifest = fs::read_to_string(project().join("Cargo.toml")).expect("the manifest");
+fn run(command: &mut Command, input: &str) {
+    let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut process = command.spawn().expect("the command can be run");
+    let mut stdin = process.stdin.take().expect("it is piped");
+    stdin.write_all(input.as_bytes()).expect("the command reads");
+    drop(stdin);
+    let output = process.wait_with_output().expect("the command ends");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Reduces the workspace to what the command changed. The other crates are those of the project, so
+/// that they are built once.
+fn reduce_workspace(folder: &Path) {
+    let manifest = fs::read_to_string(folder.join("Cargo.toml")).expect("the manifest");
     let members = &manifest[manifest.find("members = [").expect("the members")..];
     let members = &members[..=members.find(']').expect("their end")];
     let project_path = format!("path = \"{}/", project().display());
     let manifest = manifest
-        .replace(members, &format!("members = [\"functions/{NAME}\"]"))
+        .replace(members, &format!("members = [\"functions/{NAME}\", \"local\"]"))
         .replace("path = \"", &project_path);
     fs::write(folder.join("Cargo.toml"), manifest).expect("it can be written");
-    fs::copy(project().join("Cargo.lock"), folder.join("Cargo.lock")).expect("the lock file");
-
-    let changes = Documentation::read().code("diff", "functions/reports");
-    let mut git = Command::new("git");
-    // Inside a repository, git would only consider tracked files.
-    git.current_dir(folder).env("GIT_CEILING_DIRECTORIES", folder.parent().expect("a parent"));
-    git.args(["apply", "--verbose", "-"]).stdin(Stdio::piped()).stderr(Stdio::piped());
-    let mut git = git.spawn().expect("git can be run");
-    let mut input = git.stdin.take().expect("it is piped");
-    input.write_all(changes.as_bytes()).expect("git reads");
-    drop(input);
-    let output = git.wait_with_output().expect("git ends");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let changed = fs::read_to_string(copy.join("src/lib.rs")).expect("the copy");
-    assert!(changed.contains("\"/reports\"") && changed.lines().count() <= 40, "{changed}");
 }
 
 async fn api_key(browser: &mut Browser) -> String {
@@ -80,47 +87,89 @@ async fn ask(api: &HttpApi, method: Method, headers: &[(&str, &str)]) -> (u16, V
     (status, serde_json::from_slice(&body).unwrap_or_default(), challenge.unwrap_or_default())
 }
 
+/// Logs a user in, and calls the function until the user logs out.
+async fn assert_guarded(api: &HttpApi, mut browser: Browser) {
+    let token = api_key(&mut browser).await;
+    let bearer = format!("Bearer {token}");
+    let authorization = [("authorization", bearer.as_str())];
+    let (status, body, _) = ask(api, Method::GET, &authorization).await;
+    assert_eq!((status, body.as_object().expect("an object").len()), (200, 1));
+    assert!(body["of"].as_str().is_some_and(|subject| subject.contains('|')), "{body}");
+
+    let (status, body, challenge) = ask(api, Method::GET, &[]).await;
+    assert_eq!((status, &body["code"]), (401, &json!("authorization_header_missing")));
+    assert_eq!(challenge, r#"Bearer realm="api""#);
+    let cookie = format!("__Host-session={}", browser.cookie("__Host-session").expect("one"));
+    assert_eq!(ask(api, Method::GET, &[("cookie", &cookie)]).await.0, 200);
+    assert_eq!(ask(api, Method::OPTIONS, &[]).await.0, 204);
+    assert_eq!(ask(api, Method::POST, &authorization).await.0, 405);
+    let left = browser.fetch(Method::POST, "/logout", &[]).await;
+    assert_eq!(left.json()["code"], "signed_out");
+    let (status, body, _) = ask(api, Method::GET, &authorization).await;
+    assert_eq!((status, &body["message"]), (401, &json!("Good token, bad session")));
+}
+
+fn free_port() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    listener.local_addr().expect("it is bound").port().to_string()
+}
+
+/// The process of a local run, behind an API.
+async fn local_run(bootstrap: &Path) -> HttpApi {
+    let settings = [
+        ("AUDIENCE", API),
+        ("BASE_URL", ORIGIN),
+        ("PROVIDER_PORT", &free_port()),
+        ("SCOPE", SCOPE),
+    ];
+    let local = Function {
+        name: "local".to_owned(),
+        bootstrap: bootstrap.to_owned(),
+        environment: settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        timeout: Duration::from_secs(25),
+        memory: 512,
+        instances: 1,
+        concurrency: 1,
+        surroundings: Surroundings::Workplace,
+    };
+    let route = Route { key: "$default".parse().expect("a key"), function: local.name.clone() };
+    HttpApi::start(vec![route], Lambda::new([local])).await
+}
+
+/// The function, deployed like `protected`.
+async fn deployed(deployment: &Deployment, bootstrap: &Path) -> HttpApi {
+    let protected = deployment.lambda().functions().find(|function| function.name == "protected");
+    let protected = protected.expect("it is deployed").clone();
+    let own = Function { name: NAME.to_owned(), bootstrap: bootstrap.to_owned(), ..protected };
+    let route = Route { key: "ANY /reports".parse().expect("a key"), function: NAME.to_owned() };
+    HttpApi::start(vec![route], Lambda::new([own])).await
+}
+
 #[tokio::test]
-async fn a_function_copied_as_the_readme_describes_guards_its_path() {
+async fn a_function_added_as_the_readme_describes_guards_its_path() {
     let folder = tempfile::tempdir().expect("a folder");
-    workspace(folder.path());
-    let bootstrap = build_elsewhere(folder.path(), NAME);
+    add_function(folder.path());
 
-    for (scope, is_granted) in [("openid email read:reports", true), ("openid email", false)] {
-        let parameters = [("Audience", "https://api.example"), ("Scope", scope)];
-        let deployment = Deployment::start(1, &parameters).await;
-        let protected =
-            deployment.lambda().functions().find(|function| function.name == "protected");
-        let protected = protected.expect("it is deployed").clone();
-        let own = Function { name: NAME.to_owned(), bootstrap: bootstrap.clone(), ..protected };
-        let route =
-            Route { key: "ANY /reports".parse().expect("a key"), function: NAME.to_owned() };
-        let api = HttpApi::start(vec![route], Lambda::new([own])).await;
+    let stack = Template::read(&folder.path().join("template.yaml")).deploy(&REQUIRED, &[]);
+    let functions = stack.functions();
+    let of = |name: &str| functions.iter().find(|function| function.binary == name).expect("one");
+    let (own, like) = (of(NAME), of("protected"));
+    assert_eq!(own.routes, ["ANY /reports"]);
+    assert_eq!((&own.environment, &own.statements), (&like.environment, &like.statements));
 
-        let mut browser = deployment.browser();
-        let token = api_key(&mut browser).await;
-        let bearer = format!("Bearer {token}");
-        let authorization = [("authorization", bearer.as_str())];
-        let (status, body, challenge) = ask(&api, Method::GET, &authorization).await;
-        if is_granted {
-            assert_eq!((status, body.as_object().expect("an object").len()), (200, 1));
-            assert!(body["of"].as_str().is_some_and(|subject| subject.contains('|')), "{body}");
-        } else {
-            assert_eq!((status, &body["code"]), (403, &json!("insufficient_scope")));
-            assert!(challenge.ends_with(r#"scope="read:reports""#), "{challenge}");
-            continue;
-        }
+    reduce_workspace(folder.path());
+    let [local, reports] = build_elsewhere(folder.path(), &["local", NAME]);
+    let api = local_run(&local).await;
+    assert_guarded(&api, Browser::in_front_of(&api)).await;
 
-        let (status, body, challenge) = ask(&api, Method::GET, &[]).await;
-        assert_eq!((status, &body["code"]), (401, &json!("authorization_header_missing")));
-        assert_eq!(challenge, r#"Bearer realm="api""#);
-        let cookie = format!("__Host-session={}", browser.cookie("__Host-session").expect("one"));
-        assert_eq!(ask(&api, Method::GET, &[("cookie", &cookie)]).await.0, 200);
-        assert_eq!(ask(&api, Method::OPTIONS, &[]).await.0, 204);
-        assert_eq!(ask(&api, Method::POST, &authorization).await.0, 405);
-        let left = browser.fetch(Method::POST, "/logout", &[]).await;
-        assert_eq!(left.json()["code"], "signed_out");
-        let (status, body, _) = ask(&api, Method::GET, &authorization).await;
-        assert_eq!((status, &body["message"]), (401, &json!("Good token, bad session")));
-    }
+    let deployment = Deployment::start(1, &[("Audience", API), ("Scope", SCOPE)]).await;
+    assert_guarded(&deployed(&deployment, &reports).await, deployment.browser()).await;
+
+    let parameters = [("Audience", API), ("Scope", "openid email")];
+    let deployment = Deployment::start(1, &parameters).await;
+    let api = deployed(&deployment, &reports).await;
+    let bearer = format!("Bearer {}", api_key(&mut deployment.browser()).await);
+    let (status, body, challenge) = ask(&api, Method::GET, &[("authorization", &bearer)]).await;
+    assert_eq!((status, &body["code"]), (403, &json!("insufficient_scope")));
+    assert!(challenge.ends_with(r#"scope="read:reports""#), "{challenge}");
 }

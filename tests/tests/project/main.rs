@@ -4,5 +4,6 @@
 
 mod documentation;
 mod floors;
+mod new_function;
 mod requirements;
 mod words;
