@@ -8,7 +8,27 @@ mod connector;
 #[cfg(test)]
 pub(crate) mod tests;
 
+#[cfg(feature = "dynamodb")]
+use aws_types::SdkConfig;
+
+#[cfg(feature = "dynamodb")]
+use crate::settings::Settings;
+
 pub(crate) use self::{
     call::{CALL_TIMEOUT, CallError},
     connection::{Connection, Service},
 };
+
+#[cfg(feature = "dynamodb")]
+pub(crate) const DYNAMODB: Service = Service { endpoint_variable: "AWS_ENDPOINT_URL_DYNAMODB" };
+
+/// The configuration of a DynamoDB client for an application's own tables. It reads what Lambda sets,
+/// such as `AWS_REGION`, and starts as fast as that of the sessions.
+#[cfg(feature = "dynamodb")]
+pub fn dynamodb(settings: &mut Settings) -> Option<SdkConfig> {
+    let connection = Connection::from_settings(settings, DYNAMODB)?;
+    let config = connection.sdk_config();
+    config
+        .map_err(|error| settings.fault("AWS_REGION", format_args!("cannot be used: {error}")))
+        .ok()
+}

@@ -14,7 +14,7 @@
 //! | 1 | [`crypto`], [`settings`], [`clock`], [`issuer`], [`names`] | cryptography; settings; time; the issuer; names of log events and errors |
 
 #[cfg(feature = "aws")]
-mod aws;
+pub mod aws;
 mod cache;
 pub mod clock;
 pub mod crypto;

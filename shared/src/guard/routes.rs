@@ -23,6 +23,8 @@
 //! `gateway::run(env!("CARGO_CRATE_NAME"), async |settings| Routes::from_settings(router, settings))`
 //! runs it as a Lambda function.
 //!
+//! A handler can take the time of the request as `Extension<Timestamp>`.
+//!
 //! A route without [`require`] is public. If its handler takes a [`Principal`], it answers 500, so
 //! that a forgotten rule opens nothing.
 
@@ -120,6 +122,7 @@ impl Function for Routes {
         if request.method() == Method::OPTIONS {
             return responder.preflight(&request, origins, METHODS);
         }
+        request.extensions_mut().insert(now);
         request.extensions_mut().insert(Arrival { shield: Arc::clone(&self.shield), now });
         let (parts, body) = request.into_parts();
         let asked = Request::from_parts(parts.clone(), Bytes::new());

@@ -1,12 +1,10 @@
 //! The settings of the DynamoDB store: its table, and the connection to AWS.
 
 use crate::{
-    aws::{Connection, Service},
+    aws::{Connection, DYNAMODB},
     crypto::tls::Network,
     settings::Settings,
 };
-
-const SERVICE: Service = Service { endpoint_variable: "AWS_ENDPOINT_URL_DYNAMODB" };
 
 /// The table, its region, and the credentials of the process.
 #[derive(Clone, Debug)]
@@ -20,7 +18,7 @@ impl DynamoConfig {
     /// `AWS_SESSION_TOKEN`, and `AWS_ENDPOINT_URL_DYNAMODB` or else `AWS_ENDPOINT_URL`.
     pub fn from_settings(settings: &mut Settings) -> Option<Self> {
         let table = settings.required("SESSION_TABLE", "the table that keeps sessions", table_name);
-        let connection = Connection::from_settings(settings, SERVICE);
+        let connection = Connection::from_settings(settings, DYNAMODB);
         Some(Self { table: table?, connection: connection? })
     }
 
