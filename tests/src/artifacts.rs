@@ -88,25 +88,24 @@ fn programs(functions: &[Function]) -> impl Iterator<Item = &Function> {
     functions.iter().filter(|function| function.inline.is_none())
 }
 
-/// Builds these binaries of another workspace that uses the project's crates. The build is a
+/// Builds the binary `name` of another workspace that uses the project's crates. The build is a
 /// development build without network access. Crates used by both workspaces are built once.
 ///
 /// # Panics
 ///
 /// Panics when the build fails.
 #[must_use]
-pub fn build_elsewhere<const N: usize>(workspace: &Path, binaries: &[&str; N]) -> [PathBuf; N] {
+pub fn build_elsewhere(workspace: &Path, name: &str) -> PathBuf {
     let mut command = Command::new("cargo");
     prepare(&mut command, &[]);
-    // Not the project's folder, which contains programs of the same names.
+    // The project's own folder contains programs of the same names.
     let apart = crate::target().join("elsewhere");
     let build_folder = format!("build.build-dir={:?}", crate::target());
-    command.current_dir(workspace).args(["build", "--quiet", "--offline"]);
+    command.current_dir(workspace).args(["build", "--quiet", "--offline", "--bin", name]);
     command.args(["--config", &build_folder, "--target-dir"]).arg(&apart);
-    command.args(binaries.iter().flat_map(|binary| ["--bin", binary]));
     let output = command.output().expect("cargo can be run");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    binaries.map(|binary| apart.join("debug").join(binary))
+    apart.join("debug").join(name)
 }
 
 /// Builds this binary with the feature `concurrent`, next to the build without it and with the

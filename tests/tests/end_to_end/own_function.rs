@@ -31,8 +31,9 @@ const NAME: &str = "reports";
 const API: &str = "https://api.example";
 const SCOPE: &str = "openid email read:reports";
 
-/// Adds the function to a copy of the project, by the command and the change in `README.md`.
-fn add_function(folder: &Path) {
+/// Adds the function to a copy of the project, by the command and the change in `README.md`. The
+/// workspace of the copy has only what the command changed.
+fn workspace(folder: &Path) {
     copy_project(folder);
     let documentation = Documentation::read();
     let command = documentation.code("sh", "local/new-function");
@@ -42,6 +43,7 @@ fn add_function(folder: &Path) {
     // Inside a repository, git would only consider tracked files.
     git.current_dir(folder).env("GIT_CEILING_DIRECTORIES", folder.parent().expect("a parent"));
     run(git.args(["apply", "--verbose", "-"]), &documentation.code("diff", "functions/reports"));
+    reduce(folder);
 }
 
 fn run(command: &mut Command, input: &str) {
@@ -54,9 +56,8 @@ fn run(command: &mut Command, input: &str) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Reduces the workspace to what the command changed. The other crates are those of the project, so
-/// that they are built once.
-fn reduce_workspace(folder: &Path) {
+/// Replaces the other crates with those of the project, so that they are built once.
+fn reduce(folder: &Path) {
     let manifest = fs::read_to_string(folder.join("Cargo.toml")).expect("the manifest");
     let members = &manifest[manifest.find("members = [").expect("the members")..];
     let members = &members[..=members.find(']').expect("their end")];
@@ -148,7 +149,7 @@ async fn deployed(deployment: &Deployment, bootstrap: &Path) -> HttpApi {
 #[tokio::test]
 async fn a_function_added_as_the_readme_describes_guards_its_path() {
     let folder = tempfile::tempdir().expect("a folder");
-    add_function(folder.path());
+    workspace(folder.path());
 
     let stack = Template::read(&folder.path().join("template.yaml")).deploy(&REQUIRED, &[]);
     let functions = stack.functions();
@@ -157,11 +158,10 @@ async fn a_function_added_as_the_readme_describes_guards_its_path() {
     assert_eq!(own.routes, ["ANY /reports"]);
     assert_eq!((&own.environment, &own.statements), (&like.environment, &like.statements));
 
-    reduce_workspace(folder.path());
-    let [local, reports] = build_elsewhere(folder.path(), &["local", NAME]);
-    let api = local_run(&local).await;
+    let api = local_run(&build_elsewhere(folder.path(), "local")).await;
     assert_guarded(&api, Browser::in_front_of(&api)).await;
 
+    let reports = build_elsewhere(folder.path(), NAME);
     let deployment = Deployment::start(1, &[("Audience", API), ("Scope", SCOPE)]).await;
     assert_guarded(&deployed(&deployment, &reports).await, deployment.browser()).await;
 
