@@ -156,3 +156,25 @@ fn r214_an_unusable_network_setting_is_reported_at_the_start() {
         assert!(said.contains(&format!("\n  {variable} {expected}")), "{said}");
     }
 }
+
+#[test]
+fn a_provider_that_does_not_answer_is_reported_within_seconds_and_the_run_starts() {
+    let folder = folder("provider", "CLIENT_ID=client\nCLIENT_SECRET=hunter2\n");
+    let silent = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let closed = free_port();
+    for (port, expected) in [
+        (closed, "has no usable document: the provider cannot be reached: "),
+        (
+            silent.local_addr().unwrap().port().to_string(),
+            "-        the rest: not checked, because no answer within 4 s\n",
+        ),
+    ] {
+        let (host, port_of_run) = (format!("http://127.0.0.1:{port}"), free_port());
+        let started = start(&folder, &[("AUTH_HOST", &host), ("PORT", &port_of_run)]);
+        let said = text(&started.stdout);
+        assert!(started.status.success(), "{started:?}");
+        let (report, watch) = said.split_once("cargo lambda watch ").unwrap();
+        assert!(report.contains(expected) && !report.contains("hunter2"), "{report}");
+        assert!(watch.contains(&format!("--invoke-port {port_of_run}\n")), "{watch}");
+    }
+}

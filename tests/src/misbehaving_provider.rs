@@ -4,6 +4,7 @@
 
 pub(crate) mod in_process;
 mod refresh;
+mod visits;
 
 use std::{
     collections::HashMap,
@@ -25,7 +26,7 @@ use axum::{
     routing::{get, post},
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use http::{StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 use shared::{
     clock::Clock,
@@ -36,6 +37,8 @@ use tokio::{net::TcpListener, time::sleep};
 use url::Url;
 
 use crate::site::{CLIENT_ID, CLIENT_SECRET};
+
+pub use self::visits::{Visit, VisitedPage};
 
 /// A user with an account at the provider.
 #[derive(Clone, Copy, Debug)]
@@ -166,6 +169,8 @@ struct Behaviour {
     elsewhere: usize,
     secrets: Vec<(&'static str, String)>,
     refreshing: refresh::Refreshing,
+    visits: HashMap<VisitedPage, Visit>,
+    date: Option<HeaderValue>,
     last: Option<Value>,
 }
 
@@ -205,6 +210,8 @@ impl MisbehavingProvider {
             elsewhere: 0,
             secrets: Vec::new(),
             refreshing: refresh::Refreshing::default(),
+            visits: HashMap::new(),
+            date: None,
             last: None,
         };
         let state = Arc::new(Mutex::new(behaviour));
@@ -222,6 +229,9 @@ impl MisbehavingProvider {
             .route("/oauth/token", post(token))
             .route(ELSEWHERE, get(elsewhere).post(elsewhere))
             .route("/oauth/revoke", post(refresh::revoke))
+            .route("/authorize", get(visits::authorize))
+            .route("/oidc/logout", get(visits::logout))
+            .route("/v2/logout", get(visits::logout))
             .route("/client/{script}", get(script))
             .layer(middleware::from_fn_with_state(provider.clone(), Self::count))
             .with_state(provider.clone());
@@ -234,7 +244,11 @@ impl MisbehavingProvider {
         if provider.is_down.load(Ordering::SeqCst) {
             return StatusCode::SERVICE_UNAVAILABLE.into_response();
         }
-        next.run(request).await
+        let mut response = next.run(request).await;
+        if let Some(date) = &provider.state().date {
+            response.headers_mut().insert(header::DATE, date.clone());
+        }
+        response
     }
 
     /// The number of requests to any endpoint.
@@ -245,6 +259,11 @@ impl MisbehavingProvider {
     /// Makes every endpoint fail, or work again.
     pub fn set_down(&self, is_down: bool) {
         self.is_down.store(is_down, Ordering::SeqCst);
+    }
+
+    /// Sends this header `Date` from now on, in the form of RFC 9110 §5.6.7.
+    pub fn set_date(&self, date: &'static str) {
+        self.state().date = Some(HeaderValue::from_static(date));
     }
 
     /// Changes claims of the ID tokens from now on; `null` removes one.

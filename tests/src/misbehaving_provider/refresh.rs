@@ -25,6 +25,8 @@ pub(super) struct Refreshing {
     access_token_claims: Value,
     response: Value,
     gate: Option<Arc<Gate>>,
+    /// Whether the application has the grant type.
+    is_allowed: bool,
     is_reuse_allowed: bool,
     revocation_endpoint: Endpoint,
     revoked: Vec<String>,
@@ -39,6 +41,7 @@ impl Default for Refreshing {
             access_token_claims: json!({}),
             response: json!({}),
             gate: None,
+            is_allowed: true,
             is_reuse_allowed: false,
             revocation_endpoint: Endpoint::Works,
             revoked: Vec::new(),
@@ -72,6 +75,11 @@ impl MisbehavingProvider {
         let gate = Arc::new(Gate::default());
         self.state().refreshing.gate = Some(Arc::clone(&gate));
         gate
+    }
+
+    /// Takes the grant type from the application.
+    pub fn forbid_refreshes(&self) {
+        self.state().refreshing.is_allowed = false;
     }
 
     /// Makes further refreshes skip the gate.
@@ -177,6 +185,9 @@ pub(super) async fn exchange(
         |error: &str| (StatusCode::FORBIDDEN, Json(json!({ "error": error }))).into_response();
     if !is_client(form) {
         return refused("invalid_client");
+    }
+    if !provider.state().refreshing.is_allowed {
+        return refused("unauthorized_client");
     }
     let rotated = provider.state().refreshing.rotate(&form["refresh_token"]);
     let Some((family, grant)) = rotated else { return refused("invalid_grant") };

@@ -3,8 +3,10 @@
 //! machinery itself.
 #![expect(clippy::expect_used, clippy::panic, reason = "a failure here is a failed test")]
 
+mod auth0_settings;
 mod browsers;
 mod certified;
+mod certified_doctor;
 mod certified_refresh;
 mod concurrent;
 mod deployed;

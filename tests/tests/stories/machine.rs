@@ -152,7 +152,7 @@ impl Tools {
         for name in ["bin", "local"] {
             fs::create_dir(path.join(name)).unwrap();
         }
-        for script in ["start", "cargo-lambda"] {
+        for script in ["start", "cargo-lambda", "doctor"] {
             fs::copy(project().join("local").join(script), path.join("local").join(script))
                 .unwrap();
         }
@@ -244,10 +244,43 @@ fn r213_the_scripts_start_both_forms_with_tools_that_have_only_bsd_options() {
     assert_eq!(left, 1, "no partial installation is left");
 }
 
+#[test]
+fn the_doctor_takes_its_settings_from_the_environment_a_stack_or_a_file() {
+    let tools = Tools::new();
+    let call = "cargo run --quiet --package local --features doctor --bin doctor --";
+    tools.put(
+        "cargo",
+        "[ \"$1\" = build ] && exit; echo \"cargo $*\"; read -r line; echo \"$line\"; exit 1",
+    );
+    let examine = |arguments: &[&str]| {
+        let output = tools.run("local/doctor", arguments);
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    assert_eq!(examine(&[]), (Some(1), format!("{call}\n\n"), String::new()));
+    let from_file = examine(&["--stack-file", "/a folder/stack.json"]);
+    let expected = format!("{call} --stack-file /a folder/stack.json\n\n");
+    assert_eq!(from_file, (Some(1), expected, String::new()));
+    let without_aws = "local/doctor: --stack needs the AWS CLI; use --stack-file without it\n";
+    assert_eq!(
+        examine(&["--stack", "auth0-login"]),
+        (Some(2), String::new(), without_aws.to_owned())
+    );
+    tools.put("aws", "[ \"$4\" = auth0-login ] && echo \"described: $*\"");
+    let described =
+        "described: cloudformation describe-stacks --stack-name auth0-login --output json";
+    let expected = format!("{call} --stack-file -\n{described}\n");
+    assert_eq!(examine(&["--stack", "auth0-login"]), (Some(1), expected, String::new()));
+    assert_eq!(examine(&["--stack", "unknown"]), (Some(2), String::new(), String::new()));
+    let usage = "usage: local/doctor [--stack NAME | --stack-file FILE]\n";
+    for arguments in [&["--help"][..], &["--stack"], &["--stack-file", "a", "b"]] {
+        assert_eq!(examine(arguments), (Some(2), String::new(), usage.to_owned()));
+    }
+}
+
 /// Bash 3.2 on macOS does not have these features, and the tools here do not detect them.
 #[test]
 fn r213_the_scripts_use_no_feature_newer_than_bash_3_2() {
-    for script in ["start", "cargo-lambda"] {
+    for script in ["start", "cargo-lambda", "doctor", "auth0/import"] {
         let code = fs::read_to_string(project().join("local").join(script)).unwrap();
         for new in [
             "wait -n",

@@ -12,6 +12,7 @@ mod callback;
 mod clocks;
 mod cold_starts;
 mod deployment;
+mod doctor;
 mod elsewhere;
 mod email;
 mod faults;
