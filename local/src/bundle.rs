@@ -20,8 +20,11 @@ use shared::{
     },
 };
 
+/// Makes a function.
+type Make = fn(&Guarding<'_>) -> Box<dyn Function>;
+
 /// The functions made from `functions/protected`, each with the name of its crate.
-const GUARDED: &[(&str, fn(&Guarding<'_>) -> Box<dyn Function>)] = &[
+const GUARDED: &[(&str, Make)] = &[
     // `local/new-function` adds a line for each new function.
     ("protected", |guarding| guarding.function(protected::Protected)),
 ];
@@ -90,7 +93,7 @@ impl Bundle {
             ("logout", Box::new(Logout::new(config.logout, dependencies))),
             ("refresh", Box::new(Refresh::new(config.refresh, dependencies))),
         ];
-        functions.extend(GUARDED.iter().map(|(name, function)| (*name, function(&guarding))));
+        functions.extend(GUARDED.iter().map(|(name, make)| (*name, make(&guarding))));
         let GuardConfig { application, base_url, .. } = guarding.config;
         Self {
             functions,

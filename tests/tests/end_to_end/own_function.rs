@@ -132,6 +132,7 @@ async fn local_run(bootstrap: &Path) -> HttpApi {
         instances: 1,
         concurrency: 1,
         surroundings: Surroundings::Workplace,
+        logs: tests::logs(),
     };
     let route = Route { key: "$default".parse().expect("a key"), function: local.name.clone() };
     HttpApi::start(vec![route], Lambda::new([local])).await

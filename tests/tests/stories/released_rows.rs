@@ -6,6 +6,7 @@
 
 use std::{fs, sync::Arc, time::Duration};
 
+use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use shared::{
@@ -183,7 +184,7 @@ async fn assert_released(released: &Released, version: &str) {
     // Refreshed.
     let now = after(18_000);
     let read = renewable(&sessions, &grace, now).await;
-    assert_eq!(read.grant.refresh_token.expose(), "refresh token 2", "{version}");
+    assert_eq!(read.grant.refresh_token.expose_secret(), "refresh token 2", "{version}");
     assert_eq!(read.grant.login.subject(), "auth0|grace", "{version}");
     refresh(&sessions, &grace, 3, now).await;
     assert!(is_live(&sessions, "token 3 of grace", now).await, "{version}");
