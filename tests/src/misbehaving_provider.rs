@@ -169,6 +169,7 @@ struct Behaviour {
     elsewhere: usize,
     secrets: Vec<(&'static str, String)>,
     refreshing: refresh::Refreshing,
+    is_basic_required: bool,
     visits: HashMap<VisitedPage, Visit>,
     date: Option<HeaderValue>,
     last: Option<Value>,
@@ -210,6 +211,7 @@ impl MisbehavingProvider {
             elsewhere: 0,
             secrets: Vec::new(),
             refreshing: refresh::Refreshing::default(),
+            is_basic_required: false,
             visits: HashMap::new(),
             date: None,
             last: None,
@@ -244,6 +246,10 @@ impl MisbehavingProvider {
         if provider.is_down.load(Ordering::SeqCst) {
             return StatusCode::SERVICE_UNAVAILABLE.into_response();
         }
+        let is_basic_required = provider.state().is_basic_required;
+        if is_basic_required && request.uri().path() == "/oauth/token" {
+            return visits::invented_code_by_basic(request.headers());
+        }
         let mut response = next.run(request).await;
         if let Some(date) = &provider.state().date {
             response.headers_mut().insert(header::DATE, date.clone());
@@ -259,6 +265,11 @@ impl MisbehavingProvider {
     /// Makes every endpoint fail, or work again.
     pub fn set_down(&self, is_down: bool) {
         self.is_down.store(is_down, Ordering::SeqCst);
+    }
+
+    /// Accepts the client secret by `client_secret_basic` alone, and no code.
+    pub fn require_basic(&self) {
+        self.state().is_basic_required = true;
     }
 
     /// Sends this header `Date` from now on, in the form of RFC 9110 §5.6.7.

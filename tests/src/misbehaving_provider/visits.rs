@@ -1,15 +1,18 @@
-//! The pages of the provider that browsers visit.
+//! The pages of the provider that browsers visit, and a token endpoint that requires HTTP Basic.
 
 use std::collections::HashMap;
 
 use axum::{
+    Json,
     extract::{Query, State},
     response::{IntoResponse, Redirect, Response},
 };
-use http::StatusCode;
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use http::{HeaderMap, StatusCode, header};
+use serde_json::json;
 use url::Url;
 
-use super::MisbehavingProvider;
+use super::{CLIENT_ID, CLIENT_SECRET, MisbehavingProvider};
 
 /// A page that browsers visit.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -57,6 +60,17 @@ impl MisbehavingProvider {
             Visit::LeadsTo(url) => Redirect::to(url).into_response(),
         }
     }
+}
+
+/// The response to an invented code where `client_secret_basic` is required (RFC 6749 §2.3.1).
+pub(super) fn invented_code_by_basic(headers: &HeaderMap) -> Response {
+    let expected = BASE64_STANDARD.encode(format!("{CLIENT_ID}:{CLIENT_SECRET}"));
+    let sent = headers.get(header::AUTHORIZATION);
+    let (status, error) = match sent.is_some_and(|sent| *sent == *format!("Basic {expected}")) {
+        true => (StatusCode::FORBIDDEN, "invalid_grant"),
+        false => (StatusCode::UNAUTHORIZED, "invalid_client"),
+    };
+    (status, Json(json!({ "error": error }))).into_response()
 }
 
 type Parameters = Query<HashMap<String, String>>;

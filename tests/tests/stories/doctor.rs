@@ -268,6 +268,16 @@ async fn each_mistake_has_a_finding_that_names_the_place_where_it_is_mended() {
             HEALTHY,
         ),
         (
+            MisbehavingProvider::require_basic,
+            &[],
+            &["client secret", "authorization code", "refresh token"],
+            &[
+                "wrong    client secret: accepted by Client Secret (Basic) alone, but the functions use (Post)\n         Auth0 → Applications → your application → Credentials → Authentication Method: Client Secret (Post)",
+                "-        refresh token: not checked, because the code exchange fails already",
+            ],
+            WRONG,
+        ),
+        (
             MisbehavingProvider::forbid_refreshes,
             &[],
             &["refresh token"],
