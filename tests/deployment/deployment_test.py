@@ -610,7 +610,9 @@ class Template(unittest.TestCase):
         pattern = TEMPLATE["Resources"]["FailedLogins"]["Properties"]["FilterPattern"]
         (event,) = re.findall(r'^\{ \$\.event = "([a-z._]+)" \}$', pattern)
         source = (PROJECT / "functions" / "callback" / "src" / "error.rs").read_text()
-        self.assertIn(f'=> "{event}"', source)
+        self.assertIn("=> LogEvent::LoginFailed", source)
+        names = (PROJECT / "shared" / "src" / "names.rs").read_text()
+        self.assertRegex(names, rf'LoginFailed\b.*"{re.escape(event)}"')
 
     def test_every_documented_setting_can_be_deployed(self):
         """Except settings for local runs and those that Lambda sets."""
