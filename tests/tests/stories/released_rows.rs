@@ -103,10 +103,9 @@ fn contents(user: &str, number: u8) -> SessionContents {
 }
 
 async fn renewable(sessions: &Sessions, cookie: &SessionSecret, now: Timestamp) -> Renewable {
-    match sessions.renewable(cookie, now).await.unwrap() {
-        Some(Renewability::Renewable(renewable)) => *renewable,
-        other => panic!("not renewable: {other:?}"),
-    }
+    let read = sessions.renewable(cookie, now).await.unwrap();
+    let Some(Renewability::Renewable(renewable)) = read else { unreachable!("not renewable") };
+    *renewable
 }
 
 /// Refreshes Grace's session: it gets the token and the refresh token of this number.
@@ -161,7 +160,7 @@ async fn assert_released(released: &Released, version: &str) {
 
     // Read by the cookie and by the token.
     let now = after(100);
-    let found = sessions.by_cookie(&ada, now).await.unwrap().expect(version);
+    let found = sessions.by_cookie(&ada, now).await.unwrap().unwrap();
     assert_eq!(found.owner, owner("auth0|ada"));
     let expected = contents("ada", 1);
     assert_eq!(json!(found.contents), json!(expected), "{version}");
@@ -195,7 +194,7 @@ async fn assert_released(released: &Released, version: &str) {
     let begun = sessions.begin(owner("auth0|mallory"), &of_mallory, None, after(100)).await;
     assert!(matches!(begun, Err(CreateError::Ended)), "{version}");
     let key = Digest::of("document");
-    let document = store.documents(&[key], None, now).await.unwrap().take(key).expect(version);
+    let document = store.documents(&[key], None, now).await.unwrap().take(key).unwrap();
     assert_eq!(document.text, br#"{"keys":[]}"#, "{version}");
 
     // Ended: one by its owner, one by the provider.
