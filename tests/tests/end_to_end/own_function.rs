@@ -116,7 +116,7 @@ fn free_port() -> String {
 }
 
 /// The process of a local run, behind an API.
-async fn local_run(bootstrap: &Path) -> HttpApi {
+async fn local_run(bootstrap: &Path, logs: &Path) -> HttpApi {
     let settings = [
         ("AUDIENCE", API),
         ("BASE_URL", ORIGIN),
@@ -132,7 +132,7 @@ async fn local_run(bootstrap: &Path) -> HttpApi {
         instances: 1,
         concurrency: 1,
         surroundings: Surroundings::Workplace,
-        logs: tests::logs(),
+        logs: logs.to_owned(),
     };
     let route = Route { key: "$default".parse().expect("a key"), function: local.name.clone() };
     HttpApi::start(vec![route], Lambda::new([local])).await
@@ -159,7 +159,7 @@ async fn a_function_added_as_the_readme_describes_guards_its_path() {
     assert_eq!(own.routes, ["ANY /reports"]);
     assert_eq!((&own.environment, &own.statements), (&like.environment, &like.statements));
 
-    let api = local_run(&build_elsewhere(folder.path(), "local")).await;
+    let api = local_run(&build_elsewhere(folder.path(), "local"), folder.path()).await;
     assert_guarded(&api, Browser::in_front_of(&api)).await;
 
     let reports = build_elsewhere(folder.path(), NAME);
