@@ -4,12 +4,8 @@
 mod table;
 
 use std::{
-    fs::{self, OpenOptions},
-    future,
-    io::{self, Write as _},
+    future, io,
     net::{Ipv4Addr, SocketAddr},
-    os::unix::fs::OpenOptionsExt as _,
-    path::Path,
 };
 
 use dynoxide::Database;
@@ -33,7 +29,8 @@ use crate::{
 pub struct Backends {
     /// The assumed settings and the address to open.
     pub run: LocalRun,
-    environment: Vec<(&'static str, String)>,
+    /// The environment variables with which a function reaches the table.
+    pub environment: [(&'static str, String); 7],
     provider: Option<IdentityProvider>,
     table: TableServer,
 }
@@ -57,8 +54,6 @@ impl Backends {
         });
         settings.assume("SESSION_STORE", "dynamodb");
         settings.assume("SESSION_TABLE", "sessions");
-        let unset: Vec<_> =
-            ASSUMED.into_iter().filter(|variable| !settings.is_set(variable)).collect();
         let run = LocalRun::from_settings(settings, random);
         let port = port(settings, "DYNAMODB_PORT", DEFAULT_PORT);
         let functions = BundleConfig::from_settings(settings);
@@ -71,27 +66,8 @@ impl Backends {
         };
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port?));
         let table = TableServer::new(settings, address, random)?;
-        let assumed = unset
-            .into_iter()
-            .filter_map(|variable| Some((variable, settings.value_of(variable)?.to_owned())));
-        let environment = assumed.chain(table.environment(settings)?).collect();
+        let environment = table.environment(settings)?;
         Some(Self { run, environment, provider, table })
-    }
-
-    /// Writes the functions' environment variables to the file at `path`. Only its owner can read the
-    /// file, and it is created atomically.
-    ///
-    /// # Errors
-    ///
-    /// When the file cannot be written.
-    pub fn write_environment(&self, path: &Path) -> io::Result<()> {
-        let mut new = path.as_os_str().to_owned();
-        new.push(format!(".{}", std::process::id()));
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-        for (variable, value) in &self.environment {
-            writeln!(file, "{variable}=\"{value}\"")?;
-        }
-        fs::rename(new, path)
     }
 
     /// Answers requests until the future is dropped.
@@ -147,10 +123,6 @@ impl TableServer {
     }
 }
 
-/// The variables with assumed values that a function in a separate process must receive.
-const ASSUMED: [&str; 6] =
-    ["AUTH_HOST", "BASE_URL", "CLIENT_ID", "CLIENT_SECRET", "SCOPE", "SECRET_KEY"];
-
 const DEFAULT_PORT: u16 = 9_200;
 
 /// Maximum number of connections that wait to be accepted.
@@ -158,7 +130,7 @@ const BACKLOG: u32 = 1_024;
 
 /// Listens at `address`. Accepted connections inherit `TCP_NODELAY`. Without it, a long response, which
 /// is written in two parts, waits about 40 ms for the client to acknowledge the first part.
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = TcpSocket::new_v4()?;
     socket.set_nodelay(true)?;
     // The port can be reused immediately after this process ends.
@@ -177,8 +149,6 @@ fn database(name: &str) -> Result<Database, Box<dyn std::error::Error>> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use shared::crypto::tls::Network;
 
     use super::*;
@@ -194,40 +164,6 @@ mod tests {
         let backends = Backends::start(&mut settings, &Random::system()).await;
         settings.finish().map_err(|error| error.to_string())?;
         Ok(backends.unwrap())
-    }
-
-    #[tokio::test]
-    async fn the_functions_receive_assumed_values_but_not_set_ones() {
-        let backends = start(&AUTH0).await.unwrap();
-        assert!(backends.provider.is_none());
-        let names: Vec<_> = backends.environment.iter().map(|(variable, _)| *variable).collect();
-        assert_eq!(
-            names,
-            [
-                "BASE_URL",
-                "SECRET_KEY",
-                "AWS_ACCESS_KEY_ID",
-                "AWS_ENDPOINT_URL_DYNAMODB",
-                "AWS_REGION",
-                "AWS_SECRET_ACCESS_KEY",
-                "AWS_SESSION_TOKEN",
-                "SESSION_STORE",
-                "SESSION_TABLE",
-            ]
-        );
-    }
-
-    #[tokio::test]
-    async fn r179_only_the_owner_can_read_the_file_with_the_secrets() {
-        let backends = start(&AUTH0).await.unwrap();
-        let path = std::env::temp_dir().join(format!("backends-{}.env", std::process::id()));
-        backends.write_environment(&path).unwrap();
-        let mode = fs::metadata(&path).unwrap().permissions().mode();
-        let text = fs::read_to_string(&path).unwrap();
-        fs::remove_file(&path).unwrap();
-        assert_eq!(mode & 0o777, 0o600);
-        assert!(text.contains("\nSESSION_STORE=\"dynamodb\"\n"), "{text}");
-        assert!(!text.contains("hunter2"), "{text}");
     }
 
     /// A web page can reach loopback, also under its own name (DNS rebinding), but has no access key.

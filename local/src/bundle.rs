@@ -148,31 +148,3 @@ impl Function for Bundle {
 fn host(headers: &HeaderMap) -> Option<&str> {
     headers.get(header::HOST)?.to_str().ok()
 }
-
-#[cfg(test)]
-mod tests {
-    use serde_json::Value;
-    use shared::crypto::random::Random;
-
-    use super::*;
-    use crate::settings::LocalRun;
-
-    #[test]
-    fn the_deployed_context_of_a_local_run_has_the_same_routes() {
-        let mut settings = Settings::from_values([("PORT", "9000")]);
-        LocalRun::from_settings(&mut settings, &Random::system()).unwrap();
-        let config = BundleConfig::from_settings(&mut settings).unwrap();
-        let bundle = Bundle::new(config, &Dependencies::from_settings(&mut settings).unwrap());
-
-        let file: Value = basic_toml::from_str(include_str!("../../CargoLambda.toml")).unwrap();
-        let routed: BTreeMap<_, _> = file["deployed"]["watch"]["router"]
-            .as_object()
-            .unwrap()
-            .iter()
-            .map(|(path, binary)| (path.as_str(), binary.as_str().unwrap()))
-            .collect();
-        assert_eq!(routed, bundle.routes());
-        assert_eq!(routed["/protected"], "protected");
-        assert!(routed.values().all(|program| programs().contains(program)));
-    }
-}

@@ -3,6 +3,8 @@
 #[cfg(feature = "backends")]
 pub mod backends;
 pub mod bundle;
+#[cfg(feature = "backends")]
+pub mod deployed;
 pub mod doctor;
 #[cfg(feature = "backends")]
 pub mod emulator;

@@ -6,17 +6,19 @@
 )]
 
 use std::fs::File;
+use std::io::{self, BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// A running process. Its output and that of its children go to a file.
+/// A running process. Its output includes that of its children.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
-    log: PathBuf,
+    log: Option<PathBuf>,
 }
 
 impl Process {
@@ -26,13 +28,21 @@ impl Process {
     pub fn start(log: PathBuf, command: &mut Command) -> Self {
         let output = File::create(&log).expect("the log can be written");
         let errors = output.try_clone().expect("the log can be shared");
-        let child = command
-            .stdin(Stdio::piped())
-            .stdout(output)
-            .stderr(errors)
-            .spawn()
-            .unwrap_or_else(|error| panic!("{command:?} failed to start: {error}"));
-        Self { child, log }
+        Self { child: spawn(command.stdout(output).stderr(errors)), log: Some(log) }
+    }
+
+    /// Starts `command` and passes each line of its output to `print`, on a thread.
+    #[must_use]
+    pub fn start_with_lines(mut command: Command, print: impl Fn(&str) + Send + 'static) -> Self {
+        let (output, input) = io::pipe().expect("the system has a free pipe");
+        let errors = input.try_clone().expect("the pipe can be shared");
+        let child = spawn(command.stdout(input).stderr(errors));
+        thread::spawn(move || {
+            for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
+                print(&String::from_utf8_lossy(&line));
+            }
+        });
+        Self { child, log: None }
     }
 
     /// Its process id.
@@ -41,21 +51,41 @@ impl Process {
         self.child.id()
     }
 
+    /// Its process id and those of all its descendants.
+    ///
+    /// They cannot be found after the parent has exited.
+    #[must_use]
+    pub fn family(&self) -> Vec<u32> {
+        let mut all = vec![self.id()];
+        let mut next = 0;
+        while let Some(parent) = all.get(next).copied() {
+            all.extend(children(parent));
+            next += 1;
+        }
+        all
+    }
+
+    /// Interrupts it, as Ctrl-C does.
+    pub fn interrupt(&self) {
+        signal(self.id(), Signal::INT);
+    }
+
     /// The exit status, if the process has ended.
     pub fn has_ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("the process state can be read")
     }
 
-    /// The file with its output.
+    /// The file with its output, if it has one.
     #[must_use]
-    pub fn log(&self) -> &Path {
-        &self.log
+    pub fn log(&self) -> Option<&Path> {
+        self.log.as_deref()
     }
 
-    /// Its output so far.
+    /// The content of that file so far.
     #[must_use]
     pub fn output(&self) -> String {
-        let bytes = std::fs::read(&self.log).expect("the log can be read");
+        let log = self.log().expect("it has a log file");
+        let bytes = std::fs::read(log).expect("the log can be read");
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
@@ -88,21 +118,23 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Finds the children first, since they cannot be found after their parent has exited. SIGKILL
-        // is fast, and no process has data to save.
-        let mut all = vec![self.child.id()];
-        let mut next = 0;
-        while let Some(parent) = all.get(next).copied() {
-            all.extend(children(parent));
-            next += 1;
-        }
-        for id in all {
-            let id = i32::try_from(id).ok().and_then(Pid::from_raw);
-            // An error means that the process has already ended.
-            let _ = id.map(|id| kill_process(id, Signal::KILL));
+        // SIGKILL is fast, and no process has data to save.
+        for id in self.family() {
+            signal(id, Signal::KILL);
         }
         let _ = self.child.wait();
     }
+}
+
+fn spawn(command: &mut Command) -> Child {
+    let child = command.stdin(Stdio::piped()).spawn();
+    child.unwrap_or_else(|error| panic!("{command:?} failed to start: {error}"))
+}
+
+fn signal(id: u32, signal: Signal) {
+    let id = i32::try_from(id).ok().and_then(Pid::from_raw);
+    // An error means that the process has already ended.
+    let _ = id.map(|id| kill_process(id, signal));
 }
 
 fn children(parent: u32) -> Vec<u32> {

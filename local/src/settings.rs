@@ -99,6 +99,15 @@ impl LocalRun {
         Some(Self { base_url, port, provider, assumptions })
     }
 
+    /// Listens on the bundle's port. Records a fault of `PORT` if that fails.
+    #[cfg(feature = "backends")]
+    pub fn listen(&self, settings: &mut Settings) -> Option<tokio::net::TcpListener> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
+        crate::backends::listen(address)
+            .map_err(|error| unusable_port(settings, "PORT", address, &error))
+            .ok()
+    }
+
     /// Checks that the ports of the bundle and the provider are free. Records a fault of `PORT` or
     /// `PROVIDER_PORT` otherwise.
     pub fn check_ports(&self, settings: &mut Settings) {

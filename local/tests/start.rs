@@ -50,7 +50,7 @@ fn the_version_is_that_of_the_workspace_and_needs_no_settings() {
     for (name, path) in [
         ("local", env!("CARGO_BIN_EXE_local")),
         #[cfg(feature = "backends")]
-        ("backends", env!("CARGO_BIN_EXE_backends")),
+        ("deployed", env!("CARGO_BIN_EXE_deployed")),
         #[cfg(feature = "doctor")]
         ("doctor", env!("CARGO_BIN_EXE_doctor")),
         #[cfg(feature = "operator")]
@@ -91,36 +91,59 @@ fn r210_an_unreadable_line_ends_the_start() {
     }
 }
 
-/// `path start` prints one fault and ends, for each of `variables` whose port is in use.
-fn faults_of_ports_in_use(path: &str, name: &str, variables: &[&str]) {
+/// The program prints one fault and ends, for each of `variables` whose port is in use.
+fn faults_of_ports_in_use(path: &str, arguments: &[&str], name: &str, variables: &[&str]) {
     let folder = folder(name, "");
     for variable in variables {
         let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let number = taken.local_addr().unwrap().port().to_string();
         let mut command = program(path, &folder, &[]);
         command.envs(variables.iter().map(|variable| (variable, free_port())));
-        let output = command.env(variable, &number).arg("start").output().unwrap();
+        let output = command.env(variable, &number).args(arguments).output().unwrap();
         assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(1), ""));
         let expected = format!(
             "the configuration cannot be used:\n  {variable} {number} is taken by another program: \
              end that program, or set another port\n"
         );
         assert_eq!(text(&output.stderr), expected);
-        assert!(!folder.join(".env.deployed").exists());
     }
 }
 
 #[test]
 fn r211_a_port_in_use_is_reported_and_ends_the_start() {
     let path = env!("CARGO_BIN_EXE_local");
-    faults_of_ports_in_use(path, "taken", &["PORT", "PROVIDER_PORT"]);
+    faults_of_ports_in_use(path, &["start"], "taken", &["PORT", "PROVIDER_PORT"]);
 }
 
 #[cfg(feature = "backends")]
 #[test]
-fn r211_a_port_in_use_ends_the_start_of_the_deployed_context() {
-    let path = env!("CARGO_BIN_EXE_backends");
-    faults_of_ports_in_use(path, "deployed", &["PORT", "PROVIDER_PORT", "DYNAMODB_PORT"]);
+fn r211_a_port_in_use_ends_the_start_of_the_deployed_form() {
+    let path = env!("CARGO_BIN_EXE_deployed");
+    faults_of_ports_in_use(path, &[], "deployed", &["PORT", "PROVIDER_PORT", "DYNAMODB_PORT"]);
+}
+
+#[cfg(feature = "backends")]
+#[test]
+fn a_template_or_an_argument_that_cannot_be_used_ends_the_start() {
+    let folder = folder("template", "");
+    let usage = "usage: deployed [Name=value]...\n";
+    let unusable = "template.yaml cannot be used\n";
+    for (template, argument, reason, last) in [
+        ("", "nonsense", "", usage),
+        ("", "A=b", "template.yaml is empty", unusable),
+        ("A: [", "A=b", "template.yaml: ", unusable),
+        ("Parameters: {}", "A=b", "the template has no parameter A", unusable),
+    ] {
+        fs::write(folder.join("template.yaml"), template).unwrap();
+        let mut command = program(env!("CARGO_BIN_EXE_deployed"), &folder, &[]);
+        for variable in ["PORT", "PROVIDER_PORT", "DYNAMODB_PORT"] {
+            command.env(variable, free_port());
+        }
+        let output = command.arg(argument).output().unwrap();
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{template}: {said}");
+        assert!(said.contains(reason) && said.ends_with(last), "{template}: {said}");
+    }
 }
 
 /// Without `local start`, the function prints the assumptions. After `local start` it does not.

@@ -10,6 +10,7 @@ use std::{collections::BTreeMap, env, fmt, time::Duration};
 ///
 /// Each method that reads a value returns `None` after it recorded a fault. [`Settings::finish`] turns
 /// all faults into one error.
+#[derive(Clone)]
 pub struct Settings {
     values: BTreeMap<String, String>,
     faults: Vec<Fault>,

@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use local::emulator::template::Function;
+use local::emulator::{lambda::Code, template::Function};
 
 use crate::{project, watch::prepare};
 
@@ -62,12 +62,13 @@ impl Artifacts {
         artifacts
     }
 
-    /// The path of this function's program. Does not apply to functions with inline code.
+    /// The path of this function's program, or of the runtime of its language.
     #[must_use]
     pub fn bootstrap(&self, function: &Function) -> PathBuf {
-        match self {
-            Self::Built(folder) => folder.join(&function.logical_id).join("bootstrap"),
-            Self::Cargo(folder) => folder.join(&function.binary),
+        match (&function.interpreted, self) {
+            (Some(code), _) => Code::bootstrap(&code.runtime),
+            (None, Self::Built(folder)) => folder.join(&function.logical_id).join("bootstrap"),
+            (None, Self::Cargo(folder)) => folder.join(&function.binary),
         }
     }
 
@@ -83,9 +84,9 @@ impl Artifacts {
     }
 }
 
-/// The functions that have a program, which means no inline code.
+/// The functions that have a program.
 fn programs(functions: &[Function]) -> impl Iterator<Item = &Function> {
-    functions.iter().filter(|function| function.inline.is_none())
+    functions.iter().filter(|function| function.interpreted.is_none())
 }
 
 /// Builds the binary `name` of another workspace that uses the project's crates. The build is a
@@ -106,6 +107,17 @@ pub fn build_elsewhere(workspace: &Path, name: &str) -> PathBuf {
     let output = command.output().expect("cargo can be run");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     apart.join("debug").join(name)
+}
+
+/// Builds this binary of `local`, as `local/start` does.
+///
+/// # Panics
+///
+/// Panics when the build fails.
+#[must_use]
+pub fn build_local(binary: &str) -> PathBuf {
+    cargo(["build", "--quiet", "--package", "local", "--features", "backends", "--bin", binary]);
+    crate::target().join("debug").join(binary)
 }
 
 /// Builds this binary with the feature `concurrent`, next to the build without it and with the

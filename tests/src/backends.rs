@@ -1,57 +1,54 @@
 //! The backends of functions that run as separate processes: the development provider and a DynamoDB
-//! table, both served by `local`'s `backends`.
+//! table.
 
-use std::{path::Path, process::Command, time::Duration};
+use std::thread;
 
-use local::process::{Process, unique};
-use tempfile::NamedTempFile;
+use local::backends;
+use shared::{crypto::random::Random, settings::Settings};
+use tokio::{runtime, sync::oneshot};
 
-use crate::watch::prepare;
-
-/// Benchmarks use an optimized emulator, so that they do not measure a slow one.
-const PROFILE: &str = if cfg!(debug_assertions) { "dev" } else { "bench" };
+use crate::watch::free_port;
 
 /// The running backends. Dropping this stops them and discards their data.
 #[derive(Debug)]
 pub struct Backends {
-    _process: Process,
-    environment: NamedTempFile,
+    /// `AUTH_HOST`, given or assumed.
+    pub auth_host: String,
+    /// `CLIENT_ID`, given or assumed.
+    pub client_id: String,
+    /// The environment variables with which a function reaches the table.
+    pub table: Vec<(String, String)>,
+    _end: oneshot::Sender<()>,
 }
 
 impl Backends {
-    /// Starts the backends on free ports with exactly these settings. If `AUTH_HOST` is among them,
-    /// there is a table but no provider.
+    /// Starts the backends on free ports with exactly these settings, on a thread apart. If `AUTH_HOST`
+    /// is among them, there is a table but no provider.
     pub async fn start(settings: &[(&str, &str)]) -> Self {
-        let environment = NamedTempFile::new().expect("a file can be made");
-        let mut command = Command::new("cargo");
-        prepare(&mut command, settings);
-        command
-            .args(["run", "--quiet", "--profile", PROFILE])
-            .args(["--package", "local", "--features", "backends"])
-            .args(["--bin", "backends", "--"])
-            .arg(environment.path());
-        let mut process =
-            Process::start(crate::log_of(&format!("backends-{}", unique())), &mut command);
-        process.line_after("The backends are ready", Duration::from_mins(10)).await;
-        Self { _process: process, environment }
-    }
-
-    /// The file with the functions' settings, for `--env-file`.
-    #[must_use]
-    pub fn environment_file(&self) -> &Path {
-        self.environment.path()
-    }
-
-    /// The variables in that file.
-    #[must_use]
-    pub fn environment(&self) -> Vec<(String, String)> {
-        let text = std::fs::read_to_string(&self.environment).expect("the file can be read");
-        let variable = |line: &str| {
-            let (name, value) = line.split_once('=')?;
-            let value = value.strip_prefix('"')?.strip_suffix('"')?;
-            Some((name.to_owned(), value.to_owned()))
-        };
-        let variables = text.lines().map(|line| variable(line).expect("a line is NAME=\"value\""));
-        variables.collect()
+        let ports = ["DYNAMODB_PORT", "PROVIDER_PORT"].map(|name| (name, free_port().to_string()));
+        let ports = ports.iter().map(|(name, port)| (*name, port.as_str()));
+        let mut settings = Settings::from_values(ports.chain(settings.iter().copied()));
+        let (started, start) = oneshot::channel();
+        let (end, ended) = oneshot::channel();
+        thread::spawn(move || {
+            let runtime = runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime can be made").block_on(async {
+                let backends = backends::Backends::start(&mut settings, &Random::system()).await;
+                settings.clone().finish().unwrap_or_else(|error| panic!("{error}"));
+                let backends = backends.expect("no setting is invalid");
+                let table = backends.environment.clone();
+                let table = table.map(|(name, value)| (name.to_owned(), value)).into();
+                let setting = |name| settings.value_of(name).expect("a setting").to_owned();
+                let application = (setting("AUTH_HOST"), setting("CLIENT_ID"));
+                started.send((application, table)).expect("the test waits for it");
+                tokio::select! {
+                    served = backends.serve() => served.expect("loopback can be served"),
+                    // The sender never sends; it is dropped.
+                    _ = ended => {}
+                }
+            });
+        });
+        let ((auth_host, client_id), table) = start.await.expect("the backends have started");
+        Self { auth_host, client_id, table, _end: end }
     }
 }

@@ -1,6 +1,7 @@
 //! The product as `template.yaml` deploys it: each function's program in separate processes, behind
 //! an HTTP API with the template's routes and authorizers. Sessions are in a DynamoDB table and
-//! secrets in Secrets Manager. This machine's Python runs functions with inline code.
+//! secrets in Secrets Manager. This machine's Python runs functions with
+//! inline code.
 //!
 //! These parts imitate AWS: the API ([`HttpApi`]), Lambda ([`Lambda`]), the table, and
 //! [`SecretsManager`]. The table is an emulator that enforces the template's policies (see
@@ -17,12 +18,12 @@
 //! # }
 //! ```
 
-use std::{collections::BTreeMap, os::unix::fs::symlink, path::PathBuf};
+use std::{collections::BTreeMap, path::Path};
 
 use local::emulator::{
     http_api::{authorizer::Authorizer, route::Route},
-    lambda::{self, Lambda, REGION, Surroundings},
-    template::{InlineCode, Stack},
+    lambda::{self, Code, Lambda, REGION, Surroundings},
+    template::Stack,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -46,7 +47,7 @@ pub struct Deployment {
     artifacts: Artifacts,
     table: Table,
     _inline: TempDir,
-    _backends: Backends,
+    backends: Backends,
 }
 
 /// The emulated table.
@@ -66,7 +67,16 @@ impl Deployment {
     /// loopback inside Lambda. So two environment variables make them run as outside Lambda
     /// ([`Surroundings::Workplace`]). Everything else is as deployed.
     pub async fn start(instances: usize, parameters: &[(&str, &str)]) -> Self {
-        Self::deploy(Surroundings::Workplace, instances, None, parameters).await
+        Self::deploy(Surroundings::Workplace, instances, None, &[], parameters).await
+    }
+
+    /// Like [`Self::start`], with settings of the development provider.
+    pub async fn start_with(
+        settings: &[(&str, &str)],
+        instances: usize,
+        parameters: &[(&str, &str)],
+    ) -> Self {
+        Self::deploy(Surroundings::Workplace, instances, None, settings, parameters).await
     }
 
     /// Like [`Self::start`], with one function built for Lambda Managed Instances: one process serves
@@ -77,23 +87,25 @@ impl Deployment {
         parameters: &[(&str, &str)],
     ) -> Self {
         let concurrent = Some((function, concurrency));
-        Self::deploy(Surroundings::Workplace, 1, concurrent, parameters).await
+        Self::deploy(Surroundings::Workplace, 1, concurrent, &[], parameters).await
     }
 
     /// Like [`Self::start`], but inside Lambda. `AuthHost` must not be on loopback and is never
     /// reached.
     pub async fn start_inside_lambda(instances: usize, parameters: &[(&str, &str)]) -> Self {
-        Self::deploy(Surroundings::Lambda, instances, None, parameters).await
+        Self::deploy(Surroundings::Lambda, instances, None, &[], parameters).await
     }
 
     async fn deploy(
         surroundings: Surroundings,
         instances: usize,
         concurrent: Option<(&str, usize)>,
+        settings: &[(&str, &str)],
         parameters: &[(&str, &str)],
     ) -> Self {
         let given = |name: &str| parameters.iter().find(|(given, _)| *given == name);
-        let mut settings = vec![("BASE_URL", ORIGIN), ("CLIENT_SECRET", CLIENT_SECRET)];
+        let usual = [("BASE_URL", ORIGIN), ("CLIENT_SECRET", CLIENT_SECRET)];
+        let mut settings = [&usual, settings].concat();
         for (parameter, variable) in
             [("AuthHost", "AUTH_HOST"), ("Audience", "AUDIENCE"), ("ClientId", "CLIENT_ID")]
         {
@@ -103,27 +115,21 @@ impl Deployment {
             }
         }
         let backends = Backends::start(&settings).await;
-        let backing = backends.environment();
-        let backing = |name: &str| {
-            let found = backing.iter().find(|(found, _)| found == name);
-            found.map(|(_, value)| value.as_str())
-        };
         let secrets = SecretsManager::start().await;
 
         let mut values = parameters.to_vec();
-        for (parameter, variable) in [("AuthHost", "AUTH_HOST"), ("ClientId", "CLIENT_ID")] {
-            values.extend(backing(variable).map(|value| (parameter, value)));
-        }
+        values.extend([("AuthHost", &*backends.auth_host), ("ClientId", &*backends.client_id)]);
         values.push(("HelloFunction", "true"));
         // The client secret is stored in Secrets Manager and passed to no function.
         values.push(("ClientSecret", CLIENT_SECRET));
-        let table = backing("SESSION_TABLE").expect("the backends create a table");
-        let endpoint = backing("AWS_ENDPOINT_URL_DYNAMODB").expect("the backends name it");
-        let access_key_id = backing("AWS_ACCESS_KEY_ID").expect("the backends name it");
+        let table = |name: &str| {
+            let found = backends.table.iter().find(|(found, _)| found == name);
+            found.expect("it locates the table").1.clone()
+        };
         let table = Table {
-            name: table.to_owned(),
-            endpoint: endpoint.to_owned(),
-            access_key_id: access_key_id.to_owned(),
+            name: table("SESSION_TABLE"),
+            endpoint: table("AWS_ENDPOINT_URL_DYNAMODB"),
+            access_key_id: table("AWS_ACCESS_KEY_ID"),
         };
         let names = [
             ("ClientSecretStore", CLIENT_SECRET_ARN),
@@ -139,23 +145,18 @@ impl Deployment {
             let guarded = GuardedTable::before(&table.endpoint, policies).await;
             tables.insert(function.binary, guarded.address());
         }
+        let access_key_id = &table.access_key_id;
         let endpoints = |function: &str| {
             let table = format!("http://{}", tables[function]);
             [
-                ("AWS_ACCESS_KEY_ID".to_owned(), access_key_id.to_owned()),
+                ("AWS_ACCESS_KEY_ID".to_owned(), access_key_id.clone()),
                 ("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), table),
                 ("AWS_ENDPOINT_URL_SECRETS_MANAGER".to_owned(), secrets.address().to_owned()),
             ]
         };
         let inline = tempfile::tempdir().expect("a folder can be made");
-        let mut functions = functions(&stack, &artifacts, surroundings, instances, endpoints);
-        for function in &stack.functions() {
-            if let Some(code) = &function.inline {
-                let own = functions.iter_mut().find(|own| own.name == function.binary);
-                own.expect("the function is in the list").bootstrap =
-                    interpreter(&inline, &function.binary, code);
-            }
-        }
+        let mut functions =
+            functions(&stack, &artifacts, surroundings, instances, inline.path(), endpoints);
         if let Some((name, concurrency)) = concurrent {
             let mut named = functions.iter_mut().filter(|function| function.name == name);
             let function = named.next().expect("it is deployed");
@@ -163,9 +164,9 @@ impl Deployment {
             function.concurrency = concurrency;
         }
         let lambda = Lambda::new(functions);
-        let guarded = guarded(&stack);
-        let api = HttpApi::start_guarded(routes(&stack), guarded, lambda.clone()).await;
-        Self { api, lambda, secrets, artifacts, table, _inline: inline, _backends: backends }
+        let (routes, guarded) = (Route::of(&stack), Authorizer::of(&stack));
+        let api = HttpApi::start_guarded(routes, guarded, lambda.clone()).await;
+        Self { api, lambda, secrets, artifacts, table, _inline: inline, backends }
     }
 
     /// The API in front of the functions.
@@ -184,6 +185,13 @@ impl Deployment {
     #[must_use]
     pub const fn secrets(&self) -> &SecretsManager {
         &self.secrets
+    }
+
+    /// The environment of a program that reaches the table as an operator does.
+    #[must_use]
+    pub fn operator(&self) -> Vec<(String, String)> {
+        let issuer = ("AUTH_HOST".to_owned(), self.backends.auth_host.clone());
+        [&self.backends.table[..], &[issuer]].concat()
     }
 
     /// The URL of the emulated table's service.
@@ -236,13 +244,17 @@ fn functions(
     artifacts: &Artifacts,
     surroundings: Surroundings,
     instances: usize,
+    inline: &Path,
     endpoints: impl Fn(&str) -> [(String, String); 3],
 ) -> Vec<lambda::Function> {
     let functions = stack.functions().into_iter();
     functions
         .map(|function| lambda::Function {
-            // Functions with inline code get their program later.
             bootstrap: artifacts.bootstrap(&function),
+            code: function.interpreted.as_ref().map(|code| {
+                let code = Code::of(&function.binary, code, &crate::project(), inline);
+                code.expect("the code can be written")
+            }),
             environment: function
                 .environment
                 .into_iter()
@@ -254,52 +266,7 @@ fn functions(
             instances,
             concurrency: 1,
             surroundings,
-            logs: crate::logs(),
+            output: crate::output(),
         })
-        .collect()
-}
-
-/// Creates the program that runs `code`: a link to the script `python`, named after the handler and
-/// next to the handler's module. A link, since a freshly written file may not be executable yet
-/// ("text file busy").
-fn interpreter(folder: &TempDir, name: &str, code: &InlineCode) -> PathBuf {
-    assert!(code.runtime.starts_with("python3."), "{} cannot be run here", code.runtime);
-    let folder = folder.path().join(name);
-    std::fs::create_dir(&folder).expect("the folder is there");
-    let (module, _) = code.handler.split_once('.').expect("a module and a function");
-    std::fs::write(folder.join(format!("{module}.py")), &code.code).expect("it can be written");
-    let bootstrap = folder.join(&code.handler);
-    symlink(crate::project().join("local/src/emulator/lambda/python"), &bootstrap)
-        .expect("it is there");
-    bootstrap
-}
-
-/// The authorizers, by the keys of the routes that they protect.
-fn guarded(stack: &Stack) -> BTreeMap<String, Authorizer> {
-    let (functions, authorizers) = (stack.functions(), stack.authorizers());
-    let binary_of = |id: &str| {
-        let function = functions.iter().find(|function| function.logical_id == id);
-        function.expect("an authorizer is a function").binary.clone()
-    };
-    let guarded = functions.iter().flat_map(|function| &function.guarded);
-    guarded
-        .map(|(route, name)| {
-            let authorizer = &authorizers[name];
-            // The emulated gateway has no authorizer cache.
-            assert_eq!(authorizer.result_ttl, 0, "{name}");
-            let function = binary_of(&authorizer.function);
-            let identity_sources = authorizer.identity_sources.clone();
-            (route.clone(), Authorizer { function, identity_sources })
-        })
-        .collect()
-}
-
-fn routes(stack: &Stack) -> Vec<Route> {
-    let routes = stack.functions().into_iter().flat_map(|function| {
-        let binary = function.binary;
-        function.routes.into_iter().map(move |key| (key, binary.clone()))
-    });
-    routes
-        .map(|(key, function)| Route { key: key.parse().expect("a route key"), function })
         .collect()
 }

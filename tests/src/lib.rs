@@ -35,7 +35,7 @@ use std::process::Command;
 use std::sync::Once;
 use std::time::Duration;
 
-use local::emulator::template::Template;
+use local::emulator::{lambda::Output, template::Template};
 use rustix::time::{ClockId, clock_gettime};
 
 /// The project's folder.
@@ -80,15 +80,16 @@ pub fn artifact(folder: &str, file: &str) -> PathBuf {
     folder.join(file)
 }
 
-/// The folder for the output of processes.
+/// Files for the output of functions.
 #[must_use]
-pub fn logs() -> PathBuf {
-    artifact("test-logs", "")
+pub fn output() -> Output {
+    Output::Files(artifact("test-logs", ""))
 }
 
 /// The file for the output of the process with this name.
-fn log_of(name: &str) -> PathBuf {
-    logs().join(format!("{name}.log"))
+#[must_use]
+pub fn log_of(name: &str) -> PathBuf {
+    artifact("test-logs", &format!("{name}.log"))
 }
 
 /// The project's `template.yaml`.

@@ -7,8 +7,6 @@ use std::time::{Duration, Instant};
 
 use local::{process::Process, watch::forget_this_build};
 
-use crate::backends::Backends;
-
 /// The settings that the product reads. Those that a test does not set must not come from the
 /// developer's environment.
 const SETTINGS: &[&str] = &[
@@ -54,8 +52,6 @@ const SETTINGS: &[&str] = &[
 #[derive(Debug)]
 pub struct Watch {
     process: Process,
-    /// The backends of the deployed form.
-    backends: Option<Backends>,
     base_url: String,
 }
 
@@ -63,36 +59,11 @@ impl Watch {
     /// Starts on a free port with exactly these settings, and waits for a response from `/`.
     pub async fn start(settings: &[(&str, &str)]) -> Self {
         let port = free_port();
-        let started = Self::run(port, &mut watch_on(port, settings), None).await;
-        started.unwrap_or_else(|output| panic!("the function has ended:\n{output}"))
-    }
-
-    /// Starts the deployed form with these settings. Each function runs in up to `concurrency`
-    /// processes, and sessions are in a DynamoDB table.
-    pub async fn start_deployed(concurrency: u32, settings: &[(&str, &str)]) -> Self {
-        let port = free_port();
-        let backends = Backends::start(&[&[("PORT", &*port.to_string())], settings].concat()).await;
-        let mut command = watch_on(port, settings);
-        command
-            .args(["--context", "deployed", "--concurrency", &concurrency.to_string()])
-            .arg("--env-file")
-            .arg(backends.environment_file());
-        let started = Self::run(port, &mut command, Some(backends)).await;
-        started.unwrap_or_else(|output| panic!("the function has exited:\n{output}"))
-    }
-
-    async fn run(
-        port: u16,
-        command: &mut Command,
-        backends: Option<Backends>,
-    ) -> Result<Self, String> {
-        let mut watch = Self {
-            process: Process::start(crate::log_of(&format!("watch-{port}")), command),
-            backends,
-            base_url: format!("http://localhost:{port}"),
-        };
-        watch.first_answer().await?;
-        Ok(watch)
+        let log = crate::log_of(&format!("watch-{port}"));
+        let process = Process::start(log, &mut watch_on(port, settings));
+        let mut watch = Self { process, base_url: format!("http://localhost:{port}") };
+        watch.first_answer().await;
+        watch
     }
 
     /// `http://localhost:PORT`.
@@ -107,24 +78,9 @@ impl Watch {
         self.process.output()
     }
 
-    /// The environment of the functions, which locates the table of the deployed form.
-    #[must_use]
-    pub fn environment(&self) -> Vec<(String, String)> {
-        let backends = self.backends.as_ref().expect("it is the deployed form");
-        backends.environment()
-    }
-
-    /// The number of processes started for this function.
-    #[must_use]
-    pub fn instances(&self, function: &str) -> usize {
-        self.output()
-            .matches(&format!("spawning function instance function=\"{function}\""))
-            .count()
-    }
-
     /// Waits for the first response. The first request builds and starts the function; if the
     /// function exits, the request is never answered.
-    async fn first_answer(&mut self) -> Result<(), String> {
+    async fn first_answer(&mut self) {
         let deadline = Instant::now() + Duration::from_mins(10);
         let http = crate::http_client();
         let mut answer = Box::pin(http.get(&self.base_url).send());
@@ -132,13 +88,12 @@ impl Watch {
             match tokio::time::timeout(Duration::from_millis(100), &mut answer).await {
                 // Any other response shows that the function runs. A 5xx is the emulator's or a
                 // failure.
-                Ok(Ok(answer)) if !answer.status().is_server_error() => return Ok(()),
+                Ok(Ok(answer)) if !answer.status().is_server_error() => return,
                 Ok(_) => answer = Box::pin(http.get(&self.base_url).send()),
                 Err(_) => {}
             }
-            if self.output().contains("command exited") {
-                return Err(self.output());
-            }
+            let output = self.output();
+            assert!(!output.contains("command exited"), "the function has ended:\n{output}");
             self.process.must_go_on(deadline, "an answer of /");
         }
     }
@@ -156,7 +111,7 @@ fn watch_on(port: u16, settings: &[(&str, &str)]) -> Command {
 }
 
 /// Prepares `command` to run in the project with free ports and exactly these settings.
-pub(crate) fn prepare(command: &mut Command, settings: &[(&str, &str)]) {
+pub fn prepare(command: &mut Command, settings: &[(&str, &str)]) {
     command.current_dir(crate::project());
     // An empty value takes precedence over the developer's `.env`.
     for name in SETTINGS {

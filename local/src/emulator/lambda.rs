@@ -9,18 +9,19 @@
 //! ```no_run
 //! # async fn story() {
 //! use std::time::Duration;
-//! use local::emulator::lambda::{Function, Lambda, Surroundings};
+//! use local::emulator::lambda::{Function, Lambda, Output, Surroundings};
 //!
 //! let lambda = Lambda::new([Function {
 //!     name: "greeter".to_owned(),
 //!     bootstrap: "/opt/greeter/bootstrap".into(),
+//!     code: None,
 //!     environment: vec![("GREETING".to_owned(), "Hello".to_owned())],
 //!     timeout: Duration::from_secs(10),
 //!     memory: 128,
 //!     instances: 3,
 //!     concurrency: 1,
 //!     surroundings: Surroundings::Lambda,
-//!     logs: "target/logs".into(),
+//!     output: Output::Files("target/logs".into()),
 //! }]);
 //! lambda.warm("greeter", 3).await;
 //! let answer = lambda.invoke("greeter", r#"{"name":"Ada"}"#.into()).await;
@@ -29,10 +30,12 @@
 //! ```
 
 mod instance;
+mod output;
+mod runtime;
 mod runtime_api;
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -41,7 +44,11 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 
-pub use self::instance::Instance;
+pub use self::{
+    instance::Instance,
+    output::{Label, Output},
+    runtime::Code,
+};
 
 /// The region of all emulated resources.
 pub const REGION: &str = "eu-central-1";
@@ -54,8 +61,10 @@ pub const ACCOUNT: &str = "123456789012";
 pub struct Function {
     /// The name for invocations.
     pub name: String,
-    /// The program of its processes.
+    /// The program of its processes: its own, or the runtime of its language.
     pub bootstrap: PathBuf,
+    /// The code that the runtime of its language runs.
+    pub code: Option<Code>,
     /// The environment that the deployment sets. Variables of this process are not passed on.
     pub environment: Vec<(String, String)>,
     /// The time limit of an invocation. The process is then killed; with a `concurrency` above one,
@@ -70,8 +79,8 @@ pub struct Function {
     pub concurrency: usize,
     /// Whether the environment looks like Lambda's.
     pub surroundings: Surroundings,
-    /// The folder with a file for the output of each process.
-    pub logs: PathBuf,
+    /// Where the output of its processes goes.
+    pub output: Output,
 }
 
 /// Whether the environment of a function process looks like Lambda's. The process can tell by two
@@ -103,8 +112,8 @@ pub enum InvocationError {
 }
 
 /// The functions with their processes. Clones share them; the processes stop with the last clone.
-#[derive(Clone, Debug)]
-pub struct Lambda(Arc<BTreeMap<String, Pool>>);
+#[derive(Clone, Debug, Default)]
+pub struct Lambda(Arc<BTreeMap<String, Arc<Pool>>>);
 
 /// The processes of one function.
 #[derive(Debug)]
@@ -122,19 +131,30 @@ struct Processes {
     /// The process that has been idle longest goes next, so that each one gets some work. A process
     /// occurs once for each invocation that it has room for.
     idle: VecDeque<Arc<Instance>>,
-    /// For every process ever started: the number of its invocations, and its log file.
-    started: Vec<(usize, PathBuf)>,
+    /// For every process ever started: the number of its invocations, and its log file if it has one.
+    started: Vec<(usize, Option<PathBuf>)>,
 }
 
 impl Lambda {
     /// Defines functions. Their processes start on demand.
     #[must_use]
     pub fn new(functions: impl IntoIterator<Item = Function>) -> Self {
+        Self::default().replaced(functions, &BTreeSet::new())
+    }
+
+    /// These functions instead. Those named in `kept` keep their processes. Other processes stop with
+    /// the last clone of `self`.
+    #[must_use]
+    pub fn replaced(
+        &self,
+        functions: impl IntoIterator<Item = Function>,
+        kept: &BTreeSet<String>,
+    ) -> Self {
         let pools = functions.into_iter().map(|function| {
-            let free = Semaphore::new(function.instances * function.concurrency);
             let name = function.name.clone();
-            let (starting, processes) = (AsyncMutex::default(), Mutex::default());
-            (name, Pool { function, free, starting, processes })
+            let pool = self.0.get(&name).filter(|_| kept.contains(&name));
+            let pool = pool.cloned().unwrap_or_else(|| Arc::new(Pool::new(function)));
+            (name, pool)
         });
         Self(Arc::new(pools.collect()))
     }
@@ -148,7 +168,8 @@ impl Lambda {
     pub async fn invoke(&self, function: &str, event: Bytes) -> Result<Bytes, InvocationError> {
         let pool = self.pool(function);
         let _turn = pool.free.acquire().await.expect("it is never closed");
-        let instance = pool.idle_or_new().await?;
+        let instance = pool.idle_or_new().await;
+        let instance = instance.inspect_err(|error| pool.function.output.failure(error))?;
         pool.processes().started[instance.number].0 += 1;
         let outcome = instance.invoke(event).await;
         let goes_on = match outcome {
@@ -160,7 +181,7 @@ impl Lambda {
         if goes_on {
             pool.processes().idle.push_back(instance);
         }
-        outcome
+        outcome.inspect_err(|error| pool.function.output.failure(error))
     }
 
     /// Starts processes of the function until `instances` of them are idle.
@@ -179,11 +200,12 @@ impl Lambda {
         self.pool(function).processes().started.iter().map(|(served, _)| *served).collect()
     }
 
-    /// The output of all processes so far.
+    /// The output of all processes with a log file so far.
     #[must_use]
     pub fn output(&self) -> String {
         let logs = self.0.values().flat_map(|pool| pool.processes().started.clone());
-        logs.map(|(_, log)| String::from_utf8_lossy(&std::fs::read(log).unwrap_or_default()).into())
+        logs.filter_map(|(_, log)| log)
+            .map(|log| String::from_utf8_lossy(&std::fs::read(log).unwrap_or_default()).into())
             .collect::<Vec<String>>()
             .concat()
     }
@@ -199,6 +221,11 @@ impl Lambda {
 }
 
 impl Pool {
+    fn new(function: Function) -> Self {
+        let free = Semaphore::new(function.instances * function.concurrency);
+        Self { function, free, starting: AsyncMutex::default(), processes: Mutex::default() }
+    }
+
     async fn idle_or_new(&self) -> Result<Arc<Instance>, InvocationError> {
         if let Some(instance) = self.idle() {
             return Ok(instance);
@@ -228,7 +255,7 @@ impl Pool {
         {
             let mut processes = self.processes();
             instance.number = processes.started.len();
-            processes.started.push((0, instance.log().to_owned()));
+            processes.started.push((0, instance.log().map(PathBuf::from)));
         }
         instance.ready().await?;
         let instance = Arc::new(instance);

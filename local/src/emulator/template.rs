@@ -33,8 +33,8 @@ pub struct Function {
     pub logical_id: String,
     /// The name of its binary, or its logical id in lower case if it has none.
     pub binary: String,
-    /// Its inline code, if the template contains it.
-    pub inline: Option<InlineCode>,
+    /// Its code, if it has no binary.
+    pub interpreted: Option<InterpretedCode>,
     /// Its sorted route keys, such as `ANY /login` or `$default`.
     pub routes: Vec<String>,
     /// The name of the authorizer of each protected route, by route.
@@ -49,15 +49,24 @@ pub struct Function {
     pub statements: Vec<Statement>,
 }
 
-/// Code inside the template.
+/// Code that the runtime of its language runs.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct InlineCode {
+pub struct InterpretedCode {
     /// `python3.13`
     pub runtime: String,
     /// `index.handler`
     pub handler: String,
-    /// The source code.
-    pub code: String,
+    /// Where the code is.
+    pub source: Source,
+}
+
+/// Where the code of a function is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Source {
+    /// In the template: this text.
+    Inline(String),
+    /// In this folder, relative to the template.
+    Folder(String),
 }
 
 /// An authorizer of the API: a function with payload format 2.0 and simple responses.
@@ -104,17 +113,30 @@ impl Statement {
 
 impl Template {
     /// Reads the file at `path`.
+    ///
+    /// # Panics
+    ///
+    /// Panics for a file that is unreadable or no YAML.
     #[must_use]
     pub fn read(path: &Path) -> Self {
-        let text = fs::read_to_string(path).expect("the project has a template.yaml");
-        let documents = Yaml::load_from_str(&text).expect("template.yaml is YAML");
-        Self(long_form(documents.first().expect("template.yaml is not empty")))
+        let name = path.display();
+        let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let yaml = Yaml::load_from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        Self(long_form(yaml.first().unwrap_or_else(|| panic!("{name} is empty"))))
     }
 
     /// The definition of a parameter.
     #[must_use]
     pub fn parameter(&self, name: &str) -> &Value {
         &self.0["Parameters"][name]
+    }
+
+    /// The parameters that need a value.
+    pub fn required(&self) -> impl Iterator<Item = &str> {
+        let parameters = object(&self.0["Parameters"]).iter();
+        parameters
+            .filter(|(_, parameter)| parameter.get("Default").is_none())
+            .map(|(name, _)| name.as_str())
     }
 
     /// The template with values for `parameters`; the others have their defaults.
@@ -172,7 +194,7 @@ impl Stack {
     pub fn authorizers(&self) -> BTreeMap<String, Authorizer> {
         let auth = &self.template["Resources"]["HttpApi"]["Properties"]["Auth"];
         assert_eq!(auth.get("DefaultAuthorizer"), None, "the login must need no authorization");
-        let authorizers = object(&auth["Authorizers"]).iter();
+        let authorizers = auth.get("Authorizers").into_iter().flat_map(object);
         authorizers.map(|(name, authorizer)| (name.clone(), self.authorizer(authorizer))).collect()
     }
 
@@ -231,8 +253,9 @@ impl Stack {
             .flat_map(|variables| object(variables).clone())
             .map(|(name, value)| (name, text(&self.resolve(&value))))
             .collect();
+        let own_or_global = |name| self.resolve(properties.get(name).unwrap_or(&globals[name]));
         let number = |name| {
-            let value = self.resolve(properties.get(name).unwrap_or(&globals[name]));
+            let value = own_or_global(name);
             text(&value).parse::<u32>().unwrap_or_else(|_| panic!("{id} has no {name}: {value}"))
         };
         let no_events = json!({});
@@ -243,12 +266,16 @@ impl Stack {
             let authorizer = event["Properties"]["Auth"].get("Authorizer")?;
             Some((route(event), text(authorizer)))
         });
-        let inline = properties.get("InlineCode").map(|code| InlineCode {
-            runtime: text(&properties["Runtime"]),
-            handler: text(&properties["Handler"]),
-            code: text(code),
+        let runtime = text(&own_or_global("Runtime"));
+        let interpreted = (!runtime.starts_with("provided")).then(|| InterpretedCode {
+            runtime,
+            handler: text(&own_or_global("Handler")),
+            source: match properties.get("InlineCode") {
+                Some(code) => Source::Inline(text(code)),
+                None => Source::Folder(text(&properties["CodeUri"])),
+            },
         });
-        let binary = match inline {
+        let binary = match interpreted {
             Some(_) => id.to_lowercase(),
             None => text(&resource["Metadata"]["BuildProperties"]["Binary"]),
         };
@@ -260,7 +287,7 @@ impl Stack {
         Function {
             logical_id: id.to_owned(),
             binary,
-            inline,
+            interpreted,
             routes,
             guarded: guarded.collect(),
             timeout: Duration::from_secs(number("Timeout").into()),

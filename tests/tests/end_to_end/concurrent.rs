@@ -23,13 +23,14 @@ fn obedient(timeout: Duration) -> Lambda {
     Lambda::new([Function {
         name: "obedient".to_owned(),
         bootstrap: artifacts::concurrent("obedient"),
+        code: None,
         environment: Vec::new(),
         timeout,
         memory: 128,
         instances: 1,
         concurrency: COMPANY,
         surroundings: Surroundings::Lambda,
-        logs: tests::logs(),
+        output: tests::output(),
     }])
 }
 

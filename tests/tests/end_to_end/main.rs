@@ -10,6 +10,7 @@ mod certified_doctor;
 mod certified_refresh;
 mod concurrent;
 mod deployed;
+mod local_start;
 mod machinery;
 mod mcp;
 mod operator;

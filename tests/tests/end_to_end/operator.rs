@@ -3,17 +3,17 @@
 use std::process::{Command, Output};
 
 use serde_json::Value;
-use tests::{browser::Browser, watch::Watch};
+use tests::{browser::Browser, deployment::Deployment};
 
 #[tokio::test]
 async fn r103_an_operator_lists_and_ends_the_sessions_of_a_user() {
-    let watch = Watch::start_deployed(1, &[]).await;
-    let mut phone = log_in(&watch, "ada@example.com").await;
-    let mut laptop = log_in(&watch, "ada@example.com").await;
-    let mut other = log_in(&watch, "grace@example.com").await;
+    let deployment = Deployment::start(1, &[]).await;
+    let mut phone = log_in(&deployment, "ada@example.com").await;
+    let mut laptop = log_in(&deployment, "ada@example.com").await;
+    let mut other = log_in(&deployment, "grace@example.com").await;
     let claims = phone.fetch(http::Method::GET, "/protected", &[]).await.json();
     let subject = claims["sub"].as_str().expect("a subject").to_owned();
-    let environment = watch.environment();
+    let environment = deployment.operator();
     let sessions = async |arguments: &[&str]| run(&environment, arguments).await;
 
     let listed = sessions(&["list", "--subject", &subject]).await;
@@ -45,8 +45,8 @@ async fn r103_an_operator_lists_and_ends_the_sessions_of_a_user() {
     assert_eq!(status(&mut other).await, 401);
 }
 
-async fn log_in(watch: &Watch, email: &str) -> Browser {
-    let mut browser = Browser::at(watch.base_url());
+async fn log_in(deployment: &Deployment, email: &str) -> Browser {
+    let mut browser = deployment.browser();
     let form = browser.get("/login?connection=github").await.follow_all().await;
     let form = form.form_at("form:has(input[name=email])");
     let page = form.fill("email", email).submit().await.follow_all().await;

@@ -27,13 +27,13 @@ use tests::{
     project,
 };
 
-const NAME: &str = "reports";
+pub(crate) const NAME: &str = "reports";
 const API: &str = "https://api.example";
 const SCOPE: &str = "openid email read:reports";
 
 /// Adds the function to a copy of the project, by the command and the change in `README.md`. The
 /// workspace of the copy has only what the command changed.
-fn workspace(folder: &Path) {
+pub(crate) fn workspace(folder: &Path) {
     copy_project(folder);
     let documentation = Documentation::read();
     let command = documentation.code("sh", "local/new-function");

@@ -15,7 +15,6 @@ use tests::{
     misbehaving_provider::{ADA, MisbehavingProvider},
     secrets::assert_absent,
     site::CLIENT_ID,
-    watch::Watch,
 };
 use tokio::{sync::watch, task::JoinSet};
 
@@ -23,9 +22,10 @@ use tokio::{sync::watch, task::JoinSet};
 /// a refresh token once, and would end the session if it came twice.
 #[tokio::test]
 async fn r131_twenty_refreshes_in_several_processes_send_one_token_request_and_succeed() {
-    let settings = [("SCOPE", "openid profile email offline_access"), ("TOKEN_LIFETIME", "30s")];
-    let watch = Watch::start_deployed(6, &settings).await;
-    let mut browser = Browser::at(watch.base_url());
+    let parameters = [("Scope", "openid profile email offline_access")];
+    let settings = [("TOKEN_LIFETIME", "30s")];
+    let deployment = Deployment::start_with(&settings, PROCESSES, &parameters).await;
+    let mut browser = deployment.browser();
     let login = browser.get("/login?connection=github").await.follow_all().await;
     let form = login.form_at("form:has(#email)");
     form.fill("email", "ada@example.com").submit().await.follow_all().await;
@@ -42,11 +42,11 @@ async fn r131_twenty_refreshes_in_several_processes_send_one_token_request_and_s
         });
     }
     let answers: Vec<(u16, Value)> = refreshes.join_all().await;
-    assert!(answers.iter().all(|(status, _)| *status == 200), "{answers:?}\n{}", watch.output());
+    assert!(answers.iter().all(|(status, _)| *status == 200), "{answers:?}");
     let tokens: HashSet<_> = answers.iter().map(|(_, body)| body["api_key"].as_str()).collect();
     assert_eq!(tokens.len(), 1, "{answers:?}");
-    assert_eq!(watch.output().matches("refresh.succeeded").count(), 1);
-    assert!(watch.instances("refresh") > 1, "{}", watch.output());
+    assert_eq!(deployment.lambda().output().matches("refresh.succeeded").count(), 1);
+    assert!(deployment.lambda().served("refresh").len() > 1);
 }
 
 /// The deployed functions, six processes of each, and a provider that counts requests.

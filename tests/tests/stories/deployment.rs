@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use authorizer::AuthorizerConfig;
 use callback::CallbackConfig;
 use http::Method;
-use local::emulator::template::{Authorizer, Function, Stack, Statement};
+use local::emulator::template::{Authorizer, Function, Source, Stack, Statement};
 use login::LoginConfig;
 use logout::LogoutConfig;
 use refresh::RefreshConfig;
@@ -23,7 +23,6 @@ fn stack() -> Stack {
     tests::template().deploy(&REQUIRED, &[])
 }
 
-/// `local` compares the routes with `CargoLambda.toml`.
 #[tokio::test]
 async fn the_template_routes_each_path_to_the_function_that_serves_it() {
     let functions = stack().functions();
@@ -63,7 +62,9 @@ fn r152_only_the_example_is_guarded_and_no_decision_is_cached() {
     assert_eq!(stack.authorizers(), BTreeMap::from([("SessionAuthorizer".to_owned(), authorizer)]));
     // It has no rights, and its code contains nothing about tokens, sessions or cookies.
     assert_eq!(hello.statements, []);
-    let code = &hello.inline.as_ref().unwrap().code;
+    let Source::Inline(code) = &hello.interpreted.as_ref().unwrap().source else {
+        panic!("{hello:?}")
+    };
     assert!(code.lines().count() <= 11, "{code}");
     for word in ["token", "bearer", "cookie", "session", "headers\"]", "jwt"] {
         assert!(!code.to_lowercase().contains(word), "{word}: {code}");
@@ -137,7 +138,7 @@ async fn r181_no_function_has_a_right_on_the_table_that_its_code_does_not_use() 
 #[test]
 fn r181_each_function_can_read_exactly_the_secrets_that_it_needs() {
     let functions = stack().functions().into_iter();
-    for function in functions.filter(|function| function.inline.is_none()) {
+    for function in functions.filter(|function| function.interpreted.is_none()) {
         let named: BTreeMap<_, _> = function
             .environment
             .iter()

@@ -152,7 +152,7 @@ impl Tools {
         for name in ["bin", "local"] {
             fs::create_dir(path.join(name)).unwrap();
         }
-        for script in ["start", "cargo-lambda", "doctor"] {
+        for script in ["start", "cargo-lambda", "doctor", "from-pypi"] {
             fs::copy(project().join("local").join(script), path.join("local").join(script))
                 .unwrap();
         }
@@ -234,11 +234,11 @@ fn r213_the_scripts_start_both_forms_with_tools_that_have_only_bsd_options() {
     assert!(said.contains("/.venv/cargo-lambda-"), "cargo finds it: {said}");
     assert!(text(&whole.stderr).contains("installing cargo-lambda"), "{whole:?}");
 
-    let deployed = tools.run("local/start", &["--deployed"]);
+    let deployed = tools.run("local/start", &["--deployed", "Name=value"]);
     let said = text(&deployed.stdout);
     assert!(deployed.status.success(), "{deployed:?}");
-    assert!(said.contains("--features backends --bin backends -- start by "), "{said}");
-    assert!(!text(&deployed.stderr).contains("installing"), "installed already: {deployed:?}");
+    assert!(said.contains("--features backends --bin deployed -- Name=value by "), "{said}");
+    assert_eq!(text(&deployed.stderr), "", "it needs no cargo-lambda");
     assert_eq!(tools.run("local/start", &["--help"]).status.code(), Some(2));
     let left = fs::read_dir(tools.0.path().join(".venv")).unwrap().count();
     assert_eq!(left, 1, "no partial installation is left");
@@ -280,7 +280,7 @@ fn the_doctor_takes_its_settings_from_the_environment_a_stack_or_a_file() {
 /// Bash 3.2 on macOS does not have these features, and the tools here do not detect them.
 #[test]
 fn r213_the_scripts_use_no_feature_newer_than_bash_3_2() {
-    for script in ["start", "cargo-lambda", "doctor", "auth0/import"] {
+    for script in ["start", "cargo-lambda", "doctor", "from-pypi", "auth0/import"] {
         let code = fs::read_to_string(project().join("local").join(script)).unwrap();
         for new in [
             "wait -n",

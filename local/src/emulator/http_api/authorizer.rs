@@ -9,14 +9,17 @@
 //!   more than ten seconds, or returns an invalid response;
 //! - the function's `requestContext.authorizer.lambda` contains exactly the authorizer's `context`.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use http::{Response, StatusCode, request::Parts};
 use serde_json::{Map, Value, json};
 
 use super::{API_ID, answer};
-use crate::emulator::lambda::{ACCOUNT, Lambda, REGION};
+use crate::emulator::{
+    lambda::{ACCOUNT, Lambda, REGION},
+    template::Stack,
+};
 
 /// How long the gateway waits for the authorizer.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -31,6 +34,30 @@ pub struct Authorizer {
 }
 
 impl Authorizer {
+    /// The authorizers of the stack, by the keys of the routes that they protect.
+    ///
+    /// # Panics
+    ///
+    /// Panics if one has a cache, which the emulated gateway has not.
+    #[must_use]
+    pub fn of(stack: &Stack) -> BTreeMap<String, Self> {
+        let (functions, authorizers) = (stack.functions(), stack.authorizers());
+        let binary_of = |id: &str| {
+            let function = functions.iter().find(|function| function.logical_id == id);
+            function.expect("an authorizer is a function").binary.clone()
+        };
+        let guarded = functions.iter().flat_map(|function| &function.guarded);
+        guarded
+            .map(|(route, name)| {
+                let authorizer = &authorizers[name];
+                assert_eq!(authorizer.result_ttl, 0, "{name} has a cache");
+                let function = binary_of(&authorizer.function);
+                let identity_sources = authorizer.identity_sources.clone();
+                (route.clone(), Self { function, identity_sources })
+            })
+            .collect()
+    }
+
     /// The function's event, with the authorizer's context added.
     ///
     /// # Errors

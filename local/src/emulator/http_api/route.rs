@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use http::Method;
 
+use crate::emulator::template::Stack;
+
 /// A route and the function that serves it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Route {
@@ -11,6 +13,20 @@ pub struct Route {
     pub key: RouteKey,
     /// The name of the function.
     pub function: String,
+}
+
+impl Route {
+    /// The routes of the stack's functions.
+    #[must_use]
+    pub fn of(stack: &Stack) -> Vec<Self> {
+        let routes = stack.functions().into_iter().flat_map(|function| {
+            let binary = function.binary;
+            function.routes.into_iter().map(move |key| (key, binary.clone()))
+        });
+        routes
+            .map(|(key, function)| Self { key: key.parse().expect("a route key"), function })
+            .collect()
+    }
 }
 
 /// `GET /login`, `ANY /reports/{id}`, `GET /files/{path+}` or `$default`.

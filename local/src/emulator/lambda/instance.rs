@@ -1,7 +1,8 @@
 //! One process of a function, with its own Runtime API.
 
 use std::{
-    fmt,
+    env, fmt,
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Command, ExitStatus},
     sync::{Mutex, MutexGuard, PoisonError},
@@ -29,7 +30,7 @@ pub struct Instance {
     pub(super) number: usize,
     process: Mutex<Process>,
     process_id: u32,
-    log: PathBuf,
+    log: Option<PathBuf>,
     runtime_api: RuntimeApi,
     timeout: Duration,
     started: Instant,
@@ -40,14 +41,14 @@ impl Instance {
     pub async fn start(function: &Function) -> Self {
         let runtime_api = RuntimeApi::start(&function.name).await;
         let mut command = Command::new(&function.bootstrap);
-        let folder = function.bootstrap.parent().expect("a program lies in a folder");
-        command.env_clear().current_dir(folder);
+        command.env_clear().current_dir(folder(function));
         command.envs(environment(function, &runtime_api));
-        let log = format!("lambda-{}-{}.log", function.name, crate::process::unique());
+        // Ctrl-C in a terminal reaches only the process that stops this one.
+        command.process_group(0);
         // Taken before the start, since the operating system's work is part of a cold start.
         let started = Instant::now();
-        let process = Process::start(function.logs.join(log), &mut command);
-        let (process_id, log) = (process.id(), process.log().to_owned());
+        let process = function.output.start(&function.name, command);
+        let (process_id, log) = (process.id(), process.log().map(Path::to_owned));
         let (process, timeout) = (Mutex::new(process), function.timeout);
         Self { number: 0, process, process_id, log, runtime_api, timeout, started }
     }
@@ -68,8 +69,11 @@ impl Instance {
                 format!("nothing within {INITIALISATION:?}")
             }
         };
-        let output = self.process().output();
-        Err(InvocationError::Initialisation(format!("{outcome}; it printed:\n{output}")))
+        let printed = match self.log() {
+            Some(_) => format!("; it printed:\n{}", self.process().output()),
+            None => String::new(),
+        };
+        Err(InvocationError::Initialisation(outcome + &printed))
     }
 
     /// Gives the process an invocation and waits for the response. Invocations may run concurrently
@@ -110,10 +114,10 @@ impl Instance {
         self.process().has_ended()
     }
 
-    /// The file with the process's output.
+    /// The file with the process's output, if it has one.
     #[must_use]
-    pub fn log(&self) -> &Path {
-        &self.log
+    pub fn log(&self) -> Option<&Path> {
+        self.log.as_deref()
     }
 
     async fn end(&self) -> ExitStatus {
@@ -130,14 +134,26 @@ impl Instance {
     }
 }
 
+/// The folder with the function's code.
+fn folder(function: &Function) -> &Path {
+    match &function.code {
+        Some(code) => &code.folder,
+        None => function.bootstrap.parent().expect("a program lies in a folder"),
+    }
+}
+
 /// The environment of a process: Lambda's variables and the deployment's. As in Lambda, Lambda's
 /// reserved variables take precedence; unlike there, the credentials are examples.
 fn environment(function: &Function, runtime_api: &RuntimeApi) -> Vec<(String, String)> {
-    let folder = function.bootstrap.parent().expect("a program lies in a folder").to_string_lossy();
+    let folder = folder(function).to_string_lossy();
+    let handler = function.code.as_ref().map_or("bootstrap", |code| code.handler.as_str());
     let name = function.name.as_str();
     let concurrency = function.concurrency.to_string();
+    // An interpreter may be anywhere on this machine.
+    let path = function.code.as_ref().and_then(|_| env::var("PATH").ok());
+    let path = path.as_deref().unwrap_or("/usr/local/bin:/usr/bin/:/bin:/opt/bin");
     let reserved = [
-        ("_HANDLER", "bootstrap"),
+        ("_HANDLER", handler),
         ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
         ("AWS_DEFAULT_REGION", REGION),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", &function.memory.to_string()),
@@ -150,7 +166,7 @@ fn environment(function: &Function, runtime_api: &RuntimeApi) -> Vec<(String, St
         ("AWS_SECRET_ACCESS_KEY", "an-example-secret-access-key"),
         ("AWS_SESSION_TOKEN", "an-example-session-token"),
         ("LANG", "en_US.UTF-8"),
-        ("PATH", "/usr/local/bin:/usr/bin/:/bin:/opt/bin"),
+        ("PATH", path),
         ("TZ", ":UTC"),
     ];
     let inside = [

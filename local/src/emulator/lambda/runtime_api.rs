@@ -7,6 +7,9 @@
 //! | `POST /runtime/invocation/{id}/response` | its response |
 //! | `POST /runtime/invocation/{id}/error` | an error instead |
 //! | `POST /runtime/init/error` | the process failed to start |
+//!
+//! A page in a browser on this machine can send requests to loopback too. Each one is rejected, and so
+//! is a foreign `Host` (DNS rebinding).
 
 use std::{
     collections::HashMap,
@@ -18,11 +21,16 @@ use std::{
 use axum::{
     Json, Router,
     body::Body,
-    extract::{DefaultBodyLimit, Path, State},
+    extract::{DefaultBodyLimit, Path, Request, State},
+    middleware::{Next, from_fn},
+    response::IntoResponse as _,
     routing::{get, post},
 };
 use bytes::Bytes;
-use http::{HeaderMap, Response, StatusCode, header::CONTENT_TYPE};
+use http::{
+    HeaderMap, Response, StatusCode,
+    header::{CONTENT_TYPE, HOST, ORIGIN},
+};
 use serde_json::{Value, json};
 use shared::crypto::random::Random;
 use tokio::{
@@ -32,6 +40,7 @@ use tokio::{
 };
 
 use super::{ACCOUNT, REGION};
+use crate::identity_provider::is_loopback_name;
 
 /// The largest response of a synchronous invocation, in bytes.
 const LARGEST_ANSWER: usize = 6 * 1024 * 1024;
@@ -108,7 +117,7 @@ impl RuntimeApi {
             .route("/runtime/init/error", post(initialisation_error))
             .layer(DefaultBodyLimit::max(LARGEST_ANSWER))
             .with_state(shared);
-        let router = Router::new().nest("/2018-06-01", endpoints);
+        let router = Router::new().nest("/2018-06-01", endpoints).layer(from_fn(reject_pages));
         let server = tokio::spawn(async move {
             axum::serve(listener, router).await.expect("loopback can be served");
         });
@@ -164,6 +173,17 @@ impl Shared {
         let _ = sender.send(answer);
         (StatusCode::ACCEPTED, Json(json!({ "status": "OK" })))
     }
+}
+
+async fn reject_pages(request: Request, next: Next) -> Response<Body> {
+    let headers = request.headers();
+    // Browsers send one of these two with each request to loopback.
+    let is_of_page = [ORIGIN.as_str(), "sec-fetch-site"].iter().any(|it| headers.contains_key(*it));
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    if is_of_page || !host.is_some_and(is_loopback_name) {
+        return StatusCode::FORBIDDEN.into_response();
+    }
+    next.run(request).await
 }
 
 async fn next(State(shared): State<Arc<Shared>>) -> Response<Body> {
@@ -232,4 +252,28 @@ fn request_id(random: &Random) -> String {
     let value = (value & !(0xc << 60)) | (0x8 << 60);
     let hex = format!("{value:032x}");
     [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::crypto::tls::Network;
+
+    use super::*;
+
+    /// A page that takes an event or answers it acts as the function.
+    #[tokio::test]
+    async fn no_page_takes_the_place_of_a_function() {
+        let api = RuntimeApi::start("greeter").await;
+        let client = Network::default().client().unwrap().build().unwrap();
+        let url = format!("http://{}/2018-06-01/runtime/init/error", api.address());
+        for (name, value, status) in [
+            ("origin", "http://localhost:9000", 403),
+            ("sec-fetch-site", "cross-site", 403),
+            ("host", "evil.example", 403),
+            ("host", "localhost:9001", 202),
+        ] {
+            let answer = client.post(&url).header(name, value).send().await.unwrap();
+            assert_eq!(answer.status(), status, "{name}: {value}");
+        }
+    }
 }

@@ -16,7 +16,6 @@ use tests::{
     watch::Watch,
 };
 use thirtyfour::{By, Key, WebElement, error::WebDriverResult, prelude::ElementQueryable};
-use tokio::task::JoinSet;
 
 /// The product as `local/start` runs it without settings.
 async fn bundle() -> Watch {
@@ -40,32 +39,18 @@ async fn webkit_completes_the_journey() {
     tell_the_whole_job(Engine::WebKit, "whole-job-webkit", &Place::of(&bundle().await)).await;
 }
 
-#[tokio::test]
-async fn the_journey_works_with_three_instances_of_each_function() {
-    let watch = Watch::start_deployed(3, &[]).await;
-    // Another instance starts when all others are busy or still starting.
-    let http = tests::http_client();
-    let mut requests = JoinSet::new();
-    for path in ["/", "/callback", "/protected", "/signed-out"].repeat(12) {
-        requests.spawn(http.get(format!("{}{path}", watch.base_url())).send());
-    }
-    for answer in requests.join_all().await {
-        assert!(answer.is_ok_and(|answer| !answer.status().is_server_error()));
-    }
-    tell_the_whole_job(Engine::Chromium, "whole-job-thrice", &Place::of(&watch)).await;
-    for function in ["callback", "login", "logout", "protected"] {
-        assert_eq!(watch.instances(function), 3, "{function}\n{}", watch.output());
-    }
-}
-
 /// Under the https name, with the cookies that need https.
 #[tokio::test]
-async fn the_journey_works_with_the_deployed_programs_behind_their_api() {
-    let deployment = Deployment::start(1, &[("Scope", "openid profile email")]).await;
+async fn the_journey_works_with_three_instances_of_each_function_behind_their_api() {
+    let deployment = Deployment::start(3, &[("Scope", "openid profile email")]).await;
+    let functions = ["callback", "login", "logout", "protected"];
+    for function in functions {
+        deployment.lambda().warm(function, 3).await;
+    }
     let place = Place::of_deployment(&deployment);
     tell_the_whole_job(Engine::Chromium, "whole-job-behind-its-api", &place).await;
-    for function in ["callback", "login", "logout", "protected"] {
-        assert_eq!(deployment.lambda().served(function).len(), 1, "{function}");
+    for function in functions {
+        assert_eq!(deployment.lambda().served(function).len(), 3, "{function}");
     }
 }
 

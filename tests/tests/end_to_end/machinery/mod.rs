@@ -17,13 +17,14 @@ fn echo() -> Function {
     Function {
         name: "echo".to_owned(),
         bootstrap: tests::project().join("tests/tests/end_to_end/machinery/echo"),
+        code: None,
         environment: Vec::new(),
         timeout: Duration::from_secs(20),
         memory: 128,
         instances: 3,
         concurrency: 1,
         surroundings: Surroundings::Lambda,
-        logs: tests::logs(),
+        output: tests::output(),
     }
 }
 
