@@ -26,7 +26,7 @@ use crate::{
     emulator::{
         http_api::{self, authorizer::Authorizer, route::Route},
         lambda::{self, Code, Label, Lambda, Output, Surroundings},
-        template::{Function, Source, Template},
+        template::{Function, Template},
     },
 };
 
@@ -157,22 +157,21 @@ impl Deployed {
         let mut versions = BTreeMap::new();
         let mut sources: Vec<_> =
             [TEMPLATE, "Cargo.toml", "Cargo.lock"].map(|file| self.project.join(file)).into();
-        for (number, function) in plan.functions.iter().enumerate() {
-            let name = &function.binary;
+        for (number, definition) in plan.functions.iter().enumerate() {
+            let name = &definition.binary;
             let label = self.label(name, width, number + 1);
-            let function = self.function(function, built.get(name), label)?;
+            let function = self.function(definition, built.get(name), label)?;
             let made_from = match &function.code {
-                Some(code) => &code.folder,
-                None => &function.bootstrap,
-            };
-            match &plan.functions[number].interpreted {
-                None => sources.extend(programs::sources(made_from)),
-                Some(code) if matches!(code.source, Source::Folder(_)) => {
-                    sources.push(made_from.clone());
+                Some(code) => {
+                    sources.push(code.folder.clone());
+                    code.folder.clone()
                 }
-                Some(_) => {}
-            }
-            let version = Version(format!("{function:?}"), Sources::of([made_from.clone()]));
+                None => {
+                    sources.extend(programs::sources(&function.bootstrap));
+                    function.bootstrap.clone()
+                }
+            };
+            let version = Version(format!("{function:?}"), Sources::of([made_from]));
             versions.insert(name.clone(), version);
             functions.push(function);
         }

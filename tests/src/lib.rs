@@ -106,7 +106,8 @@ pub fn processor_time() -> Duration {
 }
 
 /// Cargo's target folder.
-fn target() -> PathBuf {
+#[must_use]
+pub fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| project().join("target"), PathBuf::from)
 }
 

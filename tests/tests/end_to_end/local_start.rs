@@ -36,6 +36,8 @@ impl Run {
         let mut command = Command::new(program);
         prepare(&mut command, &[("PORT", &port.to_string())]);
         command.args(arguments).current_dir(folder).env("CARGO_NET_OFFLINE", "true");
+        // Crates that are built already are not built again.
+        command.env("CARGO_TARGET_DIR", tests::target());
         let log = tests::log_of(&format!("local-start-{port}"));
         let mut process = Process::start(log, &mut command);
         let base_url = process.line_after("Open ", PATIENCE).await;
