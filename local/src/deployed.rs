@@ -129,9 +129,9 @@ impl Deployed {
     }
 
     async fn follow_sources(mut self) {
-        let label = self.label("local", "local".len(), 0);
         loop {
             self.sources.change().await;
+            let label = self.label("local", width(self.versions.keys()), 0);
             label.print("a source has changed");
             match self.load().await {
                 Ok(restarted) if restarted.is_empty() => label.print("no function has changed"),
@@ -150,8 +150,7 @@ impl Deployed {
     async fn load(&mut self) -> Result<Vec<String>, StartError> {
         let plan = self.plan().await?;
         let built = programs::build(&self.project, &plan.functions).await?;
-        let width = plan.functions.iter().map(|function| function.binary.len()).max();
-        let width = width.unwrap_or_default().max("local".len());
+        let width = width(plan.functions.iter().map(|function| &function.binary));
 
         let mut functions = Vec::new();
         let mut versions = BTreeMap::new();
@@ -242,6 +241,11 @@ impl Deployed {
         let is_coloured = self.is_terminal && !self.settings.is_set("NO_COLOR");
         Label::new(name, width, number, is_coloured)
     }
+}
+
+/// The width of the names in the log.
+fn width<'a>(functions: impl Iterator<Item = &'a String>) -> usize {
+    functions.map(String::len).max().unwrap_or_default().max("local".len())
 }
 
 impl Plan {
