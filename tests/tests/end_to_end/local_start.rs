@@ -36,8 +36,10 @@ impl Run {
         let mut command = Command::new(program);
         prepare(&mut command, &[("PORT", &port.to_string())]);
         command.args(arguments).current_dir(folder).env("CARGO_NET_OFFLINE", "true");
-        // Crates that are built already are not built again.
-        command.env("CARGO_TARGET_DIR", tests::target());
+        // Crates that are built already are not built again, and programs of the same names are apart.
+        let target = tests::target();
+        command.env("CARGO_TARGET_DIR", target.join("elsewhere"));
+        command.env("CARGO_BUILD_BUILD_DIR", target);
         let log = tests::log_of(&format!("local-start-{port}"));
         let mut process = Process::start(log, &mut command);
         let base_url = process.line_after("Open ", PATIENCE).await;
