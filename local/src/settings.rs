@@ -178,6 +178,7 @@ fn provider(
     options.backchannel_logout_uri =
         Some(format!("{base_url}/backchannel-logout")).filter(|uri| is_plain_loopback(uri));
     options.audiences = settings.value_of("AUDIENCE").map(str::to_owned).into_iter().collect();
+    options.requires_organization = settings.value_of("ORGANIZATION") == Some("required");
     options.token_lifetime = token_lifetime;
     DevelopmentProvider { address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)), options }
 }

@@ -121,6 +121,8 @@ fn render_login_page(bencher: Bencher<'_, '_>) {
             plain_href: "/login",
             tenant: "tenant.eu.auth0.com",
             development: false,
+            organization: None,
+            asks_organization: false,
         };
         page.render()
     });
@@ -144,6 +146,7 @@ fn render_key_page(bencher: Bencher<'_, '_>) {
             email: Some("ada@example.com"),
             email_verified: true,
             picture: None,
+            organization: None,
         };
         let page = KeyPage {
             nonce: &nonce,
@@ -152,6 +155,7 @@ fn render_key_page(bencher: Bencher<'_, '_>) {
             user,
             protected_url: "https://api.example.com/protected",
             step_up_href: None,
+            switch_href: None,
             session_ends_at: NOW,
             renews_at: None,
             now: NOW,

@@ -4,6 +4,7 @@ mod clients;
 mod credential;
 mod email;
 mod function;
+mod organization;
 mod refusal;
 pub mod resource;
 mod route_rules;
@@ -36,6 +37,7 @@ pub use self::{
     credential::Credential,
     email::{EmailPolicy, EmailRefusal},
     function::{Guarded, ProtectedFunction},
+    organization::{OrganizationPolicy, OrganizationRefusal},
     refusal::Refusal,
     route_rules::{InvalidRouteRules, RouteRule, RouteRules},
     rules::Rules,
@@ -70,6 +72,8 @@ pub struct GuardConfig {
     pub limits: SessionLimits,
     /// Which e-mail addresses people must have.
     pub email: EmailPolicy,
+    /// The organization to which logins and tokens must belong.
+    pub organization: OrganizationPolicy,
     /// Which tokens are accepted without a session.
     pub other_tokens: OtherTokens,
     /// What each route requires. `None`: nothing beyond a valid credential.
@@ -102,6 +106,7 @@ impl GuardConfig {
         let origins = AllowedOrigins::from_settings(settings);
         let limits = SessionLimits::from_settings(settings);
         let email = EmailPolicy::from_settings(settings);
+        let organization = OrganizationPolicy::from_settings(settings);
         let own = application.as_ref().map(|application| application.client_id.as_str());
         let other_tokens = OtherTokens::from_settings(settings, own);
         let routes = RouteRules::from_settings(settings);
@@ -111,6 +116,7 @@ impl GuardConfig {
             origins: origins?,
             limits: limits?,
             email: email?,
+            organization: organization?,
             other_tokens: other_tokens?,
             routes: routes?,
         })
@@ -154,6 +160,7 @@ impl Guard {
             Credential::MalformedCookie => return Err(Refusal::CookieWithoutSession),
             Credential::Absent => return Err(Refusal::MissingCredential),
         };
+        self.config.organization.check(&principal.user, &principal.api_claims)?;
         if principal.is_person {
             self.config.email.check(&principal.user)?;
         }

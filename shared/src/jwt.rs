@@ -45,7 +45,7 @@ use crate::{clock::Timestamp, issuer::Issuer};
 
 pub use self::{
     authentication::{Authentication, MULTI_FACTOR, StepUp},
-    claims::{Claims, is_email_verified, is_scope, protocol_claim},
+    claims::{Claims, is_email_verified, is_scope, organization, protocol_claim},
     error::TokenError,
     key_set::{Key, KeySet, MalformedKeySet},
     login::LoginClaims,

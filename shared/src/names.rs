@@ -113,6 +113,8 @@ names! {
         NotANavigation = "not_a_navigation",
         NotFound = "not_found",
         NotRefreshable = "not_refreshable",
+        OrganizationNotAllowed = "organization_not_allowed",
+        OrganizationRequired = "organization_required",
         PersonRequired = "person_required",
         ProxyRequired = "proxy_required",
         RefreshInProgress = "refresh_in_progress",

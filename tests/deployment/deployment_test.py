@@ -265,6 +265,10 @@ PATTERNS = {
     ),
     "ContextClaims": (["", "nickname", "https://example.com/roles, nickname"], ["a b", ",", "a,"]),
     "AllowedEmailDomains": (["", "example.com, b.example.org"], ["com", ".com", "a@b.com", "a.com b.com"]),
+    "Organization": (
+        ["", "required", "org_9ybsU1dN2dKfDkBi"],
+        ["acme", "org_", "org_a-b", "org_a,org_b", "Required"],
+    ),
     "AllowedClients": (["", "client-1, client_2"], ["a b", ","]),
     "SessionIdle": (["30m", "12h", "7d", "1h 30m"], ["", "soon", "12", "0h", "-1h", "12 h"]),
     "SessionLifetime": (["30m", "12h", "7d", "1h30m"], ["", "0d", "7 days!"]),

@@ -27,6 +27,7 @@ const SETTINGS: &[&str] = &[
     "HTTPS_PROXY",
     "LOG_FORMAT",
     "NO_PROXY",
+    "ORGANIZATION",
     "PORT",
     "PROVIDER_PORT",
     "REQUIRE_SESSION",

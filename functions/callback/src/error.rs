@@ -4,7 +4,7 @@ use http::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
 use shared::{
     discovery::keys::{KeysError, VerifyError},
-    guard::EmailRefusal,
+    guard::{EmailRefusal, OrganizationRefusal},
     names::{ErrorCode, LogEvent},
     provider::{ErrorMeaning, ErrorResponse, RedeemError},
     secrets::stored_secret::SecretUnavailable,
@@ -42,9 +42,9 @@ pub enum CallbackError {
     /// The response is from another issuer (RFC 9207 §2.4).
     #[error("the response is from another issuer")]
     OtherIssuer,
-    /// The token is not for the requested organization.
-    #[error("the token is for another organization")]
-    OtherOrganization,
+    /// The login is not for the required organization. Names that of the login, if it has one.
+    #[error("{0}")]
+    Organization(OrganizationRefusal, Option<SecretString>),
     /// The session would already have expired when it began.
     #[error("the session would already have expired")]
     Over,
@@ -182,6 +182,13 @@ impl Failure for CallbackError {
                     ..Public::new(Status::FORBIDDEN, refusal.code(), title, refusal.description())
                 };
             }
+            Self::Organization(refusal, used) => {
+                let title = "You were not logged in";
+                return Public {
+                    account: used.as_ref().map(|used| used.expose_secret().to_owned()),
+                    ..Public::new(Status::FORBIDDEN, refusal.code(), title, refusal.description())
+                };
+            }
             Self::StepUpMissing => (
                 Status::FORBIDDEN,
                 ErrorCode::InsufficientUserAuthentication,
@@ -200,7 +207,6 @@ impl Failure for CallbackError {
             | Self::Malformed
             | Self::NotLoggedIn
             | Self::OtherIssuer
-            | Self::OtherOrganization
             | Self::OtherSubject
             | Self::Over
             | Self::Redeem(RedeemError::MissingIdToken | RedeemError::Refused(_)) => (
@@ -222,6 +228,7 @@ impl Failure for CallbackError {
             Self::Replayed => LogEvent::LoginReplayed,
             Self::Email(..)
             | Self::NotLoggedIn
+            | Self::Organization(..)
             | Self::OtherIssuer
             | Self::Refused(_)
             | Self::StepUpMissing => LogEvent::LoginRefused,

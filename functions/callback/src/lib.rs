@@ -17,8 +17,8 @@ use shared::{
     crypto::random::Random,
     dependencies::Dependencies,
     discovery::keys::Keys,
-    guard::EmailPolicy,
-    jwt::{Authentication, Claims, Expected, LoginClaims, TokenKind},
+    guard::{EmailPolicy, OrganizationPolicy},
+    jwt::{self, Authentication, Claims, Expected, LoginClaims, TokenKind},
     login::{
         attempt::{LIFETIME, LoginAttempt},
         cookies::LoginCookies,
@@ -77,6 +77,8 @@ pub struct CallbackConfig {
     pub limits: SessionLimits,
     /// Seals login attempts into cookies.
     pub login_cookies: LoginCookies,
+    /// The organization to which a login must belong.
+    pub organization: OrganizationPolicy,
 }
 
 impl CallbackConfig {
@@ -86,6 +88,7 @@ impl CallbackConfig {
         let base_url = BaseUrl::from_settings(settings);
         let email = EmailPolicy::from_settings(settings);
         let limits = SessionLimits::from_settings(settings);
+        let organization = OrganizationPolicy::from_settings(settings);
         let secrets = SecretSource::from_settings(settings);
         let credentials =
             ClientCredentials::from_settings(settings, &secrets, application.as_ref());
@@ -97,6 +100,7 @@ impl CallbackConfig {
             email: email?,
             limits: limits?,
             login_cookies: login_cookies?,
+            organization: organization?,
         })
     }
 }
@@ -140,6 +144,13 @@ impl Callback {
             }
             Err(error) => {
                 let action = Some(match error {
+                    CallbackError::Organization(..) => {
+                        let asked = attempt.organization.as_deref();
+                        let parameters = asked.map(|name| ("organization", name));
+                        let parameters: Vec<_> =
+                            parameters.into_iter().chain([("prompt", "login")]).collect();
+                        ("Log in again", attempt.return_to.login_link(&parameters))
+                    }
                     CallbackError::Email(..) => {
                         let another = attempt.return_to.login_link(&[("prompt", "login")]);
                         ("Use another account", another)
@@ -250,6 +261,14 @@ impl Callback {
             })?;
         let claims = self.verify_id_token(&tokens, attempt, now).await?;
         let contents = self.contents(&tokens, &claims, attempt, now).await?;
+        // A requested organization is not certainly the one that the user logged in to (R183).
+        let requested = attempt.organization.clone().map(OrganizationPolicy::Only);
+        for policy in requested.iter().chain([&self.config.organization]) {
+            policy.check(&contents.user, &contents.api_claims).map_err(|refusal| {
+                let used = jwt::organization(&contents.user);
+                CallbackError::Organization(refusal, used.map(|used| used.to_owned().into()))
+            })?;
+        }
         self.config.email.check(&contents.user).map_err(|refusal| {
             let address = contents.user.get("email").and_then(Value::as_str);
             CallbackError::Email(refusal, address.map(|address| address.to_owned().into()))
@@ -377,16 +396,11 @@ impl Callback {
         };
         let expected = Expected { issuer: &self.config.application.issuer, kind };
         let claims = self.keys.verify(tokens.id_token.expose_secret(), &expected, now).await?;
-        match &attempt.organization {
-            Some(organization) if !is_of_organization(&claims, organization) => {
-                Err(CallbackError::OtherOrganization)
-            }
-            // What was requested is not what the provider did (R185).
-            _ if !attempt.step_up.is_met_by(&Authentication::of(&claims), now) => {
-                Err(CallbackError::StepUpMissing)
-            }
-            _ => Ok(claims),
+        // What was requested is not certainly what the provider did (R185).
+        if !attempt.step_up.is_met_by(&Authentication::of(&claims), now) {
+            return Err(CallbackError::StepUpMissing);
         }
+        Ok(claims)
     }
 
     /// The contents of the new session. The API key is verified as `/protected` will verify it, so no
@@ -447,16 +461,5 @@ impl Function for Callback {
             ("/callback", _) => self.responder.method_not_allowed(&request, "GET"),
             _ => self.responder.not_found(&request),
         }
-    }
-}
-
-/// Whether the token is for the requested organization. An id must match exactly, a name in any case
-/// (R183).
-fn is_of_organization(claims: &Claims, organization: &str) -> bool {
-    let text = |name| claims.get(name).and_then(Value::as_str);
-    if organization.starts_with("org_") {
-        text("org_id") == Some(organization)
-    } else {
-        text("org_name").is_some_and(|name| name.eq_ignore_ascii_case(organization))
     }
 }

@@ -1,7 +1,7 @@
 //! The settings of the login function.
 
 use shared::{
-    guard::{EmailPolicy, RouteRules},
+    guard::{EmailPolicy, OrganizationPolicy, RouteRules},
     jwt,
     login::cookies::LoginCookies,
     provider::{application::Application, login_method::LoginMethod},
@@ -26,6 +26,8 @@ pub struct LoginConfig {
     pub limits: SessionLimits,
     /// Seals login attempts into cookies.
     pub login_cookies: LoginCookies,
+    /// The organization to which a login must belong.
+    pub organization: OrganizationPolicy,
     /// What each route requires. A login may be started for one of them.
     pub routes: Option<RouteRules>,
     /// The requested scopes, separated by spaces (RFC 6749 §3.3).
@@ -51,6 +53,7 @@ impl LoginConfig {
         let connections = Connections::from_settings(settings);
         let origins = AllowedOrigins::from_settings(settings);
         let limits = SessionLimits::from_settings(settings);
+        let organization = OrganizationPolicy::from_settings(settings);
         let routes = RouteRules::from_settings(settings);
         let scope = requested_scope(settings);
         let email = EmailPolicy::from_settings(settings);
@@ -70,6 +73,7 @@ impl LoginConfig {
             limits: limits?,
             origins: origins?,
             login_cookies: login_cookies?,
+            organization: organization?,
             routes: routes?,
             scope: scope?,
             show_key: show_key?,

@@ -6,7 +6,8 @@ use secrecy::ExposeSecret;
 use serde_json::Value;
 use shared::{
     clock::Timestamp,
-    jwt::is_email_verified,
+    guard::OrganizationPolicy,
+    jwt,
     names::LogEvent,
     pages::{Key, KeyPage, LoginMethodLink, LoginPage, Picture, User},
     provider::login_method::LoginMethod,
@@ -98,6 +99,8 @@ impl Login {
                 plain_href: &return_to.login_link(&[]),
                 tenant: issuer.url().host_str().unwrap_or_default(),
                 development: issuer.is_loopback(),
+                organization: self.config.organization.only(),
+                asks_organization: self.config.organization == OrganizationPolicy::Required,
             }
             .render()
         })
@@ -119,6 +122,9 @@ impl Login {
             .as_ref()
             .and_then(|routes| routes.name_for_login(&Method::GET, "/protected"))
             .map(|name| ReturnTo::default().login_link(&[(FOR, &name)]));
+        // Auth0 asks for the organization if a login names none.
+        let switch_href = (self.config.organization == OrganizationPolicy::Required)
+            .then(|| ReturnTo::default().login_link(&[("prompt", "login")]));
         let key_is_too_long = self.config.show_key && key.is_none();
         let picture =
             text("picture").and_then(|url| Picture::parse(url, &self.config.application.issuer));
@@ -131,11 +137,13 @@ impl Login {
                     subject: text("sub").unwrap_or_default(),
                     name: text("name"),
                     email: text("email"),
-                    email_verified: is_email_verified(&contents.user),
+                    email_verified: jwt::is_email_verified(&contents.user),
                     picture: picture.as_ref(),
+                    organization: jwt::organization(&contents.user),
                 },
                 protected_url,
                 step_up_href: step_up_href.as_deref(),
+                switch_href: switch_href.as_deref(),
                 session_ends_at: session.ends_at,
                 renews_at: session.renews_at,
                 now,

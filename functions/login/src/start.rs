@@ -33,6 +33,9 @@ pub(crate) enum StartError {
     /// A parameter is duplicated, too long, or contains control characters.
     #[error("the parameter `{0}` is invalid")]
     Parameter(&'static str),
+    /// The link names another organization than `ORGANIZATION`.
+    #[error("the link names another organization than ORGANIZATION")]
+    OtherOrganization,
     /// A third party requested a login at another provider.
     #[error("the request names another issuer")]
     OtherIssuer,
@@ -72,6 +75,7 @@ impl Login {
             return Err(StartError::OtherIssuer);
         }
         let mut passed_on = passed_on(&query)?;
+        self.pass_on_organization(&mut passed_on)?;
         let route = self.route(&query)?;
         let base_url = self.config.base_url.resolve(request)?;
         let return_to = return_to(&query, &base_url)?;
@@ -133,6 +137,20 @@ impl Login {
         Ok(response)
     }
 
+    /// Every login requests the organization of the settings. A link cannot choose another one.
+    fn pass_on_organization<'a>(
+        &'a self,
+        passed_on: &mut Vec<(&'static str, &'a str)>,
+    ) -> Result<(), StartError> {
+        let Some(only) = self.config.organization.only() else { return Ok(()) };
+        match passed_on.iter().find(|(name, _)| *name == "organization") {
+            None => passed_on.push(("organization", only)),
+            Some((_, asked)) if *asked != only => return Err(StartError::OtherOrganization),
+            Some(_) => {}
+        }
+        Ok(())
+    }
+
     /// The route for which the login is started, with its name. A link can ask for what this route
     /// requires and for nothing else.
     fn route<'a>(
@@ -183,6 +201,9 @@ impl Failure for StartError {
                 "Open this address in a browser to log in.",
             ),
             Self::UnknownRoute => unusable("It names no route that requires a separate login."),
+            Self::OtherOrganization => {
+                unusable("It names an organization that is not allowed here.")
+            }
             Self::OtherIssuer => unusable("It names a different identity provider."),
             Self::Parameter(_) => {
                 unusable("A parameter is duplicated, too long, or contains invalid characters.")

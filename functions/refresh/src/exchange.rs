@@ -176,8 +176,14 @@ impl Refresh {
         // login (R138, R187).
         let is_granted = |scope: &&str| grant.granted.iter().any(|granted| granted == scope);
         let scopes = key_claims.scopes().chain(key_claims.permissions());
-        let user =
-            claims.as_ref().map_or_else(|| session.contents.user.clone(), |claims| claims.user());
+        let former = &session.contents.user;
+        let mut user = claims.as_ref().map_or_else(|| former.clone(), |claims| claims.user());
+        // A refreshed ID token may leave out the organization, but cannot change it (R136).
+        for name in ["org_id", "org_name"] {
+            if let Some(value) = former.get(name) {
+                user.entry(name).or_insert_with(|| value.clone());
+            }
+        }
         let contents = SessionContents {
             api_claims: key_claims.user_beyond(&user),
             authentication: session.contents.authentication.clone(),

@@ -10,6 +10,7 @@ use super::{
     browser::{redirect, session_cookie},
     connections,
     options::Options,
+    organizations::Organization,
     pages,
     parameters::{Parameters, with_query},
     provider::Provider,
@@ -91,6 +92,7 @@ fn decide(
     let mut state = provider.state.lock();
     let session = cookie
         .and_then(|cookie| state.use_session(cookie, now))
+        .filter(|_| !provider.asks_organization(request.organization.as_ref()))
         .filter(|session| suffices(session, &request, max_age, now));
     match (prompt, session) {
         (Prompt::None, None) => Err(trusted.error("login_required", "Login required")),
@@ -113,7 +115,10 @@ fn suffices(
 ) -> bool {
     let fresh = max_age
         .is_none_or(|max_age| !max_age.is_zero() && now.since(session.authenticated_at) <= max_age);
-    fresh && request.connection.is_none_or(|wanted| wanted.name == session.user.connection)
+    let is_of_class = |class: &String| session.classes.contains(class);
+    fresh
+        && request.classes.iter().all(is_of_class)
+        && request.connection.is_none_or(|wanted| wanted.name == session.user.connection)
 }
 
 /// The interaction that the request requires.
@@ -191,6 +196,8 @@ impl<'a> TrustedRequest<'a> {
             scope: self.scope()?.granted(audience.is_some()),
             audience,
             connection: self.connection()?,
+            organization: self.organization()?,
+            classes: self.classes(),
             login_hint: parameters.find("login_hint").map(str::to_owned),
             sign_up: parameters.find("screen_hint") == Some("signup"),
             wants_auth_time: max_age.is_some() || matches!(prompt, Prompt::Login),
@@ -238,15 +245,24 @@ impl<'a> TrustedRequest<'a> {
     }
 
     fn connection(&self) -> Result<Option<&'static connections::Connection>, AuthorizeError> {
-        if self.parameters.find("organization").is_some() {
-            return Err(self.invalid("parameter organization is not allowed for this client"));
-        }
         match self.parameters.find("connection") {
             None => Ok(None),
             Some(name) => connections::find(name)
                 .map(Some)
                 .ok_or_else(|| self.invalid("the connection was not found")),
         }
+    }
+
+    fn organization(&self) -> Result<Option<Organization>, AuthorizeError> {
+        let find = |name| {
+            Organization::find(name).ok_or_else(|| self.invalid("the organization was not found"))
+        };
+        self.parameters.find("organization").map(find).transpose()
+    }
+
+    fn classes(&self) -> Vec<String> {
+        let classes = self.parameters.find("acr_values").unwrap_or_default();
+        classes.split_whitespace().map(str::to_owned).collect()
     }
 
     fn prompt(&self) -> Result<Prompt, AuthorizeError> {

@@ -9,6 +9,7 @@ use axum::{
 };
 use http::header;
 use serde_json::json;
+use shared::jwt::MULTI_FACTOR;
 
 use super::{provider::Provider, scope};
 
@@ -30,10 +31,11 @@ pub(super) async fn metadata(State(provider): State<Arc<Provider>>) -> Response 
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256"],
         "token_endpoint_auth_methods_supported": ["client_secret_post"],
+        "acr_values_supported": [MULTI_FACTOR],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "claims_supported": [
-            "aud", "auth_time", "email", "email_verified", "exp", "iat", "iss", "name",
-            "nickname", "nonce", "picture", "sid", "sub", "updated_at",
+            "acr", "amr", "aud", "auth_time", "email", "email_verified", "exp", "iat", "iss", "name",
+            "nickname", "nonce", "org_id", "org_name", "picture", "sid", "sub", "updated_at",
         ],
         "request_parameter_supported": false,
         "request_uri_parameter_supported": false,

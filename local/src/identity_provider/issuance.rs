@@ -2,10 +2,11 @@
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use shared::clock::Timestamp;
+use shared::{clock::Timestamp, jwt::MULTI_FACTOR};
 
 use super::{
     keys::KeyError,
+    organizations::Organization,
     provider::Provider,
     scope::Scope,
     state::{Grant, ProviderState},
@@ -91,10 +92,18 @@ fn id_token_claims(
         if let Some(nonce) = &grant.request.nonce {
             claims.insert("nonce".into(), nonce.as_str().into());
         }
+        // Only what the client asked for. The login form stated it, or an earlier one of the session.
+        if let Some(class) = grant.request.classes.first() {
+            claims.insert("acr".into(), class.as_str().into());
+        }
+        if grant.request.classes.iter().any(|class| class == MULTI_FACTOR) {
+            claims.insert("amr".into(), json!(["mfa"]));
+        }
     }
     if grant.request.wants_auth_time {
         claims.insert("auth_time".into(), grant.session.authenticated_at.as_unix().into());
     }
+    claims.extend(organization_claims(grant));
     claims
 }
 
@@ -105,14 +114,28 @@ fn access_token_claims(
     audience: &str,
     scope: &Scope,
     now: Timestamp,
-) -> Value {
-    json!({
-        "iss": provider.issuer,
-        "sub": grant.session.user.subject,
-        "aud": [audience, provider.endpoint("userinfo")],
-        "iat": now.as_unix(),
-        "exp": (now + provider.options.access_token_lifetime()).as_unix(),
-        "azp": provider.options.client_id,
-        "scope": scope,
-    })
+) -> Map<String, Value> {
+    let expires_at = now + provider.options.access_token_lifetime();
+    let mut claims = organization_claims(grant);
+    for (name, value) in [
+        ("iss", json!(provider.issuer)),
+        ("sub", json!(grant.session.user.subject)),
+        ("aud", json!([audience, provider.endpoint("userinfo")])),
+        ("iat", json!(now.as_unix())),
+        ("exp", json!(expires_at.as_unix())),
+        ("azp", json!(provider.options.client_id)),
+        ("scope", json!(scope)),
+    ] {
+        claims.insert(name.into(), value);
+    }
+    claims
+}
+
+fn organization_claims(grant: &Grant) -> Map<String, Value> {
+    let mut claims = Map::new();
+    if let Some(Organization { id, name }) = &grant.request.organization {
+        claims.insert("org_id".into(), id.as_str().into());
+        claims.extend(name.map(|name| ("org_name".into(), name.into())));
+    }
+    claims
 }

@@ -9,7 +9,8 @@ use super::{
     authorize::{AuthorizeError, redirect_with_code},
     browser::{redirect, session_cookie, with_session_cookie},
     connections::{self, CONNECTIONS, Connection},
-    pages::{self, LoginPage},
+    organizations::{Organization, SAMPLE_ORGANIZATIONS},
+    pages::{self, LoginPage, OrganizationPage},
     parameters::Parameters,
     provider::Provider,
     state::AuthorizationRequest,
@@ -24,7 +25,7 @@ pub(super) async fn show(
     let login = parameters.find("state").unwrap_or_default();
     let request = provider.state.lock().find_login(login, provider.now()).cloned();
     match request {
-        Some(request) => form(login, &request, &parameters, None),
+        Some(request) => form(&provider, login, &request, &parameters, None),
         None => expired(),
     }
 }
@@ -58,25 +59,37 @@ pub(super) async fn submit(
     let email = parameters.find("email").unwrap_or_default();
     let connection = chosen_connection(request, &parameters);
     let Some(user) = User::of(connection, email, &provider.issuer) else {
-        return form(login, request, &parameters, Some(email));
+        return form(&provider, login, request, &parameters, Some(email));
     };
-    let Some(request) = state.take_login(login, now) else {
+    let organization = chosen_organization(request, &parameters);
+    if provider.asks_organization(organization.as_ref()) {
+        return form(&provider, login, request, &parameters, None);
+    }
+    let Some(mut request) = state.take_login(login, now) else {
         return expired();
     };
-    let cookie = session_cookie(&headers);
-    let (cookie, session) = state.log_in(user, cookie.as_deref(), &provider.random, now);
+    request.organization = organization;
+    let (cookie, classes) = (session_cookie(&headers), request.classes.clone());
+    let (cookie, session) = state.log_in(user, classes, cookie.as_deref(), &provider.random, now);
     tracing::info!(connection = session.user.connection, "logged in");
     let location = redirect_with_code(&provider, &mut state, request, session);
     with_session_cookie(redirect(StatusCode::SEE_OTHER, &location), cookie)
 }
 
+/// The form, or first the choice of an organization.
 fn form(
+    provider: &Provider,
     login: &str,
     request: &AuthorizationRequest,
     parameters: &Parameters,
     refused_email: Option<&str>,
 ) -> Response {
     let connection = chosen_connection(request, parameters);
+    let organization = chosen_organization(request, parameters);
+    if provider.asks_organization(organization.as_ref()) {
+        let page = OrganizationPage { login, connection, organizations: &SAMPLE_ORGANIZATIONS };
+        return pages::page(StatusCode::OK, &page, Some(&request.redirect_uri));
+    }
     let others = match request.connection {
         Some(_) => Vec::new(),
         None => CONNECTIONS.iter().filter(|other| other.name != connection.name).collect(),
@@ -86,6 +99,8 @@ fn form(
         login,
         sign_up: request.sign_up,
         connection,
+        organization: organization.as_ref().map(|organization| organization.id.as_str()),
+        classes: &request.classes,
         others,
         sample_users: &SAMPLE_USERS,
         email: refused_email.or(request.login_hint.as_deref()).unwrap_or_default(),
@@ -103,6 +118,17 @@ fn chosen_connection(
         .connection
         .or_else(|| parameters.find("connection").and_then(connections::find))
         .unwrap_or(&CONNECTIONS[0])
+}
+
+/// The organization that the client asked for, or else the user chose.
+fn chosen_organization(
+    request: &AuthorizationRequest,
+    parameters: &Parameters,
+) -> Option<Organization> {
+    request
+        .organization
+        .clone()
+        .or_else(|| parameters.find("organization").and_then(Organization::find))
 }
 
 fn expired() -> Response {

@@ -34,6 +34,7 @@ mod keys;
 mod login;
 mod logout;
 mod options;
+mod organizations;
 mod pages;
 mod parameters;
 mod pictures;

@@ -21,6 +21,8 @@ pub struct Options {
     pub token_lifetime: Option<Duration>,
     /// The APIs for which access tokens may be requested.
     pub audiences: Vec<String>,
+    /// Whether a login that names no organization asks the user for one.
+    pub requires_organization: bool,
     /// The URL that receives logout tokens by POST. It is an `http` URL on loopback; Auth0 uses TLS.
     pub backchannel_logout_uri: Option<String>,
 }
@@ -35,6 +37,7 @@ impl Options {
             logout_uris: Vec::new(),
             token_lifetime: None,
             audiences: Vec::new(),
+            requires_organization: false,
             backchannel_logout_uri: None,
         }
     }

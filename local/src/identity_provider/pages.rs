@@ -15,6 +15,10 @@ pub(super) struct LoginPage<'a> {
     pub(super) login: &'a str,
     pub(super) sign_up: bool,
     pub(super) connection: &'static Connection,
+    /// The id of the organization that the login is for.
+    pub(super) organization: Option<&'a str>,
+    /// The classes of authentication that the login counts as, because the client asks for them.
+    pub(super) classes: &'a [String],
     /// The other connections to choose from; empty if the client chose one.
     pub(super) others: Vec<&'static Connection>,
     pub(super) sample_users: &'static [SampleUser],
@@ -22,6 +26,17 @@ pub(super) struct LoginPage<'a> {
     pub(super) email: &'a str,
     /// Whether the e-mail address was rejected.
     pub(super) invalid: bool,
+}
+
+/// The page that asks for the organization of a login.
+#[derive(Template)]
+#[template(path = "identity_provider/organization.html")]
+pub(super) struct OrganizationPage<'a> {
+    /// The form's single-use id.
+    pub(super) login: &'a str,
+    pub(super) connection: &'static Connection,
+    /// Each with its id and its name.
+    pub(super) organizations: &'static [(&'static str, &'static str)],
 }
 
 /// The page that asks the user to confirm a logout.

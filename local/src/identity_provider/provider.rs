@@ -11,6 +11,7 @@ use super::{
     backchannel::{self, BackchannelClient},
     keys::SigningKey,
     options::Options,
+    organizations::Organization,
     state::{Session, SharedState},
 };
 
@@ -29,6 +30,11 @@ pub(super) struct Provider {
 impl Provider {
     pub(super) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Whether the user must choose an organization before the login.
+    pub(super) fn asks_organization(&self, organization: Option<&Organization>) -> bool {
+        self.options.requires_organization && organization.is_none()
     }
 
     /// The URL of an endpoint, `path` without a leading slash.

@@ -7,7 +7,10 @@ use std::{
 
 use shared::{clock::Timestamp, crypto::random::Random};
 
-use super::{connections::Connection, expiring::Expiring, scope::Scope, users::User};
+use super::{
+    connections::Connection, expiring::Expiring, organizations::Organization, scope::Scope,
+    users::User,
+};
 
 /// How long a login form can be submitted.
 const LOGIN_LIFETIME: Duration = Duration::from_secs(60 * 60);
@@ -63,6 +66,9 @@ pub(super) struct AuthorizationRequest {
     pub(super) scope: Scope,
     pub(super) audience: Option<String>,
     pub(super) connection: Option<&'static Connection>,
+    pub(super) organization: Option<Organization>,
+    /// `acr_values`: the classes of authentication that the client asks for.
+    pub(super) classes: Vec<String>,
     pub(super) login_hint: Option<String>,
     /// `screen_hint=signup`.
     pub(super) sign_up: bool,
@@ -87,6 +93,8 @@ pub(super) struct Session {
     pub(super) user: User,
     /// When the user last entered credentials.
     pub(super) authenticated_at: Timestamp,
+    /// The classes of authentication that the login form stated.
+    pub(super) classes: Vec<String>,
     ends_at: Timestamp,
 }
 
@@ -178,6 +186,7 @@ impl ProviderState {
     pub(super) fn log_in(
         &mut self,
         user: User,
+        classes: Vec<String>,
         cookie: Option<&str>,
         random: &Random,
         now: Timestamp,
@@ -187,7 +196,8 @@ impl ProviderState {
             Some(session) if session.user == user => session.id,
             _ => random.token(),
         };
-        let session = Session { id, user, authenticated_at: now, ends_at: now + SESSION_LIFETIME };
+        let ends_at = now + SESSION_LIFETIME;
+        let session = Session { id, user, authenticated_at: now, classes, ends_at };
         let cookie = random.token();
         self.sessions.insert(cookie.clone(), session.clone(), now + SESSION_IDLE, now);
         (cookie, session)

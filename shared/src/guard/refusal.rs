@@ -2,7 +2,7 @@
 
 use http::{HeaderValue, StatusCode, header};
 
-use super::EmailRefusal;
+use super::{EmailRefusal, OrganizationRefusal};
 use crate::{
     discovery::keys::{KeysError, VerifyError},
     jwt::{StepUp, TokenError},
@@ -47,6 +47,9 @@ pub enum Refusal {
     /// The caller is a client that acts for itself, where a person is required.
     #[error("the token belongs to a machine, not a person")]
     NotPerson,
+    /// The login or the token is not for the required organization.
+    #[error(transparent)]
+    Organization(#[from] OrganizationRefusal),
     /// The `Authorization` header has another scheme than `Bearer`.
     #[error("the Authorization header has another scheme")]
     OtherScheme,
@@ -133,6 +136,9 @@ impl Failure for Refusal {
                 ErrorCode::PersonRequired,
                 "The token belongs to a machine; a person's token is required.",
             ),
+            Self::Organization(refusal) => {
+                (Status::FORBIDDEN, refusal.code(), refusal.description())
+            }
             Self::OtherScheme => (
                 Status::UNAUTHORIZED,
                 ErrorCode::InvalidHeader,

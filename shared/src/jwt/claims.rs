@@ -132,6 +132,11 @@ pub fn is_email_verified(user: &Map<String, Value>) -> bool {
     user.get("email_verified") == Some(&Value::Bool(true))
 }
 
+/// The organization that `user` logged in to: its name, or its id if the token has no name.
+pub fn organization(user: &Map<String, Value>) -> Option<&str> {
+    ["org_name", "org_id"].into_iter().find_map(|name| user.get(name)?.as_str())
+}
+
 /// The claim `name` if it is about the token, not about the user.
 pub fn protocol_claim(name: &str) -> Option<&'static str> {
     PROTOCOL_CLAIMS.into_iter().find(|claim| *claim == name)

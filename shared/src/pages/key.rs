@@ -25,6 +25,8 @@ pub struct KeyPage<'a> {
     pub protected_url: &'a str,
     /// The path that starts the login that `/protected` requires, where its rule can ask for one.
     pub step_up_href: Option<&'a str>,
+    /// The path that starts a login for another organization, where users may choose one.
+    pub switch_href: Option<&'a str>,
     /// When the session ends at the latest.
     pub session_ends_at: Timestamp,
     /// When the page should request a new token. `None`: the token cannot be renewed.
@@ -59,6 +61,8 @@ pub struct User<'a> {
     pub email_verified: bool,
     /// The claim `picture`. If it is missing or does not load, initials are shown.
     pub picture: Option<&'a Picture>,
+    /// The organization that the user logged in to.
+    pub organization: Option<&'a str>,
 }
 
 impl KeyPage<'_> {

@@ -19,6 +19,10 @@ pub struct LoginPage<'a> {
     pub tenant: &'a str,
     /// Whether the identity provider is the development one, which the page then states.
     pub development: bool,
+    /// The organization that every login is for.
+    pub organization: Option<&'a str>,
+    /// Whether the identity provider asks for the organization.
+    pub asks_organization: bool,
 }
 
 impl LoginPage<'_> {

@@ -141,7 +141,7 @@ fn the_login_page_without_methods_has_one_plain_button() {
 #[test]
 fn the_login_page_mentions_the_development_provider_only_if_it_is_used() {
     for development in [true, false] {
-        let page = login_page_of(&[], "/login", "localhost:9001", development);
+        let page = login_page_of(&[], "/login", "localhost:9001", development).render();
         assert_eq!(page.contains("development identity provider"), development);
         assert_eq!(Page::parse(&page).text(".fine bdi"), "localhost:9001");
     }
@@ -407,7 +407,10 @@ fn pages_made_of(value: &str) -> Vec<(&'static str, String)> {
     ];
     let methods =
         kinds.map(|kind| LoginMethodLink { href: value, label: value, kind, strategy: value });
-    let login = |methods| login_page_of(methods, value, value, true);
+    let login = |methods| {
+        let page = login_page_of(methods, value, value, true);
+        LoginPage { organization: Some(value), ..page }.render()
+    };
     let message = MessagePage {
         nonce: &NONCE,
         kind: MessageKind::Ok,
@@ -434,9 +437,11 @@ fn key_page_made_of(value: &str) -> String {
         email: Some(value),
         email_verified: false,
         picture: picture.as_ref(),
+        organization: Some(value),
     };
     let key = Key { token: value, header: value, claims: value, expires_at: NOW };
-    KeyPage { key: Some(key), protected_url: value, ..page_of(user) }.render()
+    KeyPage { key: Some(key), protected_url: value, switch_href: Some(value), ..page_of(user) }
+        .render()
 }
 
 fn key_page(key: Option<Key<'_>>) -> String {
@@ -456,6 +461,7 @@ fn page_of(user: User<'_>) -> KeyPage<'_> {
         user,
         protected_url: "https://api.example/protected",
         step_up_href: None,
+        switch_href: None,
         session_ends_at: NOW,
         renews_at: None,
         now: NOW,
@@ -463,16 +469,24 @@ fn page_of(user: User<'_>) -> KeyPage<'_> {
 }
 
 fn login_page(methods: &[LoginMethodLink<'_>]) -> String {
-    login_page_of(methods, "/login", "tenant.eu.auth0.com", false)
+    login_page_of(methods, "/login", "tenant.eu.auth0.com", false).render()
 }
 
-fn login_page_of(
-    methods: &[LoginMethodLink<'_>],
-    plain_href: &str,
-    tenant: &str,
+fn login_page_of<'a>(
+    methods: &'a [LoginMethodLink<'a>],
+    plain_href: &'a str,
+    tenant: &'a str,
     development: bool,
-) -> String {
-    LoginPage { nonce: &NONCE, methods, plain_href, tenant, development }.render()
+) -> LoginPage<'a> {
+    LoginPage {
+        nonce: &NONCE,
+        methods,
+        plain_href,
+        tenant,
+        development,
+        organization: None,
+        asks_organization: false,
+    }
 }
 
 fn message_page() -> String {
@@ -521,6 +535,7 @@ fn user() -> User<'static> {
         email: Some("ada@example.com"),
         email_verified: true,
         picture: PICTURE.as_ref(),
+        organization: None,
     }
 }
 

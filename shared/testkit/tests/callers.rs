@@ -48,6 +48,17 @@ async fn scopes_claims_and_organizations_are_those_of_the_test() {
     assert_eq!(ask(&api, &unscoped).await.1["code"], "insufficient_scope");
 }
 
+/// R183: the setting counts beside the function's own rules.
+#[tokio::test]
+async fn the_organization_of_the_settings_is_required() {
+    let api = Api::with_settings(&[("ORGANIZATION", "org_theirs")]);
+    let ada = api.person("auth0|ada").scopes(&["read:reports"]);
+    let (status, body) = ask(&api, &ada.clone().log_in().await).await;
+    assert_eq!((status, &body["code"]), (403, &json!("organization_required")));
+    let (status, body) = ask(&api, &ada.organization("org_ours").log_in().await).await;
+    assert_eq!((status, &body["code"]), (403, &json!("organization_not_allowed")));
+}
+
 #[tokio::test]
 async fn sessions_end_and_tokens_expire() {
     let api = Api::new();

@@ -22,6 +22,7 @@ mod login;
 mod logout;
 mod logs;
 mod machine;
+mod organizations;
 mod other_tokens;
 mod races;
 mod refresh;

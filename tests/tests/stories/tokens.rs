@@ -494,7 +494,7 @@ async fn r183_the_token_must_have_the_requested_organization() {
         site.provider().change_claims(claims.clone());
         let mut visitor = Visitor::new(&site);
         let answer = visitor.try_to_log_in_from(&format!("/login?organization={asked}"), ADA).await;
-        assert_eq!(answer.status(), if is_fit { 303 } else { 400 }, "{asked} {claims}");
+        assert_eq!(answer.status(), if is_fit { 303 } else { 403 }, "{asked} {claims}");
         assert_eq!(site.store().sessions_created(), usize::from(is_fit));
     }
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::harness::*;
+use shared::jwt::MULTI_FACTOR;
+
+use super::{super::Options, harness::*};
 
 #[tokio::test]
 async fn an_unknown_client_or_redirect_uri_gets_a_page_and_never_a_redirect() {
@@ -49,7 +51,8 @@ async fn each_invalid_parameter_is_reported_to_the_client_and_causes_no_code() {
         ("scope", Some("openid em\"ail"), "invalid_scope"),
         ("audience", Some("https://other.example"), "access_denied"),
         ("connection", Some("myspace"), "invalid_request"),
-        ("organization", Some("org_1"), "invalid_request"),
+        ("organization", Some("unknown"), "invalid_request"),
+        ("organization", Some("org_"), "invalid_request"),
         ("prompt", Some("none login"), "invalid_request"),
         ("prompt", Some("dance"), "invalid_request"),
         ("max_age", Some("-1"), "invalid_request"),
@@ -96,6 +99,48 @@ async fn a_second_login_is_silent_unless_the_client_requires_credentials() {
     assert!(browser.get(&url).await.parameter("code").is_some());
     tenant.pass(Duration::from_secs(1));
     assert_eq!(browser.get(&url).await.parameter("error").as_deref(), Some("login_required"));
+}
+
+#[tokio::test]
+async fn a_class_of_authentication_needs_a_form_that_stated_it() {
+    let tenant = Tenant::start().await;
+    let mut browser = Browser::default();
+    browser.log_in(&tenant, &[]).await;
+    let asked = ("acr_values", Some(MULTI_FACTOR));
+    let silent = browser.get(&tenant.authorize_url(&[asked, ("prompt", Some("none"))])).await;
+    assert_eq!(silent.parameter("error").as_deref(), Some("login_required"));
+    let response = browser.get(&tenant.authorize_url(&[asked])).await;
+    let form = browser.get(response.header("location")).await;
+    assert!(form.body.contains("counts as a stronger login"), "{}", form.body);
+    assert!(form.body.contains(MULTI_FACTOR), "{}", form.body);
+    browser.log_in(&tenant, &[asked]).await;
+    assert!(browser.get(&tenant.authorize_url(&[asked])).await.parameter("code").is_some());
+    browser.open_login(&tenant, &[("acr_values", Some("gold"))]).await;
+}
+
+#[tokio::test]
+async fn a_login_without_an_organization_asks_for_one_if_the_options_require_it() {
+    let tenant = Tenant::start_with(Options { requires_organization: true, ..options() }).await;
+    let mut browser = Browser::default();
+    let login = browser.open_login(&tenant, &[]).await;
+    let page = browser.get(&tenant.url(&format!("u/login?state={login}"))).await;
+    assert!(page.body.contains("<h1>Choose an organization</h1>"), "{}", page.body);
+    let incomplete = [("state", login.as_str()), ("email", ADA), ("organization", "unknown")];
+    let page = browser.post(&tenant, "u/login", &incomplete).await;
+    assert_eq!(page.status, 200);
+    assert!(page.body.contains("<h1>Choose an organization</h1>"), "{}", page.body);
+    let form =
+        browser.get(&tenant.url(&format!("u/login?state={login}&organization=org_acme"))).await;
+    assert_eq!(form.field("organization"), "org_acme");
+    let chosen = [("state", login.as_str()), ("email", ADA), ("organization", "org_acme")];
+    let response = browser.post(&tenant, "u/login", &chosen).await;
+    let code = response.parameter("code").unwrap();
+    let tokens = tenant.token(&[("code", Some(&code))]).await.json();
+    assert_eq!(tenant.verify(text(&tokens, "id_token")).await["org_id"], "org_acme");
+    // A client that names an organization needs no choice, and a session no form.
+    let named = [("organization", Some("org_globex"))];
+    assert!(browser.get(&tenant.authorize_url(&named)).await.parameter("code").is_some());
+    browser.open_login(&tenant, &[]).await;
 }
 
 #[tokio::test]

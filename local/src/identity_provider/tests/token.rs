@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use shared::jwt::MULTI_FACTOR;
 
 use super::{super::Options, harness::*};
 
@@ -29,7 +30,7 @@ async fn a_login_returns_tokens_that_the_published_keys_verify() {
     assert_eq!((&claims["email"], &claims["email_verified"]), (&json!(ADA), &json!(true)));
     assert!(text(&claims, "sub").starts_with("auth0|"));
     assert!(claims["sid"].is_string());
-    for absent in ["name", "picture", "auth_time", "updated_at"] {
+    for absent in ["name", "picture", "auth_time", "updated_at", "acr", "amr", "org_id"] {
         assert_eq!(claims.get(absent), None, "{absent}");
     }
 }
@@ -45,6 +46,40 @@ async fn the_id_token_contains_profile_and_auth_time_if_requested() {
     assert_eq!(claims["auth_time"], json!(tenant.now()));
     assert_eq!(claims["updated_at"], "2027-01-15T08:00:00.000Z");
     assert_eq!((claims.get("email"), claims.get("nonce")), (None, None));
+}
+
+#[tokio::test]
+async fn a_login_states_only_the_classes_and_methods_that_were_asked_for() {
+    let tenant = Tenant::start().await;
+    for (asked, acr, amr) in [
+        (MULTI_FACTOR, json!(MULTI_FACTOR), json!(["mfa"])),
+        ("gold silver", json!("gold"), json!(null)),
+        ("", json!(null), json!(null)),
+    ] {
+        let scope = Some("openid offline_access");
+        let tokens = tenant.tokens(&[("acr_values", Some(asked)), ("scope", scope)]).await;
+        let claims = tenant.verify(text(&tokens, "id_token")).await;
+        assert_eq!((&claims["acr"], &claims["amr"]), (&acr, &amr), "{asked}");
+        let refreshed = tenant.refresh(text(&tokens, "refresh_token")).await.json();
+        let claims = tenant.verify(text(&refreshed, "id_token")).await;
+        assert_eq!((claims.get("acr"), claims.get("amr")), (None, None), "{asked}");
+    }
+}
+
+#[tokio::test]
+async fn both_tokens_are_for_the_requested_organization() {
+    let tenant = Tenant::start().await;
+    for (asked, id, name) in [
+        ("org_acme", "org_acme", json!("acme")),
+        ("Globex", "org_globex", json!("globex")),
+        ("org_9ybsU1dN2dKfDkBi", "org_9ybsU1dN2dKfDkBi", json!(null)),
+    ] {
+        let tokens = tenant.tokens(&[("organization", Some(asked)), ("audience", Some(API))]).await;
+        for token in ["id_token", "access_token"] {
+            let claims = tenant.verify(text(&tokens, token)).await;
+            assert_eq!((&claims["org_id"], &claims["org_name"]), (&json!(id), &name), "{token}");
+        }
+    }
 }
 
 #[tokio::test]
