@@ -67,7 +67,7 @@ fn r171_hostile_claims_are_shown_as_plain_text() {
 #[test]
 fn r171_the_direction_of_user_texts_is_isolated_from_the_page() {
     let page = Page::parse(&key_page_made_of("\u{202e}nimda"));
-    assert_eq!(page.all(".who bdi").len(), 2);
+    assert_eq!(page.all(".who bdi").len(), 3);
 }
 
 #[test]

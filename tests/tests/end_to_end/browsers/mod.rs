@@ -3,6 +3,7 @@
 mod accessibility;
 mod polling;
 mod refresh;
+mod required;
 
 use std::time::Duration;
 
