@@ -20,7 +20,10 @@ use secrecy::SecretString;
 use shared::{
     clock::Clock,
     crypto::random::Random,
-    provider::{ClientCredentials, HttpProvider, ProviderError, application::Application},
+    provider::{
+        ClientAuthentication, ClientCredentials, HttpProvider, ProviderError,
+        application::Application,
+    },
     settings::Settings,
     web::base_url::BaseUrl,
 };
@@ -52,7 +55,9 @@ impl Doctor {
     /// missing: an operator need not know it.
     pub fn from_settings(settings: &mut Settings, clock: Clock, random: Random) -> Option<Self> {
         let application = Application::from_settings(settings);
-        let connections = Connections::from_settings(settings);
+        let is_auth0 = application.as_ref().is_none_or(|application| application.issuer.is_auth0());
+        let connections = Connections::from_settings(settings, is_auth0);
+        let authentication = ClientAuthentication::from_settings(settings);
         let scope = requested_scope(settings);
         let network = network(settings);
         let base_url = match BaseUrl::from_settings(settings) {
@@ -68,6 +73,7 @@ impl Doctor {
         let credentials = settings.value_of("CLIENT_SECRET").map(|secret| ClientCredentials {
             client_id: application.client_id.clone(),
             client_secret: SecretString::from(secret),
+            authentication: authentication.flatten(),
         });
         let provider = HttpProvider::over(application.issuer.clone(), network?);
         Some(Self {

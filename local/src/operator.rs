@@ -38,14 +38,14 @@ pub enum SelectedSessions {
 
 impl Operator {
     /// Reads the table's settings (`SESSION_TABLE`, `AWS_REGION`, the `AWS_…` credentials), and the
-    /// issuer from `AUTH_HOST` if `issuer` is `None`.
+    /// issuer from `AUTH_HOST` and `PROVIDER_NAME` if `issuer` is `None`.
     pub fn from_settings(settings: &mut Settings, issuer: Option<Issuer>) -> Option<Self> {
         let issuer = match issuer {
             Some(issuer) => Some(issuer),
-            None => {
-                let what = "the tenant's domain or custom domain, or use --issuer";
-                settings.required("AUTH_HOST", what, Issuer::parse)
-            }
+            None => Issuer::from_settings(
+                settings,
+                "the tenant's domain or custom domain, or use --issuer",
+            ),
         };
         let config = DynamoConfig::from_settings(settings);
         let network = network(settings);

@@ -48,7 +48,9 @@ impl LocalRun {
         }
         let host =
             settings.optional("HOST", |text| match Issuer::parse(&format!("http://{text}")) {
-                Ok(origin) if origin.url().port().is_none() => Ok(text.to_owned()),
+                Ok(origin) if origin.url().port().is_none() && origin.url().path() == "/" => {
+                    Ok(text.to_owned())
+                }
                 _ => Err("must be a name of this machine, such as `localhost`"),
             });
         let port = port(settings, "PORT", DEFAULT_PORT);

@@ -119,6 +119,7 @@ fn render_login_page(bencher: Bencher<'_, '_>) {
             nonce: &nonce,
             methods: black_box(&methods),
             plain_href: "/login",
+            provider: None,
             tenant: "tenant.eu.auth0.com",
             development: false,
             organization: None,

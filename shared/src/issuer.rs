@@ -4,22 +4,34 @@ use std::{fmt, net::IpAddr};
 
 use url::{Host, Url};
 
-/// An issuer identifier (OpenID Connect Core §2) as Auth0 writes it: an `https` origin with a
-/// trailing slash.
+use crate::settings::Settings;
+
+/// An issuer identifier (OpenID Connect Core §2), and what the settings say about its provider.
 ///
 /// `http` is accepted only for a loopback host, where the development provider runs. On any other host,
 /// an attacker on the network could impersonate the provider.
 #[derive(Clone, Eq, PartialEq)]
-pub struct Issuer(Url);
+pub struct Issuer {
+    url: Url,
+    /// Exactly as in an `iss` claim.
+    text: String,
+    /// The name of a provider that is not Auth0.
+    provider_name: Option<String>,
+    /// The origins beside the issuer's where the provider may have endpoints.
+    endpoint_origins: Vec<Url>,
+}
 
 /// Reasons why a text is not an issuer. The text is left out, because it may be a misplaced secret.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum InvalidIssuer {
-    /// It has credentials, a path, a query or a fragment.
-    #[error("must be a host or an origin alone, without path, query or user name")]
-    MoreThanOrigin,
-    /// It is a name from an example (`{yourDomain}`, `your-tenant.auth0.com`), in quotes, or without a
-    /// dot.
+    /// It has credentials, a query or a fragment, or is the address of the metadata. A host of Auth0
+    /// also has no path.
+    #[error(
+        "must be a host or the issuer's URL alone, without query, user name or `/.well-known/openid-configuration`; Auth0's has no path"
+    )]
+    MoreThanIssuer,
+    /// It contains a name from an example (`{yourDomain}`, `your-tenant.auth0.com`), is in quotes, or
+    /// is without a dot.
     #[error(
         "must be the tenant's own domain, such as `tenant.eu.auth0.com`: a plain name, without quotes or braces, and not the placeholder of an example"
     )]
@@ -33,12 +45,57 @@ pub enum InvalidIssuer {
 }
 
 impl Issuer {
-    /// Parses `AUTH_HOST`: a bare host (`tenant.eu.auth0.com`) or a URL.
+    /// Reads `AUTH_HOST`, which contains `what`, `PROVIDER_NAME` and `AUTH_ENDPOINT_HOSTS`.
+    pub fn from_settings(settings: &mut Settings, what: &str) -> Option<Self> {
+        let inside_lambda = settings.inside_lambda();
+        let provider_name = settings.optional("PROVIDER_NAME", |text| {
+            if text.chars().count() <= LONGEST_NAME && !text.chars().any(char::is_control) {
+                Ok(text.to_owned())
+            } else {
+                Err("must be the provider's name, of at most 64 characters")
+            }
+        });
+        let is_named = settings.is_set("PROVIDER_NAME");
+        let issuer = settings.required("AUTH_HOST", what, |text| {
+            let issuer = if is_named { Self::parse_exact(text) } else { Self::parse(text) }?;
+            // The development provider lets anyone log in as any user (R178).
+            if inside_lambda && issuer.is_loopback() {
+                return Err(InvalidIssuer::NotHttps);
+            }
+            Ok(issuer)
+        });
+        let is_loopback = issuer.as_ref().is_some_and(Self::is_loopback);
+        let endpoint_origins = settings.optional("AUTH_ENDPOINT_HOSTS", |text| {
+            let origins = text.split(',').map(|host| endpoint_origin(host.trim(), is_loopback));
+            origins
+                .collect::<Option<Vec<_>>>()
+                .ok_or("must be host names, separated by commas, without scheme and path")
+        });
+        Some(Self {
+            provider_name: provider_name?,
+            endpoint_origins: endpoint_origins?.unwrap_or_default(),
+            ..issuer?
+        })
+    }
+
+    /// Parses a bare host (`tenant.eu.auth0.com`) or a URL. A URL without a path gets the trailing slash
+    /// that Auth0 writes; one with a path is taken exactly.
     ///
     /// # Errors
     ///
     /// When the text is neither, or the connection would not be protected by TLS.
     pub fn parse(text: &str) -> Result<Self, InvalidIssuer> {
+        let issuer = Self::parse_exact(text)?;
+        let text = if issuer.url.path() == "/" { issuer.url.as_str().into() } else { issuer.text };
+        Ok(Self { text, ..issuer })
+    }
+
+    /// Parses a bare host or a URL, and adds no trailing slash.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Self::parse).
+    pub fn parse_exact(text: &str) -> Result<Self, InvalidIssuer> {
         let url = if text.contains("://") {
             Url::parse(text)
         } else {
@@ -48,50 +105,104 @@ impl Issuer {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(InvalidIssuer::NotHttps);
         }
-        if url.path() != "/"
+        let is_auth0s = url.domain().is_some_and(|domain| domain.ends_with(".auth0.com"));
+        if (is_auth0s && url.path() != "/")
+            || url.path().contains("/.well-known/")
             || url.query().is_some()
             || url.fragment().is_some()
             || !url.username().is_empty()
             || url.password().is_some()
         {
-            return Err(InvalidIssuer::MoreThanOrigin);
+            return Err(InvalidIssuer::MoreThanIssuer);
         }
         match url.host() {
-            None => Err(InvalidIssuer::NotUrl),
+            None => return Err(InvalidIssuer::NotUrl),
             Some(Host::Domain(name)) if !is_loopback(&url) && !is_own_name(name) => {
-                Err(InvalidIssuer::NotHostName)
+                return Err(InvalidIssuer::NotHostName);
             }
-            Some(_) if url.scheme() == "http" && !is_loopback(&url) => Err(InvalidIssuer::NotHttps),
-            Some(_) => Ok(Self(url)),
+            Some(_) if url.scheme() == "http" && !is_loopback(&url) => {
+                return Err(InvalidIssuer::NotHttps);
+            }
+            // The braces of `{tenant}` in a path.
+            Some(_) if text.contains(['{', '}']) => return Err(InvalidIssuer::NotHostName),
+            Some(_) => {}
         }
+        let written = url.as_str();
+        let written = if text.ends_with('/') {
+            written
+        } else {
+            written.strip_suffix('/').unwrap_or(written)
+        };
+        let (text, provider_name, endpoint_origins) = (written.to_owned(), None, Vec::new());
+        Ok(Self { url, text, provider_name, endpoint_origins })
     }
 
-    /// The identifier exactly as in an `iss` claim, with the trailing slash.
+    /// The identifier exactly as in an `iss` claim.
     pub fn as_str(&self) -> &str {
-        self.0.as_str()
+        &self.text
+    }
+
+    /// Whether the provider speaks Auth0's dialect, as the development provider does: it has no other
+    /// name, and its issuer has no path.
+    pub fn is_auth0(&self) -> bool {
+        self.provider_name.is_none() && self.url.path() == "/"
+    }
+
+    /// Whether the issuer is a user pool of Amazon Cognito.
+    pub fn is_cognito(&self) -> bool {
+        self.url.domain().is_some_and(|domain| {
+            let region = domain.strip_prefix("cognito-idp.").unwrap_or_default();
+            region.ends_with(".amazonaws.com") || region.ends_with(".amazonaws.com.cn")
+        })
+    }
+
+    /// The name of a provider that is not Auth0, for people.
+    pub fn provider_name(&self) -> Option<&str> {
+        self.provider_name.as_deref()
+    }
+
+    /// The address of the metadata: below the identifier without its trailing slash (OpenID Connect
+    /// Discovery §4).
+    pub fn metadata_url(&self) -> Url {
+        let mut url = self.url.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend([".well-known", "openid-configuration"]);
+        }
+        url
     }
 
     /// The identifier as a URL that paths can be joined to.
     pub const fn url(&self) -> &Url {
-        &self.0
+        &self.url
     }
 
-    /// The origin in ASCII, without a trailing slash, for a Content-Security-Policy.
+    /// The origin in ASCII, without a trailing slash.
     pub fn origin(&self) -> String {
-        self.0.origin().ascii_serialization()
+        self.url.origin().ascii_serialization()
+    }
+
+    /// The origins of the issuer and of its endpoints, separated by spaces, for a
+    /// Content-Security-Policy.
+    pub fn origins(&self) -> String {
+        let origins = [&self.url].into_iter().chain(&self.endpoint_origins);
+        origins.map(|url| url.origin().ascii_serialization()).collect::<Vec<_>>().join(" ")
     }
 
     /// Whether the provider runs on this machine, so that `http` is allowed.
     pub fn is_loopback(&self) -> bool {
-        is_loopback(&self.0)
+        is_loopback(&self.url)
     }
 
-    /// Whether `url` has the provider's scheme, host and port, so that requests may be sent to it.
+    /// Whether `url` has the scheme, host and port of the issuer or of `AUTH_ENDPOINT_HOSTS`, so that
+    /// requests may be sent to it.
     ///
     /// Otherwise a discovery document with another host could make us send the client secret there, or
     /// send requests inside the operator's network.
     pub fn owns(&self, url: &Url) -> bool {
-        self.0.origin() == url.origin() && url.username().is_empty() && url.password().is_none()
+        let mut origins = [&self.url].into_iter().chain(&self.endpoint_origins);
+        origins.any(|own| own.origin() == url.origin())
+            && url.username().is_empty()
+            && url.password().is_none()
     }
 }
 
@@ -116,6 +227,19 @@ pub fn is_loopback(url: &Url) -> bool {
         None => false,
     }
 }
+
+/// The origin of an endpoint's host, which may have a port. A host on this machine is only accepted for a
+/// provider on this machine, because Lambda's own API is there too.
+fn endpoint_origin(host: &str, issuer_is_loopback: bool) -> Option<Url> {
+    let scheme = if issuer_is_loopback { "http" } else { "https" };
+    let url = Issuer::parse(&format!("{scheme}://{host}")).ok()?.url;
+    let is_host_alone = url.path() == "/" && !host.ends_with('/');
+    let is_remote_name = url.domain().is_some() && !is_loopback(&url);
+    (is_host_alone && (issuer_is_loopback || is_remote_name)).then_some(url)
+}
+
+/// The longest name of a provider, in characters.
+const LONGEST_NAME: usize = 64;
 
 /// Placeholders for a tenant's name in documentation and dashboards.
 const PLACEHOLDERS: [&str; 6] = [
@@ -154,6 +278,41 @@ mod tests {
         }
     }
 
+    /// R70.
+    #[test]
+    fn r070_a_path_is_taken_exactly_and_the_metadata_is_below_it() {
+        for (text, metadata) in [
+            ("https://login.example.com/realms/main", "/realms/main/"),
+            ("https://login.example.com/realms/main/", "/realms/main/"),
+        ] {
+            let issuer = Issuer::parse(text).unwrap();
+            assert_eq!(issuer.as_str(), text);
+            assert!(!issuer.is_auth0());
+            let expected =
+                format!("https://login.example.com{metadata}.well-known/openid-configuration");
+            assert_eq!(issuer.metadata_url().as_str(), expected);
+        }
+        let issuer = Issuer::parse("tenant.auth0.com").unwrap();
+        assert!(issuer.is_auth0());
+        let expected = "https://tenant.auth0.com/.well-known/openid-configuration";
+        assert_eq!(issuer.metadata_url().as_str(), expected);
+    }
+
+    #[test]
+    fn r070_the_issuer_of_a_named_provider_gets_no_slash() {
+        for text in ["https://accounts.google.com", "https://login.example.com/"] {
+            let issuer = read(&[("AUTH_HOST", text), ("PROVIDER_NAME", "Example")]).unwrap();
+            assert_eq!(issuer.as_str(), text);
+            assert_eq!(issuer.provider_name(), Some("Example"));
+            assert!(!issuer.is_auth0());
+        }
+        let bare = read(&[("AUTH_HOST", "accounts.google.com"), ("PROVIDER_NAME", "Google")]);
+        assert_eq!(bare.unwrap().as_str(), "https://accounts.google.com");
+        let long = "x".repeat(LONGEST_NAME + 1);
+        let refused = read(&[("AUTH_HOST", "login.example.com"), ("PROVIDER_NAME", &long)]);
+        assert!(refused.unwrap_err().contains("PROVIDER_NAME must be the provider's name"));
+    }
+
     /// R177.
     #[test]
     fn r177_http_is_accepted_for_loopback_only() {
@@ -178,6 +337,7 @@ mod tests {
             "\"tenant.auth0.com\"",
             "'tenant.auth0.com'",
             "${AUTH0_DOMAIN}",
+            "https://login.example.com/{tenant}/v2.0",
             "tenant",
             "tenant..auth0.com",
         ] {
@@ -189,14 +349,15 @@ mod tests {
     }
 
     #[test]
-    fn r177_only_an_origin_is_an_issuer() {
+    fn r177_a_query_a_user_or_the_metadatas_address_is_not_an_issuer() {
         for text in [
+            "https://login.example.com/realms/main/.well-known/openid-configuration",
             "https://tenant.auth0.com/path",
             "https://user@tenant.auth0.com",
             "tenant.auth0.com?x",
             "tenant.auth0.com#x",
         ] {
-            assert_eq!(Issuer::parse(text), Err(InvalidIssuer::MoreThanOrigin), "{text}");
+            assert_eq!(Issuer::parse(text), Err(InvalidIssuer::MoreThanIssuer), "{text}");
         }
         for text in ["", "https://", "https:///", "not a host"] {
             assert_eq!(Issuer::parse(text), Err(InvalidIssuer::NotUrl), "{text}");
@@ -214,5 +375,57 @@ mod tests {
         assert!(!owns("https://tenant.auth0.com.evil/oauth/token"));
         assert!(!owns("https://169.254.169.254/oauth/token"));
         assert!(!owns("https://us:er@tenant.auth0.com/oauth/token"));
+    }
+
+    #[test]
+    fn r071_listed_hosts_may_have_endpoints() {
+        let issuer = read(&[
+            ("AUTH_HOST", "https://accounts.google.com"),
+            ("AUTH_ENDPOINT_HOSTS", "oauth2.googleapis.com, www.googleapis.com:8443"),
+        ])
+        .unwrap();
+        let owns = |url: &str| issuer.owns(&Url::parse(url).unwrap());
+        assert!(owns("https://accounts.google.com/o/oauth2/v2/auth"));
+        assert!(owns("https://oauth2.googleapis.com/token"));
+        assert!(owns("https://www.googleapis.com:8443/keys"));
+        assert!(!owns("http://oauth2.googleapis.com/token"));
+        assert!(!owns("https://www.googleapis.com/keys"));
+        assert!(!owns("https://us:er@oauth2.googleapis.com/token"));
+        assert!(!owns("https://token.oauth2.googleapis.com/token"));
+        assert_eq!(
+            issuer.origins(),
+            "https://accounts.google.com https://oauth2.googleapis.com https://www.googleapis.com:8443"
+        );
+    }
+
+    /// R71: not even an operator opens this machine or an address inside the network.
+    #[test]
+    fn r071_only_names_of_hosts_are_listed() {
+        for hosts in [
+            "https://a.example",
+            "a.example/",
+            "a.example/path",
+            "*.example.com",
+            "a.example,",
+            "user@a.example",
+            "localhost:9001",
+            "127.0.0.1",
+            "169.254.169.254",
+            "[::1]",
+        ] {
+            let refused =
+                read(&[("AUTH_HOST", "login.example.com"), ("AUTH_ENDPOINT_HOSTS", hosts)]);
+            assert!(refused.unwrap_err().contains("\n  AUTH_ENDPOINT_HOSTS must be "), "{hosts}");
+        }
+        let local =
+            read(&[("AUTH_HOST", "http://localhost:1"), ("AUTH_ENDPOINT_HOSTS", "localhost:2")]);
+        assert!(local.unwrap().owns(&Url::parse("http://localhost:2/token").unwrap()));
+    }
+
+    fn read(values: &[(&str, &str)]) -> Result<Issuer, String> {
+        let mut settings = Settings::from_values(values.iter().copied());
+        let issuer = Issuer::from_settings(&mut settings, "the provider's host");
+        settings.finish().map_err(|error| error.to_string())?;
+        Ok(issuer.unwrap())
     }
 }

@@ -24,7 +24,8 @@
 //! 8. For a login: `nonce` (item 11), `at_hash` (§3.1.3.8), `auth_time` (item 13). For a refresh:
 //!    `at_hash`, and that the claims about the login equal those of the login's own ID token (§12.2).
 //!
-//! A logout token passes the same steps up to the signature, then other checks: see [`LogoutToken`].
+//! A logout token and a signed response of the UserInfo endpoint pass the same steps up to the signature,
+//! then other checks: see [`LogoutToken`] and [`UserInfo`].
 
 mod authentication;
 mod claims;
@@ -35,6 +36,7 @@ mod login;
 mod logout_token;
 #[cfg(test)]
 mod tests;
+mod user_info;
 
 use std::time::Duration;
 
@@ -50,6 +52,7 @@ pub use self::{
     key_set::{Key, KeySet, MalformedKeySet},
     login::LoginClaims,
     logout_token::{EndedAtProvider, LogoutToken},
+    user_info::{UserInfo, UserInfoError},
 };
 
 /// The longest token that is accepted, in bytes. Most have about 2 kB, but an ID token that lists its

@@ -45,6 +45,7 @@ names! {
         LoginRestarted = "login.restarted",
         LoginSucceeded = "login.succeeded",
         LoginUnknown = "login.unknown",
+        LoginUserinfoUnavailable = "login.userinfo_unavailable",
         LoginMethodsUnavailable = "login_methods.unavailable",
         LogoutCompleted = "logout.completed",
         LogoutEverywhere = "logout.everywhere",

@@ -87,6 +87,26 @@ impl LoginAgainPage<'_> {
     }
 }
 
+/// The page that sends a form of the provider once more, from our own origin, so that our cookies come
+/// with it.
+#[derive(Template)]
+#[template(path = "continue.html")]
+pub struct ContinuePage<'a> {
+    /// The nonce of this response's Content-Security-Policy.
+    pub nonce: &'a Nonce,
+    /// The path that receives the form.
+    pub action: &'a str,
+    /// The names and values of its fields.
+    pub fields: &'a [(&'a str, &'a str)],
+}
+
+impl ContinuePage<'_> {
+    /// Renders the page as HTML.
+    pub fn render(&self) -> String {
+        html(self)
+    }
+}
+
 /// A page with one message: logged out, login failed, page not found.
 #[derive(Template)]
 #[template(path = "message.html")]

@@ -66,6 +66,14 @@ pub trait IdentityProvider: fmt::Debug + Send + Sync {
         grant: RefreshTokenGrant<'_>,
     ) -> Result<(), ProviderError>;
 
+    /// Requests the claims about the user of `access_token` (OpenID Connect Core §5.3), for
+    /// [`UserInfo`](crate::jwt::UserInfo).
+    async fn user_info(
+        &self,
+        userinfo_endpoint: &Url,
+        access_token: &SecretString,
+    ) -> Result<UserInfoResponse, ProviderError>;
+
     /// The script with the login methods of an application, which the provider publishes for its own
     /// widget, for [`parse_script`](login_method::parse_script).
     async fn login_methods(&self, client_id: &str) -> Result<Vec<u8>, ProviderError>;
@@ -78,10 +86,21 @@ pub struct ClientCredentials {
     pub client_id: String,
     /// Its secret.
     pub client_secret: SecretString,
+    /// How they are sent. `None`: as the provider offers.
+    pub authentication: Option<ClientAuthentication>,
+}
+
+/// How this application authenticates to the provider (RFC 6749 §2.3.1).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ClientAuthentication {
+    /// `client_secret_basic`: in the header `Authorization`.
+    Basic,
+    /// `client_secret_post`: in the form.
+    Post,
 }
 
 impl ClientCredentials {
-    /// Reads `CLIENT_SECRET` or `CLIENT_SECRET_ARN`. Its faults are collected even if `application` is
+    /// Reads `CLIENT_AUTH`, and `CLIENT_SECRET` or `CLIENT_SECRET_ARN`. Its faults are collected even if `application` is
     /// `None` because of another fault.
     pub fn from_settings(
         settings: &mut Settings,
@@ -89,9 +108,37 @@ impl ClientCredentials {
         application: Option<&Application>,
     ) -> Option<StoredSecret<Self>> {
         let client_id = application.map(|known| known.client_id.clone()).unwrap_or_default();
-        secrets.secret(settings, CLIENT_SECRET, "the application's client secret", move |text| {
-            Ok(Self { client_id: client_id.clone(), client_secret: SecretString::from(text) })
+        let authentication = ClientAuthentication::from_settings(settings);
+        let chosen = authentication.flatten();
+        let what = "the application's client secret";
+        let credentials = secrets.secret(settings, CLIENT_SECRET, what, move |text| {
+            let (client_id, client_secret) = (client_id.clone(), SecretString::from(text));
+            Ok(Self { client_id, client_secret, authentication: chosen })
+        });
+        authentication.and(credentials)
+    }
+
+    /// How they are sent to the provider that published `metadata`.
+    pub fn authentication(&self, metadata: &Metadata) -> ClientAuthentication {
+        self.authentication.unwrap_or(metadata.client_authentication)
+    }
+}
+
+impl ClientAuthentication {
+    /// Reads `CLIENT_AUTH`. Outer `None`: a fault was recorded. Inner `None`: it is not set.
+    pub fn from_settings(settings: &mut Settings) -> Option<Option<Self>> {
+        settings.optional("CLIENT_AUTH", |text| {
+            Self::from_name(text).ok_or("must be `client_secret_basic` or `client_secret_post`")
         })
+    }
+
+    /// The kind with this name in the registry of OAuth parameters, if it is supported.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "client_secret_basic" => Some(Self::Basic),
+            "client_secret_post" => Some(Self::Post),
+            _ => None,
+        }
     }
 }
 
@@ -104,8 +151,10 @@ pub struct AuthorizationCodeGrant<'a> {
     pub redirect_uri: &'a str,
     /// The PKCE verifier (RFC 7636 §4.5).
     pub code_verifier: &'a str,
-    /// Sent in the body (`client_secret_post`).
+    /// The application's credentials.
     pub credentials: &'a ClientCredentials,
+    /// How they are sent.
+    pub authentication: ClientAuthentication,
 }
 
 /// A refresh token with the application's credentials.
@@ -113,19 +162,31 @@ pub struct AuthorizationCodeGrant<'a> {
 pub struct RefreshTokenGrant<'a> {
     /// The token.
     pub refresh_token: &'a str,
-    /// Sent in the body (`client_secret_post`).
+    /// The application's credentials.
     pub credentials: &'a ClientCredentials,
+    /// How they are sent.
+    pub authentication: ClientAuthentication,
 }
 
-/// Reasons why a document, the keys or the login methods are unavailable, or a token was not revoked.
+/// A successful response of the UserInfo endpoint (OpenID Connect Core §5.3.2). Nothing in it is
+/// verified.
+#[derive(Debug)]
+pub enum UserInfoResponse {
+    /// `application/json`.
+    Json(Vec<u8>),
+    /// `application/jwt`.
+    Signed(SecretString),
+}
+
+/// Reasons why a document, the keys, the user info or the login methods are unavailable, or a token was not revoked.
 #[derive(Debug, thiserror::Error)]
 pub enum ProviderError {
     /// The HTTP client cannot be built; no request was sent.
     #[error("the HTTP client cannot be built")]
     Client(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// An endpoint is on another origin than the issuer. The document may be forged to make us send
+    /// An endpoint is neither on the issuer's origin nor on `AUTH_ENDPOINT_HOSTS`. The document may be forged to make us send
     /// requests to a host of an attacker's choice.
-    #[error("the endpoint `{0}` is not on the issuer's host")]
+    #[error("the endpoint `{0}` is neither on the issuer's host nor on AUTH_ENDPOINT_HOSTS")]
     ForeignEndpoint(&'static str),
     /// The response is not JSON, or not of the expected shape.
     #[error("the answer is malformed: {0}")]
@@ -164,8 +225,9 @@ pub enum ProviderError {
 /// Reasons why a code or a refresh token was not exchanged for tokens.
 #[derive(Debug, thiserror::Error)]
 pub enum RedeemError {
-    /// The token endpoint is on another origin than the issuer; the secret was not sent.
-    #[error("the token endpoint is not on the issuer's host")]
+    /// The token endpoint is neither on the issuer's origin nor on `AUTH_ENDPOINT_HOSTS`; the secret was
+    /// not sent.
+    #[error("the token endpoint is neither on the issuer's host nor on AUTH_ENDPOINT_HOSTS")]
     ForeignEndpoint,
     /// The response does not conform to RFC 6749 §5.
     #[error("the token response is malformed: {0}")]

@@ -4,6 +4,7 @@ pub mod base_url;
 pub mod cookie;
 pub mod cors;
 pub mod error;
+pub mod form;
 pub mod query;
 pub mod request;
 pub mod return_to;

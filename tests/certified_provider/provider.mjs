@@ -4,6 +4,9 @@
 // Prints `ready PORT` when it listens on loopback. Exits when its standard input closes, so that it
 // cannot outlive the test that started it.
 // With PROVIDER_RESOURCE, it issues JWT access tokens for that resource (RFC 8707).
+// With PROVIDER_PATH, the issuer has that path and no trailing slash, and the endpoints are below it.
+// With PROVIDER_SECOND_PORT, all endpoints that are not for browsers, and the keys, are on another port.
+// With PROVIDER_THIN, ID tokens contain only what the standard requires, and the rest is at /userinfo.
 //
 // Its pages are plain forms that work without script. `controls` contains what a test may change at
 // run time.
@@ -16,12 +19,10 @@ if (client === null) throw new Error('PROVIDER_CLIENT must hold the client as JS
 
 const resource = process.env.PROVIDER_RESOURCE;
 const resourceScope = 'read:notes';
-const server = http.createServer((request, response) => answer(request, response));
-await new Promise((resolve, reject) => {
-  server.on('error', reject);
-  server.listen(Number(process.argv[2] ?? 0), '127.0.0.1', resolve);
-});
-const issuer = `http://localhost:${server.address().port}/`;
+const path = process.env.PROVIDER_PATH ?? '';
+const port = await listen('', Number(process.argv[2] ?? 0));
+const secondPort = process.env.PROVIDER_SECOND_PORT ? await listen('second port: ', 0) : null;
+const issuer = `http://localhost:${port}${path || '/'}`;
 const cookieKey = crypto.randomBytes(32).toString('hex');
 const served = {}; // requests answered so far, by path
 let key; // the one key that signs and is published
@@ -30,7 +31,7 @@ let provider;
 rotateKeys();
 
 process.stdin.resume().on('end', () => process.exit(0));
-console.log(`ready ${server.address().port}`);
+console.log(`ready ${port} ${secondPort ?? ''}`.trim());
 
 const controls = {
   'POST /__control/rotate-keys': () => rotateKeys(),
@@ -38,7 +39,16 @@ const controls = {
   'GET /__control/served': () => served,
 };
 
-async function answer(request, response) {
+function listen(name, onPort) {
+  return new Promise((resolve, reject) => {
+    const server = http.createServer((request, response) => answer(name, request, response));
+    server.on('error', reject);
+    server.listen(onPort, '127.0.0.1', () => resolve(server.address().port));
+  });
+}
+
+/** `name` is put in front of the paths that are counted. */
+async function answer(name, request, response) {
   const { pathname } = new URL(request.url, issuer);
   const control = controls[`${request.method} ${pathname}`];
   if (control) {
@@ -46,13 +56,25 @@ async function answer(request, response) {
     response.setHeader('content-type', 'application/json').end(JSON.stringify(result));
     return;
   }
-  served[pathname] = (served[pathname] ?? 0) + 1;
+  // A browser logs a picture that it does not find as an error.
+  if (['/favicon.ico', '/picture.png'].includes(pathname)) {
+    response.writeHead(204).end();
+    return;
+  }
+  served[name + pathname] = (served[name + pathname] ?? 0) + 1;
   if (pathname.startsWith('/interaction/')) {
     await interaction(request, response).catch((error) => {
       response.writeHead(400, { 'content-type': 'text/plain' }).end(error.message);
     });
     return;
   }
+  if (path && !pathname.startsWith(`${path}/`)) {
+    response.writeHead(404).end();
+    return;
+  }
+  // The library learns from the difference where it is mounted.
+  request.originalUrl = request.url;
+  request.url = request.url.slice(path.length);
   provider.callback()(request, response);
 }
 
@@ -81,7 +103,7 @@ function rotateKeys() {
       profile: ['name', 'nickname', 'picture', 'updated_at'],
     },
     // Like Auth0, puts the claims of the granted scopes into the ID token, not only into /userinfo.
-    conformIdTokenClaims: false,
+    conformIdTokenClaims: Boolean(process.env.PROVIDER_THIN),
     // Auth0's parameters in addition to the standard's.
     extraParams: ['audience', 'connection', 'organization', 'invitation'],
     features: {
@@ -112,6 +134,7 @@ function rotateKeys() {
     // The library's `dispatcher` refuses loopback, where the tests listen.
     fetch: (url, { dispatcher, ...options }) => globalThis.fetch(url, options),
   });
+  provider.use(nameSecondPort);
   provider.use(consentToOfflineAccess);
   provider.use(spoilIdToken);
 }
@@ -124,7 +147,7 @@ function claimsOf(id) {
     email_verified: true,
     name: id.split('@')[0],
     nickname: id.split('@')[0],
-    picture: `${issuer}picture.png`,
+    picture: `http://localhost:${port}/picture.png`,
     updated_at: 1_700_000_000,
   };
 }
@@ -169,6 +192,14 @@ async function consentToOfflineAccess(ctx, next) {
     ctx.query = { ...ctx.query, prompt: `${prompt} consent`.trim() };
   }
   await next();
+}
+
+async function nameSecondPort(ctx, next) {
+  await next();
+  if (!secondPort || ctx.path !== '/.well-known/openid-configuration') return;
+  for (const name of ['token_endpoint', 'jwks_uri', 'userinfo_endpoint', 'revocation_endpoint']) {
+    ctx.body[name] = ctx.body[name].replace(`:${port}/`, `:${secondPort}/`);
+  }
 }
 
 async function spoilIdToken(ctx, next) {

@@ -227,8 +227,29 @@ class Artifacts(unittest.TestCase):
 # Values that the pattern of a parameter must take, and values that a function refuses at its start.
 PATTERNS = {
     "AuthHost": (
-        ["tenant.eu.auth0.com", "https://login.example.com/", "login.xn--p1ai"],
-        ["", "tenant", "http://tenant.eu.auth0.com", "tenant.auth0.com/path", "127.0.0.1", "a b.com"],
+        [
+            "tenant.eu.auth0.com",
+            "https://login.example.com/",
+            "login.xn--p1ai",
+            "https://login.example.com/realms/main",
+            "https://login.example.com/application/o/main/",
+        ],
+        [
+            "",
+            "tenant",
+            "http://tenant.eu.auth0.com",
+            "tenant.auth0.com/path",
+            "https://login.example.com/{tenant}",
+            "https://login.example.com/.well-known/openid-configuration",
+            "https://login.example.com?a",
+            "127.0.0.1",
+            "a b.com",
+        ],
+    ),
+    "ProviderName": (["", "Okta", "Müller & Söhne"], ["a\tb", "x" * 65]),
+    "AuthEndpointHosts": (
+        ["", "oauth2.googleapis.com, www.googleapis.com:8443"],
+        ["localhost", "127.0.0.1", "https://a.com", "a.com/path", "*.a.com", "a.com,"],
     ),
     "ClientId": (["k5Xc"], ["", "a b"]),
     "Audience": (["", "https://api.example.com/v1"], ["an api"]),

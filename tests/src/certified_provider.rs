@@ -54,6 +54,19 @@ impl Client {
     }
 }
 
+/// How the provider differs from Auth0's manners.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Setup<'a> {
+    /// Access tokens are JWTs for this resource (RFC 8707), unless it is empty.
+    pub resource: &'a str,
+    /// The path of the issuer, without a trailing slash; empty for Auth0's issuer.
+    pub path: &'a str,
+    /// Whether the keys and the endpoints that are not for browsers are on another port.
+    pub has_second_port: bool,
+    /// Whether ID tokens contain only what the standard requires, and the rest is at `/userinfo`.
+    pub has_thin_tokens: bool,
+}
+
 /// A defect in the next ID token that the provider issues.
 #[derive(Clone, Debug)]
 pub enum Spoilt {
@@ -67,18 +80,20 @@ pub enum Spoilt {
 #[derive(Debug)]
 pub struct CertifiedProvider {
     _process: Process,
+    origin: String,
     issuer: String,
+    endpoint_hosts: String,
     http: reqwest::Client,
 }
 
 impl CertifiedProvider {
     /// Starts the provider on a free port. `tests/run` installs its packages.
     pub async fn start(client: &Client) -> Self {
-        Self::start_for(client, "").await
+        Self::start_with(client, &Setup::default()).await
     }
 
-    /// Like [`Self::start`]. Access tokens are JWTs for `resource` (RFC 8707).
-    pub async fn start_for(client: &Client, resource: &str) -> Self {
+    /// Like [`Self::start`], with another setup than Auth0's.
+    pub async fn start_with(client: &Client, setup: &Setup<'_>) -> Self {
         let folder = Self::folder();
         assert!(
             folder.join("node_modules/oidc-provider").is_dir(),
@@ -90,12 +105,27 @@ impl CertifiedProvider {
             Command::new("node")
                 .arg(folder.join("provider.mjs"))
                 .env("PROVIDER_CLIENT", client.metadata().to_string())
-                .env("PROVIDER_RESOURCE", resource),
+                .env("PROVIDER_RESOURCE", setup.resource)
+                .env("PROVIDER_PATH", setup.path)
+                .env("PROVIDER_SECOND_PORT", if setup.has_second_port { "yes" } else { "" })
+                .env("PROVIDER_THIN", if setup.has_thin_tokens { "yes" } else { "" }),
         );
-        let port = process.line_after("ready ", Duration::from_secs(30)).await;
+        let ports = process.line_after("ready ", Duration::from_secs(30)).await;
+        let (port, second) = ports.split_once(' ').unwrap_or((&ports, ""));
+        let origin = format!("http://localhost:{port}/");
         Self {
             _process: process,
-            issuer: format!("http://localhost:{port}/"),
+            issuer: if setup.path.is_empty() {
+                origin.clone()
+            } else {
+                format!("http://localhost:{port}{}", setup.path)
+            },
+            endpoint_hosts: if second.is_empty() {
+                String::new()
+            } else {
+                format!("localhost:{second}")
+            },
+            origin,
             http: crate::http_client(),
         }
     }
@@ -106,7 +136,7 @@ impl CertifiedProvider {
         crate::project().join("tests/certified_provider")
     }
 
-    /// The issuer, with its trailing slash.
+    /// The issuer: with a trailing slash, unless it has a path.
     #[must_use]
     pub fn issuer(&self) -> &str {
         &self.issuer
@@ -116,6 +146,12 @@ impl CertifiedProvider {
     #[must_use]
     pub fn auth_host(&self) -> &str {
         self.issuer.trim_end_matches('/')
+    }
+
+    /// The hosts beside the issuer's, as `AUTH_ENDPOINT_HOSTS` expects them.
+    #[must_use]
+    pub fn endpoint_hosts(&self) -> &str {
+        &self.endpoint_hosts
     }
 
     /// Replaces the signing key and stops publishing the old one. Tokens signed by the old key become
@@ -135,13 +171,13 @@ impl CertifiedProvider {
 
     /// The number of requests per path, for tests that no request was made.
     pub async fn served(&self) -> BTreeMap<String, u64> {
-        let response = self.http.get(format!("{}__control/served", self.issuer)).send().await;
+        let response = self.http.get(format!("{}__control/served", self.origin)).send().await;
         let body = response.expect("the provider runs").bytes().await.expect("it answers whole");
         serde_json::from_slice(&body).expect("it answers JSON")
     }
 
     async fn control(&self, name: &str, body: &str) {
-        let url = format!("{}__control/{name}", self.issuer);
+        let url = format!("{}__control/{name}", self.origin);
         let response = self.http.post(url).body(body.to_owned()).send().await;
         let status = response.expect("the provider runs").status();
         assert_eq!(status, 200, "control {name}");

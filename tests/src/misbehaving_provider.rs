@@ -4,6 +4,8 @@
 
 pub(crate) mod in_process;
 mod refresh;
+mod shape;
+mod user_info;
 mod visits;
 
 use std::{
@@ -25,8 +27,11 @@ use axum::{
     response::{Html, IntoResponse, Redirect, Response},
     routing::{get, post},
 };
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use http::{HeaderValue, StatusCode, header};
+use base64::{
+    Engine,
+    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
+};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 use shared::{
     clock::Clock,
@@ -39,6 +44,10 @@ use url::Url;
 use crate::site::{CLIENT_ID, CLIENT_SECRET};
 
 pub use self::visits::{Visit, VisitedPage};
+pub use self::{
+    shape::Shape,
+    user_info::{SignedBy, UserInfoAnswer},
+};
 
 /// A user with an account at the provider.
 #[derive(Clone, Copy, Debug)]
@@ -140,7 +149,7 @@ impl Endpoint {
 /// A provider on loopback. It stops with the runtime of the test that started it.
 #[derive(Clone)]
 pub struct MisbehavingProvider {
-    /// Its issuer identifier, with a trailing slash.
+    /// Its issuer identifier, with a trailing slash unless it has a [`Shape`].
     pub issuer: String,
     clock: Clock,
     state: Arc<Mutex<Behaviour>>,
@@ -156,7 +165,11 @@ struct Behaviour {
     response: Value,
     metadata: Value,
     keys: Value,
+    /// The id of the test key, if a shape gives it another one.
+    key_id: Option<String>,
     signing_key: Option<Arc<TestKey>>,
+    /// Whether its answers have `iss` (RFC 9207 §2).
+    sends_issuer: bool,
     token_endpoint: Endpoint,
     metadata_endpoint: Endpoint,
     key_set_endpoint: Endpoint,
@@ -172,7 +185,40 @@ struct Behaviour {
     is_basic_required: bool,
     visits: HashMap<VisitedPage, Visit>,
     date: Option<HeaderValue>,
+    user_info: UserInfoAnswer,
+    user_info_requests: Vec<(String, Option<String>)>,
+    /// The users of the access tokens of logins.
+    access_tokens: HashMap<String, User>,
     last: Option<Value>,
+}
+
+/// The paths of the endpoints.
+struct Paths {
+    metadata: String,
+    keys: String,
+    token: String,
+    revocation: String,
+    user_info: String,
+}
+
+/// Auth0's.
+impl Default for Paths {
+    fn default() -> Self {
+        Self {
+            metadata: "/.well-known/openid-configuration".to_owned(),
+            keys: "/.well-known/jwks.json".to_owned(),
+            token: "/oauth/token".to_owned(),
+            revocation: "/oauth/revoke".to_owned(),
+            user_info: "/userinfo".to_owned(),
+        }
+    }
+}
+
+/// A free port on loopback, with its origin.
+async fn listen() -> (TcpListener, String) {
+    let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+    let origin = format!("http://127.0.0.1:{}", listener.local_addr().unwrap().port());
+    (listener, origin)
 }
 
 /// The login that a code belongs to.
@@ -185,8 +231,13 @@ struct Grant {
 impl MisbehavingProvider {
     /// Starts a provider that behaves correctly.
     pub async fn start(clock: Clock) -> Self {
-        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
-        let issuer = format!("http://127.0.0.1:{}/", listener.local_addr().unwrap().port());
+        let (listener, origin) = listen().await;
+        let provider = Self::new(clock, format!("{origin}/"));
+        provider.serve(listener, &Paths::default());
+        provider
+    }
+
+    fn new(clock: Clock, issuer: String) -> Self {
         let none = || json!({});
         let behaviour = Behaviour {
             claims: none(),
@@ -195,7 +246,9 @@ impl MisbehavingProvider {
             response: none(),
             metadata: none(),
             keys: key_set_document(&[&TEST_KEY]),
+            key_id: None,
             signing_key: None,
+            sends_issuer: false,
             token_endpoint: Endpoint::Works,
             metadata_endpoint: Endpoint::Works,
             key_set_endpoint: Endpoint::Works,
@@ -214,31 +267,36 @@ impl MisbehavingProvider {
             is_basic_required: false,
             visits: HashMap::new(),
             date: None,
+            user_info: UserInfoAnswer::Claims(none()),
+            user_info_requests: Vec::new(),
+            access_tokens: HashMap::new(),
             last: None,
         };
-        let state = Arc::new(Mutex::new(behaviour));
-        let provider = Self {
+        Self {
             issuer,
             clock,
-            state,
+            state: Arc::new(Mutex::new(behaviour)),
             endless_bytes: Arc::default(),
             requests: Arc::default(),
             is_down: Arc::default(),
-        };
+        }
+    }
+
+    fn serve(&self, listener: TcpListener, paths: &Paths) {
         let router = Router::new()
-            .route("/.well-known/openid-configuration", get(metadata))
-            .route("/.well-known/jwks.json", get(key_set))
-            .route("/oauth/token", post(token))
+            .route(&paths.metadata, get(metadata))
+            .route(&paths.keys, get(key_set))
+            .route(&paths.token, post(token))
             .route(ELSEWHERE, get(elsewhere).post(elsewhere))
-            .route("/oauth/revoke", post(refresh::revoke))
+            .route(&paths.revocation, post(refresh::revoke))
+            .route(&paths.user_info, get(user_info::user_info))
             .route("/authorize", get(visits::authorize))
             .route("/oidc/logout", get(visits::logout))
             .route("/v2/logout", get(visits::logout))
             .route("/client/{script}", get(script))
-            .layer(middleware::from_fn_with_state(provider.clone(), Self::count))
-            .with_state(provider.clone());
+            .layer(middleware::from_fn_with_state(self.clone(), Self::count))
+            .with_state(self.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
-        provider
     }
 
     async fn count(State(provider): State<Self>, request: Request, next: Next) -> Response {
@@ -300,6 +358,11 @@ impl MisbehavingProvider {
     /// Changes members of the discovery document from now on; `null` removes one.
     pub fn change_metadata(&self, changes: Value) {
         self.state().metadata = changes;
+    }
+
+    /// Changes one more member of the discovery document from now on.
+    pub fn change_metadata_member(&self, name: &str, value: &str) {
+        self.state().metadata[name] = value.into();
     }
 
     /// Sets how the discovery document is served from now on.
@@ -406,7 +469,11 @@ impl MisbehavingProvider {
             found.map(|(_, value)| value.into_owned()).unwrap()
         };
         let mut url = Url::parse(&parameter("redirect_uri")).unwrap();
-        url.query_pairs_mut().extend_pairs(answer).append_pair("state", &parameter("state"));
+        let issuer = self.state().sends_issuer.then_some(("iss", self.issuer.as_str()));
+        url.query_pairs_mut()
+            .extend_pairs(answer)
+            .append_pair("state", &parameter("state"))
+            .extend_pairs(issuer);
         url.into()
     }
 
@@ -424,7 +491,7 @@ impl MisbehavingProvider {
             "jti": Random::system().token(),
         });
         change(&mut claims, changes);
-        let token = TEST_KEY.sign(&claims);
+        let token = self.signed(&claims);
         self.state().keep_secret("an access token", &token);
         token
     }
@@ -433,7 +500,7 @@ impl MisbehavingProvider {
     pub fn id_token(&self, user: User, changes: &Value) -> String {
         let mut claims = self.id_token_claims(user);
         change(&mut claims, changes);
-        let token = TEST_KEY.sign(&claims);
+        let token = self.signed(&claims);
         self.state().keep_secret("an ID token", &token);
         token
     }
@@ -457,7 +524,16 @@ impl MisbehavingProvider {
 
     /// A logout token for a session of `user` that ends now.
     pub fn logout_token(&self, user: User, changes: &Value) -> String {
-        TEST_KEY.sign(&self.logout_claims(user, changes))
+        self.signed(&self.logout_claims(user, changes))
+    }
+
+    /// A token with these claims, with the key id that the shape publishes.
+    fn signed(&self, claims: &Value) -> String {
+        let mut header = TEST_KEY.header();
+        if let Some(key_id) = &self.state().key_id {
+            header["kid"] = key_id.as_str().into();
+        }
+        TEST_KEY.sign_with_header(&header, claims)
     }
 
     fn id_token_claims(&self, user: User) -> Value {
@@ -495,6 +571,7 @@ impl MisbehavingProvider {
         let id_token = key.sign_with_header(&header, &claims);
         state.keep_secret("an access token", &access_token);
         state.keep_secret("an ID token", &id_token);
+        state.access_tokens.insert(access_token.clone(), grant.user);
         let mut response = json!({
             "access_token": access_token,
             "id_token": id_token,
@@ -556,6 +633,7 @@ async fn metadata(State(provider): State<MisbehavingProvider>) -> Response {
         "jwks_uri": format!("{issuer}.well-known/jwks.json"),
         "end_session_endpoint": format!("{issuer}oidc/logout"),
         "revocation_endpoint": format!("{issuer}oauth/revoke"),
+        "userinfo_endpoint": format!("{issuer}userinfo"),
         "id_token_signing_alg_values_supported": ["HS256", "RS256"],
     });
     let behaviour = {
@@ -576,10 +654,34 @@ async fn key_set(State(provider): State<MisbehavingProvider>) -> Response {
     behaviour.answer(keys, provider.endless_bytes).await
 }
 
+/// The credentials of `client_secret_basic` (RFC 6749 §2.3.1), as fields of a form.
+fn basic_credentials(headers: &HeaderMap) -> Option<[(String, String); 2]> {
+    let authorization = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let pair = BASE64_STANDARD.decode(authorization.strip_prefix("Basic ")?).ok()?;
+    let pair = String::from_utf8(pair).ok()?;
+    let (id, secret) = pair.split_once(':')?;
+    let decoded = |text: &str| {
+        let (text, _) = form_urlencoded::parse(text.as_bytes()).next()?;
+        Some(text.into_owned())
+    };
+    let field = |name: &str, text| Some((name.to_owned(), decoded(text)?));
+    Some([field("client_id", id)?, field("client_secret", secret)?])
+}
+
 async fn token(
     State(provider): State<MisbehavingProvider>,
-    Form(form): Form<HashMap<String, String>>,
+    headers: HeaderMap,
+    Form(mut form): Form<HashMap<String, String>>,
 ) -> Response {
+    let is_basic = !form.contains_key("client_id");
+    if is_basic != headers.contains_key(header::AUTHORIZATION) {
+        let error = Json(json!({ "error": "invalid_request" }));
+        return (StatusCode::BAD_REQUEST, error).into_response();
+    }
+    if is_basic {
+        form.extend(basic_credentials(&headers).into_iter().flatten());
+        form.insert("authentication".to_owned(), "client_secret_basic".to_owned());
+    }
     let behaviour = {
         let mut state = provider.state();
         let secrets = [("code_verifier", "a verifier"), ("refresh_token", "a refresh token")];

@@ -42,7 +42,7 @@ use url::Url;
 use crate::{
     answer::Answer,
     documentation::Documentation,
-    misbehaving_provider::{ADA, GRACE, MisbehavingProvider, in_process::InProcess},
+    misbehaving_provider::{ADA, GRACE, MisbehavingProvider, Shape, in_process::InProcess},
     observed_store::ObservedStore,
     watched_log::WatchedLog,
 };
@@ -134,6 +134,18 @@ impl Site {
     /// Like [`Self::start`], with these settings added to the usual ones or replacing them.
     pub async fn start_with(settings: &[(&str, &str)]) -> Self {
         Self::start_over(ObservedStore::default(), settings).await
+    }
+
+    /// The product with a provider of this shape, the settings that the shape needs, and these.
+    pub async fn start_in_shape(shape: &Shape, settings: &[(&str, &str)]) -> Self {
+        let clock = MovedClock::new();
+        let (provider, hosts) = MisbehavingProvider::in_shape(clock.as_clock(), shape).await;
+        let issuer = provider.issuer.clone();
+        let of_shape = shape.settings();
+        let mut all = vec![("AUTH_ENDPOINT_HOSTS", hosts.as_str())];
+        all.extend(of_shape.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        all.extend(settings);
+        Self::build(&issuer, Some(provider), false, Arc::default(), clock, &all)
     }
 
     /// Like [`Self::start_with`], with its sessions in `store`.

@@ -12,7 +12,7 @@ use url::Url;
 use crate::{
     answer::Answer,
     misbehaving_provider::User,
-    site::{ORIGIN, Site},
+    site::{FORM, ORIGIN, Site},
 };
 
 /// A user with a browser.
@@ -118,6 +118,22 @@ impl Visitor {
         headers: &[(&str, &str)],
     ) -> Answer {
         let request = self.request(&method, path, sending, headers);
+        let answer = self.site.handle(request).await;
+        self.hear(&answer);
+        answer
+    }
+
+    /// Like [`send`](Self::send), with this form. An empty content type leaves the header out.
+    pub async fn send_form(
+        &mut self,
+        path: &str,
+        sending: Sending,
+        headers: &[(&str, &str)],
+        form: &str,
+    ) -> Answer {
+        let headers: Vec<_> = [("content-type", FORM)].iter().chain(headers).copied().collect();
+        let mut request = self.request(&Method::POST, path, sending, &headers);
+        *request.body_mut() = form.to_owned().into();
         let answer = self.site.handle(request).await;
         self.hear(&answer);
         answer

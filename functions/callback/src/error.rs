@@ -12,8 +12,11 @@ use shared::{
     web::{
         base_url::UnknownBaseUrl,
         error::{Failure, ProviderWords, Public},
+        form::InvalidForm,
     },
 };
+
+use crate::UserInfoFailure;
 
 /// Why a login did not lead to a session.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +27,9 @@ pub enum CallbackError {
     /// The user's e-mail address, if there is one, is not let in.
     #[error("{0}")]
     Email(EmailRefusal, Option<SecretString>),
+    /// The body is not a form, or is too long.
+    #[error(transparent)]
+    Form(#[from] InvalidForm),
     /// The session was not created.
     #[error(transparent)]
     Create(#[from] CreateError),
@@ -72,6 +78,9 @@ pub enum CallbackError {
     /// The bundle's own URL is unknown.
     #[error(transparent)]
     UnknownBaseUrl(#[from] UnknownBaseUrl),
+    /// There is no user info, or it is about another user.
+    #[error("the login has no user info")]
+    UserInfo(#[from] UserInfoFailure),
     /// This browser did not start this attempt, or the attempt has expired.
     #[error("the state matches no current login attempt of this browser")]
     UnknownState,
@@ -169,6 +178,19 @@ impl Failure for CallbackError {
                 "You were not logged in",
                 "The identity provider's response cannot be used. Please start again.",
             ),
+            Self::Form(InvalidForm::TooLong) => (
+                Status::PAYLOAD_TOO_LARGE,
+                ErrorCode::BodyTooLarge,
+                "You were not logged in",
+                "The form is too long. Please start again.",
+            ),
+            // Not 503: the state is already used up.
+            Self::UserInfo(failure) if !failure.is_of_other_user() => (
+                Status::BAD_GATEWAY,
+                ErrorCode::IdentityProviderAnswer,
+                "You were not logged in",
+                "The identity provider does not say enough about you right now. Please start again.",
+            ),
             Self::UnknownState | Self::Replayed => (
                 Status::BAD_REQUEST,
                 ErrorCode::LoginExpired,
@@ -203,12 +225,14 @@ impl Failure for CallbackError {
             ),
             Self::ApiKey(_)
             | Self::Create(CreateError::Exists)
+            | Self::Form(InvalidForm::NotAForm)
             | Self::IdToken(_)
             | Self::Malformed
             | Self::NotLoggedIn
             | Self::OtherIssuer
             | Self::OtherSubject
             | Self::Over
+            | Self::UserInfo(_)
             | Self::Redeem(RedeemError::MissingIdToken | RedeemError::Refused(_)) => (
                 Status::BAD_REQUEST,
                 ErrorCode::LoginFailed,
@@ -224,7 +248,7 @@ impl Failure for CallbackError {
     /// A stranger can start a login and then write any response to it into the URL.
     fn event(&self) -> LogEvent {
         match self {
-            Self::Malformed | Self::UnknownState => LogEvent::LoginUnknown,
+            Self::Form(_) | Self::Malformed | Self::UnknownState => LogEvent::LoginUnknown,
             Self::Replayed => LogEvent::LoginReplayed,
             Self::Email(..)
             | Self::NotLoggedIn

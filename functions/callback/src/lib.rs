@@ -1,10 +1,13 @@
-//! `GET /callback`: the end of a login (OpenID Connect Core §3.1.2.5 to §3.1.3.7).
+//! `/callback`: the end of a login (OpenID Connect Core §3.1.2.5 to §3.1.3.7). `GET`, or `POST` with
+//! `RESPONSE_MODE=form_post`.
 //!
 //! The order of the steps is a defence. Cheap checks come first. The `state` is used up before any
 //! request to the provider. The session begins only after every check has passed.
 
 mod answer;
 mod error;
+mod form_post;
+mod user_info;
 
 use std::sync::Arc;
 
@@ -18,11 +21,11 @@ use shared::{
     dependencies::Dependencies,
     discovery::keys::Keys,
     guard::{EmailPolicy, OrganizationPolicy},
-    jwt::{self, Authentication, Claims, Expected, LoginClaims, TokenKind},
+    jwt::{self, Authentication, Claims, Expected, LoginClaims, TokenKind, UserInfo},
     login::{
         attempt::{LIFETIME, LoginAttempt},
         cookies::LoginCookies,
-        request::LoginRequest,
+        request::{LoginRequest, ResponseMode},
     },
     names::LogEvent,
     pages::respond::{Responder, is_not_navigation},
@@ -48,6 +51,7 @@ use answer::{Answer, Outcome};
 use error::logged_in_already;
 
 pub use error::CallbackError;
+pub use user_info::{FetchUserInfo, UserInfoFailure};
 
 /// The callback function.
 #[derive(Debug)]
@@ -73,12 +77,16 @@ pub struct CallbackConfig {
     pub credentials: StoredSecret<ClientCredentials>,
     /// Which e-mail addresses people must have.
     pub email: EmailPolicy,
+    /// Whether user info is requested.
+    pub fetch_user_info: FetchUserInfo,
     /// How long sessions live.
     pub limits: SessionLimits,
     /// Seals login attempts into cookies.
     pub login_cookies: LoginCookies,
     /// The organization to which a login must belong.
     pub organization: OrganizationPolicy,
+    /// How the provider sends its response.
+    pub response_mode: ResponseMode,
 }
 
 impl CallbackConfig {
@@ -87,8 +95,10 @@ impl CallbackConfig {
         let application = Application::from_settings(settings);
         let base_url = BaseUrl::from_settings(settings);
         let email = EmailPolicy::from_settings(settings);
+        let fetch_user_info = FetchUserInfo::from_settings(settings);
         let limits = SessionLimits::from_settings(settings);
         let organization = OrganizationPolicy::from_settings(settings);
+        let response_mode = ResponseMode::from_settings(settings);
         let secrets = SecretSource::from_settings(settings);
         let credentials =
             ClientCredentials::from_settings(settings, &secrets, application.as_ref());
@@ -98,9 +108,11 @@ impl CallbackConfig {
             base_url: base_url?,
             credentials: credentials?,
             email: email?,
+            fetch_user_info: fetch_user_info?,
             limits: limits?,
             login_cookies: login_cookies?,
             organization: organization?,
+            response_mode: response_mode?,
         })
     }
 }
@@ -124,9 +136,10 @@ impl Callback {
         }
     }
 
-    async fn finish(&self, request: &Request, now: Timestamp) -> Response {
+    /// Finishes the login that `parameters`, the provider's response, belong to.
+    async fn finish(&self, request: &Request, parameters: &Query, now: Timestamp) -> Response {
         let cookies = RequestCookies::of(request.headers());
-        let (answer, attempt) = match self.take(request, &cookies, now).await {
+        let (answer, attempt) = match self.take(parameters, &cookies, now).await {
             Ok(taken) => taken,
             Err(error) if error.is_of_no_login() && self.is_logged_in(&cookies, now).await => {
                 return self.responder.refuse(request, &error, &logged_in_already());
@@ -185,11 +198,11 @@ impl Callback {
     /// (R206).
     async fn take(
         &self,
-        request: &Request,
+        parameters: &Query,
         cookies: &RequestCookies,
         now: Timestamp,
     ) -> Result<(Answer, LoginAttempt), CallbackError> {
-        let answer = Answer::parse(&Query::of(request.uri()))?;
+        let answer = Answer::parse(parameters)?;
         let attempt = self
             .config
             .login_cookies
@@ -252,6 +265,7 @@ impl Callback {
             redirect_uri: &redirect_uri,
             code_verifier: attempt.code_verifier.expose_secret(),
             credentials: &credentials,
+            authentication: credentials.authentication(&metadata),
         };
         let tokens =
             self.provider.redeem(&metadata.token_endpoint, grant).await.inspect_err(|error| {
@@ -260,7 +274,8 @@ impl Callback {
                 }
             })?;
         let claims = self.verify_id_token(&tokens, attempt, now).await?;
-        let contents = self.contents(&tokens, &claims, attempt, now).await?;
+        let user_info = self.user_info(&metadata, &tokens, &claims, now).await?;
+        let contents = self.contents(&tokens, &claims, &user_info, attempt, now).await?;
         // A requested organization is not certainly the one that the user logged in to (R183).
         let requested = attempt.organization.clone().map(OrganizationPolicy::Only);
         for policy in requested.iter().chain([&self.config.organization]) {
@@ -282,7 +297,9 @@ impl Callback {
         let ends_by = claims.session_expiry;
         let mut refresh_token = tokens.refresh_token.as_ref().map(ExposeSecret::expose_secret);
         let revoke = async |refresh_token| {
-            let grant = RefreshTokenGrant { refresh_token, credentials: &credentials };
+            let authentication = credentials.authentication(&metadata);
+            let grant =
+                RefreshTokenGrant { refresh_token, credentials: &credentials, authentication };
             provider::revoke_or_log(&*self.provider, &metadata, grant).await;
         };
         if !attempt.asked_for("offline_access")
@@ -296,6 +313,7 @@ impl Callback {
                     refresh_token: refresh_token.to_owned().into(),
                     login: LoginClaims::of(&claims),
                     granted: contents.scopes.clone(),
+                    user_info,
                 };
                 self.sessions.begin_renewable(owner, &contents, &grant, ends_by, now).await
             }
@@ -361,6 +379,7 @@ impl Callback {
             redirect_uri: &redirect_uri,
             scope: &next.scope,
             audience: application.audience.as_deref(),
+            response_mode: self.config.response_mode,
             passed_on: &organization
                 .into_iter()
                 .chain(max_age)
@@ -413,6 +432,7 @@ impl Callback {
         &self,
         tokens: &TokenResponse,
         claims: &Claims,
+        user_info: &UserInfo,
         attempt: &LoginAttempt,
         now: Timestamp,
     ) -> Result<SessionContents, CallbackError> {
@@ -430,7 +450,8 @@ impl Callback {
         }
         let asked = key_claims.scopes().filter(|scope| attempt.asked_for(scope));
         let granted = asked.chain(key_claims.permissions()).map(str::to_owned).collect();
-        let user = claims.user();
+        let mut user = claims.user();
+        user_info.add_to(&mut user);
         Ok(SessionContents {
             api_claims: key_claims.user_beyond(&user),
             authentication: Authentication::of(claims),
@@ -453,12 +474,19 @@ impl Function for Callback {
     /// `HEAD` is not allowed, because a link scanner must not use up the code (R34). Neither must a
     /// browser's prefetch, whose response is thrown away (R202).
     async fn handle(&self, request: Request, now: Timestamp) -> Response {
+        let is_form = self.config.response_mode == ResponseMode::FormPost;
         match (request.uri().path(), request.method()) {
             ("/callback", &Method::GET) if is_not_navigation(&request) => {
                 self.responder.empty(StatusCode::NO_CONTENT)
             }
-            ("/callback", &Method::GET) => self.finish(&request, now).await,
-            ("/callback", _) => self.responder.method_not_allowed(&request, "GET"),
+            ("/callback", &Method::GET) if !is_form => {
+                self.finish(&request, &Query::of(request.uri()), now).await
+            }
+            ("/callback", &Method::POST) if is_form => self.receive(&request, now).await,
+            ("/callback", _) => {
+                let allowed = if is_form { "POST" } else { "GET" };
+                self.responder.method_not_allowed(&request, allowed)
+            }
             _ => self.responder.not_found(&request),
         }
     }

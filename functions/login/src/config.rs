@@ -3,7 +3,7 @@
 use shared::{
     guard::{EmailPolicy, OrganizationPolicy, RouteRules},
     jwt,
-    login::cookies::LoginCookies,
+    login::{cookies::LoginCookies, request::ResponseMode},
     provider::{application::Application, login_method::LoginMethod},
     secrets::stored_secret::SecretSource,
     session::SessionLimits,
@@ -28,6 +28,8 @@ pub struct LoginConfig {
     pub login_cookies: LoginCookies,
     /// The organization to which a login must belong.
     pub organization: OrganizationPolicy,
+    /// How the provider sends its response to the callback.
+    pub response_mode: ResponseMode,
     /// What each route requires. A login may be started for one of them.
     pub routes: Option<RouteRules>,
     /// The requested scopes, separated by spaces (RFC 6749 §3.3).
@@ -50,10 +52,12 @@ impl LoginConfig {
     pub fn from_settings(settings: &mut Settings) -> Option<Self> {
         let application = Application::from_settings(settings);
         let base_url = BaseUrl::from_settings(settings);
-        let connections = Connections::from_settings(settings);
+        let is_auth0 = application.as_ref().is_none_or(|application| application.issuer.is_auth0());
+        let connections = Connections::from_settings(settings, is_auth0);
         let origins = AllowedOrigins::from_settings(settings);
         let limits = SessionLimits::from_settings(settings);
         let organization = OrganizationPolicy::from_settings(settings);
+        let response_mode = ResponseMode::from_settings(settings);
         let routes = RouteRules::from_settings(settings);
         let scope = requested_scope(settings);
         let email = EmailPolicy::from_settings(settings);
@@ -74,6 +78,7 @@ impl LoginConfig {
             origins: origins?,
             login_cookies: login_cookies?,
             organization: organization?,
+            response_mode: response_mode?,
             routes: routes?,
             scope: scope?,
             show_key: show_key?,
@@ -82,8 +87,8 @@ impl LoginConfig {
 }
 
 impl Connections {
-    /// Reads `CONNECTIONS`.
-    pub fn from_settings(settings: &mut Settings) -> Option<Self> {
+    /// Reads `CONNECTIONS`. Only Auth0 publishes a list.
+    pub fn from_settings(settings: &mut Settings, is_auth0: bool) -> Option<Self> {
         let connections = settings.optional("CONNECTIONS", |text| {
             if text == "none" {
                 return Ok(Self::Listed(Vec::new()));
@@ -94,7 +99,8 @@ impl Connections {
                 .map(Self::Listed)
                 .ok_or("must be `none` or a comma-separated list of connection names")
         })?;
-        Some(connections.unwrap_or(Self::AskProvider))
+        let default = if is_auth0 { Self::AskProvider } else { Self::Listed(Vec::new()) };
+        Some(connections.unwrap_or(default))
     }
 }
 
@@ -150,6 +156,14 @@ mod tests {
         assert!(read(&[("SCOPE", "openid email"), domains]).is_ok());
         assert!(read(&[("SCOPE", "email")]).unwrap_err().contains("SCOPE must contain `openid`"));
         assert!(read(&[("SCOPE", "openid a\"b")]).unwrap_err().contains("SCOPE"));
+    }
+
+    #[test]
+    fn only_auth0_is_asked_for_its_login_methods() {
+        for other in [("PROVIDER_NAME", "Example"), ("AUTH_HOST", "https://a.example/realms/b")] {
+            let connections = read(&[other]).unwrap().connections;
+            assert!(matches!(connections, Connections::Listed(methods) if methods.is_empty()));
+        }
     }
 
     #[test]

@@ -97,6 +97,7 @@ impl Login {
                 nonce,
                 methods: &methods,
                 plain_href: &return_to.login_link(&[]),
+                provider: issuer.provider_name(),
                 tenant: issuer.url().host_str().unwrap_or_default(),
                 development: issuer.is_loopback(),
                 organization: self.config.organization.only(),

@@ -124,6 +124,7 @@ impl Login {
             redirect_uri: &redirect_uri,
             scope: &attempt.scope,
             audience: application.audience.as_deref(),
+            response_mode: self.config.response_mode,
             passed_on: &passed_on,
         }
         .url(&attempt);

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{Method, StatusCode, header};
 use serde_json::json;
 use shared::{
     clock::Timestamp,
@@ -20,6 +20,7 @@ use shared::{
     store::{SessionStore, StoreError},
     web::{
         error,
+        form::{self, InvalidForm},
         request::{Request, Response},
     },
 };
@@ -37,18 +38,15 @@ pub(crate) struct BackchannelLogout {
 /// Why a logout token ended no session.
 #[derive(Debug, thiserror::Error)]
 enum BackchannelError {
-    /// The body is longer than any valid form with one token.
-    #[error("the body is too long")]
-    BodyTooLong,
+    /// The body is not a form (§2.5), or is longer than any valid form with one token.
+    #[error(transparent)]
+    Form(#[from] InvalidForm),
     /// The keys to verify the token are unavailable.
     #[error(transparent)]
     Keys(KeysError),
     /// The form's `logout_token` is missing or duplicated.
     #[error("the form does not have exactly one logout_token")]
     NoSingleToken,
-    /// The body is not a form (§2.5).
-    #[error("the body is not application/x-www-form-urlencoded")]
-    NotAForm,
     /// The store is unavailable, so sessions may still be valid.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -143,36 +141,20 @@ const MAX_BODY_LENGTH: usize = 32 * 1024;
 
 /// The form's single `logout_token`. Other parameters are ignored (§2.5).
 fn logout_token(request: &Request) -> Result<String, BackchannelError> {
-    if !is_form(request.headers()) {
-        return Err(BackchannelError::NotAForm);
+    let form = form::parse(request, MAX_BODY_LENGTH)?;
+    match form.once("logout_token") {
+        Ok(Some(token)) => Ok(token.to_owned()),
+        Ok(None) | Err(_) => Err(BackchannelError::NoSingleToken),
     }
-    if request.body().len() > MAX_BODY_LENGTH {
-        return Err(BackchannelError::BodyTooLong);
-    }
-    let mut tokens = form_urlencoded::parse(request.body())
-        .filter(|(name, _)| name == "logout_token")
-        .map(|(_, value)| value);
-    match (tokens.next(), tokens.next()) {
-        (Some(token), None) => Ok(token.into_owned()),
-        _ => Err(BackchannelError::NoSingleToken),
-    }
-}
-
-/// Whether the media type is that of a form. Parameters of the media type are ignored.
-fn is_form(headers: &HeaderMap) -> bool {
-    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
-    let (Some(content_type), None) = (types.next(), types.next()) else { return false };
-    content_type.to_str().is_ok_and(|text| {
-        let media_type = text.split(';').next().unwrap_or_default();
-        media_type.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
-    })
 }
 
 impl BackchannelError {
     fn status(&self) -> (StatusCode, ErrorCode) {
         match self {
-            Self::BodyTooLong => (StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::InvalidRequest),
-            Self::NoSingleToken | Self::NotAForm | Self::Token(_) => {
+            Self::Form(InvalidForm::TooLong) => {
+                (StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::InvalidRequest)
+            }
+            Self::Form(InvalidForm::NotAForm) | Self::NoSingleToken | Self::Token(_) => {
                 (StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest)
             }
             Self::Keys(_) | Self::Store(_) => {

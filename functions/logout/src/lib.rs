@@ -40,6 +40,7 @@ use shared::{
 };
 
 use backchannel::BackchannelLogout;
+use provider_logout::AtProvider;
 
 pub use config::LogoutConfig;
 pub use error::LogoutError;
@@ -140,7 +141,7 @@ impl Logout {
         };
         let next = self.provider_session(ended.as_deref()).without_token();
         let next = self.provider_logout(request, &next, None, now).await?;
-        Ok(self.signed_out_json(extent, next.as_ref()))
+        Ok(self.signed_out_json(extent, next.redirect()))
     }
 
     /// Logs out a browser by its session cookie. The request must come from our own page or from an
@@ -179,14 +180,13 @@ impl Logout {
         let state = ended.is_some().then(|| self.random.token());
         let next = self.provider_logout(request, &provider_session, state, now).await?;
         let mut response = match &next {
-            _ if !wants_page => self.signed_out_json(extent, next.as_ref()),
-            Some(next) => self.responder.see_other(&next.url),
-            None => self.provider_unreachable(),
+            _ if !wants_page => self.signed_out_json(extent, next.redirect()),
+            AtProvider::Redirect(next) => self.responder.see_other(&next.url),
+            AtProvider::NotOffered => self.logged_out_here("The identity provider offers no logout, so you may still be logged in there. On a shared computer, log out there too, or close the browser."),
+            AtProvider::Unreachable => self.logged_out_here("The identity provider does not answer right now, so you may still be logged in there. On a shared computer, close the browser."),
         };
-        if let Some(state) = next.and_then(|next| next.state) {
-            response
-                .headers_mut()
-                .append(header::SET_COOKIE, self.cookies.set_logout_state(&state));
+        if let Some(state) = next.redirect().and_then(|next| next.state.as_deref()) {
+            response.headers_mut().append(header::SET_COOKIE, self.cookies.set_logout_state(state));
         }
         Ok(response)
     }
@@ -235,15 +235,15 @@ impl Logout {
         }
     }
 
-    /// The redirect that ends the provider's session. `None` if the provider is unavailable (R111).
-    /// The provider returns `state`, which the caller binds to the browser (R109).
+    /// How the provider's session is ended. The provider returns `state`, which the caller binds to the
+    /// browser (R109).
     async fn provider_logout(
         &self,
         request: &Request,
         session: &ProviderSession<'_>,
         state: Option<String>,
         now: Timestamp,
-    ) -> Result<Option<ProviderLogout>, LogoutError> {
+    ) -> Result<AtProvider, LogoutError> {
         let base_url = self.config.base_url.resolve(request).map_err(Refusal::from)?;
         let metadata = match self.keys.metadata(now).await {
             Ok(metadata) => metadata,
@@ -253,10 +253,11 @@ impl Logout {
                     error = &error as &dyn std::error::Error,
                     "the provider's session was not ended"
                 );
-                return Ok(None);
+                return Ok(AtProvider::Unreachable);
             }
         };
-        Ok(Some(session.logout(&metadata, &format!("{base_url}/signed-out"), state)))
+        let logout = session.logout(&metadata, &format!("{base_url}/signed-out"), state);
+        Ok(logout.map_or(AtProvider::NotOffered, AtProvider::Redirect))
     }
 
     /// Shows the confirmation page. `GET` itself ends no session, so that a link from another site

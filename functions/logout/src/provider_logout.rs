@@ -14,6 +14,25 @@ pub struct ProviderSession<'a> {
     pub session_id: Option<&'a str>,
 }
 
+/// What is left to do at the provider after a logout here.
+pub(crate) enum AtProvider {
+    /// The provider offers no logout, so its session goes on.
+    NotOffered,
+    /// The browser is sent there.
+    Redirect(ProviderLogout),
+    /// The provider is unavailable, so its session goes on (R111).
+    Unreachable,
+}
+
+impl AtProvider {
+    pub(crate) const fn redirect(&self) -> Option<&ProviderLogout> {
+        match self {
+            Self::Redirect(logout) => Some(logout),
+            Self::NotOffered | Self::Unreachable => None,
+        }
+    }
+}
+
 /// A redirect that ends the provider's session.
 #[derive(Debug)]
 pub struct ProviderLogout {
@@ -29,31 +48,43 @@ impl<'a> ProviderSession<'a> {
         Self { id_token: None, ..*self }
     }
 
-    /// Builds the URL that ends the session and then returns to `return_to`. It is the end-session
-    /// endpoint from the provider's metadata (RP-Initiated Logout §2), or else Auth0's older
-    /// `/v2/logout`.
+    /// Builds the URL that ends the session and then returns to `return_to`. `None` if the provider
+    /// offers no such URL.
     ///
-    /// The URL contains nothing from a request and no access token (R107, R108). The older endpoint
-    /// accepts no `state`, and its `returnTo` must match an allowed URL exactly.
+    /// | provider | URL |
+    /// |---|---|
+    /// | Cognito | its `/logout`, which accepts no hint and no `state` |
+    /// | with `end_session_endpoint` in its metadata | that endpoint (RP-Initiated Logout §2) |
+    /// | Auth0, also under a custom domain | its older `/v2/logout`, which accepts no `state` |
+    /// | any other, such as Google | none |
+    ///
+    /// The URL contains nothing from a request and no access token (R107, R108).
     pub fn logout(
         &self,
         metadata: &Metadata,
         return_to: &str,
         state: Option<String>,
-    ) -> ProviderLogout {
+    ) -> Option<ProviderLogout> {
+        let issuer = &metadata.issuer;
+        let own_way = |endpoint: &Url, path, return_parameter| {
+            let mut url = endpoint.clone();
+            url.set_path(path);
+            url.query_pairs_mut()
+                .append_pair("client_id", self.client_id)
+                .append_pair(return_parameter, return_to);
+            ProviderLogout { url: url.into(), state: None }
+        };
         match &metadata.end_session_endpoint {
+            // Its hosted pages have a domain that the issuer does not have.
+            _ if issuer.is_cognito() => {
+                Some(own_way(&metadata.authorization_endpoint, "/logout", "logout_uri"))
+            }
             Some(endpoint) => {
                 let url = self.end_session_url(endpoint, return_to, state.as_deref());
-                ProviderLogout { url: url.into(), state }
+                Some(ProviderLogout { url: url.into(), state })
             }
-            None => {
-                let mut url = metadata.issuer.url().clone();
-                url.set_path("/v2/logout");
-                url.query_pairs_mut()
-                    .append_pair("client_id", self.client_id)
-                    .append_pair("returnTo", return_to);
-                ProviderLogout { url: url.into(), state: None }
-            }
+            None if issuer.is_auth0() => Some(own_way(issuer.url(), "/v2/logout", "returnTo")),
+            None => None,
         }
     }
 
@@ -81,8 +112,8 @@ const MAXIMUM_LENGTH: usize = 6_144;
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-    use shared::issuer::Issuer;
+    use serde_json::{Value, json};
+    use shared::{issuer::Issuer, settings::Settings};
 
     use super::*;
 
@@ -106,7 +137,7 @@ mod tests {
             id_token: Some(id_token),
             session_id: Some("sid-1"),
         };
-        session.logout(&metadata(endpoint), RETURN_TO, Some("st".to_owned())).url
+        session.logout(&metadata(endpoint), RETURN_TO, Some("st".to_owned())).unwrap().url
     }
 
     const RETURN_TO: &str = "https://us.example/signed-out";
@@ -129,11 +160,57 @@ mod tests {
             session_id: Some("sid-1"),
         };
         let ProviderLogout { url, .. } =
-            session.without_token().logout(&metadata(END_SESSION), RETURN_TO, None);
+            session.without_token().logout(&metadata(END_SESSION), RETURN_TO, None).unwrap();
         assert!(
             url.contains("?logout_hint=sid-1&client_id=client&") && !url.contains("a.b.c"),
             "{url}"
         );
+    }
+
+    /// https://docs.aws.amazon.com/cognito/latest/developerguide/logout-endpoint.html
+    #[test]
+    fn cognitos_logout_gets_its_own_parameter_whatever_the_metadata_names() {
+        let (issuer, domain) = (
+            "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_Ab1",
+            "https://example.auth.eu-central-1.amazoncognito.com",
+        );
+        for end_session_endpoint in [Value::Null, json!(format!("{domain}/logout"))] {
+            let metadata = document(issuer, domain, &end_session_endpoint);
+            let url = anyone().logout(&metadata, RETURN_TO, None).unwrap().url;
+            assert_eq!(
+                url,
+                format!(
+                    "{domain}/logout?client_id=client&logout_uri=https%3A%2F%2Fus.example%2Fsigned-out"
+                )
+            );
+        }
+    }
+
+    /// R111.
+    #[test]
+    fn r111_a_provider_that_offers_no_logout_gets_no_guessed_url() {
+        let (issuer, host) = ("https://login.example.com/realms/main", "https://login.example.com");
+        assert!(anyone().logout(&document(issuer, host, &Value::Null), RETURN_TO, None).is_none());
+    }
+
+    fn anyone() -> ProviderSession<'static> {
+        ProviderSession { client_id: "client", id_token: None, session_id: None }
+    }
+
+    /// The metadata of `issuer` with its endpoints at `origin`.
+    fn document(issuer: &str, origin: &str, end_session_endpoint: &Value) -> Metadata {
+        let document = json!({
+            "issuer": issuer,
+            "authorization_endpoint": format!("{origin}/oauth2/authorize"),
+            "token_endpoint": format!("{origin}/oauth2/token"),
+            "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
+            "end_session_endpoint": end_session_endpoint,
+        });
+        let host = origin.trim_start_matches("https://");
+        let mut settings =
+            Settings::from_values([("AUTH_HOST", issuer), ("AUTH_ENDPOINT_HOSTS", host)]);
+        let issuer = Issuer::from_settings(&mut settings, "").unwrap();
+        Metadata::parse(document.to_string().as_bytes(), &issuer).unwrap()
     }
 
     #[test]
@@ -148,12 +225,13 @@ mod tests {
     #[test]
     fn r109_the_state_is_kept_only_if_the_url_contains_it() {
         let session = ProviderSession { client_id: "client", id_token: None, session_id: None };
-        let logout =
-            |endpoint| session.logout(&metadata(endpoint), RETURN_TO, Some("st".to_owned()));
+        let logout = |endpoint| {
+            session.logout(&metadata(endpoint), RETURN_TO, Some("st".to_owned())).unwrap()
+        };
         assert_eq!(logout(END_SESSION).state.as_deref(), Some("st"));
         assert!(logout(END_SESSION).url.ends_with("&state=st"));
         assert_eq!(logout(None).state, None);
-        let logout = session.logout(&metadata(END_SESSION), RETURN_TO, None);
+        let logout = session.logout(&metadata(END_SESSION), RETURN_TO, None).unwrap();
         assert!(logout.state.is_none() && !logout.url.contains("state"), "{}", logout.url);
     }
 

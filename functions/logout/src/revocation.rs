@@ -20,7 +20,9 @@ impl Logout {
         match self.client(now).await {
             Ok((metadata, credentials)) => {
                 let refresh_token = renewable.grant.refresh_token.expose_secret();
-                let grant = RefreshTokenGrant { refresh_token, credentials: &credentials };
+                let authentication = credentials.authentication(&metadata);
+                let grant =
+                    RefreshTokenGrant { refresh_token, credentials: &credentials, authentication };
                 provider::revoke_or_log(&*self.provider, &metadata, grant).await;
             }
             Err(error) => provider::log_not_revoked(&*error),

@@ -55,13 +55,11 @@ impl Logout {
         response
     }
 
-    pub(crate) fn provider_unreachable(&self) -> Response {
+    /// The page of a logout after which the provider's session goes on, and the reason.
+    pub(crate) fn logged_out_here(&self, reason: &str) -> Response {
         self.message(
             "You are logged out here",
-            &[
-                "Your session here has ended, and your API key with it.",
-                "The identity provider does not answer right now, so you may still be logged in there. On a shared computer, close the browser.",
-            ],
+            &["Your session here has ended, and your API key with it.", reason],
             Action { label: "Go to the login page", href: "/" },
         )
     }

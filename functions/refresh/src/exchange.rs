@@ -98,6 +98,7 @@ impl Refresh {
         let presented = RefreshTokenGrant {
             refresh_token: held.renewable.grant.refresh_token.expose_secret(),
             credentials: &client.credentials,
+            authentication: client.authentication(),
         };
         let error = match self.provider.refresh(&client.metadata.token_endpoint, presented).await {
             Ok(tokens) => return Ok(tokens),
@@ -177,7 +178,14 @@ impl Refresh {
         let is_granted = |scope: &&str| grant.granted.iter().any(|granted| granted == scope);
         let scopes = key_claims.scopes().chain(key_claims.permissions());
         let former = &session.contents.user;
-        let mut user = claims.as_ref().map_or_else(|| former.clone(), |claims| claims.user());
+        let mut user = match &claims {
+            None => former.clone(),
+            Some(claims) => {
+                let mut user = claims.user();
+                grant.user_info.add_to(&mut user);
+                user
+            }
+        };
         // A refreshed ID token may leave out the organization, but cannot change it (R136).
         for name in ["org_id", "org_name"] {
             if let Some(value) = former.get(name) {
@@ -246,6 +254,7 @@ impl Refresh {
         let grant = RefreshTokenGrant {
             refresh_token: next.expose_secret(),
             credentials: &client.credentials,
+            authentication: client.authentication(),
         };
         provider::revoke_or_log(&*self.provider, &client.metadata, grant).await;
     }

@@ -6,7 +6,7 @@ use shared::{
     clock::Timestamp,
     crypto::secret::SessionSecret,
     guard::Refusal,
-    provider::{ClientCredentials, Metadata},
+    provider::{ClientAuthentication, ClientCredentials, Metadata},
     session::{HeldLease, Renewability, Renewable, Session},
     store::Lease,
 };
@@ -38,6 +38,12 @@ pub(crate) struct Client {
     pub(crate) metadata: Arc<Metadata>,
     /// The credentials with which this application authenticates.
     pub(crate) credentials: Arc<ClientCredentials>,
+}
+
+impl Client {
+    pub(crate) fn authentication(&self) -> ClientAuthentication {
+        self.credentials.authentication(&self.metadata)
+    }
 }
 
 /// The current time while a request waits. A handler receives `now` only once, at the start.

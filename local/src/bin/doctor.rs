@@ -69,7 +69,7 @@ fn doctor(arguments: &Arguments) -> Result<Doctor, Box<dyn std::error::Error>> {
 
 /// Records a fault if no provider is named: the development provider needs no examination.
 fn require_provider(settings: &mut Settings) {
-    settings.required("AUTH_HOST", "the domain of the Auth0 tenant to examine", Issuer::parse);
+    Issuer::from_settings(settings, "the domain of the Auth0 tenant to examine");
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, String> {

@@ -22,7 +22,8 @@ use shared::{
 /// Lists and ends the sessions of a user in a deployed table.
 ///
 /// Uses the same settings as the functions: SESSION_TABLE, AWS_REGION and the credentials
-/// AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN. AUTH_HOST names the issuer.
+/// AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN. AUTH_HOST and PROVIDER_NAME
+/// name the issuer.
 #[derive(Parser)]
 #[command(name = "sessions", version = concat!("(auth0-login) ", env!("CARGO_PKG_VERSION")))]
 struct Arguments {
@@ -48,7 +49,7 @@ enum Command {
 struct Selected {
     #[command(flatten)]
     name: Name,
-    /// The issuer, a domain or an https URL, if not AUTH_HOST.
+    /// The issuer, a domain or an https URL, if not AUTH_HOST. Without a path it gets Auth0's slash.
     #[arg(long, value_parser = Issuer::parse)]
     issuer: Option<Issuer>,
 }

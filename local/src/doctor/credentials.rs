@@ -53,6 +53,7 @@ impl Doctor {
             redirect_uri: &callback,
             code_verifier: &verifier,
             credentials,
+            authentication: credentials.authentication(metadata),
         };
         let answer = Answer::of(self.provider.redeem(&metadata.token_endpoint, grant).await);
         let is_secret_accepted = matches!(answer, Answer::OnlyGrantRejected);
@@ -79,7 +80,8 @@ impl Doctor {
 
     async fn refresh_token(&self, metadata: &Metadata, credentials: &ClientCredentials) -> Finding {
         let token = self.random.token();
-        let grant = RefreshTokenGrant { refresh_token: &token, credentials };
+        let authentication = credentials.authentication(metadata);
+        let grant = RefreshTokenGrant { refresh_token: &token, credentials, authentication };
         match Answer::of(self.provider.refresh(&metadata.token_endpoint, grant).await) {
             Answer::OnlyGrantRejected => {
                 Finding::fine("refresh token", "the grant type is allowed")

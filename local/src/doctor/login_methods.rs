@@ -12,6 +12,9 @@ impl Doctor {
     /// Compares the methods that the provider offers with `CONNECTIONS`.
     pub(super) async fn login_methods(&self) -> Finding {
         const CHECK: &str = "login methods";
+        if !self.application.issuer.is_auth0() {
+            return Finding::not_checked(CHECK, "only Auth0 publishes them");
+        }
         let mend = format!("{APPLICATION} → Connections");
         if matches!(&self.connections, Connections::Listed(listed) if listed.is_empty()) {
             return Finding::fine(CHECK, "one plain button, as CONNECTIONS says");

@@ -86,6 +86,11 @@ impl Doctor {
     pub(super) fn end_session(metadata: &Metadata) -> Finding {
         match &metadata.end_session_endpoint {
             Some(_) => Finding::fine("end session", "discovery names the endpoint"),
+            None if !metadata.issuer.is_auth0() => Finding::warning(
+                "end session",
+                "discovery names no endpoint",
+                "functions/README.md, \"Logout at the provider\", says what a logout does",
+            ),
             None => Finding::warning(
                 "end session",
                 "discovery names no endpoint, so a logout uses Auth0's older /v2/logout",

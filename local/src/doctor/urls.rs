@@ -3,7 +3,10 @@
 use http::{StatusCode, header};
 use logout::ProviderSession;
 use shared::{
-    login::{attempt::LoginAttempt, request::LoginRequest},
+    login::{
+        attempt::LoginAttempt,
+        request::{LoginRequest, ResponseMode},
+    },
     provider::{ErrorMeaning, ErrorResponse, Metadata, ProviderError},
     web::{query::Query, return_to::ReturnTo},
 };
@@ -36,6 +39,7 @@ impl Doctor {
             redirect_uri: &callback,
             scope: &self.scope,
             audience,
+            response_mode: ResponseMode::Query,
             passed_on: &[],
         }
         .url(&attempt);
@@ -82,7 +86,9 @@ impl Doctor {
             id_token: None,
             session_id: Some(&session_id),
         };
-        let logout = session.logout(metadata, &return_to, None);
+        let Some(logout) = session.logout(metadata, &return_to, None) else {
+            return Finding::not_checked("logout URL", "the provider offers no logout");
+        };
         let reception = match Url::parse(&logout.url) {
             Ok(url) => self.visit(&url, &return_to).await,
             Err(error) => Err(ProviderError::Malformed(error.to_string())),

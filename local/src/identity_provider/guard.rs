@@ -94,7 +94,8 @@ pub(crate) fn is_loopback_name(host: &str) -> bool {
 /// The port of a host that is one of this machine's names.
 fn own_port(host: &str) -> Option<u16> {
     // `http` is accepted for such a host only.
-    Issuer::parse(&format!("http://{host}")).ok()?.url().port_or_known_default()
+    let origin = Issuer::parse(&format!("http://{host}")).ok()?;
+    (origin.url().path() == "/").then(|| origin.url().port_or_known_default())?
 }
 
 #[cfg(test)]

@@ -28,7 +28,9 @@ use crate::{
     crypto::secret::Digest,
     discovery::document::{Document, DocumentKind, ReadAhead, Sharing},
     issuer::Issuer,
-    jwt::{Claims, Expected, KeySet, LogoutToken, TokenError, UnverifiedToken},
+    jwt::{
+        Claims, Expected, KeySet, LogoutToken, TokenError, UnverifiedToken, UserInfo, UserInfoError,
+    },
     names::LogEvent,
     provider::{IdentityProvider, Metadata, ProviderError},
     store::{DocumentStore, Found},
@@ -71,6 +73,17 @@ pub struct Keys {
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the identity provider's keys or metadata are unavailable")]
 pub struct KeysError(#[source] Arc<ProviderError>);
+
+/// Reasons why a signed response of the UserInfo endpoint was not verified.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum VerifyUserInfoError {
+    /// It is not signed by a key of the provider, or the keys are unavailable.
+    #[error(transparent)]
+    Signature(#[from] VerifyError),
+    /// Another check failed.
+    #[error(transparent)]
+    UserInfo(#[from] UserInfoError),
+}
 
 /// Reasons why a token was not verified.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -185,6 +198,26 @@ impl Keys {
         let (keys, _) = self.keys_for(&token, None, now).await?;
         let candidates = keys.candidates(token.key_id(), token.algorithm());
         Ok(token.verify_logout_token(&candidates, client_id, now)?)
+    }
+
+    /// Verifies a signed response of the UserInfo endpoint in full, see [`UserInfo`]. Fetches keys under
+    /// the same rules as [`verify`](Self::verify).
+    ///
+    /// # Errors
+    ///
+    /// When the response is invalid or about another user, or the keys are unavailable.
+    pub async fn verify_user_info(
+        &self,
+        text: &str,
+        client_id: &str,
+        subject: &str,
+        now: Timestamp,
+    ) -> Result<UserInfo, VerifyUserInfoError> {
+        let token =
+            UnverifiedToken::parse_user_info(text, &self.issuer).map_err(VerifyError::Token)?;
+        let (keys, _) = self.keys_for(&token, None, now).await?;
+        let candidates = keys.candidates(token.key_id(), token.algorithm());
+        Ok(token.verify_user_info(&candidates, client_id, subject, now)?)
     }
 
     async fn verify_reading(

@@ -17,7 +17,7 @@ const LAST_MOMENT: u64 = 253_402_300_799;
 const MAX_SUBJECT_LENGTH: usize = 255;
 
 /// Claims about the token, not about the user.
-const PROTOCOL_CLAIMS: [&str; 25] = [
+pub(super) const PROTOCOL_CLAIMS: [&str; 25] = [
     "acr",
     "amr",
     "at_hash",

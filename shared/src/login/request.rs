@@ -2,8 +2,31 @@
 
 use url::Url;
 
-use crate::login::attempt::LoginAttempt;
 use secrecy::ExposeSecret;
+
+use crate::{login::attempt::LoginAttempt, settings::Settings};
+
+/// How the provider sends its response to `/callback`.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum ResponseMode {
+    /// In the query of a redirect, the default for a code (OAuth 2.0 Multiple Response Types §3).
+    #[default]
+    Query,
+    /// As a form that a page of the provider sends (OAuth 2.0 Form Post Response Mode).
+    FormPost,
+}
+
+impl ResponseMode {
+    /// Reads `RESPONSE_MODE`.
+    pub fn from_settings(settings: &mut Settings) -> Option<Self> {
+        let mode = settings.optional("RESPONSE_MODE", |text| match text {
+            "query" => Ok(Self::Query),
+            "form_post" => Ok(Self::FormPost),
+            _ => Err("must be `query` or `form_post`"),
+        })?;
+        Some(mode.unwrap_or_default())
+    }
+}
 
 /// The parameters of an authentication request, without the secrets of its attempt (OpenID Connect
 /// Core §3.1.2.1, RFC 7636 §4.3).
@@ -19,6 +42,8 @@ pub struct LoginRequest<'a> {
     pub scope: &'a str,
     /// The API whose access token is requested.
     pub audience: Option<&'a str>,
+    /// How the provider sends its response.
+    pub response_mode: ResponseMode,
     /// Additional parameters. None of them may be one of the above.
     pub passed_on: &'a [(&'a str, &'a str)],
 }
@@ -39,6 +64,9 @@ impl LoginRequest<'_> {
             .append_pair("code_challenge_method", "S256");
         if let Some(audience) = self.audience {
             query.append_pair("audience", audience);
+        }
+        if self.response_mode == ResponseMode::FormPost {
+            query.append_pair("response_mode", "form_post");
         }
         query.extend_pairs(self.passed_on);
         drop(query);

@@ -15,6 +15,8 @@ pub struct LoginPage<'a> {
     pub methods: &'a [LoginMethodLink<'a>],
     /// The target of the single button that is shown if `methods` is empty.
     pub plain_href: &'a str,
+    /// The provider's name on that button, if it is not Auth0.
+    pub provider: Option<&'a str>,
     /// The identity provider's host, where the user will enter a password.
     pub tenant: &'a str,
     /// Whether the identity provider is the development one, which the page then states.

@@ -200,7 +200,7 @@ impl Responder {
     /// enforce that no script of a page turns text into markup.
     #[expect(clippy::expect_used, reason = "origins and a base64url nonce fit a header")]
     fn content_security_policy(&self, nonce: &Nonce, picture: Option<&Picture>) -> HeaderValue {
-        let provider = self.issuer.origin();
+        let provider = self.issuer.origins();
         let picture = picture.map(|picture| format!(" {}", picture.origin())).unwrap_or_default();
         let policy = format!(
             "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; img-src data:{picture}; \

@@ -482,6 +482,7 @@ fn login_page_of<'a>(
         nonce: &NONCE,
         methods,
         plain_href,
+        provider: None,
         tenant,
         development,
         organization: None,

@@ -3,7 +3,7 @@
 use url::Url;
 
 use crate::{
-    issuer::{InvalidIssuer, Issuer},
+    issuer::Issuer,
     jwt::{Expected, TokenKind},
     settings::Settings,
 };
@@ -22,16 +22,8 @@ pub struct Application {
 impl Application {
     /// Reads `AUTH_HOST`, `CLIENT_ID` and `AUDIENCE`.
     pub fn from_settings(settings: &mut Settings) -> Option<Self> {
-        let inside_lambda = settings.inside_lambda();
-        let issuer = settings.required(
-            "AUTH_HOST",
-            "the provider's host, such as `tenant.eu.auth0.com`",
-            |text| match Issuer::parse(text) {
-                // The development provider lets anyone log in as any user (R178).
-                Ok(issuer) if inside_lambda && issuer.is_loopback() => Err(InvalidIssuer::NotHttps),
-                outcome => outcome,
-            },
-        );
+        let issuer =
+            Issuer::from_settings(settings, "the provider's host, such as `tenant.eu.auth0.com`");
         let client_id = settings.required("CLIENT_ID", "the application's client id", |text| {
             if text.bytes().all(|byte| byte.is_ascii_graphic()) {
                 Ok(text.to_owned())
@@ -67,8 +59,8 @@ impl Application {
         // Under a custom domain, the Management API keeps the tenant's domain.
         let is_providers = self.issuer.url().host() == url.host()
             || url.domain().is_some_and(|domain| domain.ends_with(".auth0.com"));
-        match url.path().trim_end_matches('/') {
-            "/userinfo" if is_providers => Some(
+        match url.path().to_ascii_lowercase().trim_end_matches('/') {
+            path if is_providers && path.ends_with("/userinfo") => Some(
                 "must not be the provider's `/userinfo`, which every login's access token is good for: name an API of this tenant",
             ),
             "/api/v2" if is_providers => Some(
@@ -107,6 +99,7 @@ mod tests {
             ("tenant.eu.auth0.com", "https://tenant.eu.auth0.com/userinfo", "`/userinfo`"),
             ("login.example.com", "https://login.example.com/userinfo", "`/userinfo`"),
             ("login.example.com", "https://tenant.eu.auth0.com/userinfo", "`/userinfo`"),
+            ("https://a.example/realms/b", "https://a.example/realms/b/UserInfo", "`/userinfo`"),
             ("tenant.eu.auth0.com", "https://tenant.eu.auth0.com/api/v2/", "Management API"),
             ("tenant.eu.auth0.com", "https://tenant.eu.auth0.com/api/v2", "Management API"),
             ("login.example.com", "https://tenant.eu.auth0.com/api/v2/", "Management API"),

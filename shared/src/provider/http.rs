@@ -5,14 +5,15 @@ use std::{error::Error, fmt, mem, sync::OnceLock, time::Duration};
 use async_trait::async_trait;
 use http::{StatusCode, header};
 use reqwest::{Client, Request, RequestBuilder, Response};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use url::{Host, Url};
 
 use crate::{crypto::tls::Network, issuer::Issuer};
 
 use super::{
-    AuthorizationCodeGrant, ErrorMeaning, ErrorResponse, IdentityProvider, ProviderError,
-    RedeemError, RefreshResponse, RefreshTokenGrant, TokenResponse,
+    AuthorizationCodeGrant, ClientAuthentication, ClientCredentials, ErrorMeaning, ErrorResponse,
+    IdentityProvider, ProviderError, RedeemError, RefreshResponse, RefreshTokenGrant,
+    TokenResponse, UserInfoResponse,
 };
 
 /// How long a request may take, from the connection to the last byte: well below a function's own
@@ -21,6 +22,12 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a request for the list of login methods may take; a person waits for the page.
 const SCRIPT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long a request for user info may take; a person waits for the end of the login.
+const USER_INFO_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The longest user info that is read, in bytes. It becomes a part of the session's row.
+const MAX_USER_INFO: usize = 64 * 1024;
 
 /// How long a revocation may take; a person who logs out waits for it.
 const REVOCATION_TIMEOUT: Duration = Duration::from_secs(2);
@@ -98,15 +105,12 @@ impl HttpProvider {
         body(response, MAX_BODY).await
     }
 
-    fn endpoint(&self, path: &str) -> Result<Url, ProviderError> {
-        self.issuer.url().join(path).map_err(|error| ProviderError::Malformed(error.to_string()))
-    }
-
-    /// Sends a form to the token endpoint and returns the body of a 200.
+    /// Sends a form to the token endpoint and returns the body of a 200. `client` authenticates.
     async fn tokens(
         &self,
         token_endpoint: &Url,
         form: &[(&str, &str)],
+        client: (&ClientCredentials, ClientAuthentication),
     ) -> Result<Vec<u8>, RedeemError> {
         if !self.issuer.owns(token_endpoint) {
             return Err(RedeemError::ForeignEndpoint);
@@ -115,8 +119,8 @@ impl HttpProvider {
             .client()
             .map_err(unavailable)?
             .post(token_endpoint.clone())
-            .header(header::ACCEPT, "application/json")
-            .form(form);
+            .header(header::ACCEPT, "application/json");
+        let request = authenticated(request, form, client);
         let response = send(request).await.map_err(unavailable)?;
         let status = response.status();
         if status.is_redirection() {
@@ -146,7 +150,7 @@ impl HttpProvider {
 #[async_trait]
 impl IdentityProvider for HttpProvider {
     async fn metadata(&self) -> Result<Vec<u8>, ProviderError> {
-        self.json(self.endpoint(".well-known/openid-configuration")?).await
+        self.json(self.issuer.metadata_url()).await
     }
 
     async fn key_set(&self, jwks_uri: &Url) -> Result<Vec<u8>, ProviderError> {
@@ -166,10 +170,9 @@ impl IdentityProvider for HttpProvider {
             ("code", grant.code),
             ("redirect_uri", grant.redirect_uri),
             ("code_verifier", grant.code_verifier),
-            ("client_id", &grant.credentials.client_id),
-            ("client_secret", grant.credentials.client_secret.expose_secret()),
         ];
-        TokenResponse::parse(&self.tokens(token_endpoint, &form).await?)
+        let client = (grant.credentials, grant.authentication);
+        TokenResponse::parse(&self.tokens(token_endpoint, &form, client).await?)
     }
 
     async fn refresh(
@@ -177,13 +180,9 @@ impl IdentityProvider for HttpProvider {
         token_endpoint: &Url,
         grant: RefreshTokenGrant<'_>,
     ) -> Result<RefreshResponse, RedeemError> {
-        let form = [
-            ("grant_type", "refresh_token"),
-            ("refresh_token", grant.refresh_token),
-            ("client_id", &grant.credentials.client_id),
-            ("client_secret", grant.credentials.client_secret.expose_secret()),
-        ];
-        RefreshResponse::parse(&self.tokens(token_endpoint, &form).await?)
+        let form = [("grant_type", "refresh_token"), ("refresh_token", grant.refresh_token)];
+        let client = (grant.credentials, grant.authentication);
+        RefreshResponse::parse(&self.tokens(token_endpoint, &form, client).await?)
     }
 
     async fn revoke(
@@ -194,14 +193,35 @@ impl IdentityProvider for HttpProvider {
         if !self.issuer.owns(revocation_endpoint) {
             return Err(ProviderError::ForeignEndpoint("revocation_endpoint"));
         }
-        let form = [
-            ("token", grant.refresh_token),
-            ("token_type_hint", "refresh_token"),
-            ("client_id", &grant.credentials.client_id),
-            ("client_secret", grant.credentials.client_secret.expose_secret()),
-        ];
-        let request = self.client()?.post(revocation_endpoint.clone()).form(&form);
+        let form = [("token", grant.refresh_token), ("token_type_hint", "refresh_token")];
+        let client = (grant.credentials, grant.authentication);
+        let request =
+            authenticated(self.client()?.post(revocation_endpoint.clone()), &form, client);
         expect_ok(&send(request.timeout(REVOCATION_TIMEOUT)).await?)
+    }
+
+    async fn user_info(
+        &self,
+        userinfo_endpoint: &Url,
+        access_token: &SecretString,
+    ) -> Result<UserInfoResponse, ProviderError> {
+        if !self.issuer.owns(userinfo_endpoint) {
+            return Err(ProviderError::ForeignEndpoint("userinfo_endpoint"));
+        }
+        let request = self
+            .client()?
+            .get(userinfo_endpoint.clone())
+            .header(header::ACCEPT, "application/json")
+            .bearer_auth(access_token.expose_secret());
+        let response = send(request.timeout(USER_INFO_TIMEOUT)).await?;
+        expect_ok(&response)?;
+        if media_type(&response) == "application/jwt" {
+            let text = String::from_utf8(body(response, MAX_USER_INFO).await?);
+            let text = text.map_err(|_| ProviderError::Malformed("not a token".to_owned()))?;
+            return Ok(UserInfoResponse::Signed(text.into()));
+        }
+        expect_json(&response)?;
+        Ok(UserInfoResponse::Json(body(response, MAX_USER_INFO).await?))
     }
 
     async fn login_methods(&self, client_id: &str) -> Result<Vec<u8>, ProviderError> {
@@ -253,6 +273,26 @@ fn script_url(issuer: &Issuer, client_id: &str) -> Result<Url, ProviderError> {
     Ok(url)
 }
 
+/// A request with `form` and the application's credentials, in one place only (RFC 6749 §2.3). In the
+/// header they are form-encoded first (§2.3.1).
+fn authenticated(
+    request: RequestBuilder,
+    form: &[(&str, &str)],
+    (credentials, authentication): (&ClientCredentials, ClientAuthentication),
+) -> RequestBuilder {
+    let (id, secret) = (credentials.client_id.as_str(), credentials.client_secret.expose_secret());
+    match authentication {
+        ClientAuthentication::Basic => {
+            let encoded =
+                |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+            request.basic_auth(encoded(id), Some(encoded(secret))).form(form)
+        }
+        ClientAuthentication::Post => {
+            request.form(&[form, &[("client_id", id), ("client_secret", secret)]].concat())
+        }
+    }
+}
+
 async fn send(request: RequestBuilder) -> Result<Response, ProviderError> {
     request.send().await.map_err(transport)
 }
@@ -291,12 +331,17 @@ fn expect_ok(response: &Response) -> Result<(), ProviderError> {
 
 /// Accepts `application/json` and types based on it, such as `application/jwk-set+json`.
 fn expect_json(response: &Response) -> Result<(), ProviderError> {
-    let named = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let name = named.unwrap_or_default().split(';').next().unwrap_or_default();
-    let name = name.trim().to_ascii_lowercase();
+    let name = media_type(response);
     let json =
         name == "application/json" || (name.starts_with("application/") && name.ends_with("+json"));
     if json { Ok(()) } else { Err(ProviderError::Malformed("not JSON by its type".to_owned())) }
+}
+
+/// The media type in lower case, without parameters.
+fn media_type(response: &Response) -> String {
+    let named = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let name = named.unwrap_or_default().split(';').next().unwrap_or_default();
+    name.trim().to_ascii_lowercase()
 }
 
 /// Stops reading at `limit`, regardless of the announced length.

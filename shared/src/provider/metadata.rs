@@ -5,7 +5,7 @@ use url::Url;
 
 use crate::{issuer::Issuer, jwt::Algorithm};
 
-use super::{ProviderError, error_response::one_line};
+use super::{ClientAuthentication, ProviderError, error_response::one_line};
 
 /// The fields of the provider's metadata that are used (OpenID Connect Discovery §3).
 #[derive(Clone, Debug)]
@@ -23,9 +23,15 @@ pub struct Metadata {
     pub end_session_endpoint: Option<Url>,
     /// The endpoint that revokes refresh tokens (RFC 7009 §2), if the provider has one.
     pub revocation_endpoint: Option<Url>,
+    /// The endpoint with the claims about the user (OpenID Connect Core §5.3), if the provider has one. It
+    /// may be on any host, because it is not requested by default; its host is checked at the request.
+    pub userinfo_endpoint: Option<Url>,
     /// The algorithms that its tokens may be signed with: RS256 always (Discovery §3), plus those that
     /// it advertises and we support.
     pub algorithms: Vec<Algorithm>,
+    /// How the application authenticates unless `CLIENT_AUTH` is set: as the provider offers, in the form
+    /// where there is a choice.
+    pub client_authentication: ClientAuthentication,
     /// Whether every authorization response contains `iss` (RFC 9207 §3). If so, a response without it
     /// comes from another provider.
     pub authorization_response_iss_parameter_supported: bool,
@@ -36,8 +42,8 @@ impl Metadata {
     ///
     /// # Errors
     ///
-    /// When it is not a discovery document, belongs to another issuer, or has an endpoint on another
-    /// origin.
+    /// When it is not a discovery document, belongs to another issuer, or has an endpoint on a host that
+    /// is not the issuer's.
     pub fn parse(bytes: &[u8], issuer: &Issuer) -> Result<Self, ProviderError> {
         let document: DiscoveryDocument = serde_json::from_slice(bytes)
             .map_err(|error| ProviderError::Malformed(format!("metadata: {error}")))?;
@@ -73,7 +79,17 @@ impl Metadata {
                 .revocation_endpoint
                 .map(|url| own("revocation_endpoint", url))
                 .transpose()?,
+            userinfo_endpoint: document.userinfo_endpoint.and_then(|url| Url::parse(&url).ok()),
             algorithms,
+            client_authentication: match &document.token_endpoint_auth_methods_supported {
+                // Auth0 offers both.
+                None if issuer.is_auth0() => ClientAuthentication::Post,
+                Some(offered) if offered.iter().any(|name| name == "client_secret_post") => {
+                    ClientAuthentication::Post
+                }
+                // The default of Discovery §3.
+                None | Some(_) => ClientAuthentication::Basic,
+            },
             authorization_response_iss_parameter_supported: document
                 .authorization_response_iss_parameter_supported,
         })
@@ -91,6 +107,8 @@ struct DiscoveryDocument {
     jwks_uri: String,
     end_session_endpoint: Option<String>,
     revocation_endpoint: Option<String>,
+    userinfo_endpoint: Option<String>,
+    token_endpoint_auth_methods_supported: Option<Vec<String>>,
     #[serde(default)]
     id_token_signing_alg_values_supported: Vec<String>,
     #[serde(default)]
@@ -159,6 +177,28 @@ mod tests {
                 assert!(named, "{name} {url}");
             }
         }
+    }
+
+    #[test]
+    fn the_form_carries_the_secret_unless_only_the_header_is_offered() {
+        use ClientAuthentication::{Basic, Post};
+        for (offered, expected) in [
+            (json!(["client_secret_basic", "client_secret_post", "private_key_jwt"]), Post),
+            (json!(["client_secret_post"]), Post),
+            (json!(["client_secret_basic"]), Basic),
+            (json!(["private_key_jwt"]), Basic),
+            (Value::Null, Post),
+        ] {
+            let mut document = document();
+            document["token_endpoint_auth_methods_supported"] = offered;
+            assert_eq!(parse(&document).unwrap().client_authentication, expected);
+        }
+        let issuer = Issuer::parse("https://login.example.com/realms/main").unwrap();
+        let mut document = document();
+        document["issuer"] = issuer.as_str().into();
+        let document = document.to_string().replace("tenant.auth0.com", "login.example.com");
+        let metadata = Metadata::parse(document.as_bytes(), &issuer).unwrap();
+        assert_eq!(metadata.client_authentication, Basic);
     }
 
     /// R39.

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     crypto::secret::{SessionSecret, exposed},
-    jwt::{self, LoginClaims},
+    jwt::{self, LoginClaims, UserInfo},
     names::LogEvent,
     store::{
         CreateError, Lease, Owner, PointerRow, PreviousToken, RefreshRow, RenewError, Renewal,
@@ -48,6 +48,9 @@ pub struct RefreshGrant {
     pub login: LoginClaims,
     /// The scopes and permissions that the login was granted.
     pub granted: Vec<String>,
+    /// The user info of the login, which adds to the claims of each refreshed ID token.
+    #[serde(default, skip_serializing_if = "UserInfo::is_empty")]
+    pub user_info: UserInfo,
 }
 
 /// Whether the session of a cookie can be refreshed.

@@ -4,7 +4,7 @@ use secrecy::SecretString;
 use serde_json::json;
 
 use super::*;
-use crate::store::memory::MemoryStore;
+use crate::{jwt::UserInfo, store::memory::MemoryStore};
 
 pub(super) const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 pub(super) const LIMITS: SessionLimits =
@@ -43,6 +43,7 @@ pub(super) fn grant() -> RefreshGrant {
         refresh_token: "the first refresh token".to_owned().into(),
         login: serde_json::from_value(login).unwrap(),
         granted: vec!["read".to_owned()],
+        user_info: UserInfo::default(),
     }
 }
 

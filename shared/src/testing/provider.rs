@@ -9,6 +9,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 use url::Url;
@@ -17,7 +18,8 @@ use crate::{
     issuer::Issuer,
     provider::{
         AuthorizationCodeGrant, ErrorResponse, IdentityProvider, ProviderError, RedeemError,
-        RefreshResponse, RefreshTokenGrant, TokenResponse, login_method::LoginMethod,
+        RefreshResponse, RefreshTokenGrant, TokenResponse, UserInfoResponse,
+        login_method::LoginMethod,
     },
 };
 
@@ -171,6 +173,14 @@ impl IdentityProvider for FakeProvider {
         _revocation_endpoint: &Url,
         _grant: RefreshTokenGrant<'_>,
     ) -> Result<(), ProviderError> {
+        Err(ProviderError::Status(500))
+    }
+
+    async fn user_info(
+        &self,
+        _userinfo_endpoint: &Url,
+        _access_token: &SecretString,
+    ) -> Result<UserInfoResponse, ProviderError> {
         Err(ProviderError::Status(500))
     }
 

@@ -31,10 +31,14 @@ impl Query {
     ///
     /// When it occurs more than once.
     pub fn once(&self, name: &str) -> Result<Option<&str>, Duplicate> {
-        let mut values =
-            self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        let mut values = self.all(name);
         let value = values.next();
         if values.next().is_some() { Err(Duplicate) } else { Ok(value) }
+    }
+
+    /// All values of `name`, in order.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// Whether any parameter occurs more than once.

@@ -4,15 +4,15 @@ use std::{collections::HashMap, fmt};
 
 use async_trait::async_trait;
 use axum::{Form, body::to_bytes, extract::State, response::Response};
-use http::StatusCode;
-use secrecy::ExposeSecret;
+use http::{HeaderMap, StatusCode, Uri, header};
+use secrecy::{ExposeSecret, SecretString};
 use shared::provider::{
     AuthorizationCodeGrant, ClientCredentials, ErrorResponse, IdentityProvider, ProviderError,
-    RedeemError, RefreshResponse, RefreshTokenGrant, TokenResponse,
+    RedeemError, RefreshResponse, RefreshTokenGrant, TokenResponse, UserInfoResponse,
 };
 use url::Url;
 
-use super::{MisbehavingProvider, refresh};
+use super::{MisbehavingProvider, refresh, user_info};
 
 /// Calls the provider's handlers instead of its endpoints.
 pub(crate) struct InProcess(pub(crate) MisbehavingProvider);
@@ -55,6 +55,18 @@ impl IdentityProvider for InProcess {
         document(refresh::revoke(self.state(), form).await).await.map(drop)
     }
 
+    async fn user_info(
+        &self,
+        _: &Url,
+        access_token: &SecretString,
+    ) -> Result<UserInfoResponse, ProviderError> {
+        let mut headers = HeaderMap::new();
+        let bearer = format!("Bearer {}", access_token.expose_secret());
+        headers.insert(header::AUTHORIZATION, bearer.parse().unwrap());
+        let response = user_info::user_info(self.state(), Uri::default(), headers).await;
+        Ok(UserInfoResponse::Json(document(response).await?))
+    }
+
     async fn login_methods(&self, _: &str) -> Result<Vec<u8>, ProviderError> {
         document(super::script(self.state()).await).await
     }
@@ -70,7 +82,8 @@ impl InProcess {
         parameters: &[(&str, &str)],
         credentials: &ClientCredentials,
     ) -> Result<Vec<u8>, RedeemError> {
-        let response = super::token(self.state(), form(parameters, credentials)).await;
+        let response =
+            super::token(self.state(), HeaderMap::new(), form(parameters, credentials)).await;
         let is_refused = response.status().is_client_error();
         document(response).await.map_err(|error| {
             if is_refused {

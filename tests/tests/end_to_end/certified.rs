@@ -11,7 +11,7 @@ use shared::{
 };
 use tests::{
     browser::Browser,
-    certified_provider::{CertifiedProvider, Client, Spoilt},
+    certified_provider::{CertifiedProvider, Client, Setup, Spoilt},
     listener::Listener,
     page::Page,
     watched_log::WatchedLog,
@@ -26,26 +26,52 @@ async fn registered() -> (CertifiedProvider, Browser) {
 
 /// Like [`registered`], for these scopes and with this clock.
 pub(crate) async fn registered_for(scope: &str, clock: Clock) -> (CertifiedProvider, Browser) {
+    registered_with(&Setup::default(), "client_secret_post", &[("SCOPE", scope)], clock).await
+}
+
+/// The provider in this setup, where the product is registered with this kind of client authentication,
+/// and a browser for the product with these settings besides the usual ones.
+async fn registered_with(
+    setup: &Setup<'_>,
+    authentication: &str,
+    settings: &[(&str, &str)],
+    clock: Clock,
+) -> (CertifiedProvider, Browser) {
     // The provider needs a real port to reach the product. Browsers reach it in this process.
     let listener = Listener::bind().await;
-    let mut client = Client::at(BASE_URL);
+    registered_on(listener, BASE_URL, setup, authentication, settings, clock).await
+}
+
+/// Like [`registered_with`], with the product at `base_url`, where real browsers reach it on `listener`.
+pub(crate) async fn registered_on(
+    listener: Listener,
+    base_url: &str,
+    setup: &Setup<'_>,
+    authentication: &str,
+    settings: &[(&str, &str)],
+    clock: Clock,
+) -> (CertifiedProvider, Browser) {
+    let mut client = Client::at(base_url);
     client.backchannel_logout = Some(listener.url("/backchannel-logout"));
-    let provider = CertifiedProvider::start(&client).await;
+    client.authentication = authentication.to_owned();
+    let provider = CertifiedProvider::start_with(&client, setup).await;
     let log = WatchedLog::new();
     let secret_key = Random::system().token();
     log.keep_out("the client secret", &client.secret);
     log.keep_out("the secret key", &secret_key);
     log.keep_out("an e-mail address", "ada@example.com");
-    let mut settings = Settings::from_values([
-        ("AUTH_HOST", provider.auth_host().to_owned()),
-        ("BASE_URL", BASE_URL.to_owned()),
-        ("CLIENT_ID", client.id),
-        ("CLIENT_SECRET", client.secret),
-        ("CONNECTIONS", "none".to_owned()),
-        ("SCOPE", scope.to_owned()),
-        ("SECRET_KEY", secret_key),
-        ("SESSION_STORE", "memory".to_owned()),
-    ]);
+    let usual = [
+        ("AUTH_HOST", provider.auth_host()),
+        ("AUTH_ENDPOINT_HOSTS", provider.endpoint_hosts()),
+        ("BASE_URL", base_url),
+        ("CLIENT_ID", &client.id),
+        ("CLIENT_SECRET", &client.secret),
+        ("CONNECTIONS", "none"),
+        ("SCOPE", "openid profile email"),
+        ("SECRET_KEY", &secret_key),
+        ("SESSION_STORE", "memory"),
+    ];
+    let mut settings = Settings::from_values(usual.iter().chain(settings).copied());
     let (config, dependencies) =
         (BundleConfig::from_settings(&mut settings), Dependencies::from_settings(&mut settings));
     settings.finish().expect("the settings are valid");
@@ -58,7 +84,7 @@ pub(crate) async fn registered_for(scope: &str, clock: Clock) -> (CertifiedProvi
         }
     };
     listener.serve(answer.clone());
-    let browser = Browser::in_process(BASE_URL, answer);
+    let browser = Browser::in_process(base_url, answer);
     (provider, browser)
 }
 
@@ -99,6 +125,79 @@ async fn log_in_call_protected_and_log_out_of_both() {
     let served = provider.served().await;
     assert_eq!(served.get("/oauth/token"), Some(&1));
     assert_eq!(served.get("/.well-known/jwks.json"), Some(&1), "the keys are fetched once");
+}
+
+/// The whole story, with the issuer under a path and the endpoints on a second port.
+#[tokio::test]
+async fn r070_r071_an_issuer_with_a_path_and_endpoints_on_a_second_port() {
+    let setup = Setup { path: "/realms/main", has_second_port: true, ..Setup::default() };
+    let (provider, mut browser) =
+        registered_with(&setup, "client_secret_post", &[], Clock::system()).await;
+    log_in_call_and_log_out(&mut browser).await;
+    let served = provider.served().await;
+    for path in ["/realms/main/oauth/token", "/realms/main/.well-known/jwks.json"] {
+        assert_eq!(served.get(&format!("second port: {path}")), Some(&1), "{path}");
+        assert_eq!(served.get(path), None, "{path}");
+    }
+    assert_eq!(served.get("/realms/main/.well-known/openid-configuration"), Some(&1));
+}
+
+/// RFC 6749 §2.3.1: the provider accepts only the kind that is registered.
+#[tokio::test]
+async fn each_kind_of_client_authentication_redeems_a_code() {
+    for kind in ["client_secret_basic", "client_secret_post"] {
+        let settings = [("CLIENT_AUTH", kind)];
+        let (_provider, mut browser) =
+            registered_with(&Setup::default(), kind, &settings, Clock::system()).await;
+        log_in_call_and_log_out(&mut browser).await;
+    }
+}
+
+/// The provider's page sends the form, then ours.
+#[tokio::test]
+async fn r033_the_providers_form_finishes_a_login() {
+    let settings = [("RESPONSE_MODE", "form_post")];
+    let (_provider, mut browser) =
+        registered_with(&Setup::default(), "client_secret_post", &settings, Clock::system()).await;
+    let of_provider = log_in(&mut browser).await;
+    let ours = of_provider.form().submit().await;
+    assert_eq!(ours.url.as_str(), format!("{BASE_URL}/callback"));
+    assert_eq!(ours.read("h1").as_deref(), Some("Logging in"));
+    let key_page = ours.form().submit().await.follow_all().await;
+    assert_eq!(key_page.read("h1").as_deref(), Some("Your API key"));
+    let token = shown_token(&key_page);
+    assert_eq!(ask(&mut browser, &token).await.0, 200);
+}
+
+#[tokio::test]
+async fn r081_the_claims_of_a_thin_id_token_come_from_userinfo() {
+    let setup = Setup { has_thin_tokens: true, path: "/realms/main", ..Setup::default() };
+    for (setting, email, requests) in
+        [("required", json!("ada@example.com"), Some(&1)), ("false", Value::Null, None)]
+    {
+        let settings = [("FETCH_USERINFO", setting)];
+        let (provider, mut browser) =
+            registered_with(&setup, "client_secret_post", &settings, Clock::system()).await;
+        log_in(&mut browser).await;
+        let claims = browser.fetch(Method::GET, "/protected", &[]).await.json();
+        assert_eq!((&claims["sub"], &claims["email"]), (&json!("ada@example.com"), &email));
+        assert_eq!(provider.served().await.get("/realms/main/userinfo"), requests);
+    }
+}
+
+/// Logs in, calls the API, and logs out here and at the provider.
+async fn log_in_call_and_log_out(browser: &mut Browser) {
+    let token = shown_token(&log_in(browser).await);
+    let (status, claims) = ask(browser, &token).await;
+    assert_eq!((status, &claims["sub"]), (200, &json!("ada@example.com")), "{claims}");
+    assert_eq!(claims["email"], "ada@example.com");
+    let key_page = browser.get("/").await;
+    let confirmation = key_page.form_at("form[action='/logout']").submit().await.follow_all().await;
+    let left = confirmation.form().press("Log out").await.follow_all().await;
+    assert_eq!(left.url.path(), "/signed-out");
+    assert_eq!(left.read("h1").as_deref(), Some("You are logged out"));
+    let (status, refusal) = ask(browser, &token).await;
+    assert_eq!((status, &refusal["code"]), (401, &json!("session_ended")));
 }
 
 /// Uses a real logout token of an independent provider.

@@ -18,7 +18,7 @@ use shared::{
     web::request::Function,
 };
 use tests::{
-    certified_provider::{CertifiedProvider, Client},
+    certified_provider::{CertifiedProvider, Client, Setup},
     listener::Listener,
     watched_log::WatchedLog,
 };
@@ -55,7 +55,8 @@ async fn a_client_that_knows_only_the_server_finds_the_provider_and_calls_a_tool
     let listener = Listener::bind().await;
     let resource = listener.url("/mcp");
     let client = Client::at(resource.trim_end_matches("/mcp"));
-    let provider = CertifiedProvider::start_for(&client, &resource).await;
+    let setup = Setup { resource: &resource, ..Setup::default() };
+    let provider = CertifiedProvider::start_with(&client, &setup).await;
     let log = WatchedLog::new();
     log.keep_out("the client secret", &client.secret);
     log.keep_out("an e-mail address", "ada@example.com");

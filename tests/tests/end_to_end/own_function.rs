@@ -116,7 +116,7 @@ fn free_port() -> String {
 }
 
 /// The process of a local run, behind an API.
-async fn local_run(bootstrap: &Path, logs: &Path) -> HttpApi {
+async fn local_run(bootstrap: &Path) -> HttpApi {
     let settings = [
         ("AUDIENCE", API),
         ("BASE_URL", ORIGIN),
@@ -126,13 +126,14 @@ async fn local_run(bootstrap: &Path, logs: &Path) -> HttpApi {
     let local = Function {
         name: "local".to_owned(),
         bootstrap: bootstrap.to_owned(),
+        code: None,
         environment: settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
         timeout: Duration::from_secs(25),
         memory: 512,
         instances: 1,
         concurrency: 1,
         surroundings: Surroundings::Workplace,
-        logs: logs.to_owned(),
+        output: tests::output(),
     };
     let route = Route { key: "$default".parse().expect("a key"), function: local.name.clone() };
     HttpApi::start(vec![route], Lambda::new([local])).await
@@ -159,7 +160,7 @@ async fn a_function_added_as_the_readme_describes_guards_its_path() {
     assert_eq!(own.routes, ["ANY /reports"]);
     assert_eq!((&own.environment, &own.statements), (&like.environment, &like.statements));
 
-    let api = local_run(&build_elsewhere(folder.path(), "local"), folder.path()).await;
+    let api = local_run(&build_elsewhere(folder.path(), "local")).await;
     assert_guarded(&api, Browser::in_front_of(&api)).await;
 
     let reports = build_elsewhere(folder.path(), NAME);

@@ -493,7 +493,9 @@ async fn a_provider_that_does_not_answer_delays_the_login_page_once_by_a_second(
 #[tokio::test]
 async fn r038_r070_r071_r195_metadata_with_a_foreign_issuer_or_endpoint_starts_no_login() {
     let without_slash = "without its slash";
-    let foreign = |name: &str| format!("the endpoint `{name}` is not on the issuer's host");
+    let foreign = |name: &str| {
+        format!("the endpoint `{name}` is neither on the issuer's host nor on AUTH_ENDPOINT_HOSTS")
+    };
     let another = "the metadata belongs to another issuer: expected ".to_owned();
     for (name, value, reason) in [
         ("issuer", "https://evil.example/", another.clone()),

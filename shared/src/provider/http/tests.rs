@@ -38,6 +38,8 @@ async fn r071_nothing_is_sent_to_another_host() {
     assert!(matches!(error, RedeemError::ForeignEndpoint));
     let error = provider.revoke(&elsewhere, refresh_token(&credentials())).await.unwrap_err();
     assert!(matches!(error, ProviderError::ForeignEndpoint("revocation_endpoint")));
+    let error = provider.user_info(&elsewhere, &"at".to_owned().into()).await.unwrap_err();
+    assert!(matches!(error, ProviderError::ForeignEndpoint("userinfo_endpoint")));
 }
 
 /// R38: the client itself rejects unencrypted requests.
@@ -124,6 +126,43 @@ async fn r112_each_grant_is_sent_as_a_form_with_the_applications_credentials() {
         let form = form.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         assert!(form.eq(expected.iter().copied().chain(own)), "{expected:?}");
     }
+}
+
+/// RFC 6749 §2.3.1: identifier and secret are form-encoded before they are joined by a colon, and the
+/// form contains neither.
+#[tokio::test]
+async fn in_the_header_the_credentials_are_form_encoded_and_the_form_has_none() {
+    let sent = Arc::new(Mutex::new(Vec::new()));
+    let requests = Arc::clone(&sent);
+    let (provider, issuer) = serve(Router::new().route(
+        "/endpoint",
+        post(move |headers: http::HeaderMap, body: String| async move {
+            let authorization = headers[header::AUTHORIZATION].to_str().unwrap().to_owned();
+            requests.lock().unwrap().push((authorization, body));
+            Json(json!({ "access_token": "at", "token_type": "Bearer" }))
+        }),
+    ))
+    .await;
+    let endpoint = issuer.url().join("endpoint").unwrap();
+    let credentials = ClientCredentials {
+        client_id: "id:1".to_owned(),
+        client_secret: "s %+ü".to_owned().into(),
+        authentication: Some(ClientAuthentication::Basic),
+    };
+    let grant = RefreshTokenGrant {
+        authentication: ClientAuthentication::Basic,
+        ..refresh_token(&credentials)
+    };
+    provider.refresh(&endpoint, grant).await.unwrap();
+    provider.revoke(&endpoint, grant).await.unwrap();
+    // `id%3A1:s+%25%2B%C3%BC` in base64.
+    let authorization = "Basic aWQlM0ExOnMrJTI1JTJCJUMzJUJD";
+    let forms = [
+        "grant_type=refresh_token&refresh_token=the+token%26",
+        "token=the+token%26&token_type_hint=refresh_token",
+    ];
+    let expected = forms.map(|form| (authorization.to_owned(), form.to_owned()));
+    assert_eq!(*sent.lock().unwrap(), expected);
 }
 
 /// R42: the provider's waiting time is passed on, and the request is sent once.
@@ -236,11 +275,13 @@ fn credentials() -> ClientCredentials {
     ClientCredentials {
         client_id: "the client".to_owned(),
         client_secret: "the secret".to_owned().into(),
+        authentication: None,
     }
 }
 
 const fn refresh_token(credentials: &ClientCredentials) -> RefreshTokenGrant<'_> {
-    RefreshTokenGrant { refresh_token: "the token&", credentials }
+    let authentication = ClientAuthentication::Post;
+    RefreshTokenGrant { refresh_token: "the token&", credentials, authentication }
 }
 
 async fn refresh(provider: &HttpProvider, endpoint: &Url) -> Result<RefreshResponse, RedeemError> {
@@ -253,6 +294,7 @@ async fn redeem(provider: &HttpProvider, endpoint: &Url) -> Result<TokenResponse
         redirect_uri: "https://app.example/callback",
         code_verifier: "the verifier",
         credentials: &credentials(),
+        authentication: ClientAuthentication::Post,
     };
     provider.redeem(endpoint, grant).await
 }

@@ -1,6 +1,7 @@
 //! User journeys in real browsers: through `cargo lambda watch`, and through the API.
 
 mod accessibility;
+mod form_post;
 mod polling;
 mod refresh;
 mod required;
