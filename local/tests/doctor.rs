@@ -173,13 +173,16 @@ async fn the_settings_of_a_stack_are_taken_from_its_description() {
     }
 }
 
+/// Arguments, settings, and the output.
+type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
+
 #[tokio::test]
 async fn unusable_settings_end_it_with_code_2_before_any_request() {
     let not_a_stack =
         "the file is not an answer of `aws cloudformation describe-stacks` with one stack in it\n";
     let empty = stack_file("empty.json", r#"{"Stacks":[]}"#);
     let of_another = stack_file("other.json", r#"{"Stacks":[{"Parameters":[],"Outputs":[]}]}"#);
-    let cases: [(&[&str], &[(&str, &str)], &str); 6] = [
+    let cases: [Case<'_>; 6] = [
         (
             &[],
             &[("CLIENT_ID", "client")],

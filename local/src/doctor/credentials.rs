@@ -1,16 +1,12 @@
 //! The client secret, its authentication method and the grant types.
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
-use http::{Request, header};
-use secrecy::ExposeSecret as _;
 use shared::{
     provider::{
-        AuthorizationCodeGrant, ClientCredentials, ErrorMeaning, ErrorResponse,
-        IdentityProvider as _, Metadata, ProviderError, RedeemError, RefreshTokenGrant,
+        AuthorizationCodeGrant, ClientAuthentication, ClientCredentials, ErrorMeaning,
+        ErrorResponse, IdentityProvider as _, Metadata, RedeemError, RefreshTokenGrant,
     },
     web::error::chain,
 };
-use url::form_urlencoded;
 
 use super::{Doctor, Finding, finding::APPLICATION, urls::refused};
 
@@ -46,20 +42,15 @@ impl Doctor {
         let Some(credentials) = &self.credentials else {
             return vec![Finding::not_checked("client secret", "CLIENT_SECRET is not set")];
         };
-        let code = self.random.token();
-        let (callback, verifier) = (self.callback(), self.random.token());
-        let grant = AuthorizationCodeGrant {
-            code: &code,
-            redirect_uri: &callback,
-            code_verifier: &verifier,
-            credentials,
-            authentication: credentials.authentication(metadata),
-        };
-        let answer = Answer::of(self.provider.redeem(&metadata.token_endpoint, grant).await);
+        let used = credentials.authentication(metadata);
+        let answer = self.redeem_invented_code(metadata, credentials, used).await;
         let is_secret_accepted = matches!(answer, Answer::OnlyGrantRejected);
         let mut findings = match answer {
             Answer::OnlyGrantRejected => vec![
-                Finding::fine("client secret", "accepted, by Client Secret (Post)"),
+                Finding::fine(
+                    "client secret",
+                    format!("accepted, by Client Secret {}", name(used)),
+                ),
                 Finding::fine("authorization code", "the grant type is allowed"),
             ],
             Answer::SecretRejected => vec![self.rejected_secret(metadata, credentials).await],
@@ -80,8 +71,11 @@ impl Doctor {
 
     async fn refresh_token(&self, metadata: &Metadata, credentials: &ClientCredentials) -> Finding {
         let token = self.random.token();
-        let authentication = credentials.authentication(metadata);
-        let grant = RefreshTokenGrant { refresh_token: &token, credentials, authentication };
+        let grant = RefreshTokenGrant {
+            refresh_token: &token,
+            credentials,
+            authentication: credentials.authentication(metadata),
+        };
         match Answer::of(self.provider.refresh(&metadata.token_endpoint, grant).await) {
             Answer::OnlyGrantRejected => {
                 Finding::fine("refresh token", "the grant type is allowed")
@@ -102,48 +96,58 @@ impl Doctor {
         metadata: &Metadata,
         credentials: &ClientCredentials,
     ) -> Finding {
-        match self.is_accepted_by_basic(metadata, credentials).await {
-            Ok(true) => Finding::wrong(
+        let used = credentials.authentication(metadata);
+        let other = match used {
+            ClientAuthentication::Basic => ClientAuthentication::Post,
+            ClientAuthentication::Post => ClientAuthentication::Basic,
+        };
+        match self.redeem_invented_code(metadata, credentials, other).await {
+            Answer::OnlyGrantRejected => Finding::wrong(
                 "client secret",
-                "accepted by Client Secret (Basic) alone, but the functions use (Post)",
                 format!(
-                    "{APPLICATION} → Credentials → Authentication Method: Client Secret (Post)"
+                    "accepted by Client Secret {} alone, but the functions use {}",
+                    name(other),
+                    name(used)
+                ),
+                format!(
+                    "{APPLICATION} → Credentials → Authentication Method: Client Secret {}",
+                    name(used)
                 ),
             ),
-            Ok(false) | Err(_) => Finding::wrong(
+            _ => Finding::wrong(
                 "client secret",
                 "CLIENT_SECRET is not this application's, or another authentication method is set",
                 format!(
-                    "{APPLICATION} → Settings → Client Secret; Credentials → Client Secret (Post)"
+                    "{APPLICATION} → Settings → Client Secret; Credentials → Client Secret {}",
+                    name(used)
                 ),
             ),
         }
     }
 
-    /// Sends an invented code with the secret by `client_secret_basic` (RFC 6749 §2.3.1).
-    async fn is_accepted_by_basic(
+    async fn redeem_invented_code(
         &self,
         metadata: &Metadata,
         credentials: &ClientCredentials,
-    ) -> Result<bool, ProviderError> {
-        let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect();
-        let [id, secret]: [String; 2] =
-            [&credentials.client_id, credentials.client_secret.expose_secret()].map(encode);
-        let form = form_urlencoded::Serializer::new(String::new())
-            .append_pair("grant_type", "authorization_code")
-            .append_pair("code", &self.random.token())
-            .append_pair("redirect_uri", &self.callback())
-            .append_pair("code_verifier", &self.random.token())
-            .finish();
-        let basic = format!("Basic {}", BASE64_STANDARD.encode(format!("{id}:{secret}")));
-        let request = Request::post(metadata.token_endpoint.as_str())
-            .header(header::AUTHORIZATION, basic)
-            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(form.into_bytes())
-            .map_err(|error| ProviderError::Malformed(error.to_string()))?;
-        let response = self.provider.ask(request).await?;
-        let error = ErrorResponse::of_body(response.status(), response.body());
-        Ok(error.is_some_and(|error| error.meaning() == ErrorMeaning::GrantOver))
+        authentication: ClientAuthentication,
+    ) -> Answer {
+        let (code, code_verifier) = (self.random.token(), self.random.token());
+        let grant = AuthorizationCodeGrant {
+            code: &code,
+            redirect_uri: &self.callback(),
+            code_verifier: &code_verifier,
+            credentials,
+            authentication,
+        };
+        Answer::of(self.provider.redeem(&metadata.token_endpoint, grant).await)
+    }
+}
+
+/// The name of the method in Auth0's dashboard.
+const fn name(authentication: ClientAuthentication) -> &'static str {
+    match authentication {
+        ClientAuthentication::Basic => "(Basic)",
+        ClientAuthentication::Post => "(Post)",
     }
 }
 

@@ -87,11 +87,14 @@ const fn nothing(_: &MisbehavingProvider) {}
 const WRONG: bool = false;
 const HEALTHY: bool = true;
 
+/// A mistake of the provider, settings, and their effect.
+type Case<'a> = (Mistake, &'a [(&'a str, &'a str)], &'a [&'a str], &'a [&'a str], bool);
+
 /// Each mistake changes the findings that are listed here, and no other.
 #[tokio::test]
 async fn each_mistake_has_a_finding_that_names_the_place_where_it_is_mended() {
     use VisitedPage::{Login, LoginForApi, Logout};
-    let mistakes: &[(Mistake, &[(&str, &str)], &[&str], &[&str], bool)] = &[
+    let mistakes: &[Case<'_>] = &[
         (
             |provider| provider.publish(json!({ "keys": [] })),
             &[],
@@ -152,7 +155,7 @@ async fn each_mistake_has_a_finding_that_names_the_place_where_it_is_mended() {
         ),
         (
             |provider| {
-                provider.set_visit(Login, Visit::Shows(403, "<p>Unknown client: redirect_uri"))
+                provider.set_visit(Login, Visit::Shows(403, "<p>Unknown client: redirect_uri"));
             },
             &[],
             &["callback URL"],

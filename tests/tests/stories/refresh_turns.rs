@@ -1,6 +1,6 @@
 //! `/refresh`: concurrent requests of one session. Time is simulated, except over DynamoDB.
 
-use std::{sync::Arc, time::Duration};
+use std::{slice, sync::Arc, time::Duration};
 
 use refresh::{LEASE, PATIENCE, POLL};
 use serde_json::json;
@@ -58,7 +58,7 @@ async fn lease_to_a_dead_request(site: &Site, lasts: Duration) {
 async fn r131_of_twenty_requests_over_memory_one_refreshes_and_all_succeed() {
     let (site, visitor) = start().await;
     let gate = site.provider().hold_refreshes();
-    let refreshes = twenty(&visitor, &[site.clone()]);
+    let refreshes = twenty(&visitor, slice::from_ref(&site));
     sleep(Duration::from_secs(4)).await;
     gate.open();
     assert_share_one_token(&refreshes.join_all().await);
@@ -89,7 +89,7 @@ async fn r132_after_its_holder_died_the_lease_expires_and_another_request_refres
     let (site, visitor) = start().await;
     lease_to_a_dead_request(&site, Duration::from_secs(5)).await;
     let started = Instant::now();
-    assert_share_one_token(&twenty(&visitor, &[site.clone()]).join_all().await);
+    assert_share_one_token(&twenty(&visitor, slice::from_ref(&site)).join_all().await);
     assert_eq!(site.provider().refreshes(), 1);
     let waited = started.elapsed();
     assert!((Duration::from_secs(5)..Duration::from_secs(6)).contains(&waited), "{waited:?}");
@@ -138,7 +138,7 @@ async fn r134_a_failing_provider_gets_one_request_while_many_callers_wait() {
     site.provider().set_token_endpoint(Endpoint::Busy(17));
     let gate = site.provider().hold_refreshes();
     let started = Instant::now();
-    let refreshes = twenty(&visitor, &[site.clone()]);
+    let refreshes = twenty(&visitor, slice::from_ref(&site));
     sleep(Duration::from_secs(3)).await;
     gate.open();
     let answers = refreshes.join_all().await;
