@@ -1,4 +1,7 @@
 const element = (id) => document.getElementById(id);
+const { renewIn, texts: catalogue } = element("live").dataset;
+const [texts, reasons] = JSON.parse(catalogue);
+const around = (parts, ...values) => parts.flatMap((part, index) => [part, values[index] ?? ""]).join("");
 const say = (id, text) => {
   const target = element(id);
   if (target.textContent !== text) target.textContent = text;
@@ -25,7 +28,7 @@ for (const button of document.querySelectorAll("[data-fold]")) {
   const fold = (folded) => {
     text.classList.toggle("folded", folded);
     button.setAttribute("aria-expanded", String(!folded));
-    button.firstElementChild.textContent = folded ? "Show all" : "Show less";
+    button.firstElementChild.textContent = folded ? texts.showAll : texts.showLess;
   };
   button.addEventListener("click", () => fold(!text.classList.contains("folded")));
   fold(true);
@@ -40,8 +43,8 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   button.hidden = false;
   button.addEventListener("click", async () => {
     const copied = await copy(element(button.dataset.copy));
-    button.textContent = copied ? "Copied" : "Selected";
-    element("copied").textContent = copied ? button.dataset.done : "Selected. Press Ctrl+C or ⌘C to copy.";
+    button.textContent = copied ? texts.copied : texts.selected;
+    element("copied").textContent = copied ? button.dataset.done : texts.selectedHow;
     clearTimeout(reset);
     reset = setTimeout(() => {
       button.textContent = label;
@@ -68,7 +71,7 @@ function countDown() {
   const target = element("time-left");
   if (!target) return;
   const left = seconds(target.dataset.seconds * 1000 - (Date.now() - counted));
-  target.textContent = left > 0 ? `${duration(left)} left` : "Expired";
+  target.textContent = left > 0 ? around(texts.left, duration(left)) : texts.expired;
   target.parentElement.classList.toggle("over", left === 0);
 }
 
@@ -81,7 +84,7 @@ function duration(left) {
 }
 
 let token = element("token")?.textContent;
-const what = token ? "key" : "session";
+const own = token ? texts.key : texts.session;
 const pause = 1000;
 const longest = 30000;
 let answers = 0, failures = 0, asked = 0, due = 0, timer = 0, asking = false, reachable = true, stopped = false, last = "", former = "";
@@ -133,7 +136,7 @@ async function ask() {
     const text = await response.text();
     answers += 1;
     reachable = true;
-    last = `Answer ${answers} came at ${new Date().toLocaleTimeString()} after ${Date.now() - asked} ms.`;
+    last = around(texts.answer, answers, new Date().toLocaleTimeString(), Date.now() - asked);
     say("http-status", `HTTP ${response.status}`);
     if (`${response.status} ${text}` !== former) lastSign = Date.now();
     former = `${response.status} ${text}`;
@@ -144,15 +147,14 @@ async function ask() {
   } catch {
     if (leaving.signal.aborted) return;
     reachable = false;
-    say("http-status", "No answer");
-    verdict = { state: "wait", words: "The API cannot be reached", why: "You may be offline. This page keeps trying by itself.", retry: 0 };
+    say("http-status", texts.noAnswer);
+    verdict = { state: "wait", words: texts.unreachable, why: texts.unreachableWhy, retry: 0 };
   }
   asking = false;
   settle(verdict);
 }
 
 // When to renew the token: shortly before it expires, or never if the session cannot be refreshed.
-const { renewIn } = element("live").dataset;
 let renewAt = renewIn === undefined ? Infinity : counted + renewIn * 1000;
 let refusals = 0, renewedInstead = false;
 
@@ -175,9 +177,9 @@ async function renew() {
     if (response.status < 500 && response.status !== 429) {
       renewAt = Infinity;
       if (response.status === 401) {
-        settle({ state: "bad", words: "Session ended: you are logged out", why: "It could not be renewed.", stop: true });
+        settle({ state: "bad", words: texts.sessionLost, why: texts.notRenewed, stop: true });
       } else {
-        say("renewal", `The ${what} cannot be renewed. It ends when its time is over.`);
+        say("renewal", own.cannotBeRenewed);
       }
       return "never";
     }
@@ -185,7 +187,7 @@ async function renew() {
   } catch { /* no response, or an unreadable one */ }
   refusals += 1;
   renewAt = Date.now() + Math.max(wait, Math.min(pause * 2 ** refusals, longest));
-  say("renewal", `The ${what} could not be renewed just now. This page tries again by itself.`);
+  say("renewal", own.notRenewedNow);
   return "later";
 }
 
@@ -196,8 +198,8 @@ async function renewInstead(refused) {
   switch (await renew()) {
     case "renewed":
       renewedInstead = true;
-      return { state: "wait", words: `The ${what} was renewed`, why: "" };
-    case "later": return { state: "wait", words: `The ${what} has ended`, why: "It could not be renewed just now.", retry: renewAt - Date.now() };
+      return { state: "wait", words: own.renewed, why: "" };
+    case "later": return { state: "wait", words: own.ended, why: texts.notRenewedNow, retry: renewAt - Date.now() };
     default: return refused;
   }
 }
@@ -205,7 +207,7 @@ async function renewInstead(refused) {
 function adopt({ api_key: next, expires_at: expiresAt, expires_in: expiresIn, renew_in: renewsIn, session_ends_at: endsAt }) {
   refusals = 0;
   renewAt = renewsIn === null ? Infinity : Date.now() + Math.max(renewsIn * 1000, pause);
-  say("renewal", `Renewed at ${new Date().toLocaleTimeString()}.`);
+  say("renewal", around(texts.renewedAt, new Date().toLocaleTimeString()));
   tellTime("#session-end time", endsAt);
   // The page polls with a key that the answer no longer offers: it became too long for a header.
   if (token && next === undefined) return location.reload();
@@ -252,30 +254,30 @@ function show(text) {
 // The meaning of a response: `stop` is final, `retry` (in milliseconds) is a temporary failure.
 function judge(response, { code, description }) {
   const { status } = response;
+  // The API describes in English. A reason of our own is in the catalogue.
+  const reason = reasons[code] ?? String(description ?? "");
   const stepUp = element("step-up");
   if (stepUp) stepUp.hidden = !["insufficient_user_authentication", "insufficient_scope"].includes(code);
-  if (response.ok) return { state: "good", words: "You are logged in", why: `The API accepts your ${what}.` };
-  if (code === "insufficient_user_authentication") return { state: "bad", words: "You are logged in, but not in the way that this needs", why: String(description ?? "") };
+  if (response.ok) return { state: "good", words: texts.loggedIn, why: own.accepted };
+  if (code === "insufficient_user_authentication") return { state: "bad", words: texts.loggedInOtherwise, why: reason };
   if (status === 401) {
     const words = {
-      session_ended: token ? "Good token, bad session: you are logged out" : "Session ended: you are logged out",
-      token_expired: "Token expired: you are logged out",
-      refresh_required: "Session expired: you are logged out",
+      session_ended: own.sessionEnded,
+      token_expired: texts.tokenExpired,
+      refresh_required: texts.sessionExpired,
     }[code];
     const why = {
-      session_ended: token
-        ? "The signature still holds, but the session behind the token has ended. It opens nothing any more."
-        : "The session was ended, here or elsewhere.",
-      token_expired: "Its time is over. Logging in again gives you a new one.",
-      refresh_required: "It could not be renewed.",
+      session_ended: own.sessionEndedWhy,
+      token_expired: texts.tokenExpiredWhy,
+      refresh_required: texts.notRenewed,
     }[code];
-    return { state: "bad", words: words ?? "You are logged out", why: why ?? String(description ?? `The API does not accept your ${what}.`), stop: true };
+    return { state: "bad", words: words ?? texts.loggedOut, why: why ?? (reason || own.notAccepted), stop: true };
   }
-  if (status === 403) return { state: "bad", words: "You are logged in, but not allowed to do this", why: String(description ?? "") };
+  if (status === 403) return { state: "bad", words: texts.notAllowed, why: reason };
   const retry = retryAfter(response.headers.get("Retry-After"));
-  if (status === 429) return { state: "wait", words: "The API asks for a pause", why: "Too many requests. This page keeps trying by itself.", retry };
-  if (status >= 500) return { state: "wait", words: "The API has a problem", why: "It is not you. This page keeps trying by itself.", retry };
-  return { state: "bad", words: "Unexpected answer", why: String(description ?? "This page keeps trying by itself."), retry };
+  if (status === 429) return { state: "wait", words: texts.pause, why: texts.pauseWhy, retry };
+  if (status >= 500) return { state: "wait", words: texts.problem, why: texts.problemWhy, retry };
+  return { state: "bad", words: texts.unexpected, why: reason || texts.keepsTrying, retry };
 }
 
 function retryAfter(value) {
@@ -303,15 +305,17 @@ function forget() {
   former = "";
   for (const shown of document.querySelectorAll("[data-of-session]")) shown.remove();
   element("again").hidden = false;
-  document.title = document.querySelector("h1").textContent = "You are logged out";
+  const heading = document.querySelector("h1");
+  document.title = document.title.replace(heading.textContent, () => texts.loggedOut);
+  heading.textContent = texts.loggedOut;
 }
 
 function tellPace() {
   let next = "";
-  if (stopped) next = "Stopped asking.";
-  else if (document.hidden) next = "Paused while this tab is hidden.";
-  else if (failures && !asking) next = `Next try in ${seconds(due - Date.now())} s.`;
-  else if (isLeftAlone()) next = "You seem to be away: it asks every 10 s.";
+  if (stopped) next = texts.stopped;
+  else if (document.hidden) next = texts.pausedTab;
+  else if (failures && !asking) next = around(texts.nextTry, seconds(due - Date.now()));
+  else if (isLeftAlone()) next = texts.away;
   say("pace", `${last} ${next}`.trim());
 }
 
@@ -328,5 +332,5 @@ document.addEventListener("visibilitychange", () => {
 addEventListener("online", () => { if (!reachable) ask(); });
 setInterval(() => { countDown(); tellPace(); }, 1000);
 countDown();
-say("verdict", document.hidden ? "Paused while this tab is hidden" : "Asking the API…");
+say("verdict", document.hidden ? texts.paused : texts.asking);
 ask();

@@ -21,7 +21,7 @@ use shared::{
     guard::{Guard, GuardConfig, Rules},
     issuer::Issuer,
     jwt::{Expected, TokenKind},
-    pages::{Key, KeyPage, LoginMethodLink, LoginPage, Nonce, User},
+    pages::{Branding, Frame, Key, KeyPage, LoginMethodLink, LoginPage, Nonce, User},
     provider::login_method::LoginMethodKind,
     session::{SessionContents, SessionLimits, Sessions},
     settings::Settings,
@@ -30,6 +30,7 @@ use shared::{
         provider::FakeProvider,
         tokens::{TEST_KEY, TestKey, key_set_document},
     },
+    texts::Language,
     web::{
         base_url::BaseUrl,
         cookie::{CookieJar, RequestCookies, SessionCookie},
@@ -106,7 +107,8 @@ fn parse_cookies(bencher: Bencher<'_, '_>) {
 
 #[divan::bench]
 fn render_login_page(bencher: Bencher<'_, '_>) {
-    let nonce = Nonce::new(&Random::system());
+    let (nonce, branding) = (Nonce::new(&Random::system()), Branding::default());
+    let frame = Frame { nonce: &nonce, texts: Language::English.texts(), branding: &branding };
     let strategies = ["google-oauth2", "github", "apple", "windowslive", "auth0"];
     let methods = strategies.map(|strategy| LoginMethodLink {
         href: "/login?connection=connection",
@@ -116,7 +118,7 @@ fn render_login_page(bencher: Bencher<'_, '_>) {
     });
     bencher.bench_local(|| {
         let page = LoginPage {
-            nonce: &nonce,
+            frame,
             methods: black_box(&methods),
             plain_href: "/login",
             provider: None,
@@ -131,7 +133,8 @@ fn render_login_page(bencher: Bencher<'_, '_>) {
 
 #[divan::bench]
 fn render_key_page(bencher: Bencher<'_, '_>) {
-    let nonce = Nonce::new(&Random::system());
+    let (nonce, branding) = (Nonce::new(&Random::system()), Branding::default());
+    let frame = Frame { nonce: &nonce, texts: Language::English.texts(), branding: &branding };
     let token = TEST_KEY.sign(&claims("auth0|ada"));
     let text = serde_json::to_string_pretty(&claims("auth0|ada")).expect("claims are JSON");
     bencher.bench_local(|| {
@@ -150,7 +153,7 @@ fn render_key_page(bencher: Bencher<'_, '_>) {
             organization: None,
         };
         let page = KeyPage {
-            nonce: &nonce,
+            frame,
             key: Some(key),
             key_is_too_long: false,
             user,

@@ -11,7 +11,7 @@
 //! | 4 | [`session`], [`login`], [`provider`] | sessions; logins in progress; provider requests |
 //! | 3 | [`store`], [`secrets`] | storage of sessions; the two secrets |
 //! | 2 | `aws`, [`web`], [`jwt`], `cache` | AWS clients; HTTP; tokens and keys; a cache |
-//! | 1 | [`crypto`], [`settings`], [`clock`], [`issuer`], [`names`] | cryptography; settings; time; the issuer; names of log events and errors |
+//! | 1 | [`crypto`], [`settings`], [`clock`], [`issuer`], [`names`], [`texts`] | cryptography; settings; time; the issuer; names of log events and errors; texts of pages |
 
 #[cfg(feature = "aws")]
 pub mod aws;
@@ -33,4 +33,5 @@ pub mod settings;
 pub mod store;
 #[cfg(any(test, feature = "testing", feature = "contract"))]
 pub mod testing;
+pub mod texts;
 pub mod web;

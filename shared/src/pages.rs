@@ -3,12 +3,15 @@
 //! Every value is escaped for HTML where it is inserted (R171). None is inserted into a `<script>` or a
 //! `<style>`, where HTML escaping does not protect. Both carry the nonce of the page's
 //! Content-Security-Policy; there is no other inline code, neither `style` attributes nor event
-//! handlers. Only the user's picture is loaded from a third party (R172). No script reads
-//! `location.hash` (R32).
+//! handlers. The only values in a `<style>` are the digits of the accent colour. Only the user's picture
+//! and the configured logo are loaded from elsewhere (R172). No script reads `location.hash` (R32).
 //!
 //! The addresses in the templates (`/`, `/logout`, `/protected`) are routes of this service.
 
+mod branding;
+mod contrast;
 mod key;
+mod language;
 mod login;
 mod picture;
 pub mod plain;
@@ -18,10 +21,12 @@ use std::fmt;
 
 use askama::Template;
 
-use crate::{crypto::random::Random, names::LogEvent};
+use crate::{crypto::random::Random, names::LogEvent, texts::Texts};
 
 pub use self::{
+    branding::Branding,
     key::{Key, KeyPage, User},
+    language::UI_LOCALES,
     login::{LoginMethodLink, LoginPage},
     picture::Picture,
 };
@@ -51,13 +56,24 @@ impl fmt::Display for Nonce {
     }
 }
 
+/// What surrounds the content of every page.
+#[derive(Clone, Copy)]
+pub struct Frame<'a> {
+    /// The nonce of this response's Content-Security-Policy.
+    pub nonce: &'a Nonce,
+    /// The texts in the language of the reader.
+    pub texts: &'static Texts,
+    /// The application's name, logo and colour.
+    pub branding: &'a Branding,
+}
+
 /// The page of `GET /logout` in a browser. It only asks, so that a link from another site logs no user
 /// out (R104).
 #[derive(Template)]
 #[template(path = "logout.html")]
 pub struct SignOutPage<'a> {
-    /// The nonce of this response's Content-Security-Policy.
-    pub nonce: &'a Nonce,
+    /// What surrounds the content.
+    pub frame: Frame<'a>,
     /// Whether the browser has a live session.
     pub signed_in: bool,
 }
@@ -74,8 +90,8 @@ impl SignOutPage<'_> {
 #[derive(Template)]
 #[template(path = "login_again.html")]
 pub struct LoginAgainPage<'a> {
-    /// The nonce of this response's Content-Security-Policy.
-    pub nonce: &'a Nonce,
+    /// What surrounds the content.
+    pub frame: Frame<'a>,
     /// A link to the same login from this site.
     pub login_href: &'a str,
 }
@@ -92,8 +108,8 @@ impl LoginAgainPage<'_> {
 #[derive(Template)]
 #[template(path = "continue.html")]
 pub struct ContinuePage<'a> {
-    /// The nonce of this response's Content-Security-Policy.
-    pub nonce: &'a Nonce,
+    /// What surrounds the content.
+    pub frame: Frame<'a>,
     /// The path that receives the form.
     pub action: &'a str,
     /// The names and values of its fields.
@@ -111,8 +127,8 @@ impl ContinuePage<'_> {
 #[derive(Template)]
 #[template(path = "message.html")]
 pub struct MessagePage<'a> {
-    /// The nonce of this response's Content-Security-Policy.
-    pub nonce: &'a Nonce,
+    /// What surrounds the content.
+    pub frame: Frame<'a>,
     /// Success or problem.
     pub kind: MessageKind,
     /// The heading, and the title of the browser tab.

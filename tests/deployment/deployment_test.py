@@ -291,6 +291,12 @@ PATTERNS = {
         ["acme", "org_", "org_a-b", "org_a,org_b", "Required"],
     ),
     "AllowedClients": (["", "client-1, client_2"], ["a b", ","]),
+    "AppName": (["", "Acme", "Zoë & Söhne"], ["a\tb", "a\nb", "x" * 65]),
+    "LogoUrl": (
+        ["", "https://cdn.example.com/logo.svg?v=1", "https://cdn.example.com:8443/"],
+        ["http://a.com/logo.svg", "/logo.svg", "data:image/png,", "https://u@a.com/", "https://a;b/", "https://*.a.com/"],
+    ),
+    "AccentColor": (["", "#2b4cc0", "#2B4CC0"], ["2b4cc0", "#2b4", "blue", "#2b4cg0"]),
     "SessionIdle": (["30m", "12h", "7d", "1h 30m"], ["", "soon", "12", "0h", "-1h", "12 h"]),
     "SessionLifetime": (["30m", "12h", "7d", "1h30m"], ["", "0d", "7 days!"]),
     "KmsKeyArn": (["", "arn:aws:kms:eu-central-1:1:key/2"], ["alias/aws/dynamodb", "2"]),

@@ -10,9 +10,11 @@ use local::{process::Process, watch::forget_this_build};
 /// The settings that the product reads. Those that a test does not set must not come from the
 /// developer's environment.
 const SETTINGS: &[&str] = &[
+    "ACCENT_COLOR",
     "ALLOWED_CLIENTS",
     "ALLOWED_EMAIL_DOMAINS",
     "ALLOWED_ORIGINS",
+    "APP_NAME",
     "AUDIENCE",
     "AUTH_HOST",
     "BASE_URL",
@@ -25,6 +27,7 @@ const SETTINGS: &[&str] = &[
     "DYNAMODB_PORT",
     "HOST",
     "HTTPS_PROXY",
+    "LOGO_URL",
     "LOG_FORMAT",
     "NO_PROXY",
     "ORGANIZATION",

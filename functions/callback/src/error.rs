@@ -9,6 +9,7 @@ use shared::{
     provider::{ErrorMeaning, ErrorResponse, RedeemError},
     secrets::stored_secret::SecretUnavailable,
     store::{CreateError, StoreError},
+    texts::Text,
     web::{
         base_url::UnknownBaseUrl,
         error::{Failure, ProviderWords, Public},
@@ -106,12 +107,12 @@ impl CallbackError {
 /// The error page for a logged-in user when the response belongs to no login.
 pub(crate) fn logged_in_already() -> Public {
     Public {
-        action: Some(("Go to the start page", "/".to_owned())),
+        action: Some((|texts| texts.actions.to_start_page, "/".to_owned())),
         ..Public::new(
             StatusCode::BAD_REQUEST,
             ErrorCode::LoginUnknown,
-            "You are logged in already",
-            "This address does not belong to a login in progress in this browser. You stay logged in.",
+            |texts| texts.titles.logged_in_already,
+            |texts| texts.errors.login_unknown,
         )
     }
 }
@@ -121,7 +122,7 @@ impl Failure for CallbackError {
         use ErrorMeaning as Meaning;
         use StatusCode as Status;
         let mut quote = None;
-        let (status, code, title, description) = match self {
+        let (status, code, title, description): (Status, ErrorCode, Text, Text) = match self {
             Self::Create(CreateError::Store(_)) | Self::Store(_) => {
                 return Public::store_unavailable();
             }
@@ -139,8 +140,8 @@ impl Failure for CallbackError {
             Self::Refused(said) if said.meaning() == Meaning::Passes => (
                 Status::BAD_REQUEST,
                 ErrorCode::LoginRefused,
-                "You were not logged in",
-                "The identity provider cannot log you in right now. Please start again in a moment.",
+                |texts| texts.titles.were_not_logged_in,
+                |texts| texts.errors.login_cannot_continue,
             ),
             Self::Refused(said) | Self::Redeem(RedeemError::Refused(said))
                 if said.meaning() == Meaning::Denied =>
@@ -149,23 +150,23 @@ impl Failure for CallbackError {
                 (
                     Status::FORBIDDEN,
                     ErrorCode::AccessDenied,
-                    "You were not logged in",
-                    "You cancelled the login, or your account is not allowed to use this application.",
+                    |texts| texts.titles.were_not_logged_in,
+                    |texts| texts.errors.login_denied,
                 )
             }
             // The response comes through the browser, so anyone can forge it. It must raise no alarm.
             Self::Refused(_) => (
                 Status::BAD_REQUEST,
                 ErrorCode::LoginRefused,
-                "You were not logged in",
-                "The identity provider did not accept the login. Please start again.",
+                |texts| texts.titles.were_not_logged_in,
+                |texts| texts.errors.login_not_accepted,
             ),
             // Not 503, which would invite a retry: the state is already used up (R39).
             Self::Redeem(RedeemError::Refused(said)) if said.is_for_operator() => (
                 Status::BAD_GATEWAY,
                 ErrorCode::IdentityProviderAnswer,
-                "You were not logged in",
-                "The identity provider did not accept this application's request. Please start again.",
+                |texts| texts.titles.were_not_logged_in,
+                |texts| texts.errors.request_not_accepted,
             ),
             Self::Redeem(
                 RedeemError::Malformed(_)
@@ -175,37 +176,37 @@ impl Failure for CallbackError {
             ) => (
                 Status::BAD_GATEWAY,
                 ErrorCode::IdentityProviderAnswer,
-                "You were not logged in",
-                "The identity provider's response cannot be used. Please start again.",
+                |texts| texts.titles.were_not_logged_in,
+                |texts| texts.errors.provider_response,
             ),
             Self::Form(InvalidForm::TooLong) => (
                 Status::PAYLOAD_TOO_LARGE,
                 ErrorCode::BodyTooLarge,
-                "You were not logged in",
-                "The form is too long. Please start again.",
+                |texts| texts.titles.were_not_logged_in,
+                |texts| texts.errors.form_too_long,
             ),
             // Not 503: the state is already used up.
             Self::UserInfo(failure) if !failure.is_of_other_user() => (
                 Status::BAD_GATEWAY,
                 ErrorCode::IdentityProviderAnswer,
-                "You were not logged in",
-                "The identity provider does not say enough about you right now. Please start again.",
+                |texts| texts.titles.were_not_logged_in,
+                |texts| texts.errors.user_info_unusable,
             ),
             Self::UnknownState | Self::Replayed => (
                 Status::BAD_REQUEST,
                 ErrorCode::LoginExpired,
-                "This login can't be finished",
-                "It was started in another browser, took too long, or was finished already. Please start again.",
+                |texts| texts.titles.login_not_finished,
+                |texts| texts.errors.login_expired,
             ),
             Self::Email(refusal, address) => {
-                let title = "You were not logged in";
+                let title: Text = |texts| texts.titles.were_not_logged_in;
                 return Public {
                     account: address.as_ref().map(|address| address.expose_secret().to_owned()),
                     ..Public::new(Status::FORBIDDEN, refusal.code(), title, refusal.description())
                 };
             }
             Self::Organization(refusal, used) => {
-                let title = "You were not logged in";
+                let title: Text = |texts| texts.titles.were_not_logged_in;
                 return Public {
                     account: used.as_ref().map(|used| used.expose_secret().to_owned()),
                     ..Public::new(Status::FORBIDDEN, refusal.code(), title, refusal.description())
@@ -214,14 +215,14 @@ impl Failure for CallbackError {
             Self::StepUpMissing => (
                 Status::FORBIDDEN,
                 ErrorCode::InsufficientUserAuthentication,
-                "You were not logged in",
-                "This needs a stronger login, such as one with a second factor, and the identity provider did not ask for it.",
+                |texts| texts.titles.were_not_logged_in,
+                |texts| texts.errors.step_up_missing,
             ),
             Self::Create(CreateError::Ended) => (
                 Status::BAD_REQUEST,
                 ErrorCode::LoginEnded,
-                "You were logged out meanwhile",
-                "A logout ended this login before it was finished. Please start again.",
+                |texts| texts.titles.logged_out_meanwhile,
+                |texts| texts.errors.login_ended,
             ),
             Self::ApiKey(_)
             | Self::Create(CreateError::Exists)
@@ -236,12 +237,15 @@ impl Failure for CallbackError {
             | Self::Redeem(RedeemError::MissingIdToken | RedeemError::Refused(_)) => (
                 Status::BAD_REQUEST,
                 ErrorCode::LoginFailed,
-                "You were not logged in",
-                "The login could not be completed. Please start again.",
+                |texts| texts.titles.were_not_logged_in,
+                |texts| texts.errors.login_not_completed,
             ),
         };
-        let action = Some(("Start again", "/".to_owned()));
-        Public { action, quote, ..Public::new(status, code, title, description) }
+        Public {
+            action: Some((|texts| texts.actions.start_again, "/".to_owned())),
+            quote,
+            ..Public::new(status, code, title, description)
+        }
     }
 
     /// `login.failed` raises an alarm, so it covers only failures that a stranger cannot cause (R208).

@@ -27,7 +27,7 @@ impl Callback {
     pub(crate) async fn receive(&self, request: &Request, now: Timestamp) -> Response {
         match self.read_form(request) {
             Ok((form, true)) => self.finish(request, &form, now).await,
-            Ok((form, false)) => self.pass_on(&form),
+            Ok((form, false)) => self.pass_on(request, &form),
             Err(error) => self.responder.failure(request, &error),
         }
     }
@@ -44,12 +44,12 @@ impl Callback {
         Ok((form, is_own))
     }
 
-    fn pass_on(&self, form: &Query) -> Response {
+    fn pass_on(&self, request: &Request, form: &Query) -> Response {
         let passed_on =
             PARAMETERS.iter().flat_map(|name| form.all(name).map(|value| (*name, value)));
         let fields: Vec<_> = passed_on.chain([(CONTINUED, "yes")]).collect();
-        self.responder.page(StatusCode::OK, |nonce| {
-            ContinuePage { nonce, action: "/callback", fields: &fields }.render()
+        self.responder.page(request, StatusCode::OK, |frame| {
+            ContinuePage { frame, action: "/callback", fields: &fields }.render()
         })
     }
 }

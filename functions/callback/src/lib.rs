@@ -28,7 +28,10 @@ use shared::{
         request::{LoginRequest, ResponseMode},
     },
     names::LogEvent,
-    pages::respond::{Responder, is_not_navigation},
+    pages::{
+        Branding,
+        respond::{Responder, is_not_navigation},
+    },
     provider::{
         self, AuthorizationCodeGrant, ClientCredentials, ErrorMeaning, IdentityProvider,
         RefreshTokenGrant, TokenResponse, application::Application,
@@ -37,6 +40,7 @@ use shared::{
     session::{RefreshGrant, SAME_TOKEN, SessionContents, SessionLimits, Sessions},
     settings::Settings,
     store::{CreateError, Owner, SessionStore},
+    texts::Text,
     web::{
         base_url::BaseUrl,
         cookie::{CookieJar, RequestCookies, SessionCookie},
@@ -73,6 +77,8 @@ pub struct CallbackConfig {
     pub application: Application,
     /// The URL under which the bundle is reached.
     pub base_url: BaseUrl,
+    /// The name, the logo and the colour on the pages.
+    pub branding: Branding,
     /// The credentials with which this application authenticates to the provider.
     pub credentials: StoredSecret<ClientCredentials>,
     /// Which e-mail addresses people must have.
@@ -94,6 +100,7 @@ impl CallbackConfig {
     pub fn from_settings(settings: &mut Settings) -> Option<Self> {
         let application = Application::from_settings(settings);
         let base_url = BaseUrl::from_settings(settings);
+        let branding = Branding::from_settings(settings);
         let email = EmailPolicy::from_settings(settings);
         let fetch_user_info = FetchUserInfo::from_settings(settings);
         let limits = SessionLimits::from_settings(settings);
@@ -106,6 +113,7 @@ impl CallbackConfig {
         Some(Self {
             application: application?,
             base_url: base_url?,
+            branding: branding?,
             credentials: credentials?,
             email: email?,
             fetch_user_info: fetch_user_info?,
@@ -129,7 +137,8 @@ impl Callback {
                 &config.application.issuer,
                 &config.base_url,
                 &dependencies.random,
-            ),
+            )
+            .branded(config.branding.clone()),
             sessions: dependencies.sessions(config.limits),
             store: dependencies.store.clone(),
             config,
@@ -156,20 +165,24 @@ impl Callback {
                 self.responder.see_other(&attempt.return_to.home_link())
             }
             Err(error) => {
-                let action = Some(match error {
+                let action: (Text, String) = match error {
                     CallbackError::Organization(..) => {
                         let asked = attempt.organization.as_deref();
                         let parameters = asked.map(|name| ("organization", name));
                         let parameters: Vec<_> =
                             parameters.into_iter().chain([("prompt", "login")]).collect();
-                        ("Log in again", attempt.return_to.login_link(&parameters))
+                        (
+                            |texts| texts.actions.log_in_again,
+                            attempt.return_to.login_link(&parameters),
+                        )
                     }
                     CallbackError::Email(..) => {
                         let another = attempt.return_to.login_link(&[("prompt", "login")]);
-                        ("Use another account", another)
+                        (|texts| texts.actions.use_another_account, another)
                     }
-                    _ => ("Start again", attempt.return_to.home_link()),
-                });
+                    _ => (|texts| texts.actions.start_again, attempt.return_to.home_link()),
+                };
+                let action = Some(action);
                 self.responder.refuse(request, &error, &Public { action, ..error.public() })
             }
         };

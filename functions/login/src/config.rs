@@ -4,6 +4,7 @@ use shared::{
     guard::{EmailPolicy, OrganizationPolicy, RouteRules},
     jwt,
     login::{cookies::LoginCookies, request::ResponseMode},
+    pages::Branding,
     provider::{application::Application, login_method::LoginMethod},
     secrets::stored_secret::SecretSource,
     session::SessionLimits,
@@ -18,6 +19,8 @@ pub struct LoginConfig {
     pub application: Application,
     /// The URL under which the bundle is reached.
     pub base_url: BaseUrl,
+    /// The name, the logo and the colour on the pages.
+    pub branding: Branding,
     /// The origins that may read the metadata of the API.
     pub origins: AllowedOrigins,
     /// The login methods on the login page.
@@ -52,6 +55,7 @@ impl LoginConfig {
     pub fn from_settings(settings: &mut Settings) -> Option<Self> {
         let application = Application::from_settings(settings);
         let base_url = BaseUrl::from_settings(settings);
+        let branding = Branding::from_settings(settings);
         let is_auth0 = application.as_ref().is_none_or(|application| application.issuer.is_auth0());
         let connections = Connections::from_settings(settings, is_auth0);
         let origins = AllowedOrigins::from_settings(settings);
@@ -73,6 +77,7 @@ impl LoginConfig {
         Some(Self {
             application: application?,
             base_url: base_url?,
+            branding: branding?,
             connections: connections?,
             limits: limits?,
             origins: origins?,
@@ -121,7 +126,11 @@ pub fn requested_scope(settings: &mut Settings) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use shared::texts::{Language, Texts};
+
     use super::*;
+
+    static ENGLISH: &Texts = Language::English.texts();
 
     fn read(values: &[(&str, &str)]) -> Result<LoginConfig, String> {
         let required = [
@@ -176,7 +185,7 @@ mod tests {
             panic!("not listed")
         };
         assert_eq!(
-            methods.iter().map(|method| &method.label[..]).collect::<Vec<_>>(),
+            methods.iter().map(|method| method.label(ENGLISH)).collect::<Vec<_>>(),
             ["GitHub", "Email and password"]
         );
         let Connections::Listed(none) = read(&[("CONNECTIONS", "none")]).unwrap().connections

@@ -9,7 +9,7 @@ use shared::{
     guard::OrganizationPolicy,
     jwt,
     names::LogEvent,
-    pages::{Key, KeyPage, LoginMethodLink, LoginPage, Picture, User},
+    pages::{Key, KeyPage, LoginMethodLink, LoginPage, Picture, UI_LOCALES, User},
     provider::login_method::LoginMethod,
     session::Session,
     store::StoreError,
@@ -51,7 +51,7 @@ impl Login {
             && let Some(session) = self.sessions.by_cookie(secret, now).await?
         {
             let protected_url = format!("{}/protected", self.config.base_url.resolve(request)?);
-            return Ok(self.key_page(&session, &protected_url, now));
+            return Ok(self.key_page(request, &session, &protected_url, now));
         }
         let mut response = self.login_page(request, now).await;
         if !matches!(cookie, SessionCookie::Absent) {
@@ -63,12 +63,15 @@ impl Login {
     }
 
     async fn login_page(&self, request: &Request, now: Timestamp) -> Response {
-        let return_to = Query::of(request.uri())
-            .once("return_to")
-            .ok()
-            .flatten()
-            .map(ReturnTo::parse)
-            .unwrap_or_default();
+        let query = Query::of(request.uri());
+        let once = |name| query.once(name).ok().flatten().filter(|value| !value.is_empty());
+        let return_to = once("return_to").map(ReturnTo::parse).unwrap_or_default();
+        let locales = once(UI_LOCALES).map(|locales| (UI_LOCALES, locales));
+        let login_link = |connection: Option<&str>| {
+            let connection = connection.map(|connection| ("connection", connection));
+            let passed_on: Vec<_> = connection.into_iter().chain(locales).collect();
+            return_to.login_link(&passed_on)
+        };
         let asked;
         let methods: &[LoginMethod] = match &self.config.connections {
             Connections::Listed(methods) => methods,
@@ -77,26 +80,24 @@ impl Login {
                 &asked
             }
         };
-        let links: Vec<_> = methods
-            .iter()
-            .map(|method| return_to.login_link(&[("connection", &method.connection)]))
-            .collect();
-        let methods: Vec<_> = methods
-            .iter()
-            .zip(&links)
-            .map(|(method, href)| LoginMethodLink {
-                href,
-                label: &method.label,
-                kind: method.kind,
-                strategy: &method.strategy,
-            })
-            .collect();
+        let links: Vec<_> =
+            methods.iter().map(|method| login_link(Some(&method.connection))).collect();
         let issuer = &self.config.application.issuer;
-        self.responder.page(StatusCode::OK, |nonce| {
+        self.responder.page(request, StatusCode::OK, |frame| {
+            let methods: Vec<_> = methods
+                .iter()
+                .zip(&links)
+                .map(|(method, href)| LoginMethodLink {
+                    href,
+                    label: method.label(frame.texts),
+                    kind: method.kind,
+                    strategy: &method.strategy,
+                })
+                .collect();
             LoginPage {
-                nonce,
+                frame,
                 methods: &methods,
-                plain_href: &return_to.login_link(&[]),
+                plain_href: &login_link(None),
                 provider: issuer.provider_name(),
                 tenant: issuer.url().host_str().unwrap_or_default(),
                 development: issuer.is_loopback(),
@@ -107,7 +108,13 @@ impl Login {
         })
     }
 
-    fn key_page(&self, session: &Session, protected_url: &str, now: Timestamp) -> Response {
+    fn key_page(
+        &self,
+        request: &Request,
+        session: &Session,
+        protected_url: &str,
+        now: Timestamp,
+    ) -> Response {
         let contents = &session.contents;
         let [header, claims] = readable_parts(contents.api_key.expose_secret());
         let text = |name: &str| contents.user.get(name).and_then(Value::as_str);
@@ -129,9 +136,9 @@ impl Login {
         let key_is_too_long = self.config.show_key && key.is_none();
         let picture =
             text("picture").and_then(|url| Picture::parse(url, &self.config.application.issuer));
-        self.responder.page_with_picture(StatusCode::OK, picture.as_ref(), |nonce| {
+        self.responder.page_with_picture(request, StatusCode::OK, picture.as_ref(), |frame| {
             KeyPage {
-                nonce,
+                frame,
                 key: key.filter(|_| self.config.show_key),
                 key_is_too_long,
                 user: User {

@@ -51,7 +51,8 @@ impl Login {
                 application,
             ),
             random: dependencies.random.clone(),
-            responder: Responder::new(&application.issuer, &config.base_url, &dependencies.random),
+            responder: Responder::new(&application.issuer, &config.base_url, &dependencies.random)
+                .branded(config.branding.clone()),
             sessions: dependencies.sessions(config.limits),
             config,
         }

@@ -8,9 +8,10 @@ use shared::{
     jwt::StepUp,
     login::{attempt::LoginAttempt, request::LoginRequest},
     names::{ErrorCode, LogEvent},
-    pages::{LoginAgainPage, respond::is_not_navigation},
+    pages::{LoginAgainPage, UI_LOCALES, respond::is_not_navigation},
     secrets::stored_secret::SecretUnavailable,
     store::StoreError,
+    texts::Text,
     web::{
         base_url::UnknownBaseUrl,
         cookie::{RequestCookies, SessionCookie},
@@ -90,9 +91,9 @@ impl Login {
         {
             passed_on.extend(route.map(|(name, _)| (FOR, name)));
             let login_href = &return_to.login_link(&passed_on);
-            return Ok(self
-                .responder
-                .page(StatusCode::OK, |nonce| LoginAgainPage { nonce, login_href }.render()));
+            return Ok(self.responder.page(request, StatusCode::OK, |frame| {
+                LoginAgainPage { frame, login_href }.render()
+            }));
         }
         let metadata = self.keys.metadata(now).await?;
 
@@ -198,17 +199,13 @@ impl Failure for StartError {
             Self::NotNavigation => Public::new(
                 StatusCode::BAD_REQUEST,
                 ErrorCode::NotANavigation,
-                "Login not started",
-                "Open this address in a browser to log in.",
+                |texts| texts.titles.login_not_started,
+                |texts| texts.errors.not_a_navigation,
             ),
-            Self::UnknownRoute => unusable("It names no route that requires a separate login."),
-            Self::OtherOrganization => {
-                unusable("It names an organization that is not allowed here.")
-            }
-            Self::OtherIssuer => unusable("It names a different identity provider."),
-            Self::Parameter(_) => {
-                unusable("A parameter is duplicated, too long, or contains invalid characters.")
-            }
+            Self::UnknownRoute => unusable(|texts| texts.errors.unknown_route),
+            Self::OtherOrganization => unusable(|texts| texts.errors.other_organization),
+            Self::OtherIssuer => unusable(|texts| texts.errors.other_issuer),
+            Self::Parameter(_) => unusable(|texts| texts.errors.parameter),
         }
     }
 
@@ -220,28 +217,21 @@ impl Failure for StartError {
 /// The parameters that a link may pass on to the provider; this function sets all others. With
 /// `redirect_uri`, `scope` or `nonce` from a link, its author could choose who receives the code and
 /// what it grants (R3).
-const PASSED_ON: [&str; 7] = [
-    "connection",
-    "invitation",
-    "login_hint",
-    "organization",
-    "prompt",
-    "screen_hint",
-    "ui_locales",
-];
+const PASSED_ON: [&str; 7] =
+    ["connection", "invitation", "login_hint", "organization", "prompt", "screen_hint", UI_LOCALES];
 
 /// The parameter that names the route for which the login is started.
 pub(crate) const FOR: &str = "for";
 
 const MAXIMUM_LENGTH: usize = 256;
 
-fn unusable(description: &'static str) -> Public {
+fn unusable(description: Text) -> Public {
     Public {
-        action: Some(("Go to the login page", "/".to_owned())),
+        action: Some((|texts| texts.actions.to_login_page, "/".to_owned())),
         ..Public::new(
             StatusCode::BAD_REQUEST,
             ErrorCode::InvalidRequest,
-            "This login link is not valid",
+            |texts| texts.titles.invalid_login_link,
             description,
         )
     }

@@ -2,6 +2,7 @@
 
 use shared::{
     guard::GuardConfig,
+    pages::Branding,
     provider::ClientCredentials,
     secrets::stored_secret::{SecretSource, StoredSecret},
     settings::Settings,
@@ -12,6 +13,8 @@ use shared::{
 pub struct LogoutConfig {
     /// Which tokens are accepted, and the URL under which the bundle is reached.
     pub guard: GuardConfig,
+    /// The name, the logo and the colour on the pages.
+    pub branding: Branding,
     /// The credentials with which this application authenticates to the provider. Only used to revoke
     /// a refresh token.
     pub credentials: StoredSecret<ClientCredentials>,
@@ -21,9 +24,10 @@ impl LogoutConfig {
     /// Reads the settings of the logout function.
     pub fn from_settings(settings: &mut Settings) -> Option<Self> {
         let guard = GuardConfig::from_settings(settings);
+        let branding = Branding::from_settings(settings);
         let secrets = SecretSource::from_settings(settings);
         let application = guard.as_ref().map(|guard| &guard.application);
         let credentials = ClientCredentials::from_settings(settings, &secrets, application);
-        Some(Self { guard: guard?, credentials: credentials? })
+        Some(Self { guard: guard?, branding: branding?, credentials: credentials? })
     }
 }

@@ -33,30 +33,30 @@ impl Failure for LogoutError {
     fn public(&self) -> Public {
         match self {
             Self::Refused(Refusal::CrossSite) => Public {
-                title: "You were not logged out",
-                description: "The request came from another site. To log out, use the button on this one.",
-                action: Some(("Log out", "/logout".to_owned())),
+                title: |texts| texts.titles.not_logged_out,
+                description: |texts| texts.errors.cross_site_logout,
+                action: Some((|texts| texts.actions.log_out, "/logout".to_owned())),
                 headers: Vec::new(),
                 ..Refusal::CrossSite.public()
             },
             Self::Refused(refusal) => refusal.public(),
             Self::Everywhere(_) => Public {
-                title: "You are logged out here, but perhaps not everywhere",
-                description: "This session has ended, but the session store does not answer right now, so your other sessions may still be valid. Log in again and try once more shortly.",
-                action: Some(("Log in again", "/".to_owned())),
+                title: |texts| texts.titles.logged_out_here_only,
+                description: |texts| texts.errors.everywhere_unfinished,
+                action: Some((|texts| texts.actions.log_in_again, "/".to_owned())),
                 ..Public::store_unavailable()
             },
             Self::Read(_) => Public::store_unavailable(),
             Self::Store(_) => Public {
-                title: "The logout may be incomplete",
-                description: "This browser no longer has the session, but the session store does not answer right now, so the API key may still work. Please try again shortly.",
+                title: |texts| texts.titles.logout_incomplete,
+                description: |texts| texts.errors.logout_unfinished,
                 ..Public::store_unavailable()
             },
             Self::UnclearExtent => Public::new(
                 StatusCode::BAD_REQUEST,
                 ErrorCode::InvalidRequest,
-                "You were not logged out",
-                "The parameter everywhere must be given once, as true or false.",
+                |texts| texts.titles.not_logged_out,
+                |texts| texts.errors.everywhere_unclear,
             ),
         }
     }

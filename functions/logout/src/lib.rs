@@ -64,11 +64,12 @@ pub struct Logout {
 impl Logout {
     /// Creates the function from `config` and `dependencies`.
     pub fn new(config: LogoutConfig, dependencies: &Dependencies) -> Self {
-        let LogoutConfig { guard: config, credentials } = config;
+        let LogoutConfig { guard: config, branding, credentials } = config;
         let guard = Guard::new(config.clone(), dependencies);
         let sessions = guard.sessions().clone();
         let responder =
-            Responder::new(&config.application.issuer, &config.base_url, &dependencies.random);
+            Responder::new(&config.application.issuer, &config.base_url, &dependencies.random)
+                .branded(branding);
         Self {
             backchannel: BackchannelLogout::new(
                 config.application.clone(),
@@ -182,8 +183,12 @@ impl Logout {
         let mut response = match &next {
             _ if !wants_page => self.signed_out_json(extent, next.redirect()),
             AtProvider::Redirect(next) => self.responder.see_other(&next.url),
-            AtProvider::NotOffered => self.logged_out_here("The identity provider offers no logout, so you may still be logged in there. On a shared computer, log out there too, or close the browser."),
-            AtProvider::Unreachable => self.logged_out_here("The identity provider does not answer right now, so you may still be logged in there. On a shared computer, close the browser."),
+            AtProvider::NotOffered => {
+                self.logged_out_here(request, |texts| texts.logout.provider_offers_none)
+            }
+            AtProvider::Unreachable => {
+                self.logged_out_here(request, |texts| texts.logout.provider_silent)
+            }
         };
         if let Some(state) = next.redirect().and_then(|next| next.state.as_deref()) {
             response.headers_mut().append(header::SET_COOKIE, self.cookies.set_logout_state(state));
@@ -269,7 +274,7 @@ impl Logout {
         match self.is_signed_in(request, now).await {
             Ok(signed_in) => self
                 .responder
-                .page(StatusCode::OK, |nonce| SignOutPage { nonce, signed_in }.render()),
+                .page(request, StatusCode::OK, |frame| SignOutPage { frame, signed_in }.render()),
             Err(error) => self.responder.failure(request, &LogoutError::Read(error)),
         }
     }

@@ -8,6 +8,7 @@ use shared::{
     crypto::secret,
     names::LogEvent,
     pages::{Action, MessageKind, MessagePage, respond},
+    texts::Text,
     web::{
         cookie::RequestCookies,
         query::Query,
@@ -32,18 +33,23 @@ impl Logout {
             self.responder.json(StatusCode::OK, &json!({ "code": code }))
         } else if signed_in {
             self.message(
-                "You are still logged in",
-                &["This browser still has a valid session."],
-                Action { label: "Go to your key", href: "/" },
+                request,
+                |texts| texts.logout.still_logged_in,
+                &[|texts| texts.logout.still_logged_in_why],
+                |texts| texts.actions.to_key,
             )
         } else {
-            let text = if is_complete {
-                "Your session has ended here and at the identity provider, and your API key with it."
+            let text: Text = if is_complete {
+                |texts| texts.logout.ended_everywhere
             } else {
-                "Your session here has ended, and your API key with it."
+                |texts| texts.logout.ended_here
             };
-            let action = Action { label: "Log in again", href: "/" };
-            self.message("You are logged out", &[text], action)
+            self.message(
+                request,
+                |texts| texts.logout.logged_out,
+                &[text],
+                |texts| texts.actions.log_in_again,
+            )
         };
         if is_complete {
             tracing::info!(
@@ -56,11 +62,12 @@ impl Logout {
     }
 
     /// The page of a logout after which the provider's session goes on, and the reason.
-    pub(crate) fn logged_out_here(&self, reason: &str) -> Response {
+    pub(crate) fn logged_out_here(&self, request: &Request, reason: Text) -> Response {
         self.message(
-            "You are logged out here",
-            &["Your session here has ended, and your API key with it.", reason],
-            Action { label: "Go to the login page", href: "/" },
+            request,
+            |texts| texts.logout.logged_out_here,
+            &[|texts| texts.logout.ended_here, reason],
+            |texts| texts.actions.to_login_page,
         )
     }
 
@@ -73,16 +80,18 @@ impl Logout {
         }
     }
 
-    fn message(&self, title: &str, text: &[&str], action: Action<'_>) -> Response {
-        self.responder.page(StatusCode::OK, |nonce| {
+    /// A page of success, with a link to the start page.
+    fn message(&self, request: &Request, title: Text, text: &[Text], label: Text) -> Response {
+        self.responder.page(request, StatusCode::OK, |frame| {
+            let paragraphs: Vec<_> = text.iter().map(|text| text(frame.texts)).collect();
             MessagePage {
-                nonce,
+                frame,
                 kind: MessageKind::Ok,
-                title,
-                text,
+                title: title(frame.texts),
+                text: &paragraphs,
                 quote: None,
                 account: None,
-                action: Some(action),
+                action: Some(Action { label: label(frame.texts), href: "/" }),
                 request_id: None,
             }
             .render()

@@ -132,19 +132,20 @@ impl Failure for RefreshError {
             | Self::IdToken(VerifyError::Token(_)) => Public::new(
                 StatusCode::BAD_GATEWAY,
                 ErrorCode::IdentityProviderAnswer,
-                "The key was not renewed",
-                "The identity provider's response cannot be used. The session continues.",
+                |texts| texts.titles.key_not_renewed,
+                |texts| texts.errors.provider_response_to_refresh,
             ),
             Self::NoRefreshToken => Public::new(
                 StatusCode::CONFLICT,
                 ErrorCode::NotRefreshable,
-                "The key was not renewed",
-                "The session has no refresh token. It ends when its key expires.",
+                |texts| texts.titles.key_not_renewed,
+                |texts| texts.errors.not_refreshable,
             ),
-            Self::InProgress | Self::TokenOfAnotherSession => Public::unavailable(
-                ErrorCode::RefreshInProgress,
-                "Another request refreshes the session. Please try again shortly.",
-            ),
+            Self::InProgress | Self::TokenOfAnotherSession => {
+                Public::unavailable(ErrorCode::RefreshInProgress, |texts| {
+                    texts.errors.refresh_in_progress
+                })
+            }
             _ => Public::provider_unavailable(),
         }
     }

@@ -20,6 +20,7 @@ use serde::{
 };
 use shared::{
     names::ErrorCode,
+    texts::Text,
     web::{
         error::Public,
         request::{Request, RequestContext},
@@ -81,20 +82,20 @@ pub enum EventError {
 impl EventError {
     /// The response for the caller.
     pub const fn public(self) -> Public {
-        let (status, code, description) = match self {
+        let (status, code, description): (StatusCode, ErrorCode, Text) = match self {
             Self::BodyNotBase64 | Self::Malformed { .. } | Self::NotPayloadV2 => {
-                (StatusCode::BAD_REQUEST, ErrorCode::InvalidEvent, "The request cannot be read.")
+                (StatusCode::BAD_REQUEST, ErrorCode::InvalidEvent, |texts| texts.errors.unreadable)
             }
-            Self::BodyTooLarge => (
-                StatusCode::PAYLOAD_TOO_LARGE,
-                ErrorCode::BodyTooLarge,
-                "The request body is too large.",
-            ),
-            Self::UriTooLong => {
-                (StatusCode::URI_TOO_LONG, ErrorCode::UriTooLong, "The address is too long.")
+            Self::BodyTooLarge => {
+                (StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::BodyTooLarge, |texts| {
+                    texts.errors.body_too_large
+                })
             }
+            Self::UriTooLong => (StatusCode::URI_TOO_LONG, ErrorCode::UriTooLong, |texts| {
+                texts.errors.address_too_long
+            }),
         };
-        Public::new(status, code, "The request was rejected", description)
+        Public::new(status, code, |texts| texts.titles.request_rejected, description)
     }
 }
 

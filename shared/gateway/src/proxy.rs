@@ -26,8 +26,12 @@ pub struct Proxy(Vec<String>);
 
 /// The refusal of a request that did not come through the proxy.
 pub fn refusal() -> Public {
-    let description = "This address serves only the proxy in front of it.";
-    Public::new(StatusCode::FORBIDDEN, ErrorCode::ProxyRequired, "Access denied", description)
+    Public::new(
+        StatusCode::FORBIDDEN,
+        ErrorCode::ProxyRequired,
+        |texts| texts.titles.access_denied,
+        |texts| texts.errors.proxy_required,
+    )
 }
 
 impl Proxy {
@@ -78,8 +82,8 @@ impl Proxy {
         if self.admits(request.headers_mut()) {
             return handle(request).await;
         }
-        let wants_page = plain::wants_page(request.headers());
-        plain::failure(&refusal(), wants_page, &RequestContext::of(&request).request_id)
+        let page = plain::language(request.headers());
+        plain::failure(&refusal(), page, &RequestContext::of(&request).request_id)
     }
 }
 

@@ -18,6 +18,7 @@ use shared::{
     clock::{Clock, Timestamp},
     names::{ErrorCode, LogEvent},
     pages::plain,
+    texts::Language,
     web::{
         error::Public,
         request::{Request, Response},
@@ -114,19 +115,19 @@ where
     ) -> Response {
         let event = match event {
             Ok(event) => event,
-            Err(error) => return refuse(error, false, request_id),
+            Err(error) => return refuse(error, None, request_id),
         };
-        let wants_page = plain::wants_page(event.headers());
+        let page = plain::language(event.headers());
         let request = match event.into_request(request_id) {
             Ok(request) => request,
-            Err(error) => return refuse(error, wants_page, request_id),
+            Err(error) => return refuse(error, page, request_id),
         };
         let out_of_time = || {
             tracing::error!(
                 event = LogEvent::RequestTimedOut.name(),
                 "the handler ran out of time"
             );
-            plain::failure(&timed_out(), wants_page, request_id)
+            plain::failure(&timed_out(), page, request_id)
         };
         let answered = match time_left(context.deadline(), wall_clock()) {
             Some(Duration::ZERO) => return out_of_time(),
@@ -139,7 +140,7 @@ where
         };
         answered.unwrap_or_else(|| {
             tracing::error!(event = LogEvent::RequestPanicked.name(), "the handler panicked");
-            plain::failure(&failed(), wants_page, request_id)
+            plain::failure(&failed(), page, request_id)
         })
     }
 }
@@ -158,7 +159,7 @@ async fn catch_panic<T>(handling: impl Future<Output = T>) -> Option<T> {
     .await
 }
 
-fn refuse(error: EventError, wants_page: bool, request_id: &str) -> Response {
+fn refuse(error: EventError, page: Option<Language>, request_id: &str) -> Response {
     match error {
         // Clients can cause these errors, and must not be able to trigger an alarm.
         EventError::BodyTooLarge | EventError::UriTooLong => {
@@ -168,7 +169,7 @@ fn refuse(error: EventError, wants_page: bool, request_id: &str) -> Response {
             tracing::error!(event = LogEvent::RequestUnreadable.name(), %error, "an event cannot be served");
         }
     }
-    plain::failure(&error.public(), wants_page, request_id)
+    plain::failure(&error.public(), page, request_id)
 }
 
 /// The handler panicked. Anyone may read these words: no cause and no part of the request (R176).
@@ -176,8 +177,8 @@ const fn failed() -> Public {
     Public::new(
         StatusCode::INTERNAL_SERVER_ERROR,
         ErrorCode::InternalError,
-        "The request failed",
-        "The request could not be answered.",
+        |texts| texts.titles.request_failed,
+        |texts| texts.errors.internal,
     )
 }
 
@@ -188,8 +189,8 @@ fn timed_out() -> Public {
         ..Public::new(
             StatusCode::SERVICE_UNAVAILABLE,
             ErrorCode::Timeout,
-            "Please try again in a moment",
-            "The request took too long. Please try again.",
+            |texts| texts.titles.try_again,
+            |texts| texts.errors.timeout,
         )
     }
 }

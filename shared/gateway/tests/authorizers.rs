@@ -71,7 +71,7 @@ impl Authorizer for Obedient {
 
 impl Failure for Denied {
     fn public(&self) -> Public {
-        Public::new(self.0, ErrorCode::ClaimNotAllowed, "", "")
+        Public::new(self.0, ErrorCode::ClaimNotAllowed, |_| "", |_| "")
     }
 
     fn event(&self) -> LogEvent {

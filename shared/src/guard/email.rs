@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::{jwt, names::ErrorCode, settings::Settings};
+use crate::{jwt, names::ErrorCode, settings::Settings, texts::Text};
 
 /// Which e-mail addresses people must have.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -77,12 +77,10 @@ impl EmailRefusal {
     }
 
     /// The description for the user.
-    pub const fn description(&self) -> &'static str {
+    pub const fn description(&self) -> Text {
         match self {
-            Self::Unverified => {
-                "Your e-mail address must be verified. Follow the link in the verification message, then log in again."
-            }
-            Self::OtherDomain => "Your e-mail address is not of a domain that is allowed here.",
+            Self::Unverified => |texts| texts.refusals.email_not_verified,
+            Self::OtherDomain => |texts| texts.refusals.email_not_allowed,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::{names::ErrorCode, settings::Settings};
+use crate::{names::ErrorCode, settings::Settings, texts::Text};
 
 /// The organization to which a login must belong.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -93,10 +93,10 @@ impl OrganizationRefusal {
     }
 
     /// The description for the user.
-    pub const fn description(&self) -> &'static str {
+    pub const fn description(&self) -> Text {
         match self {
-            Self::Missing => "This needs a login for an organization, and yours is for none.",
-            Self::Other => "This needs a login for another organization than yours.",
+            Self::Missing => |texts| texts.refusals.organization_required,
+            Self::Other => |texts| texts.refusals.organization_not_allowed,
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::{
     jwt::{StepUp, TokenError},
     names::{ErrorCode, LogEvent},
     store::StoreError,
+    texts::{self, Text},
     web::{
         base_url::UnknownBaseUrl,
         error::{Failure, Public},
@@ -91,95 +92,76 @@ impl From<VerifyError> for Refusal {
 impl Failure for Refusal {
     fn public(&self) -> Public {
         use StatusCode as Status;
-        let (status, code, description) = match self {
+        let (status, code, description): (Status, ErrorCode, Text) = match self {
             Self::Keys(_) => return Public::provider_unavailable(),
             Self::Store(_) => return Public::store_unavailable(),
             Self::UnknownBaseUrl(_) => return Public::misconfigured(),
-            Self::ClaimNotAllowed(_) => (
-                Status::FORBIDDEN,
-                ErrorCode::ClaimNotAllowed,
-                "A claim does not have the required value.",
-            ),
-            Self::ClientNotAllowed => (
-                Status::FORBIDDEN,
-                ErrorCode::ClientNotAllowed,
-                "The token was issued to a client that is not allowed here.",
-            ),
-            Self::CrossSite => (
-                Status::FORBIDDEN,
-                ErrorCode::CrossSiteRequest,
-                "The request came from another site.",
-            ),
-            Self::CookieWithoutSession => (
-                Status::UNAUTHORIZED,
-                ErrorCode::SessionEnded,
-                "The session has ended. Log in again.",
-            ),
+            Self::ClaimNotAllowed(_) => (Status::FORBIDDEN, ErrorCode::ClaimNotAllowed, |texts| {
+                texts.refusals.claim_not_allowed
+            }),
+            Self::ClientNotAllowed => (Status::FORBIDDEN, ErrorCode::ClientNotAllowed, |texts| {
+                texts.refusals.client_not_allowed
+            }),
+            Self::CrossSite => (Status::FORBIDDEN, ErrorCode::CrossSiteRequest, |texts| {
+                texts.refusals.cross_site_request
+            }),
+            Self::CookieWithoutSession => {
+                (Status::UNAUTHORIZED, ErrorCode::SessionEnded, |texts| {
+                    texts.refusals.session_ended
+                })
+            }
             Self::Email(refusal) => (Status::FORBIDDEN, refusal.code(), refusal.description()),
-            Self::MalformedHeader => (
-                Status::BAD_REQUEST,
-                ErrorCode::InvalidHeader,
-                "The Authorization header must be `Bearer`, a space and one token.",
-            ),
-            Self::MissingCredential => (
-                Status::UNAUTHORIZED,
-                ErrorCode::AuthorizationHeaderMissing,
-                "An Authorization header is expected.",
-            ),
-            Self::MissingScope(_) => (
-                Status::FORBIDDEN,
-                ErrorCode::InsufficientScope,
-                "The token lacks a required scope.",
-            ),
-            Self::NotPerson => (
-                Status::FORBIDDEN,
-                ErrorCode::PersonRequired,
-                "The token belongs to a machine; a person's token is required.",
-            ),
+            Self::MalformedHeader => (Status::BAD_REQUEST, ErrorCode::InvalidHeader, |texts| {
+                texts.refusals.invalid_header
+            }),
+            Self::MissingCredential => {
+                (Status::UNAUTHORIZED, ErrorCode::AuthorizationHeaderMissing, |texts| {
+                    texts.refusals.authorization_header_missing
+                })
+            }
+            Self::MissingScope(_) => (Status::FORBIDDEN, ErrorCode::InsufficientScope, |texts| {
+                texts.refusals.insufficient_scope
+            }),
+            Self::NotPerson => (Status::FORBIDDEN, ErrorCode::PersonRequired, |texts| {
+                texts.refusals.person_required
+            }),
             Self::Organization(refusal) => {
                 (Status::FORBIDDEN, refusal.code(), refusal.description())
             }
-            Self::OtherScheme => (
-                Status::UNAUTHORIZED,
-                ErrorCode::InvalidHeader,
-                "The Authorization header must start with Bearer.",
-            ),
-            Self::RefreshRequired => (
-                Status::UNAUTHORIZED,
-                ErrorCode::RefreshRequired,
-                "The session's key has expired. Renew it with POST /refresh and try again.",
-            ),
+            Self::OtherScheme => (Status::UNAUTHORIZED, ErrorCode::InvalidHeader, |texts| {
+                texts.refusals.other_scheme
+            }),
+            Self::RefreshRequired => (Status::UNAUTHORIZED, ErrorCode::RefreshRequired, |texts| {
+                texts.refusals.refresh_required
+            }),
             Self::RouteNotListed => {
                 return Public::new(
                     Status::FORBIDDEN,
                     ErrorCode::RouteNotListed,
-                    "Route not configured",
-                    "The list of routes does not contain this route.",
+                    |texts| texts.titles.route_not_listed,
+                    |texts| texts.refusals.route_not_listed,
                 );
             }
-            Self::SessionEnded => (
-                Status::UNAUTHORIZED,
-                ErrorCode::SessionEnded,
-                "The token is valid, but its session has ended. Log in again.",
-            ),
-            Self::StepUpRequired(_) => (
-                Status::UNAUTHORIZED,
-                ErrorCode::InsufficientUserAuthentication,
-                "This needs a more recent or a stronger login.",
-            ),
+            Self::SessionEnded => (Status::UNAUTHORIZED, ErrorCode::SessionEnded, |texts| {
+                texts.refusals.token_without_session
+            }),
+            Self::StepUpRequired(_) => {
+                (Status::UNAUTHORIZED, ErrorCode::InsufficientUserAuthentication, |texts| {
+                    texts.refusals.insufficient_user_authentication
+                })
+            }
             Self::Token(error) => (Status::UNAUTHORIZED, error.code(), error.description()),
-            Self::TwoTokens => (
-                Status::BAD_REQUEST,
-                ErrorCode::InvalidRequest,
-                "Send the token once, in the Authorization header.",
-            ),
+            Self::TwoTokens => {
+                (Status::BAD_REQUEST, ErrorCode::InvalidRequest, |texts| texts.refusals.two_tokens)
+            }
         };
         let message = matches!(self, Self::SessionEnded).then_some("Good token, bad session");
-        let headers = vec![(header::WWW_AUTHENTICATE, self.challenge(status, description))];
+        let headers =
+            vec![(header::WWW_AUTHENTICATE, self.challenge(status, texts::english(description)))];
         Public {
             message,
             headers,
-            ..Public::new(status, code, "You are not logged in", description)
+            ..Public::new(status, code, |texts| texts.titles.not_logged_in, description)
         }
     }
 

@@ -1,6 +1,6 @@
 //! Reasons for which a token is rejected.
 
-use crate::names::ErrorCode;
+use crate::{names::ErrorCode, texts::Text};
 
 /// The reason why a token was rejected. It contains nothing from the token, so it may be logged and
 /// shown.
@@ -114,31 +114,29 @@ impl TokenError {
     }
 
     /// The `description` of an API response: a sentence for the person whose token it is.
-    pub const fn description(&self) -> &'static str {
+    pub const fn description(&self) -> Text {
         match self {
-            Self::AccessTokenHashMismatch => "The token does not belong to the access token.",
-            Self::AlgorithmNotAllowed => "The token is signed with an algorithm not allowed here.",
-            Self::AuthenticationTooOld => "The last authentication is too long ago. Log in again.",
-            Self::BoundToKey => "The token is bound to a key and cannot be used as a bearer token.",
-            Self::CriticalHeader => "The token uses an extension that is not supported.",
-            Self::DuplicateClaim => "The token contains a duplicate claim.",
-            Self::Encrypted | Self::Opaque => {
-                "The token is not a signed JWT. Was it requested without an audience?"
-            }
-            Self::Expired => "The token has expired. Log in again.",
-            Self::InvalidAudience => "The token is for another audience.",
-            Self::InvalidAuthorizedParty => "The token was issued to another application.",
-            Self::InvalidIssuer => "The token is from another issuer.",
-            Self::InvalidSignature => "The token's signature is not valid.",
-            Self::IssuedInFuture | Self::NotYetValid => "The token is not valid yet.",
-            Self::IssuedTooLongAgo => "The token was issued too long ago. Log in again.",
-            Self::Malformed => "The token is not a well-formed JWT.",
-            Self::MissingClaim(_) => "The token lacks a required claim.",
-            Self::MistypedClaim(_) => "The token has a claim with an invalid value.",
-            Self::NonceMismatch | Self::OtherLogin(_) => "The token belongs to another login.",
-            Self::TooLarge => "The token is too long.",
-            Self::TypeNotAllowed | Self::WrongKind => "The token is of another kind.",
-            Self::UnknownKey => "The token is signed with a key that is not known.",
+            Self::AccessTokenHashMismatch => |texts| texts.tokens.other_access_token,
+            Self::AlgorithmNotAllowed => |texts| texts.tokens.algorithm,
+            Self::AuthenticationTooOld => |texts| texts.tokens.too_old_authentication,
+            Self::BoundToKey => |texts| texts.tokens.bound_to_key,
+            Self::CriticalHeader => |texts| texts.tokens.extension,
+            Self::DuplicateClaim => |texts| texts.tokens.duplicate_claim,
+            Self::Encrypted | Self::Opaque => |texts| texts.tokens.not_a_jwt,
+            Self::Expired => |texts| texts.tokens.expired,
+            Self::InvalidAudience => |texts| texts.tokens.other_audience,
+            Self::InvalidAuthorizedParty => |texts| texts.tokens.other_application,
+            Self::InvalidIssuer => |texts| texts.tokens.other_issuer,
+            Self::InvalidSignature => |texts| texts.tokens.signature,
+            Self::IssuedInFuture | Self::NotYetValid => |texts| texts.tokens.not_yet_valid,
+            Self::IssuedTooLongAgo => |texts| texts.tokens.too_old,
+            Self::Malformed => |texts| texts.tokens.malformed,
+            Self::MissingClaim(_) => |texts| texts.tokens.missing_claim,
+            Self::MistypedClaim(_) => |texts| texts.tokens.invalid_claim,
+            Self::NonceMismatch | Self::OtherLogin(_) => |texts| texts.tokens.other_login,
+            Self::TooLarge => |texts| texts.tokens.too_long,
+            Self::TypeNotAllowed | Self::WrongKind => |texts| texts.tokens.other_kind,
+            Self::UnknownKey => |texts| texts.tokens.unknown_key,
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use askama::Template;
 
-use super::{Nonce, Picture};
+use super::{Frame, Picture};
 use crate::clock::Timestamp;
 
 /// Shows the user, the API key, and the API's response to it, updated every second.
@@ -13,8 +13,8 @@ use crate::clock::Timestamp;
 #[derive(Template)]
 #[template(path = "key.html")]
 pub struct KeyPage<'a> {
-    /// The nonce of this response's Content-Security-Policy.
-    pub nonce: &'a Nonce,
+    /// What surrounds the content.
+    pub frame: Frame<'a>,
     /// The token. `None` where keys are not shown: the page then authenticates with its cookie.
     pub key: Option<Key<'a>>,
     /// Whether the key is missing because it is too long for a header (R201).
@@ -72,7 +72,14 @@ impl KeyPage<'_> {
     }
 
     fn heading(&self) -> &'static str {
-        if self.key.is_some() { "Your API key" } else { "Your session" }
+        let texts = &self.frame.texts.key;
+        if self.key.is_some() { texts.heading } else { texts.heading_without_key }
+    }
+
+    /// The texts of the page's script, and those of refusals by their `code`, as JSON.
+    fn script_texts(&self) -> String {
+        let texts = self.frame.texts;
+        serde_json::to_string(&(&texts.script, &texts.refusals)).unwrap_or_default()
     }
 
     fn renew_in(&self) -> Option<u64> {
@@ -87,13 +94,16 @@ impl KeyPage<'_> {
     fn time_left(&self, key: &Key<'_>) -> String {
         let left = self.seconds_left(key);
         let (days, hours, minutes) = (left / 86_400, left / 3_600 % 24, left / 60 % 60);
-        match left {
-            0 => String::from("Expired"),
-            1..60 => format!("{left} s left"),
-            60..3_600 => format!("{minutes} min {} s left", left % 60),
-            3_600..86_400 => format!("{hours} h {minutes} min {} s left", left % 60),
-            _ => format!("{days} d {hours} h {minutes} min left"),
-        }
+        let texts = &self.frame.texts.script;
+        let time = match left {
+            0 => return texts.expired.to_owned(),
+            1..60 => format!("{left} s"),
+            60..3_600 => format!("{minutes} min {} s", left % 60),
+            3_600..86_400 => format!("{hours} h {minutes} min {} s", left % 60),
+            _ => format!("{days} d {hours} h {minutes} min"),
+        };
+        let [before, after] = texts.left;
+        format!("{before}{time}{after}")
     }
 }
 

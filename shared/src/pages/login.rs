@@ -2,15 +2,15 @@
 
 use askama::Template;
 
-use super::Nonce;
+use super::Frame;
 use crate::provider::login_method::LoginMethodKind;
 
 /// Lists the login methods. It has no JavaScript.
 #[derive(Template)]
 #[template(path = "login.html")]
 pub struct LoginPage<'a> {
-    /// The nonce of this response's Content-Security-Policy.
-    pub nonce: &'a Nonce,
+    /// What surrounds the content.
+    pub frame: Frame<'a>,
     /// The methods in display order.
     pub methods: &'a [LoginMethodLink<'a>],
     /// The target of the single button that is shown if `methods` is empty.

@@ -1,4 +1,4 @@
-//! The picture of a user.
+//! Pictures that a page loads from elsewhere.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use crate::issuer::Issuer;
 /// Its host consists of letters, digits, dots and hyphens. The host of a URL may also contain `;` and
 /// `,`. With these, a user could add directives to the Content-Security-Policy, which contains the
 /// host.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Picture(Url);
 
 impl Picture {
@@ -19,8 +19,13 @@ impl Picture {
     pub fn parse(claim: &str, issuer: &Issuer) -> Option<Self> {
         let url = Url::parse(claim).ok()?;
         let is_loadable = url.scheme() == "https" || issuer.owns(&url);
+        Self::at(url).filter(|_| is_loadable)
+    }
+
+    /// The picture at `url`, if its host is safe in a policy.
+    pub(super) fn at(url: Url) -> Option<Self> {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-".contains(&byte);
-        (is_loadable && url.host_str()?.bytes().all(is_plain)).then_some(Self(url))
+        url.host_str()?.bytes().all(is_plain).then_some(Self(url))
     }
 
     /// Scheme, host and port, for `img-src`.

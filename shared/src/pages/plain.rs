@@ -7,20 +7,29 @@ use http::{
 };
 use serde_json::{Value, json};
 
-use crate::web::{error::Public, request::Response};
+use super::language;
+use crate::{
+    texts::{self, Language},
+    web::{error::Public, request::Response},
+};
 
 /// A failure before a handler is called, or without one that finishes: JSON, or a line of text for a
-/// person. `request_id` lets the caller identify the log line.
-pub fn failure(public: &Public, wants_page: bool, request_id: &str) -> Response {
-    let (content_type, body) = if wants_page {
-        ("text/plain; charset=utf-8", format!("{} (request {request_id})\n", public.description))
-    } else {
-        ("application/json", body(public, Some(request_id)).to_string())
+/// person who reads `page`. `request_id` lets the caller identify the log line.
+pub fn failure(public: &Public, page: Option<Language>, request_id: &str) -> Response {
+    let (content_type, body) = match page.map(Language::texts) {
+        Some(texts) => {
+            let (description, request) = ((public.description)(texts), texts.message.request);
+            ("text/plain; charset=utf-8", format!("{description} ({request} {request_id})\n"))
+        }
+        None => ("application/json", body(public, Some(request_id)).to_string()),
     };
     // API Gateway supports only https. In a local run over http, browsers ignore the header.
     let mut response = complete(Response::new(Bytes::from(body)), true);
     *response.status_mut() = public.status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    if page.is_some() {
+        response.headers_mut().append(header::VARY, HeaderValue::from_static("Accept-Language"));
+    }
     add_headers(public, &mut response);
     response
 }
@@ -35,9 +44,15 @@ pub fn wants_page(headers: &HeaderMap) -> bool {
     }
 }
 
+/// The language of a page for a person. `None`: `headers` are not those of a person's navigation.
+pub fn language(headers: &HeaderMap) -> Option<Language> {
+    wants_page(headers).then(|| language::accepted(headers))
+}
+
 /// The JSON of a failure.
 pub(super) fn body(public: &Public, request_id: Option<&str>) -> Value {
-    let mut body = json!({ "code": public.code.name(), "description": public.description });
+    let mut body =
+        json!({ "code": public.code.name(), "description": texts::english(public.description) });
     if let Some(message) = public.message {
         body["message"] = message.into();
     }

@@ -11,7 +11,7 @@ use crate::{
     crypto::random::Random,
     issuer::Issuer,
     names::ErrorCode,
-    pages::{Action, MessageKind, MessagePage, Nonce, Picture, plain},
+    pages::{Action, Branding, Frame, MessageKind, MessagePage, Nonce, Picture, language, plain},
     web::{
         base_url::BaseUrl,
         cors::AllowedOrigins,
@@ -26,6 +26,7 @@ pub struct Responder {
     issuer: Issuer,
     base_url: BaseUrl,
     random: Random,
+    branding: Branding,
     json_only: bool,
 }
 
@@ -36,8 +37,14 @@ impl Responder {
             issuer: issuer.clone(),
             base_url: base_url.clone(),
             random: random.clone(),
+            branding: Branding::default(),
             json_only: false,
         }
+    }
+
+    /// The same, with pages that show `branding`.
+    pub fn branded(self, branding: Branding) -> Self {
+        Self { branding, ..self }
     }
 
     /// The same, for a route that returns JSON even to a navigation.
@@ -45,22 +52,31 @@ impl Responder {
         Self { json_only: true, ..self }
     }
 
-    /// A page with the Content-Security-Policy that contains its nonce.
-    pub fn page(&self, status: StatusCode, render: impl FnOnce(&Nonce) -> String) -> Response {
-        self.page_with_picture(status, None, render)
+    /// A page in the language of `request`, with the Content-Security-Policy that contains its nonce.
+    pub fn page(
+        &self,
+        request: &Request,
+        status: StatusCode,
+        render: impl FnOnce(Frame<'_>) -> String,
+    ) -> Response {
+        self.page_with_picture(request, status, None, render)
     }
 
     /// Like [`page`](Self::page), but the page may also load this picture.
     pub fn page_with_picture(
         &self,
+        request: &Request,
         status: StatusCode,
         picture: Option<&Picture>,
-        render: impl FnOnce(&Nonce) -> String,
+        render: impl FnOnce(Frame<'_>) -> String,
     ) -> Response {
         let nonce = Nonce::new(&self.random);
-        let mut response = self.answer(status, render(&nonce));
+        let texts = language::of(request).texts();
+        let frame = Frame { nonce: &nonce, texts, branding: &self.branding };
+        let mut response = self.answer(status, render(frame));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+        headers.append(header::VARY, HeaderValue::from_static("Accept-Language"));
         let policy = self.content_security_policy(&nonce, picture);
         headers.insert(header::CONTENT_SECURITY_POLICY, policy);
         headers.insert(PERMISSIONS_POLICY, HeaderValue::from_static(PERMISSIONS));
@@ -136,25 +152,29 @@ impl Responder {
 
     /// A 404, as a page or as JSON.
     pub fn not_found(&self, request: &Request) -> Response {
-        let title = "Page not found";
-        let description = "This address does not exist on this site.";
-        let mut public =
-            Public::new(StatusCode::NOT_FOUND, ErrorCode::NotFound, title, description);
-        public.action = Some(("Go to the start page", "/".to_owned()));
+        let public = Public {
+            action: Some((|texts| texts.actions.to_start_page, "/".to_owned())),
+            ..Public::new(
+                StatusCode::NOT_FOUND,
+                ErrorCode::NotFound,
+                |texts| texts.titles.page_not_found,
+                |texts| texts.errors.not_found,
+            )
+        };
         self.public(request, &public)
     }
 
     /// A 405 with the allowed methods (RFC 9110 §15.5.6).
     pub fn method_not_allowed(&self, request: &Request, allow: &'static str) -> Response {
-        let title = "Method not allowed";
-        let description = "This address does not accept this method.";
-        let mut public = Public::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            ErrorCode::MethodNotAllowed,
-            title,
-            description,
-        );
-        public.headers.push((header::ALLOW, HeaderValue::from_static(allow)));
+        let public = Public {
+            headers: vec![(header::ALLOW, HeaderValue::from_static(allow))],
+            ..Public::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                ErrorCode::MethodNotAllowed,
+                |texts| texts.titles.method_not_allowed,
+                |texts| texts.errors.method_not_allowed,
+            )
+        };
         self.public(request, &public)
     }
 
@@ -162,13 +182,14 @@ impl Responder {
         let request_id = RequestContext::of(request).request_id;
         let request_id = Some(request_id.as_str()).filter(|request_id| !request_id.is_empty());
         let mut response = if wants_page(request) && !self.json_only {
-            let action = public.action.as_ref().map(|(label, href)| Action { label, href });
-            self.page(public.status, |nonce| {
+            self.page(request, public.status, |frame| {
+                let action = public.action.as_ref();
+                let action = action.map(|(label, href)| Action { label: label(frame.texts), href });
                 MessagePage {
-                    nonce,
+                    frame,
                     kind: MessageKind::Problem,
-                    title: public.title,
-                    text: &[public.description],
+                    title: (public.title)(frame.texts),
+                    text: &[(public.description)(frame.texts)],
                     quote: public.quote.as_deref(),
                     account: public.account.as_deref(),
                     action,
@@ -196,14 +217,18 @@ impl Responder {
     }
 
     /// `form-action` includes the provider, because browsers apply it to redirects after a form is
-    /// sent, and the logout redirects there. `img-src` includes `data:` for the icon. Trusted Types
-    /// enforce that no script of a page turns text into markup.
+    /// sent, and the logout redirects there. `img-src` includes `data:` for the icon, and the origins of
+    /// the logo and the picture. Trusted Types enforce that no script of a page turns text into markup.
     #[expect(clippy::expect_used, reason = "origins and a base64url nonce fit a header")]
     fn content_security_policy(&self, nonce: &Nonce, picture: Option<&Picture>) -> HeaderValue {
         let provider = self.issuer.origins();
-        let picture = picture.map(|picture| format!(" {}", picture.origin())).unwrap_or_default();
+        let pictures: String = [picture, self.branding.logo()]
+            .into_iter()
+            .flatten()
+            .map(|picture| format!(" {}", picture.origin()))
+            .collect();
         let policy = format!(
-            "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; img-src data:{picture}; \
+            "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; img-src data:{pictures}; \
              connect-src 'self'; form-action 'self' {provider}; frame-ancestors 'none'; base-uri 'none'; \
              require-trusted-types-for 'script'; trusted-types 'none'"
         );

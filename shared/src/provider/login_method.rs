@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::error_response::one_line;
+use crate::texts::Texts;
 
 /// The maximum number of methods on a page.
 const MAX_METHODS: usize = 20;
@@ -28,8 +29,8 @@ pub struct LoginMethod {
     pub strategy: String,
     /// The sort of strategy.
     pub kind: LoginMethodKind,
-    /// The label of the button. It comes from the provider: plain text, never markup.
-    pub label: String,
+    /// The name of the method, if it has one. It comes from the provider: plain text, never markup.
+    name: Option<String>,
 }
 
 /// The sorts of login methods.
@@ -60,21 +61,28 @@ impl LoginMethod {
             return None;
         }
         let (kind, usual) = match strategy {
-            "auth0" => (LoginMethodKind::Database, Some("Email and password")),
-            "email" => (LoginMethodKind::Passwordless, Some("Code by email")),
-            "sms" => (LoginMethodKind::Passwordless, Some("Code by text message")),
+            "auth0" => (LoginMethodKind::Database, None),
+            "email" | "sms" => (LoginMethodKind::Passwordless, None),
             other => match social_name(other) {
                 Some(name) => (LoginMethodKind::Social, Some(name)),
-                None => (LoginMethodKind::Enterprise, None),
+                None => (LoginMethodKind::Enterprise, Some(connection)),
             },
         };
         let display_name = display_name
             .map(|name| one_line(name, MAX_LABEL_LENGTH))
             .filter(|name| !name.is_empty());
-        let label = display_name
-            .or_else(|| usual.map(str::to_owned))
-            .unwrap_or_else(|| one_line(connection, MAX_LABEL_LENGTH));
-        Some(Self { connection: connection.to_owned(), strategy: strategy.to_owned(), kind, label })
+        let name = display_name.or_else(|| usual.map(|name| one_line(name, MAX_LABEL_LENGTH)));
+        Some(Self { connection: connection.to_owned(), strategy: strategy.to_owned(), kind, name })
+    }
+
+    /// The label of the button: plain text, never markup.
+    pub fn label(&self, texts: &'static Texts) -> &str {
+        let usual = match self.strategy.as_str() {
+            "email" => texts.login.code_by_email,
+            "sms" => texts.login.code_by_text_message,
+            _ => texts.login.password,
+        };
+        self.name.as_deref().unwrap_or(usual)
     }
 }
 

@@ -4,7 +4,10 @@ use std::{error::Error, time::Duration};
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
-use crate::names::{ErrorCode, LogEvent};
+use crate::{
+    names::{ErrorCode, LogEvent},
+    texts::Text,
+};
 
 /// A failed request.
 ///
@@ -45,9 +48,9 @@ pub struct Public {
     /// The stable `code` of a JSON response.
     pub code: ErrorCode,
     /// The heading of a page.
-    pub title: &'static str,
+    pub title: Text,
     /// One or two sentences: what happened, and what to do about it.
-    pub description: &'static str,
+    pub description: Text,
     /// The provider's description, which a page shows as a quotation.
     pub quote: Option<String>,
     /// The e-mail address that the user logged in with, for a page.
@@ -57,19 +60,14 @@ pub struct Public {
     /// How long the client should wait before it retries.
     pub retry_after: Option<Duration>,
     /// A helpful link: its label and its address.
-    pub action: Option<(&'static str, String)>,
+    pub action: Option<(Text, String)>,
     /// Additional headers of the response.
     pub headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Public {
     /// A response with `status`, without extras.
-    pub const fn new(
-        status: StatusCode,
-        code: ErrorCode,
-        title: &'static str,
-        description: &'static str,
-    ) -> Self {
+    pub const fn new(status: StatusCode, code: ErrorCode, title: Text, description: Text) -> Self {
         Self {
             status,
             code,
@@ -85,14 +83,14 @@ impl Public {
     }
 
     /// 503: a service that we depend on is unavailable. Sessions are not ended (R96).
-    pub fn unavailable(code: ErrorCode, description: &'static str) -> Self {
+    pub fn unavailable(code: ErrorCode, description: Text) -> Self {
         let retry_after = Some(Duration::from_secs(5));
         Self {
             retry_after,
             ..Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 code,
-                "Please try again in a moment",
+                |texts| texts.titles.try_again,
                 description,
             )
         }
@@ -100,18 +98,16 @@ impl Public {
 
     /// 503: the session store is unavailable.
     pub fn store_unavailable() -> Self {
-        Self::unavailable(
-            ErrorCode::SessionStoreUnavailable,
-            "The session store does not answer right now. Nothing was changed; please try again shortly.",
-        )
+        Self::unavailable(ErrorCode::SessionStoreUnavailable, |texts| {
+            texts.errors.store_unavailable
+        })
     }
 
     /// 503: the identity provider is unavailable.
     pub fn provider_unavailable() -> Self {
-        Self::unavailable(
-            ErrorCode::IdentityProviderUnavailable,
-            "The identity provider does not answer right now. Please try again shortly.",
-        )
+        Self::unavailable(ErrorCode::IdentityProviderUnavailable, |texts| {
+            texts.errors.provider_unavailable
+        })
     }
 
     /// The same, with the waiting time that the provider requests, if any.
@@ -122,10 +118,7 @@ impl Public {
 
     /// 503: a secret of the function is unavailable.
     pub fn secret_unavailable() -> Self {
-        Self::unavailable(
-            ErrorCode::SecretUnavailable,
-            "A part of this service does not answer right now. Nothing was changed; please try again shortly.",
-        )
+        Self::unavailable(ErrorCode::SecretUnavailable, |texts| texts.errors.secret_unavailable)
     }
 
     /// 500: a setting is wrong, which only the operator can fix.
@@ -133,8 +126,8 @@ impl Public {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             ErrorCode::Misconfigured,
-            "This service is not set up correctly",
-            "Its operator finds the reason in the log under the request id below.",
+            |texts| texts.titles.misconfigured,
+            |texts| texts.errors.misconfigured,
         )
     }
 }

@@ -26,6 +26,7 @@ mod logs;
 mod machine;
 mod organizations;
 mod other_tokens;
+mod pages;
 mod providers;
 mod races;
 mod refresh;

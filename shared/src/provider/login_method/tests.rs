@@ -1,6 +1,9 @@
 use serde_json::json;
 
 use super::*;
+use crate::texts::Language;
+
+static ENGLISH: &Texts = Language::English.texts();
 
 #[test]
 fn the_methods_are_parsed_in_the_order_of_the_script() {
@@ -17,7 +20,8 @@ fn the_methods_are_parsed_in_the_order_of_the_script() {
     ]});
     let script = format!("\u{feff}Auth0.setClient({script});\n// )}}");
     let methods = parse_script(script.as_bytes()).unwrap();
-    let found: Vec<_> = methods.iter().map(|m| (&*m.connection, m.kind, &*m.label)).collect();
+    let found: Vec<_> =
+        methods.iter().map(|m| (&*m.connection, m.kind, m.label(ENGLISH))).collect();
     assert_eq!(
         found,
         [
@@ -73,9 +77,9 @@ fn a_script_without_a_valid_list_is_rejected() {
 
 #[test]
 fn a_connection_known_only_by_name_gets_a_label() {
-    assert_eq!(LoginMethod::named("github").unwrap().label, "GitHub");
+    assert_eq!(LoginMethod::named("github").unwrap().label(ENGLISH), "GitHub");
     let database = LoginMethod::named("Username-Password-Authentication").unwrap();
     assert_eq!(database.kind, LoginMethodKind::Database);
-    assert_eq!(LoginMethod::named("acme").unwrap().label, "acme");
+    assert_eq!(LoginMethod::named("acme").unwrap().label(ENGLISH), "acme");
     assert_eq!(LoginMethod::named("a&b"), None);
 }

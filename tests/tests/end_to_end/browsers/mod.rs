@@ -13,6 +13,7 @@ use tests::{
     browser::Browser,
     deployment::Deployment,
     http_api,
+    listener::Listener,
     real_browser::{Engine, RealBrowser},
     secrets::assert_absent,
     watch::Watch,
@@ -269,6 +270,39 @@ async fn assert_forgotten(browser: &RealBrowser, token: &str) -> WebDriverResult
     assert_eq!(heading(browser).await?, "You are logged out");
     assert_eq!(browser.title().await?, "You are logged out");
     Ok(())
+}
+
+#[tokio::test]
+async fn a_german_browser_sees_german_and_the_logo_and_colour_of_the_application() {
+    let logo = Listener::bind().await;
+    let url = logo.url("/logo.svg");
+    logo.serve(async |_| {
+        let image = r#"<svg xmlns="http://www.w3.org/2000/svg" width="72" height="36"/>"#;
+        let response = http::Response::builder().header("content-type", "image/svg+xml");
+        response.body(image.into()).expect("a response")
+    });
+    let settings = [("APP_NAME", "Acme"), ("LOGO_URL", &*url), ("ACCENT_COLOR", "#7a1fa2")];
+    let watch = Watch::start(&settings).await;
+    let flags = ["--accept-lang=de-DE".to_owned()];
+    RealBrowser::tell_in(Engine::Chromium, "branding", &flags, async |browser| {
+        browser.goto(format!("{}/", watch.base_url())).await?;
+        assert_eq!(heading(browser).await?, "Anmelden");
+        let drawn = "const logo = document.querySelector('.logo');
+            const link = document.createElement('a');
+            document.body.append(link);
+            return `${logo.naturalWidth} ${logo.alt} ${getComputedStyle(link).color}`;";
+        for (scheme, colour) in [("light", "rgb(122, 31, 162)"), ("dark", "")] {
+            browser.prefer(scheme).await?;
+            let found: String = browser.execute(drawn, Vec::new()).await?.convert()?;
+            assert!(found.starts_with("72 Acme rgb(") && found.ends_with(colour), "{found}");
+        }
+        log_in_with(browser, "GitHub").await?;
+        wait_for(browser, "#live[data-state=good]").await?;
+        assert_eq!(heading(browser).await?, "Ihr API-Schlüssel");
+        assert_eq!(text(browser, "#verdict").await?, "Sie sind angemeldet");
+        Ok(())
+    })
+    .await;
 }
 
 #[tokio::test]
