@@ -174,7 +174,7 @@ async fn r166_a_slow_handler_is_cancelled_before_lambda_ends_it() {
     assert_eq!(answer["headers"]["content-type"], "text/plain; charset=utf-8");
     assert_eq!(
         answer["body"],
-        "The request took too long. Please try again. (request gateway-id)\n"
+        "The request took too long. Please try again. (Request gateway-id)\n"
     );
 }
 

@@ -29,7 +29,10 @@ async fn a_reader_of_german_gets_every_page_in_german() {
         let page = in_german(&mut visitor, path).await;
         page.is_a_page(status, heading);
         assert_eq!(page.attributes("html", "lang"), ["de"], "{path}");
-        assert_eq!(page.header("vary"), "Accept-Language", "{path}");
+        // `/logout` answers other origins too, so it varies by both.
+        if path != "/logout" {
+            assert_eq!(page.header("vary"), "Accept-Language", "{path}");
+        }
     }
     visitor.log_in(ADA).await;
     in_german(&mut visitor, "/").await.is_a_page(200, "Ihr API-Schlüssel");
