@@ -6,7 +6,7 @@
 use gateway::authorizer::{Call, Form};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
-use shared::guard::Principal;
+use shared::{guard::Principal, names::ErrorCode};
 
 fn is_authorized(bytes: &[u8]) {
     let Ok(call) = fuzz::bounded(|| Call::read(bytes, "invocation")) else { return };
@@ -37,7 +37,7 @@ fn is_authorized(bytes: &[u8]) {
             assert_eq!(decision.allows(), !is_wide);
         }
     }
-    assert!(!call.form.deny("code").allows());
+    assert!(!call.form.deny(ErrorCode::ClaimNotAllowed).allows());
 }
 
 fuzz_target!(|bytes: &[u8]| {

@@ -17,10 +17,7 @@ use local::bundle::{Bundle, BundleConfig};
 use secrecy::SecretString;
 use serde_json::json;
 use shared::{
-    crypto::{
-        random::Random,
-        secret::Digest,
-    },
+    crypto::{random::Random, secret::Digest},
     dependencies::Dependencies,
     discovery::keys::Keys,
     session::{SessionContents, SessionLimits, Sessions},
