@@ -14,7 +14,6 @@ use libfuzzer_sys::{
     fuzz_target,
 };
 use local::bundle::{Bundle, BundleConfig};
-use secrecy::SecretString;
 use serde_json::json;
 use shared::{
     crypto::{random::Random, secret::Digest},
@@ -124,8 +123,8 @@ async fn bundle() -> (Bundle, String) {
         user: json!({ "sub": "auth0|ada", "email": EMAIL }).as_object().expect("claims").clone(),
         api_claims: Default::default(),
         authentication: Default::default(),
-        id_token: SecretString::from(TOKEN.clone()),
-        api_key: SecretString::from(TOKEN.clone()),
+        id_token: TOKEN.clone().into(),
+        api_key: TOKEN.clone().into(),
         api_key_expires_at: NOW + day,
         provider_session: None,
         scopes: Vec::new(),
