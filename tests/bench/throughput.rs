@@ -1,8 +1,8 @@
 //! The throughput with several requests in flight.
 //!
 //! In the plain form each request has its own process, as in Lambda. With the feature `concurrent`
-//! one process serves all, as in Managed Instances. Other participants share the processors: the
-//! Runtime API and the clients in this process, the DynamoDB emulator in another. So the rate only
+//! one process serves all, as in Managed Instances. The processors are shared with this process, which
+//! runs the clients, the Runtime API and, on another thread, the DynamoDB emulator. So the rate only
 //! compares both forms; the CPU time per request is the cost of the functions themselves.
 
 use std::{
