@@ -1,8 +1,8 @@
 //! The deployed form on this machine: the functions of `template.yaml` in separate processes, behind an
 //! HTTP API with the template's routes and authorizers.
 //!
-//! A change of the template or of a source is built, and the functions that it concerns get new
-//! processes.
+//! When the template or a source changes, the programs are built again. The functions that the change
+//! concerns get new processes.
 
 mod programs;
 mod sources;
@@ -138,7 +138,7 @@ impl Deployed {
                 Ok(restarted) => label.print(format_args!("new: {}", restarted.join(", "))),
                 Err(error) => {
                     label.print(format_args!("{error}; the functions run as before"));
-                    // The next change is compared with what could not be used.
+                    // The same sources are not tried again.
                     self.sources = self.sources.current();
                 }
             }
@@ -249,8 +249,8 @@ fn width<'a>(functions: impl Iterator<Item = &'a String>) -> usize {
 }
 
 impl Plan {
-    /// Reads the template at `path` with these values for its parameters. The examples in it are on. The
-    /// application at the provider comes from the settings instead.
+    /// Reads the template at `path` with these values for its parameters. The examples in it are on.
+    /// Required parameters may be missing: the settings contain the application at the provider.
     fn read(path: &Path, given: &[(String, String)]) -> Self {
         let template = Template::read(path);
         let mut values = BTreeMap::new();

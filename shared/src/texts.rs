@@ -286,8 +286,8 @@ texts! {
         user_info_unusable: &'static str,
     }
 
-    /// Why a request is refused. A field has the name of the response's `code`, where there is one
-    /// reason for it: the key page's script finds the text by it.
+    /// Why a request is refused. If a `code` has one reason, the field has the name of the code, by
+    /// which the key page's script finds the text.
     Refusals {
         authorization_header_missing: &'static str,
         claim_not_allowed: &'static str,

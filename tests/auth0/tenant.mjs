@@ -1,5 +1,5 @@
 // Answers for an Auth0 tenant in place of the network, when Node.js preloads it. Prints each request
-// but reading ones. TENANT contains the clients and resource servers of the tenant as JSON.
+// that changes the tenant. TENANT contains the tenant's clients and resource servers as JSON.
 const { clients = [], resource_servers = [] } = JSON.parse(process.env.TENANT ?? '{}');
 const page = { start: 0, limit: 100 };
 const answers = {

@@ -92,7 +92,7 @@ class Release(unittest.TestCase):
     """The tarball."""
 
     def test_it_deploys_the_stack_that_the_build_would_deploy(self):
-        """So what the tests find in moto about the build holds for the release too."""
+        """So what the tests prove about the build with moto is also true of the release."""
         released = yaml_parse((UNPACKED / NAME / "template.yaml").read_text())
         built = yaml_parse((BUILT / "template.yaml").read_text())
         for template in [released, built]:
@@ -256,7 +256,7 @@ class RuntimeInterfaceEmulator(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
-        # The wheel has it without the right to be run.
+        # In the wheel it is not executable.
         name = "aws-lambda-rie-" + ("arm64" if ARCHITECTURE == "arm64" else "x86_64")
         self.emulator = Path(folder.name) / name
         shutil.copy(Path(samcli.__file__).parent / "local" / "rapid" / name, self.emulator)

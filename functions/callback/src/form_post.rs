@@ -1,9 +1,11 @@
 //! `POST /callback`: the provider's response as a form (OAuth 2.0 Form Post Response Mode).
 //!
-//! A page of the provider sends the form, so the browser withholds our `Lax` cookies: that of the login,
-//! and that of a session. The response is therefore a page that sends the same form once more, from our
-//! own origin. With a `SameSite=None` login cookie the session's would still be missing: the login could
-//! not end the session that it replaces (R36), nor notice one that it must not replace (R189).
+//! A page of the provider sends the form, so the browser withholds our `Lax` cookies: the login's
+//! and the session's. The response is therefore a page that sends the same form once more, from our
+//! own origin.
+//!
+//! A login cookie with `SameSite=None` would not be enough. Without the session's cookie the login
+//! could not end the session that it replaces (R36), nor notice one that it must not replace (R189).
 //!
 //! The form from our own origin proves as little as a `GET` does. A login is finished only for the
 //! `state` in this browser's sealed cookie (R15).

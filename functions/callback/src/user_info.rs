@@ -62,8 +62,8 @@ impl UserInfoFailure {
 }
 
 impl Callback {
-    /// The user info for the login of `claims`; empty if it is not requested, or unavailable and not
-    /// required (R83). One about another user ends the login (R82).
+    /// The user info for the login of `claims`. It is empty if it is not requested, or if it is
+    /// unavailable and not required (R83). User info about another user ends the login (R82).
     pub(crate) async fn user_info(
         &self,
         metadata: &Metadata,

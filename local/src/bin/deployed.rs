@@ -53,7 +53,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         }
         Ok(())
     };
-    // Whatever ends first, the processes of the functions end with the values that are dropped here.
+    // The functions' processes stop when `served` is dropped here, whatever has ended.
     tokio::select! {
         ended = served => ended,
         _ = interrupted.recv() => Ok(()),

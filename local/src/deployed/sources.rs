@@ -47,8 +47,8 @@ impl Sources {
     }
 }
 
-/// Notes when the file was changed. For a folder, its files; not those that begin with a dot, nor
-/// installed packages. A missing file has no time.
+/// Records when the file was last changed. For a folder, does so for its files, without installed
+/// packages and names that begin with a dot. A missing file has no time.
 fn note(path: &Path, changes: &mut BTreeMap<PathBuf, SystemTime>) {
     if let Ok(entries) = fs::read_dir(path) {
         for entry in entries.flatten() {

@@ -90,8 +90,8 @@ impl<'a> UnverifiedToken<'a> {
         Self::read(text, issuer, |header_type| header_type == "jwt")
     }
 
-    /// Verifies the signature, that the response is for the application `client_id` and about the user
-    /// `subject`, and the times that it has (§5.3.2, RFC 7519 §4.1).
+    /// Verifies the signature, and the times that the response has (§5.3.2, RFC 7519 §4.1). It must
+    /// be for the application `client_id`, and about the user `subject`.
     ///
     /// # Errors
     ///

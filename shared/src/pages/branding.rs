@@ -66,8 +66,8 @@ const MAX_NAME: usize = 64;
 const LOGO_MUST_BE: &str = "must be an address such as `https://example.com/logo.svg`, without a user (http is for a loopback host only)";
 
 impl Accent {
-    /// Checks the colour against what it is drawn on in the light scheme. No colour is dark enough for
-    /// that and light enough for the dark scheme, so the dark scheme has the first lighter shade that
+    /// Checks the colour against what it is drawn on in the light scheme. A colour that is dark enough
+    /// for that is too dark for the dark scheme. So the dark scheme has the first lighter shade that
     /// passes there.
     fn parse(text: &str) -> Result<Self, String> {
         let light = Colour::parse(text).ok_or("must be a colour such as `#2b4cc0`")?;

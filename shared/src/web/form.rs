@@ -15,7 +15,7 @@ pub enum InvalidForm {
     TooLong,
 }
 
-/// The parameters of the form in `request`, which may have `limit` bytes.
+/// The parameters of the form in `request`, whose body may have at most `limit` bytes.
 ///
 /// # Errors
 ///

@@ -29,8 +29,8 @@ pub(crate) async fn registered_for(scope: &str, clock: Clock) -> (CertifiedProvi
     registered_with(&Setup::default(), "client_secret_post", &[("SCOPE", scope)], clock).await
 }
 
-/// The provider in this setup, where the product is registered with this kind of client authentication,
-/// and a browser for the product with these settings besides the usual ones.
+/// The provider in this setup, and a browser for the product. The product is registered with this
+/// kind of client authentication, and has these settings in addition to the usual ones.
 async fn registered_with(
     setup: &Setup<'_>,
     authentication: &str,

@@ -1,4 +1,4 @@
-//! `local/start --deployed`, as a person starts it.
+//! `local/start --deployed`, as a user starts it.
 
 use std::{
     fs,
@@ -67,7 +67,7 @@ impl Run {
     }
 }
 
-/// `local/start` is not the folder in which it is started.
+/// The command is started outside the project's folder.
 #[tokio::test]
 async fn the_deployed_form_logs_in_guards_its_routes_and_ends_with_ctrl_c() {
     let script = project().join("local/start");
@@ -105,7 +105,7 @@ async fn the_deployed_form_logs_in_guards_its_routes_and_ends_with_ctrl_c() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     };
     assert!(status.success(), "{status}");
-    // A process that has ended has no program any more.
+    // The link to the program of an ended process cannot be read.
     let runs = |id: &&u32| fs::read_link(format!("/proc/{id}/exe")).is_ok();
     assert_eq!(family.iter().filter(runs).collect::<Vec<_>>(), [&0; 0]);
     TcpListener::bind(("127.0.0.1", run.port)).expect("the port is free");

@@ -22,8 +22,8 @@ use tests::{
 
 const NAME: &str = "reports";
 
-/// Runs git in `folder`, with the same author and time in each run, so that the commit is the same for
-/// the same files and cargo builds it once.
+/// Runs git in `folder`, with the same author and time in each run. So the same files give the same
+/// commit, which cargo builds once.
 fn git(folder: &Path, arguments: &[&str]) -> Vec<u8> {
     let mut command = Command::new("git");
     command.current_dir(folder).args(["-c", "user.name=test", "-c", "user.email=test@example.com"]);

@@ -70,7 +70,7 @@ async fn r060_the_response_and_the_token_name_the_issuer_with_its_path() {
     assert_eq!(site.live_sessions().await, 0);
 }
 
-/// RFC 6749 §2.3: in one place only, which the provider checks.
+/// RFC 6749 §2.3: the secret is sent in one place only, which the provider checks.
 #[tokio::test]
 async fn the_secret_is_sent_as_the_setting_names_or_as_the_provider_offers() {
     let both = json!(["client_secret_post", "client_secret_basic"]);

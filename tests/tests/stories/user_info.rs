@@ -40,7 +40,7 @@ async fn r081_the_access_token_is_sent_in_the_header_once_per_login() {
     }
 }
 
-/// Who uses Auth0 with the usual settings sends the metadata's, the keys' and the token request.
+/// With the usual settings the provider gets three requests: for the metadata, the keys and the tokens.
 #[tokio::test]
 async fn by_default_no_user_info_is_requested() {
     let site = Site::start().await;
@@ -73,8 +73,8 @@ async fn r082_user_info_of_another_user_or_of_none_ends_the_login() {
     }
 }
 
-/// The claims of a signed response are used; one that is not signed by the provider for us is refused as
-/// if there were none.
+/// The claims of a signed response are used. One that the provider did not sign, or not for us,
+/// counts as no response.
 #[tokio::test]
 async fn r083_a_failure_is_a_login_without_user_info_or_none_as_the_setting_says() {
     use UserInfoAnswer::{Fails, Signed, Text};

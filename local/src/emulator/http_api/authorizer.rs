@@ -38,7 +38,7 @@ impl Authorizer {
     ///
     /// # Panics
     ///
-    /// Panics if one has a cache, which the emulated gateway has not.
+    /// Panics if one has a cache, which the emulated gateway does not have.
     #[must_use]
     pub fn of(stack: &Stack) -> BTreeMap<String, Self> {
         let (functions, authorizers) = (stack.functions(), stack.authorizers());

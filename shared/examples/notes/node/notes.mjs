@@ -1,5 +1,5 @@
-// Each user lists, reads, creates and deletes their own notes. The authorizer of the bundle has let the
-// caller in and says who it is, so there is no code for tokens or sessions.
+// Each user lists, reads, creates and deletes their own notes. The bundle's authorizer has
+// authenticated the caller and passes on the claims, so there is no code for tokens or sessions.
 
 import { createHash, randomBytes } from "node:crypto";
 
