@@ -110,16 +110,9 @@ impl Bundle {
             .collect()
     }
 
-    /// The address under `BASE_URL` if the browser used another name of this machine, for example
-    /// `127.0.0.1` for `localhost`. The callback would not receive the cookies set under that name.
     fn own_address(&self, request: &Request) -> Option<String> {
         let BaseUrl::Fixed(origin) = &self.base_url else { return None };
-        let is_elsewhere = host(request.headers())
-            .is_some_and(|host| origin.split_once("://").is_some_and(|(_, own)| own != host));
-        let is_page =
-            matches!(request.uri().path(), "/" | "/login") && request.method() == Method::GET;
-        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-        (is_elsewhere && is_page && !self.base_url.is_https()).then(|| format!("{origin}{path}"))
+        own_address(origin, request)
     }
 }
 
@@ -143,6 +136,16 @@ impl Function for Bundle {
             None => self.responder.not_found(&request),
         }
     }
+}
+
+/// The address under `origin` if the browser used another name of this machine, for example
+/// `127.0.0.1` for `localhost`. The callback would not receive the cookies set under that name.
+pub(crate) fn own_address<B>(origin: &str, request: &http::Request<B>) -> Option<String> {
+    let own = origin.strip_prefix("http://")?;
+    let is_elsewhere = host(request.headers()).is_some_and(|host| own != host);
+    let is_page = matches!(request.uri().path(), "/" | "/login") && request.method() == Method::GET;
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    (is_elsewhere && is_page).then(|| format!("{origin}{path}"))
 }
 
 fn host(headers: &HeaderMap) -> Option<&str> {

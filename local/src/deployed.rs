@@ -13,7 +13,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use axum::{Router, body::Body};
+use axum::{
+    Router,
+    body::Body,
+    response::{IntoResponse as _, Redirect},
+};
 use http::Request;
 use shared::settings::Settings;
 use tempfile::TempDir;
@@ -23,6 +27,7 @@ use tower_service::Service as _;
 use self::{programs::BuildError, sources::Sources};
 use crate::{
     backends::Backends,
+    bundle::own_address,
     emulator::{
         http_api::{self, authorizer::Authorizer, route::Route},
         lambda::{self, Code, Label, Lambda, Output, Surroundings},
@@ -118,7 +123,12 @@ impl Deployed {
     /// When the listener fails.
     pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
         let api = self.api.subscribe();
+        let origin = self.settings.value_of("BASE_URL").unwrap_or_default();
+        let origin = origin.trim_end_matches('/').to_owned();
         let newest = async move |request: Request<Body>| {
+            if let Some(address) = own_address(&origin, &request) {
+                return Ok(Redirect::to(&address).into_response());
+            }
             let mut router = api.borrow().clone();
             router.call(request).await
         };
@@ -225,7 +235,9 @@ impl Deployed {
         let setting = |name: &str| self.settings.value_of(name).map(str::to_owned);
         let own = function.environment.iter().map(|(variable, value)| {
             // There is no Secrets Manager here: the secrets are in the environment.
-            match (variable.strip_suffix("_ARN"), setting(variable)) {
+            let secret = variable.strip_suffix("_ARN");
+            let secret = secret.filter(|name| ["CLIENT_SECRET", "SECRET_KEY"].contains(name));
+            match (secret, setting(variable)) {
                 (_, Some(set)) => (variable.clone(), set),
                 (Some(secret), None) => (secret.to_owned(), setting(secret).unwrap_or_default()),
                 (None, None) => (variable.clone(), value.clone()),
@@ -260,10 +272,11 @@ impl Plan {
         values.extend(given.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         let values: Vec<_> = values.into_iter().collect();
         let stack = template.deploy(&values, &[]);
-        Self {
-            functions: stack.functions(),
-            routes: Route::of(&stack),
-            guarded: Authorizer::of(&stack),
+        let functions = stack.functions();
+        // An unsupported runtime panics here, where the functions go on running as before.
+        for code in functions.iter().filter_map(|function| function.interpreted.as_ref()) {
+            let _ = Code::bootstrap(&code.runtime);
         }
+        Self { functions, routes: Route::of(&stack), guarded: Authorizer::of(&stack) }
     }
 }

@@ -20,6 +20,7 @@ use secrecy::SecretString;
 use shared::{
     clock::Clock,
     crypto::random::Random,
+    guard::OrganizationPolicy,
     provider::{
         ClientAuthentication, ClientCredentials, HttpProvider, ProviderError,
         application::Application,
@@ -44,6 +45,7 @@ pub struct Doctor {
     base_url: String,
     credentials: Option<ClientCredentials>,
     connections: Connections,
+    organization: OrganizationPolicy,
     scope: String,
     provider: HttpProvider,
     clock: Clock,
@@ -58,6 +60,7 @@ impl Doctor {
         let is_auth0 = application.as_ref().is_none_or(|application| application.issuer.is_auth0());
         let connections = Connections::from_settings(settings, is_auth0);
         let authentication = ClientAuthentication::from_settings(settings);
+        let organization = OrganizationPolicy::from_settings(settings);
         let scope = requested_scope(settings);
         let network = network(settings);
         let base_url = match BaseUrl::from_settings(settings) {
@@ -80,6 +83,7 @@ impl Doctor {
             base_url: base_url?,
             credentials,
             connections: connections?,
+            organization: organization?,
             scope: scope?,
             provider,
             application,

@@ -82,8 +82,12 @@ impl LocalRun {
         let needs_provider = !settings.is_set("AUTH_HOST");
         if needs_provider {
             let issuer =
-                format!("http://localhost:{}", provider_port.unwrap_or(DEFAULT_PROVIDER_PORT));
-            let because = format!("the development identity provider at {issuer}");
+                format!("http://localhost:{}/", provider_port.unwrap_or(DEFAULT_PROVIDER_PORT));
+            let because =
+                format!("the development identity provider at {}", issuer.trim_end_matches('/'));
+            if settings.value_of("RESPONSE_MODE") == Some("form_post") {
+                settings.fault("RESPONSE_MODE", "must be `query` with the development provider");
+            }
             assume(settings, "AUTH_HOST", issuer, &because);
             let client_id = "development-client".to_owned();
             assume(settings, "CLIENT_ID", client_id, "the development provider's application");
@@ -284,6 +288,13 @@ mod tests {
     }
 
     /// The faults mention the configured key only, not an assumed one.
+    /// Otherwise its error would reach the browser as a `GET` that the callback does not serve.
+    #[test]
+    fn the_development_provider_sends_no_form() {
+        let message = run(&[("RESPONSE_MODE", "form_post")]).unwrap_err();
+        assert!(message.contains("RESPONSE_MODE must be `query`"), "{message}");
+    }
+
     #[test]
     fn no_key_is_assumed_if_one_is_configured() {
         let arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:key-AbCdEf";

@@ -4,6 +4,7 @@
 //! The order of the steps is a defence. Cheap checks come first. The `state` is used up before any
 //! request to the provider. The session begins only after every check has passed.
 
+mod admission;
 mod answer;
 mod error;
 mod form_post;
@@ -14,14 +15,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use http::{Method, StatusCode, header};
 use secrecy::ExposeSecret;
-use serde_json::Value;
 use shared::{
     clock::Timestamp,
     crypto::random::Random,
     dependencies::Dependencies,
     discovery::keys::Keys,
     guard::{EmailPolicy, OrganizationPolicy},
-    jwt::{self, Authentication, Claims, Expected, LoginClaims, TokenKind, UserInfo},
+    jwt::LoginClaims,
     login::{
         attempt::{LIFETIME, LoginAttempt},
         cookies::LoginCookies,
@@ -34,10 +34,10 @@ use shared::{
     },
     provider::{
         self, AuthorizationCodeGrant, ClientCredentials, ErrorMeaning, IdentityProvider,
-        RefreshTokenGrant, TokenResponse, application::Application,
+        RefreshTokenGrant, application::Application,
     },
     secrets::stored_secret::{SecretSource, StoredSecret},
-    session::{RefreshGrant, SAME_TOKEN, SessionContents, SessionLimits, Sessions},
+    session::{RefreshGrant, SAME_TOKEN, SessionLimits, Sessions},
     settings::Settings,
     store::{CreateError, Owner, SessionStore},
     texts::Text,
@@ -51,6 +51,7 @@ use shared::{
 };
 use tokio::time::sleep;
 
+use admission::Admitted;
 use answer::{Answer, Outcome};
 use error::logged_in_already;
 
@@ -286,39 +287,30 @@ impl Callback {
                     self.config.credentials.refuse(&credentials);
                 }
             })?;
-        let claims = self.verify_id_token(&tokens, attempt, now).await?;
-        let user_info = self.user_info(&metadata, &tokens, &claims, now).await?;
-        let contents = self.contents(&tokens, &claims, &user_info, attempt, now).await?;
-        // A requested organization is not certainly the one that the user logged in to (R183).
-        let requested = attempt.organization.clone().map(OrganizationPolicy::Only);
-        for policy in requested.iter().chain([&self.config.organization]) {
-            policy.check(&contents.user, &contents.api_claims).map_err(|refusal| {
-                let used = jwt::organization(&contents.user);
-                CallbackError::Organization(refusal, used.map(|used| used.to_owned().into()))
-            })?;
-        }
-        self.config.email.check(&contents.user).map_err(|refusal| {
-            let address = contents.user.get("email").and_then(Value::as_str);
-            CallbackError::Email(refusal, address.map(|address| address.to_owned().into()))
-        })?;
-
-        if claims.session_expiry.is_some_and(|end| end <= now) || contents.api_key_expires_at <= now
-        {
-            return Err(CallbackError::Over);
-        }
+        let mut refresh_token = tokens.refresh_token.as_ref().map(ExposeSecret::expose_secret);
+        let is_asked_for = attempt.asked_for("offline_access");
+        // Keycloak issues one for every login, and ends its own session when that one is revoked.
+        let is_revocable = is_asked_for || self.config.application.issuer.is_auth0();
+        let revoke = async |refresh_token: Option<&str>| {
+            if let Some(refresh_token) = refresh_token.filter(|_| is_revocable) {
+                let authentication = credentials.authentication(&metadata);
+                let grant =
+                    RefreshTokenGrant { refresh_token, credentials: &credentials, authentication };
+                provider::revoke_or_log(&*self.provider, &metadata, grant).await;
+            }
+        };
+        let Admitted { claims, user_info, contents } =
+            match self.admit(&metadata, &tokens, attempt, now).await {
+                Ok(admitted) => admitted,
+                Err(error) => {
+                    revoke(refresh_token).await;
+                    return Err(error);
+                }
+            };
         let owner = Owner::of(&claims);
         let ends_by = claims.session_expiry;
-        let mut refresh_token = tokens.refresh_token.as_ref().map(ExposeSecret::expose_secret);
-        let revoke = async |refresh_token| {
-            let authentication = credentials.authentication(&metadata);
-            let grant =
-                RefreshTokenGrant { refresh_token, credentials: &credentials, authentication };
-            provider::revoke_or_log(&*self.provider, &metadata, grant).await;
-        };
-        if !attempt.asked_for("offline_access")
-            && let Some(refresh_token) = refresh_token.take()
-        {
-            revoke(refresh_token).await;
+        if !is_asked_for {
+            revoke(refresh_token.take()).await;
         }
         let begun = match refresh_token {
             Some(refresh_token) => {
@@ -336,9 +328,7 @@ impl Callback {
             Ok(begun) => begun,
             Err(error) => {
                 // No session stores the refresh token, so it could not be revoked later.
-                if let Some(refresh_token) = refresh_token {
-                    revoke(refresh_token).await;
-                }
+                revoke(refresh_token).await;
                 return Err(error.into());
             }
         };
@@ -411,70 +401,6 @@ impl Callback {
             response.headers_mut().append(header::SET_COOKIE, cookie);
         }
         Ok(response)
-    }
-
-    async fn verify_id_token(
-        &self,
-        tokens: &TokenResponse,
-        attempt: &LoginAttempt,
-        now: Timestamp,
-    ) -> Result<Claims, CallbackError> {
-        let kind = TokenKind::IdToken {
-            client_id: &self.config.application.client_id,
-            nonce: Some(attempt.nonce.expose_secret()),
-            access_token: Some(tokens.access_token.expose_secret()),
-            max_age: None,
-            authenticated_after: attempt.authenticated_after,
-        };
-        let expected = Expected { issuer: &self.config.application.issuer, kind };
-        let claims = self.keys.verify(tokens.id_token.expose_secret(), &expected, now).await?;
-        // What was requested is not certainly what the provider did (R185).
-        if !attempt.step_up.is_met_by(&Authentication::of(&claims), now) {
-            return Err(CallbackError::StepUpMissing);
-        }
-        Ok(claims)
-    }
-
-    /// The contents of the new session. The API key is verified as `/protected` will verify it, so no
-    /// user receives a key that does not work.
-    ///
-    /// Only requested scopes are granted, because the user can add any scope to the URL of the
-    /// authorization request. Permissions cannot be requested, so all permissions that the provider
-    /// names are granted (R187).
-    async fn contents(
-        &self,
-        tokens: &TokenResponse,
-        claims: &Claims,
-        user_info: &UserInfo,
-        attempt: &LoginAttempt,
-        now: Timestamp,
-    ) -> Result<SessionContents, CallbackError> {
-        let api_key = match self.config.application.audience {
-            Some(_) => &tokens.access_token,
-            None => &tokens.id_token,
-        };
-        let key_claims = self
-            .keys
-            .verify(api_key.expose_secret(), &self.config.application.expected_api_key(), now)
-            .await;
-        let key_claims = key_claims.map_err(CallbackError::ApiKey)?;
-        if key_claims.subject != claims.subject {
-            return Err(CallbackError::OtherSubject);
-        }
-        let asked = key_claims.scopes().filter(|scope| attempt.asked_for(scope));
-        let granted = asked.chain(key_claims.permissions()).map(str::to_owned).collect();
-        let mut user = claims.user();
-        user_info.add_to(&mut user);
-        Ok(SessionContents {
-            api_claims: key_claims.user_beyond(&user),
-            authentication: Authentication::of(claims),
-            user,
-            id_token: tokens.id_token.expose_secret().to_owned().into(),
-            api_key: api_key.expose_secret().to_owned().into(),
-            api_key_expires_at: key_claims.expires_at,
-            provider_session: claims.session_id.clone(),
-            scopes: granted,
-        })
     }
 }
 

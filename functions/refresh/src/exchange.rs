@@ -178,22 +178,20 @@ impl Refresh {
         let is_granted = |scope: &&str| grant.granted.iter().any(|granted| granted == scope);
         let scopes = key_claims.scopes().chain(key_claims.permissions());
         let former = &session.contents.user;
-        let mut user = match &claims {
-            None => former.clone(),
-            Some(claims) => {
-                let mut user = claims.user();
-                grant.user_info.add_to(&mut user);
-                user
-            }
-        };
+        let mut user = claims.as_ref().map_or_else(|| former.clone(), |claims| claims.user());
         // A refreshed ID token may leave out the organization, but cannot change it (R136).
         for name in ["org_id", "org_name"] {
             if let Some(value) = former.get(name) {
                 user.entry(name).or_insert_with(|| value.clone());
             }
         }
+        // Compared with the ID token: a claim that user info removed must not come back.
+        let api_claims = key_claims.user_beyond(&user);
+        if claims.is_some() {
+            grant.user_info.add_to(&mut user);
+        }
         let contents = SessionContents {
-            api_claims: key_claims.user_beyond(&user),
+            api_claims,
             authentication: session.contents.authentication.clone(),
             user,
             api_key: api_key.expose_secret().to_owned().into(),

@@ -33,6 +33,10 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let parameters = parameters.collect::<Result<Vec<_>, _>>()?;
     let environment = Environment::read(Path::new(environment::FILE))?;
     let mut settings = environment.settings();
+    // The development provider needs them as the functions do.
+    for (name, value) in parameters.iter().filter(|(_, value)| !value.is_empty()) {
+        settings.assume(&variable(name), value);
+    }
     let backends = Backends::start(&mut settings, &Random::system()).await;
     let listener = backends.as_ref().and_then(|backends| backends.run.listen(&mut settings));
     settings.clone().finish()?;
@@ -60,4 +64,16 @@ async fn run() -> Result<(), Box<dyn Error>> {
         _ = terminated.recv() => Ok(()),
         _ = hung_up.recv() => Ok(()),
     }
+}
+
+/// The variable of a parameter: `SESSION_IDLE` for `SessionIdle`.
+fn variable(parameter: &str) -> String {
+    let mut variable = String::new();
+    for letter in parameter.chars() {
+        if letter.is_ascii_uppercase() && !variable.is_empty() {
+            variable.push('_');
+        }
+        variable.push(letter.to_ascii_uppercase());
+    }
+    variable
 }

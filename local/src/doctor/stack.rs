@@ -9,9 +9,13 @@ use shared::settings::Settings;
 pub struct NotAStack;
 
 /// The parameters that the provider's settings depend on, and their variables.
-const PARAMETERS: [(&str, &str); 5] = [
+const PARAMETERS: [(&str, &str); 9] = [
     ("AuthHost", "AUTH_HOST"),
+    ("ProviderName", "PROVIDER_NAME"),
+    ("AuthEndpointHosts", "AUTH_ENDPOINT_HOSTS"),
     ("ClientId", "CLIENT_ID"),
+    ("ClientAuth", "CLIENT_AUTH"),
+    ("Organization", "ORGANIZATION"),
     ("Audience", "AUDIENCE"),
     ("Scope", "SCOPE"),
     ("Connections", "CONNECTIONS"),

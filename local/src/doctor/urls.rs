@@ -32,6 +32,8 @@ impl Doctor {
         audience: Option<&str>,
     ) -> Result<Reception, ProviderError> {
         let callback = self.callback();
+        let organization: Vec<_> =
+            self.organization.only().map(|id| ("organization", id)).into_iter().collect();
         let attempt = LoginAttempt::start(ReturnTo::default(), &self.random, self.clock.now());
         let url = LoginRequest {
             endpoint: &metadata.authorization_endpoint,
@@ -40,7 +42,7 @@ impl Doctor {
             scope: &self.scope,
             audience,
             response_mode: ResponseMode::Query,
-            passed_on: &[],
+            passed_on: &organization,
         }
         .url(&attempt);
         self.visit(&url, &callback).await

@@ -166,6 +166,13 @@ impl Lambda {
     /// Returns why there is no response. The process is then stopped, unless it only reported an
     /// error.
     pub async fn invoke(&self, function: &str, event: Bytes) -> Result<Bytes, InvocationError> {
+        let (lambda, function) = (self.clone(), function.to_owned());
+        // As in Lambda, the invocation goes on after its caller has left.
+        let invocation = tokio::spawn(async move { lambda.run(&function, event).await });
+        invocation.await.unwrap_or_else(|error| Err(InvocationError::Exited(error.to_string())))
+    }
+
+    async fn run(&self, function: &str, event: Bytes) -> Result<Bytes, InvocationError> {
         let pool = self.pool(function);
         let _turn = pool.free.acquire().await.expect("it is never closed");
         let instance = pool.idle_or_new().await;

@@ -45,7 +45,8 @@ impl UserInfo {
             return Err(UserInfoError::OtherSubject);
         }
         let about_user = |name: &str, value: &Value| match name {
-            "_claim_names" | "_claim_sources" => false,
+            // Only the ID token states the organization of the login (R183).
+            "_claim_names" | "_claim_sources" | "org_id" | "org_name" => false,
             "email_verified" | "phone_number_verified" => value.is_boolean(),
             _ => !PROTOCOL_CLAIMS.contains(&name) && !value.is_null(),
         };
@@ -157,7 +158,7 @@ mod tests {
     fn the_id_tokens_claims_win_and_claims_about_tokens_are_left_out() {
         let info = json!({
             "sub": "ada", "name": "Eve", "nickname": "ada", "aud": "x", "scope": "admin",
-            "permissions": ["admin"], "picture": null,
+            "permissions": ["admin"], "picture": null, "org_id": "org_ours", "org_name": "ours",
         });
         assert_eq!(
             added(&json!({ "sub": "ada", "name": "Ada" }), &info),

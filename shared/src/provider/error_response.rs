@@ -142,7 +142,7 @@ impl ErrorResponse {
                 "it was revoked, has expired, or was presented twice: a rotation overlap at the provider forgives an answer that was lost"
             }
             (ErrorMeaning::WrongSecret, _) => {
-                "CLIENT_ID or CLIENT_SECRET is not the application's, or its authentication method at the provider is not Client Secret (Post)"
+                "CLIENT_ID or CLIENT_SECRET is not the application's, or its authentication method at the provider is not the one of CLIENT_AUTH or of the provider's metadata"
             }
             (_, "unauthorized_client" | "unsupported_grant_type") => {
                 "the application's grant types at the provider must include Authorization Code, and Refresh Token for offline_access"

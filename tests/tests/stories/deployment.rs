@@ -12,6 +12,7 @@ use refresh::RefreshConfig;
 use serde_json::json;
 use shared::{guard::GuardConfig, settings::Settings, store::table};
 use tests::{
+    documentation::Documentation,
     misbehaving_provider::{ADA, GRACE},
     permissions::{Permissions, REQUIRED, is_of_table, rights_in},
     site::{SECRET_KEY, Site},
@@ -262,6 +263,27 @@ fn r178_settings_of_local_runs_are_not_deployed() {
     }
 }
 
+/// A setting that a function reads and the template does not pass on would have no effect.
+#[test]
+fn each_function_gets_each_setting_that_it_checks() {
+    // `dynamodb` is the only store inside Lambda.
+    let elsewhere = ["SESSION_STORE"];
+    for function in stack().functions() {
+        let invalid = Documentation::read().settings().into_iter().map(|name| (name, "\u{1}"));
+        let mut settings = Settings::from_values(invalid);
+        read(&function.binary, &mut settings);
+        let faults = settings.finish().expect_err("no value is valid").to_string();
+        let checked = faults.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+        let of_template = |name: &&str| !elsewhere.contains(name) && !name.starts_with("AWS_");
+        for variable in checked.filter(of_template) {
+            let is_passed_on = [variable.to_owned(), format!("{variable}_ARN")]
+                .iter()
+                .any(|name| function.environment.contains_key(name));
+            assert!(is_passed_on, "{} does not get {variable}", function.binary);
+        }
+    }
+}
+
 #[test]
 fn r179_the_client_secret_is_in_secrets_manager_and_nowhere_else() {
     let template = tests::template();
@@ -351,14 +373,19 @@ fn faults(function: &Function, secrets: &BTreeSet<&str>) -> Option<String> {
     let given = given.filter(|(name, _)| !name.ends_with("_ARN"));
     let secrets = secrets.iter().map(|name| (*name, SECRET_KEY));
     let mut settings = Settings::from_values(given.chain(secrets));
-    match &function.binary[..] {
-        "authorizer" => drop(AuthorizerConfig::from_settings(&mut settings)),
-        "callback" => drop(CallbackConfig::from_settings(&mut settings)),
-        "login" => drop(LoginConfig::from_settings(&mut settings)),
-        "logout" => drop(LogoutConfig::from_settings(&mut settings)),
-        "refresh" => drop(RefreshConfig::from_settings(&mut settings)),
-        // `protected` and the functions made from it.
-        _ => drop(GuardConfig::from_settings(&mut settings)),
-    }
+    read(&function.binary, &mut settings);
     settings.finish().err().map(|error| error.to_string())
+}
+
+/// Reads the settings of this function.
+fn read(binary: &str, settings: &mut Settings) {
+    match binary {
+        "authorizer" => drop(AuthorizerConfig::from_settings(settings)),
+        "callback" => drop(CallbackConfig::from_settings(settings)),
+        "login" => drop(LoginConfig::from_settings(settings)),
+        "logout" => drop(LogoutConfig::from_settings(settings)),
+        "refresh" => drop(RefreshConfig::from_settings(settings)),
+        // `protected` and the functions made from it.
+        _ => drop(GuardConfig::from_settings(settings)),
+    }
 }

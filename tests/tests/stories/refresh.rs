@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use shared::jwt::MULTI_FACTOR;
 use tests::{
     answer::Answer,
-    misbehaving_provider::{ADA, Endpoint, GRACE},
+    misbehaving_provider::{ADA, Endpoint, GRACE, Shape},
     secrets::assert_absent,
     site::{CLIENT_SECRET, ORIGIN, Site},
     visitor::{SESSION, Sending, Visitor},
@@ -191,6 +191,29 @@ async fn r187_an_unrequested_refresh_token_is_revoked_and_not_stored() {
     visitor.refresh().await.is_json(409, "not_refreshable");
     let said = site.log().errors_of("refresh_token.not_revoked");
     assert_eq!(said, ["the answer has status 500"]);
+}
+
+/// R187: Keycloak issues a refresh token for every login, and ends its own session when it is revoked.
+#[tokio::test]
+async fn r187_another_provider_s_unrequested_refresh_token_is_dropped_without_a_revocation() {
+    let site = Site::start_in_shape(&Shape::recorded("keycloak"), &[]).await;
+    let mut visitor = Visitor::new(&site);
+    let request = asking_for(&visitor.start("/login").await, "openid email offline_access");
+    visitor.arrive(&site.provider().log_in(&request, ADA)).await;
+    assert!(site.provider().last_token_response()["refresh_token"].is_string());
+    assert!(site.provider().revoked().is_empty());
+    site.pass(100);
+    visitor.refresh().await.is_json(409, "not_refreshable");
+}
+
+#[tokio::test]
+async fn a_refused_login_revokes_its_refresh_token() {
+    let site = Site::start_with(&[OFFLINE, ("REQUIRE_VERIFIED_EMAIL", "true")]).await;
+    site.provider().change_claims(json!({ "email_verified": false }));
+    let answer = Visitor::new(&site).try_to_log_in_from("/login", ADA).await;
+    answer.is_a_refusal(403, "You were not logged in");
+    let issued = site.provider().last_token_response()["refresh_token"].clone();
+    assert_eq!(json!(site.provider().revoked()), json!([issued]));
 }
 
 /// R187: this holds at the login and at each refresh.
