@@ -324,6 +324,17 @@ mod tests {
         }
     }
 
+    /// Inside Lambda a loopback host is no provider: only code in the function itself could answer.
+    #[test]
+    fn r178_a_loopback_issuer_is_refused_inside_lambda() {
+        let inside = ("LAMBDA_TASK_ROOT", "/var/task");
+        for text in ["http://localhost:9100", "https://127.0.0.1", "http://[::1]:9100"] {
+            let refused = read(&[("AUTH_HOST", text), inside]).unwrap_err();
+            assert!(refused.contains("\n  AUTH_HOST must use https"), "{refused}");
+        }
+        assert!(read(&[("AUTH_HOST", "tenant.auth0.com"), inside]).is_ok());
+    }
+
     #[test]
     fn r215_a_placeholder_or_a_quoted_name_is_not_an_issuer() {
         for text in [

@@ -476,6 +476,25 @@ async fn an_api_client_logs_out_with_its_token() {
     assert_eq!(visitor.fetch("/protected").await.status(), 200);
 }
 
+/// R104: a `GET` ends the session of its token, but leaves the browser's cookie alone.
+#[tokio::test]
+async fn only_a_post_clears_the_cookie() {
+    for (method, cleared) in [(Method::POST, &[SESSION][..]), (Method::GET, &[])] {
+        let site = Site::start().await;
+        let mut visitor = Visitor::logged_in(&site, ADA).await;
+        let authorization = format!("Bearer {}", visitor.api_key().await);
+        let headers = [
+            ("authorization", authorization.as_str()),
+            ("cookie", &visitor.cookie_header()),
+            ("origin", ORIGIN),
+        ];
+        let answer = site.send(method.clone(), "/logout", &headers).await;
+        answer.is_json(200, "signed_out");
+        assert_eq!(answer.cookies_cleared(), cleared, "{method}");
+        assert_eq!(answer.has("clear-site-data"), !cleared.is_empty(), "{method}");
+    }
+}
+
 #[tokio::test]
 async fn a_script_on_our_page_logs_out_and_receives_the_logout_url() {
     let site = Site::start().await;
@@ -484,7 +503,11 @@ async fn a_script_on_our_page_logs_out_and_receives_the_logout_url() {
         visitor.send(Method::POST, "/logout", Sending::SCRIPT, &[("origin", ORIGIN)]).await;
     answer.is_json(200, "signed_out");
     assert_eq!(visitor.session(), None);
-    assert!(answer.json()["logout_url"].as_str().unwrap().starts_with(&site.provider().issuer));
+    let url = answer.json()["logout_url"].as_str().unwrap().to_owned();
+    assert!(url.starts_with(&site.provider().issuer), "{url}");
+    // R101: a script sees no token, so the URL identifies the session by its id.
+    assert!(!url.contains("id_token_hint"), "{url}");
+    assert!(!value(&query(&url), "logout_hint").is_empty());
 }
 
 /// With the strict development provider: login, silent login, logout of both sessions, and the login

@@ -132,6 +132,8 @@ async fn r099_a_refresh_may_make_the_end_earlier_but_never_later() {
     assert!(story.by_cookie(&secret, after(300)).await.is_some());
     // A request that read the row before the refresh slides it past the new end.
     assert!(story.store.slide(secret.digest(), after(1_300), after(301)).await.unwrap());
+    assert!(story.sessions.lives(&secret, after(699)).await.unwrap());
+    assert!(!story.sessions.lives(&secret, after(700)).await.unwrap());
     assert!(story.by_cookie(&secret, after(700)).await.is_none());
     assert_eq!(story.by_token("fourth", after(700)).await, Err("ended"));
 }
