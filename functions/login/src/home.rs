@@ -100,7 +100,7 @@ impl Login {
                 plain_href: &login_link(None),
                 provider: issuer.provider_name(),
                 tenant: issuer.url().host_str().unwrap_or_default(),
-                development: issuer.is_loopback(),
+                development: issuer.is_loopback() && issuer.is_auth0(),
                 organization: self.config.organization.only(),
                 asks_organization: self.config.organization == OrganizationPolicy::Required,
             }

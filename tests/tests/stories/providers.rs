@@ -17,6 +17,9 @@ async fn r070_r071_a_visitor_of_each_provider_logs_in_calls_the_api_and_logs_out
     for name in SHAPES {
         let shape = Shape::recorded(name);
         let site = Site::start_in_shape(&shape, &[]).await;
+        let login = Visitor::new(&site).open("/").await;
+        let is_development = login.text().contains("development identity provider");
+        assert_eq!(is_development, name == "auth0", "{name}");
         let mut visitor = Visitor::logged_in(&site, ADA).await;
         let token = visitor.api_key().await;
         let answer = site.call_api(&token).await;
