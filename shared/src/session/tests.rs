@@ -135,6 +135,10 @@ async fn r099_a_session_ends_with_its_token_or_at_the_time_set_by_the_provider()
     let (sessions, _) = sessions();
     let short = SessionContents { api_key_expires_at: after(300), ..contents("short") };
     assert_eq!(sessions.begin(owner(), &short, None, NOW).await.unwrap().1, after(300));
+    // The provider cannot make the session longer than SESSION_LIFETIME.
+    let (_, ends_at) =
+        sessions.begin(owner(), &contents("long"), Some(after(5_001)), NOW).await.unwrap();
+    assert_eq!(ends_at, after(5_000));
     let (secret, ends_at) =
         sessions.begin(owner(), &contents("token"), Some(after(200)), NOW).await.unwrap();
     assert_eq!(ends_at, after(200));

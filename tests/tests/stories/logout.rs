@@ -2,6 +2,10 @@
 
 use http::Method;
 use serde_json::json;
+use shared::{
+    crypto::secret::Digest,
+    store::{PointerRow, SessionRow, SessionStore as _},
+};
 use tests::{
     answer::Answer,
     misbehaving_provider::{ADA, Endpoint, GRACE},
@@ -474,6 +478,29 @@ async fn an_api_client_logs_out_with_its_token() {
         answer.is_json(status, code);
     }
     assert_eq!(visitor.fetch("/protected").await.status(), 200);
+}
+
+#[tokio::test]
+async fn r105_a_logout_deletes_a_row_that_cannot_be_decrypted() {
+    let site = Site::start().await;
+    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let (store, now) = (site.store(), site.now());
+    let row = store.last_session().unwrap();
+    assert!(store.end(row.key, now).await.unwrap());
+    let pointer = PointerRow {
+        key: Digest::of("another token"),
+        session: row.key,
+        token_key: Vec::new(),
+        expires_at: row.expires_at,
+    };
+    let damaged = SessionRow { sealed: b"damaged".to_vec(), ..row };
+    store.create(damaged, pointer, now).await.unwrap();
+    visitor.fetch("/protected").await.is_json(401, "session_ended");
+    assert_ne!(site.live_sessions().await, 0);
+
+    let answer = visitor.submit("/logout").await;
+    assert_eq!(answer.cookies_cleared(), [SESSION]);
+    assert_eq!(site.live_sessions().await, 0);
 }
 
 /// R104: a `GET` ends the session of its token, but leaves the browser's cookie alone.

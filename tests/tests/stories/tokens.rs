@@ -245,6 +245,16 @@ async fn r044_a_token_with_a_defect_does_not_log_in() {
     }
 }
 
+/// Verification tolerates a key that expired less than 30 s ago, but no session can begin with it.
+#[tokio::test]
+async fn r099_a_login_whose_session_would_have_expired_begins_none() {
+    let site = Site::start().await;
+    for claims in [json!({ "exp": at(0) }), json!({ "session_expiry": at(0) })] {
+        site.provider().change_claims(claims);
+        is_refused(&site, 400, FAILED, "the session would already have expired").await;
+    }
+}
+
 #[tokio::test]
 async fn r046_r047_an_hmac_is_rejected_even_if_the_provider_publishes_its_secret() {
     let site = Site::start().await;

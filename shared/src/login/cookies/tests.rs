@@ -55,6 +55,21 @@ async fn r019_an_attempt_is_fresh_for_ten_minutes_and_not_before_its_start() {
     assert!(!found_at(NOW - Duration::from_secs(1)).await);
 }
 
+/// R14: the name of the cookie contains only 48 bits of the state's digest, so the whole state counts.
+#[tokio::test]
+async fn a_state_that_shares_only_its_flow_with_a_login_finds_nothing() {
+    let cookies = login_cookies();
+    let attempt = LoginAttempt::start(ReturnTo::default(), &Random::system(), NOW);
+    let keys = cookies.keys.current(NOW).await.unwrap();
+    for (state, is_found) in [(attempt.state.expose_secret(), true), ("another state", false)] {
+        let flow = flow_of(state);
+        let sealed = seal(&keys, &attempt, &flow, &Random::system());
+        let request = sent_back(&[cookies.jar.set_login(&flow, &sealed, LIFETIME)]);
+        let found = cookies.find(state, &request, NOW).await.unwrap();
+        assert_eq!(found.is_some(), is_found, "{state}");
+    }
+}
+
 /// Which of the logins to `targets`, all started within one second, can still be finished.
 async fn survivors(targets: &[ReturnTo]) -> Vec<bool> {
     let cookies = login_cookies();

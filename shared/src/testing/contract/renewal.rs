@@ -114,24 +114,27 @@ pub async fn r133_renew_writes_session_and_pointer_or_neither(store: Arc<dyn Ses
     assert_eq!(live_refresh(&*store, "one", after(50)).await, renewal.refresh);
 }
 
-/// Law 10: refused without a lease, after another caller took it, and after that caller's renewal.
-/// An expired lease suffices if no other caller took it.
+/// Law 10: refused without a lease, after another caller took it, for another version than the next, and
+/// after that caller's renewal. An expired lease suffices if no other caller took it.
 pub async fn r132_only_the_last_owner_of_the_lease_may_renew(store: Arc<dyn SessionStore>) {
     create_renewable(&*store, "token", "one").await;
-    let refused = async |token: &str| {
+    let refused = async |owner: &str, version: u64, token: &str| {
+        let mut renewal = renewal("one", owner, "token", token);
+        renewal.refresh.version = version;
         let before = live_session(&*store, "one", after(50)).await;
-        let refused = store.renew(renewal("one", "first", "token", token), after(50)).await;
+        let refused = store.renew(renewal, after(50)).await;
         assert!(matches!(refused, Err(RenewError::Lost)), "{refused:?}");
         assert_eq!(live_pointer(&*store, token, after(50)).await, None);
         assert_eq!(live_session(&*store, "one", after(50)).await, before);
     };
-    refused("without a lease").await;
+    refused("first", 1, "without a lease").await;
     assert!(lease(&*store, "one", 0, ("first", 20), 0).await);
     assert!(lease(&*store, "one", 0, ("second", 40), 20).await);
-    refused("taken over").await;
+    refused("first", 1, "taken over").await;
+    refused("second", 2, "of a later version").await;
     store.renew(renewal("one", "second", "token", "second token"), after(50)).await.expect("last");
     assert_eq!(live_refresh(&*store, "one", after(50)).await.version, 1);
-    refused("too late").await;
+    refused("first", 1, "too late").await;
 }
 
 /// Laws 1 and 10.
