@@ -133,6 +133,22 @@ async fn r132_a_request_that_finishes_after_its_lease_expired_writes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn r132_a_request_that_lost_its_lease_to_an_unfinished_one_returns_no_old_key() {
+    let (site, visitor) = start().await;
+    let gate = site.provider().hold_refreshes();
+    let mut late = visitor.clone();
+    let late = tokio::spawn(async move { late.refresh().await });
+    gate.arrival().await;
+    sleep(LEASE).await;
+    site.pass(LEASE.as_secs());
+    lease_to_a_dead_request(&site, LEASE).await;
+    gate.open();
+    late.await.unwrap().is_json(503, "identity_provider_unavailable");
+    assert_eq!(site.live_sessions().await, 1);
+    assert!(site.provider().revoked().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn r134_a_failing_provider_gets_one_request_while_many_callers_wait() {
     let (site, mut visitor) = start().await;
     site.provider().set_token_endpoint(Endpoint::Busy(17));
