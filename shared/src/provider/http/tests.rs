@@ -165,23 +165,24 @@ async fn in_the_header_the_credentials_are_form_encoded_and_the_form_has_none() 
     assert_eq!(*sent.lock().unwrap(), expected);
 }
 
-/// R42: the provider's waiting time is passed on, and the request is sent once.
+/// R42: the provider's waiting time is passed on, up to an hour, and the request is sent once.
 #[tokio::test]
 async fn r042_an_outage_and_an_unusable_response_are_distinguished_and_not_retried() {
-    for (status, body, outcome) in [
-        (403, "<html>", Some(7)),
-        (503, r#"{"error":"temporarily_unavailable"}"#, Some(7)),
-        (429, r#"{"error":"invalid_grant"}"#, Some(7)),
-        (500, "", Some(7)),
-        (204, "", None),
-        (200, "[1]", None),
-        (200, r#"{"error":"invalid_grant"}"#, None),
+    for (status, wait, body, outcome) in [
+        (403, "7", "<html>", Some(7)),
+        (503, "7", r#"{"error":"temporarily_unavailable"}"#, Some(7)),
+        (429, "7", r#"{"error":"invalid_grant"}"#, Some(7)),
+        (500, "7", "", Some(7)),
+        (503, "86400", "", Some(3_600)),
+        (204, "7", "", None),
+        (200, "7", "[1]", None),
+        (200, "7", r#"{"error":"invalid_grant"}"#, None),
     ] {
         let asked = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&asked);
         let answer = move || async move {
             count.fetch_add(1, Ordering::SeqCst);
-            let headers = [("retry-after", "7"), ("content-type", "application/json")];
+            let headers = [("retry-after", wait), ("content-type", "application/json")];
             (StatusCode::from_u16(status).unwrap(), headers, body)
         };
         let (provider, issuer) = serve(Router::new().route("/token", post(answer))).await;
