@@ -207,7 +207,7 @@ async fn r178_r190_inside_lambda_no_function_starts_with_insecure_settings() {
             "AUDIENCE must not be the provider's",
             5,
         ),
-        ([provider, client, origin], "ALLOWED_ORIGINS must not name an http origin", 3),
+        ([provider, client, origin], "ALLOWED_ORIGINS must not name an http origin", 4),
     ] {
         let deployment = Deployment::start_inside_lambda(1, &parameters).await;
         let mut browser = deployment.browser();
