@@ -218,6 +218,11 @@ impl fmt::Display for Issuer {
     }
 }
 
+/// Whether `url` is reached by `https`, or by `http` on this machine outside Lambda.
+pub(crate) fn is_https_or_local(url: &Url, inside_lambda: bool) -> bool {
+    url.scheme() == "https" || url.scheme() == "http" && is_loopback(url) && !inside_lambda
+}
+
 /// Whether `url` is on this machine: `localhost`, 127.0.0.0/8 or `[::1]`.
 pub fn is_loopback(url: &Url) -> bool {
     match url.host() {

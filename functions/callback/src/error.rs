@@ -117,6 +117,19 @@ pub(crate) fn logged_in_already() -> Public {
     }
 }
 
+/// The refusal of a user, with the account or the organization that they used.
+fn not_let_in(code: ErrorCode, description: Text, used: Option<&SecretString>) -> Public {
+    Public {
+        account: used.map(|used| used.expose_secret().to_owned()),
+        ..Public::new(
+            StatusCode::FORBIDDEN,
+            code,
+            |texts| texts.titles.were_not_logged_in,
+            description,
+        )
+    }
+}
+
 impl Failure for CallbackError {
     fn public(&self) -> Public {
         use ErrorMeaning as Meaning;
@@ -199,18 +212,10 @@ impl Failure for CallbackError {
                 |texts| texts.errors.login_expired,
             ),
             Self::Email(refusal, address) => {
-                let title: Text = |texts| texts.titles.were_not_logged_in;
-                return Public {
-                    account: address.as_ref().map(|address| address.expose_secret().to_owned()),
-                    ..Public::new(Status::FORBIDDEN, refusal.code(), title, refusal.description())
-                };
+                return not_let_in(refusal.code(), refusal.description(), address.as_ref());
             }
             Self::Organization(refusal, used) => {
-                let title: Text = |texts| texts.titles.were_not_logged_in;
-                return Public {
-                    account: used.as_ref().map(|used| used.expose_secret().to_owned()),
-                    ..Public::new(Status::FORBIDDEN, refusal.code(), title, refusal.description())
-                };
+                return not_let_in(refusal.code(), refusal.description(), used.as_ref());
             }
             Self::StepUpMissing => (
                 Status::FORBIDDEN,

@@ -2,9 +2,9 @@
 //! their invocations.
 //!
 //! Each process has a Runtime API on its own port, as each execution environment has. The emulation
-//! has no freezing, memory limit, retries or throttling. If all processes are busy and no more may
-//! start, the caller waits. A process gets one invocation at a time, or several, as in Lambda Managed
-//! Instances.
+//! has no freezing, memory limit, retries or throttling. If all processes are busy and their number
+//! has reached its limit, the caller waits. A process gets one invocation at a time, or several, as in
+//! Lambda Managed Instances.
 //!
 //! ```no_run
 //! # async fn story() {

@@ -6,7 +6,7 @@ use super::{
     Picture,
     contrast::{Colour, Scheme},
 };
-use crate::{issuer::is_loopback, settings::Settings};
+use crate::{issuer::is_https_or_local, settings::Settings};
 
 /// How the pages show whose they are. Without settings they show neither name nor logo.
 #[derive(Clone, Debug, Default)]
@@ -34,8 +34,7 @@ impl Branding {
         });
         let logo = settings.optional("LOGO_URL", |text| {
             let url = Url::parse(text).map_err(|_| LOGO_MUST_BE)?;
-            let is_allowed = url.scheme() == "https"
-                || url.scheme() == "http" && is_loopback(&url) && !inside_lambda;
+            let is_allowed = is_https_or_local(&url, inside_lambda);
             let is_public = url.username().is_empty() && url.password().is_none();
             Picture::at(url).filter(|_| is_allowed && is_public).ok_or(LOGO_MUST_BE)
         });

@@ -3,7 +3,7 @@
 use url::Url;
 
 use crate::{
-    issuer::is_loopback,
+    issuer::is_https_or_local,
     settings::Settings,
     web::request::{Request, RequestContext},
 };
@@ -33,9 +33,11 @@ impl BaseUrl {
             let url = Url::parse(text).map_err(|_| MUST_BE)?;
             let origin = url.origin().ascii_serialization();
             let is_bare = text.trim_end_matches('/') == origin;
-            let is_allowed = url.scheme() == "https"
-                || url.scheme() == "http" && is_loopback(&url) && !inside_lambda;
-            if is_bare && is_allowed { Ok(Self::Fixed(origin)) } else { Err(MUST_BE) }
+            if is_bare && is_https_or_local(&url, inside_lambda) {
+                Ok(Self::Fixed(origin))
+            } else {
+                Err(MUST_BE)
+            }
         })?;
         Some(base_url.unwrap_or(Self::Gateway))
     }

@@ -4,7 +4,7 @@ use http::{HeaderValue, header};
 use url::Url;
 
 use crate::{
-    issuer::is_loopback,
+    issuer::is_https_or_local,
     settings::Settings,
     web::request::{Request, Response, single_header},
 };
@@ -55,7 +55,7 @@ impl AllowedOrigins {
 
 fn parse_origin(text: &str) -> Option<String> {
     let url = Url::parse(text).ok()?;
-    let is_allowed = url.scheme() == "https" || url.scheme() == "http" && is_loopback(&url);
+    let is_allowed = is_https_or_local(&url, false);
     let origin = url.origin().ascii_serialization();
     // A wildcard would match nothing, although its author would expect it to match.
     (is_allowed && !text.contains('*') && text.trim_end_matches('/') == origin).then_some(origin)
