@@ -1,5 +1,7 @@
 //! The functions that are measured, with the backends they need.
 
+use std::path::PathBuf;
+
 use bytes::Bytes;
 use http::{Method, Request};
 use local::emulator::{
@@ -15,16 +17,20 @@ use serde_json::Value;
 use shared::crypto::secret::SessionSecret;
 use tests::{artifacts::Artifacts, browser::Browser, deployment::Deployment, http_api::ORIGIN};
 
-use crate::rounds::{Case, REQUESTS, WARM_UP};
+use crate::{
+    remote_table::RemoteTable,
+    rounds::{Case, REQUESTS, WARM_UP},
+};
 
 /// A function that does nothing.
 pub(crate) const EMPTY: &str = "empty function";
-/// The empty function with one RSA-2048 verification.
-pub(crate) const VERIFY: &str = "empty, one RSA verification";
-/// The empty function with one consistent read by the bare SDK.
-pub(crate) const GET: &str = "empty, one GetItem";
-/// The empty function with both.
-pub(crate) const BOTH: &str = "empty, both";
+/// The empty function with one RSA-2048 verification, and with the reads that `protected` does, by the
+/// SDK as it comes: four rows until the first answer, and then one each time.
+pub(crate) const BARE: &str = "the bare SDK: the same reads, one RSA verification";
+/// The empty function with one consistent read by our client.
+pub(crate) const GET: &str = "one GetItem by our client";
+/// The empty function with the same read, sent and signed by hand.
+pub(crate) const SIGNED: &str = "one GetItem signed by hand";
 /// The login page.
 pub(crate) const LOGIN: &str = "login: the login page";
 /// A valid token that the process has not seen before, different each time.
@@ -42,6 +48,7 @@ const REFRESHABLE: [(&str, &str); 2] =
 /// The deployed functions, the baselines, and logged-in users.
 pub(crate) struct Cases {
     deployment: Deployment,
+    table: RemoteTable,
     /// A deployed function whose environment the baselines copy.
     like: Function,
     token: String,
@@ -51,22 +58,23 @@ pub(crate) struct Cases {
 }
 
 impl Cases {
-    /// Starts the backends, builds the functions, and logs a user in.
+    /// Starts the backends and the line to the table, builds the functions, and logs a user in.
     pub(crate) async fn prepare() -> Self {
         let deployment = Deployment::start(1, &PARAMETERS).await;
+        let table = RemoteTable::in_front_of(deployment.table_endpoint()).await;
         let (token, cookie) = log_in(&deployment).await;
-        let like = function(&deployment, "protected");
+        let like = function(&deployment, &table, "protected");
         let keys = format!("{}/.well-known/jwks.json", value(&like, "AUTH_HOST"));
         let keys = tests::http_client().get(keys).send().await.expect("the provider answers");
         let keys = keys.json().await.expect("JSON");
-        Self { deployment, like, token, cookie, keys }
+        Self { deployment, table, like, token, cookie, keys }
     }
 
     /// All functions, preceded by the baselines they are compared with.
     pub(crate) async fn functions(&self) -> Vec<Case> {
-        let [empty, floor, verify] = self.baselines(["empty", "floor", "verify"]);
+        let [empty, floor, verify] = self.baselines(["empty", "floor", "verify"]).await;
         let protected = &self.like;
-        let function = |name| function(&self.deployment, name);
+        let function = |name| function(&self.deployment, &self.table, name);
         let bearer = format!("Bearer {}", self.token);
         let authorization = [("authorization", &*bearer)];
         let cookie = [("cookie", &*self.cookie)];
@@ -78,11 +86,14 @@ impl Cases {
         }
         vec![
             case(EMPTY, &empty, "/", &[], 200),
-            case(VERIFY, &floor, "/verify", &authorization, 200),
-            case(GET, &floor, "/get", &authorization, 200),
-            case(BOTH, &floor, "/", &authorization, 200),
+            case("one RSA verification", &floor, "/verify", &authorization, 200),
+            case("one GetItem by the bare SDK", &floor, "/get", &authorization, 200),
+            case(GET, &floor, "/ours", &authorization, 200),
+            case(SIGNED, &floor, "/signed", &authorization, 200),
+            case(BARE, &floor, "/", &authorization, 200),
             case("jsonwebtoken alone", &verify, "/", &authorization, 200),
             case(LOGIN, &function("login"), "/", &[], 200),
+            case("login: the key page", &function("login"), "/", &cookie, 200),
             case("callback: refused", &function("callback"), "/callback?code=c&state=s", &[], 400),
             case("logout: after the logout", &function("logout"), "/signed-out", &[], 200),
             case("protected: refused", protected, "/protected", &[], 401),
@@ -93,12 +104,23 @@ impl Cases {
         ]
     }
 
+    /// `protected` and the two pages with each memory size.
+    pub(crate) fn sizes(&self, memory: u32) -> [Case; 3] {
+        let sized = |name| Function { memory, ..function(&self.deployment, &self.table, name) };
+        let (protected, login) = (sized("protected"), sized("login"));
+        let cookie = [("cookie", &*self.cookie)];
+        let page = case("login: the key page", &login, "/", &cookie, 200);
+        let all = [self.seen(&protected), page, case(LOGIN, &login, "/", &[], 200)];
+        all.map(|case| Case { name: format!("{memory} MB, {}", case.name).into(), ..case })
+    }
+
     /// A refresh of a session before it is due, as the key page sends it; no request goes to the
     /// provider. The deployment must live as long as the case.
     pub(crate) async fn refresh() -> (Case, Deployment) {
         let deployment = Deployment::start(1, &REFRESHABLE).await;
+        let table = RemoteTable::in_front_of(deployment.table_endpoint()).await;
         let (_, cookie) = log_in(&deployment).await;
-        let refresh = function(&deployment, "refresh");
+        let refresh = function(&deployment, &table, "refresh");
         let headers = [("cookie", &*cookie), ("origin", ORIGIN), ("sec-fetch-site", "same-origin")];
         let event = send(&refresh, &Method::POST, "/refresh", &headers);
         let mut case = case("refresh: not due", &refresh, "/refresh", &[], 200);
@@ -112,10 +134,18 @@ impl Cases {
         case(SEEN, protected, "/protected", &[("authorization", &bearer)], 200)
     }
 
-    /// A program that verifies the same token, with a request for `/`.
-    pub(crate) fn peer(&self, name: &'static str, function: &Function) -> Case {
+    /// Programs that verify the same token, with a request for `/`.
+    pub(crate) async fn peers(&self, peers: &[(&'static str, PathBuf)]) -> Vec<Case> {
         let bearer = format!("Bearer {}", self.token);
-        case(name, function, "/", &[("authorization", &bearer)], 200)
+        let environment = self.environment().await;
+        let case = |(name, bootstrap): &(&'static str, PathBuf)| {
+            let function = self.other(bootstrap.clone(), environment.clone());
+            Case {
+                is_whole: false,
+                ..case(name, &function, "/", &[("authorization", &bearer)], 200)
+            }
+        };
+        peers.iter().map(case).collect()
     }
 
     /// The deployed function `protected`.
@@ -123,24 +153,49 @@ impl Cases {
         &self.like
     }
 
-    /// Baseline programs of this package.
-    pub(crate) fn baselines<const N: usize>(&self, names: [&str; N]) -> [Function; N] {
-        Artifacts::build(&names).map(|bootstrap| Function {
-            name: "baseline".to_owned(),
-            bootstrap,
-            environment: self.environment(),
-            surroundings: Surroundings::Workplace,
-            ..self.like.clone()
-        })
+    /// The same, next to the table: over plain HTTP and without a delay.
+    pub(crate) fn protected_nearby(&self) -> Function {
+        let endpoint = self.deployment.table_endpoint();
+        Function { environment: with_table(&self.like, endpoint), ..self.like.clone() }
     }
 
-    /// The environment of a baseline or a peer: the key, and how to find the row.
-    fn environment(&self) -> Vec<(String, String)> {
+    /// The line to the table.
+    pub(crate) const fn table(&self) -> &RemoteTable {
+        &self.table
+    }
+
+    /// Baseline programs of this package.
+    async fn baselines<const N: usize>(&self, names: [&str; N]) -> [Function; N] {
+        let environment = self.environment().await;
+        Artifacts::build(&names).map(|bootstrap| self.other(bootstrap, environment.clone()))
+    }
+
+    /// Another program with this environment.
+    fn other(&self, bootstrap: PathBuf, environment: Vec<(String, String)>) -> Function {
+        Function {
+            name: "baseline".to_owned(),
+            bootstrap,
+            environment,
+            surroundings: Surroundings::Workplace,
+            ..self.like.clone()
+        }
+    }
+
+    /// The environment of a baseline or a peer: the key, and how to find the rows.
+    async fn environment(&self) -> Vec<(String, String)> {
+        let rows = async |kind: &str| self.deployment.rows(kind).await;
         let part = |name: &str| self.keys["keys"][0][name].as_str().expect("an RSA key").to_owned();
         let secret = self.cookie.split_once('=').expect("name and value").1;
         let secret = SessionSecret::parse(secret).expect("a session's secret");
         let issuer = format!("{}/", value(&self.like, "AUTH_HOST"));
+        let authority = self.table.authority().display().to_string();
+        let pointer = rows("token").await.swap_remove(0);
         let variables = [
+            ("DOCUMENTS", rows("provider").await.join(" ")),
+            ("POINTER", pointer),
+            ("SSL_CERT_FILE", authority.clone()),
+            ("NODE_EXTRA_CA_CERTS", authority.clone()),
+            ("AWS_CA_BUNDLE", authority),
             ("MODULUS", part("n")),
             ("EXPONENT", part("e")),
             ("JWKS", self.keys.to_string()),
@@ -161,17 +216,23 @@ impl Cases {
     }
 }
 
-/// A deployed function with direct access to the table, so that no emulated line is measured.
-fn function(deployment: &Deployment, name: &str) -> Function {
+/// A deployed function with this line to the table.
+fn function(deployment: &Deployment, table: &RemoteTable, name: &str) -> Function {
     let mut functions = deployment.lambda().functions();
-    let mut function =
-        functions.find(|function| function.name == name).expect("it is deployed").clone();
-    for (name, value) in &mut function.environment {
-        if name == "AWS_ENDPOINT_URL_DYNAMODB" {
-            deployment.table_endpoint().clone_into(value);
-        }
+    let function = functions.find(|function| function.name == name).expect("it is deployed");
+    let mut environment = with_table(function, table.endpoint());
+    environment.push(("SSL_CERT_FILE".to_owned(), table.authority().display().to_string()));
+    Function { environment, ..function.clone() }
+}
+
+/// The function's environment with this endpoint of the table.
+fn with_table(function: &Function, endpoint: &str) -> Vec<(String, String)> {
+    let mut environment = function.environment.clone();
+    for (_, value) in environment.iter_mut().filter(|(name, _)| name == "AWS_ENDPOINT_URL_DYNAMODB")
+    {
+        endpoint.clone_into(value);
     }
-    function
+    environment
 }
 
 fn value(function: &Function, name: &str) -> String {
@@ -199,7 +260,7 @@ fn case(
 ) -> Case {
     let events = vec![get(function, path, headers)];
     let expected = ("statusCode", status.into());
-    Case { name, function: function.clone(), events, expected, is_whole: true }
+    Case { name: name.into(), function: function.clone(), events, expected, is_whole: true }
 }
 
 /// The authorizer's case for a request to the example's route.
@@ -210,7 +271,7 @@ fn authorizer(authorizer: &Function, headers: &[(&str, &str)]) -> Case {
     let asked = Authorizer { function: authorizer.name.clone(), identity_sources: Vec::new() };
     let question = asked.question(&head, &event).expect("it is asked about every request");
     Case {
-        name: "authorizer: token, seen",
+        name: "authorizer: token, seen".into(),
         function: authorizer.clone(),
         events: vec![question.to_string().into()],
         expected: ("isAuthorized", true.into()),

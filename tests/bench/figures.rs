@@ -1,6 +1,6 @@
 //! The figures of all rounds, and their evaluation.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{borrow::Cow, fmt::Write as _, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -15,8 +15,12 @@ pub(crate) struct Round {
     pub(crate) first_answer: Duration,
     /// The CPU time until the first response.
     pub(crate) cold_cpu: Duration,
-    /// The time from an event to its response in a warm process.
-    pub(crate) warm_wall: Duration,
+    /// The median time from an event to its response in a warm process.
+    pub(crate) warm_median: Duration,
+    /// The 99th percentile of that time.
+    pub(crate) warm_p99: Duration,
+    /// The mean of that time as Lambda bills it.
+    pub(crate) billed: Duration,
     /// The CPU time per request in a warm process.
     pub(crate) warm_cpu: Duration,
     /// The peak memory in bytes.
@@ -29,7 +33,7 @@ pub(crate) struct Figures(Vec<CaseFigures>);
 
 #[derive(Debug)]
 struct CaseFigures {
-    name: &'static str,
+    name: Cow<'static, str>,
     zip_size: Option<u64>,
     rounds: Vec<Round>,
 }
@@ -37,18 +41,19 @@ struct CaseFigures {
 /// One column: its name in the JSON, its heading, and its value in a round.
 type Column = (&'static str, &'static str, fn(&Round) -> f64);
 
-const COLUMNS: [Column; 6] = [
+const COLUMNS: [Column; 7] = [
     ("first_poll_ms", "first poll, ms", |round| milliseconds(round.first_poll)),
     ("first_answer_ms", "first answer, ms", |round| milliseconds(round.first_answer)),
     ("cold_cpu_ms", "CPU until then, ms", |round| milliseconds(round.cold_cpu)),
-    ("warm_wall_us", "warm, µs", |round| milliseconds(round.warm_wall) * 1_000.0),
+    ("warm_p50_ms", "warm p50, ms", |round| milliseconds(round.warm_median)),
+    ("warm_p99_ms", "warm p99, ms", |round| milliseconds(round.warm_p99)),
     ("warm_cpu_us", "warm CPU, µs", |round| milliseconds(round.warm_cpu) * 1_000.0),
     ("peak_memory_mb", "peak memory, MB", |round| megabytes(round.peak_memory)),
 ];
 
 impl Figures {
     /// Figures without rounds. Each case has the size of its zip in bytes, if it has one.
-    pub(crate) fn new(cases: impl Iterator<Item = (&'static str, Option<u64>)>) -> Self {
+    pub(crate) fn new(cases: impl Iterator<Item = (Cow<'static, str>, Option<u64>)>) -> Self {
         let case = |(name, zip_size)| CaseFigures { name, zip_size, rounds: Vec::new() };
         Self(cases.map(case).collect())
     }
@@ -59,17 +64,14 @@ impl Figures {
     }
 
     /// Computes `figure` for each round from the cases, which it finds by name.
-    pub(crate) fn by_round(
-        &self,
-        figure: impl Fn(&dyn Fn(&'static str) -> Round) -> f64,
-    ) -> Spread {
+    pub(crate) fn by_round(&self, figure: impl Fn(&dyn Fn(&str) -> Round) -> f64) -> Spread {
         let rounds = 0..self.0[0].rounds.len();
         Spread::of(rounds.map(|number| figure(&|name| self.case(name).rounds[number])))
     }
 
-    /// The size of the zip of the case with this name, in bytes.
-    pub(crate) fn zip_size(&self, name: &'static str) -> Option<u64> {
-        self.case(name).zip_size
+    /// The size of the largest zip, in MB.
+    pub(crate) fn largest_zip(&self) -> f64 {
+        self.0.iter().filter_map(|case| case.zip_size).max().map_or(f64::NAN, megabytes)
     }
 
     /// Three tables: medians, ratios to the first case, and minima and maxima.
@@ -80,7 +82,7 @@ impl Figures {
             let Spread { least, most, .. } = case.spread(read);
             format!("{least:.2}-{most:.2}")
         });
-        let first = self.0[0].name;
+        let first = &self.0[0].name;
         format!(
             "Medians\n\n{medians}\nMedians of the ratios to: {first}\n\n{ratios}\nSpread\n\n{spreads}"
         )
@@ -98,20 +100,25 @@ impl Figures {
         table
     }
 
-    /// One line per case with its start, request and resource figures, each with its ratio to the
-    /// first case.
-    pub(crate) fn summary(&self) -> String {
-        let mut table = "| | cold start, ms | a warm request, µs of CPU | peak memory, MB |\n\
-                         |---|---|---|---|\n"
+    /// One line for each of these cases: medians, with the ratio of the start to that of the first case.
+    pub(crate) fn summary(&self, names: &[&str]) -> String {
+        let mut table = "| | cold start, ms | warm p50, ms | warm p99, ms | processor time, ms \
+                         | peak memory, MB | zip, MB |\n|---|---|---|---|---|---|---|\n"
             .to_owned();
-        let columns = [COLUMNS[1], COLUMNS[4], COLUMNS[5]];
-        for case in &self.0 {
-            let cells = columns.map(|(_, _, read)| {
-                let (median, ratio) = (case.spread(read).median, self.ratio(case, read));
-                let digits = usize::from(median < 100.0);
-                format!("{median:.digits$} ({ratio:.1}×)")
-            });
-            let _ = writeln!(table, "| {} | {} |", case.name, cells.join(" | "));
+        for case in names.iter().map(|name| self.case(name)) {
+            let median = |read: fn(&Round) -> f64| case.spread(read).median;
+            let _ = writeln!(
+                table,
+                "| {} | {:.1} ({:.1}×) | {:.2} | {:.2} | {:.2} | {:.1} | {} |",
+                case.name,
+                median(|round| milliseconds(round.first_answer)),
+                self.ratio(case, |round| milliseconds(round.first_answer)),
+                median(|round| milliseconds(round.warm_median)),
+                median(|round| milliseconds(round.warm_p99)),
+                median(|round| milliseconds(round.warm_cpu)),
+                median(|round| megabytes(round.peak_memory)),
+                case.zip_size.map_or("–".to_owned(), |size| format!("{:.1}", megabytes(size))),
+            );
         }
         table
     }
@@ -132,7 +139,7 @@ impl Figures {
         json!({ "cases": cases.collect::<Value>() })
     }
 
-    fn case(&self, name: &'static str) -> &CaseFigures {
+    fn case(&self, name: &str) -> &CaseFigures {
         let mut cases = self.0.iter();
         cases.find(|case| case.name == name).unwrap_or_else(|| panic!("no case {name:?}"))
     }
@@ -150,7 +157,7 @@ impl CaseFigures {
     }
 }
 
-fn milliseconds(duration: Duration) -> f64 {
+pub(crate) fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1_000.0
 }
 

@@ -1,23 +1,31 @@
-//! Benchmarks: start time, response time and resources of the functions.
+//! Benchmarks: start time, response time and resources of the functions, as Lambda gives them.
 //!
 //! | | |
 //! |---|---|
-//! | `functions` | every function against an empty one, and against minimal baselines |
+//! | `functions` | every function against an empty one, against minimal baselines and against other languages |
+//! | `sizes` | what each memory size gives and costs |
+//! | `frozen` | a connection to the table that died while the process was frozen |
 //! | `throughput` | many concurrent requests, in one process and in one process each |
-//! | `peers` | token verification in other languages and in this project |
+//!
+//! The [table](remote_table) is reached over TLS and half a millisecond away, and a process has the
+//! [share of a processor](processor_share) of its memory size from its first event on. Not in
+//! `throughput`, where both are as near as can be.
 //!
 //! Each round runs all cases in a random order, so that a slow phase of the machine affects all of
-//! them. Each case starts a process with its first event waiting, as in Lambda; CPU times come from
-//! the kernel. The results are medians over all rounds. Ratios to the first case are computed within
-//! each round, and their median is reported.
+//! them. CPU times come from the kernel. The results are medians over all rounds. Ratios to the first
+//! case are computed within each round, and their median is reported.
 #![expect(clippy::expect_used, clippy::panic, reason = "a benchmark that cannot go on says so")]
 
 mod budgets;
 mod cases;
 mod figures;
+mod frozen;
 mod peers;
 mod process_figures;
+mod processor_share;
+mod remote_table;
 mod rounds;
+mod sizes;
 mod spread;
 mod throughput;
 
@@ -25,7 +33,7 @@ use std::env;
 
 use serde_json::Value;
 
-use crate::{cases::Cases, rounds::REQUESTS};
+use crate::{cases::Cases, processor_share::ProcessorShare, rounds::REQUESTS};
 
 #[tokio::main]
 async fn main() {
@@ -36,25 +44,33 @@ async fn main() {
     let cases = Cases::prepare().await;
     println!("functions: {}; {rounds} rounds\n", cases.artifacts());
     if is_given("throughput") {
-        throughput::measure(&cases, rounds).await;
-    } else if is_given("peers") {
-        peers::measure(&cases, rounds, is_given("--write")).await;
+        return throughput::measure(&cases, rounds).await;
+    }
+    let share = ProcessorShare::new();
+    if is_given("sizes") {
+        sizes::measure(&cases, &share, rounds).await;
+    } else if is_given("frozen") {
+        frozen::measure(&cases, &share, rounds).await;
     } else {
-        functions(&cases, rounds).await;
+        functions(&cases, &share, rounds, is_given("--write")).await;
     }
 }
 
-async fn functions(cases: &Cases, rounds: usize) {
-    let mut cases = cases.functions().await;
+async fn functions(cases: &Cases, share: &ProcessorShare, rounds: usize, write_readme: bool) {
+    let mut all = cases.functions().await;
     let (refresh, _deployment) = Cases::refresh().await;
-    cases.push(refresh);
-    let figures = rounds::measure(&cases, rounds).await;
+    all.push(refresh);
+    all.extend(peers::cases(cases).await);
+    let figures = rounds::measure(&all, share, rounds).await;
     let verdicts = budgets::verdicts(&figures);
     println!("{REQUESTS} requests in each round\n\n{}", figures.tables());
     println!("{}", budgets::table(&verdicts));
     let mut outcome = figures.json();
     outcome["budgets"] = budgets::json(&verdicts);
     write("functions", &outcome);
+    if write_readme {
+        peers::put_into_readme(&figures);
+    }
 }
 
 /// Writes the results as JSON, and prints the path.

@@ -1,6 +1,7 @@
 //! Runs the same measurements on every case, round by round.
 
 use std::{
+    borrow::Cow,
     path::Path,
     time::{Duration, Instant},
 };
@@ -13,6 +14,7 @@ use shared::crypto::random::Random;
 use crate::{
     figures::{Figures, Round},
     process_figures::{cpu_time, peak_memory},
+    processor_share::ProcessorShare,
 };
 
 /// The number of requests before the measured ones.
@@ -24,10 +26,11 @@ pub(crate) const REQUESTS: usize = 300;
 /// The pause before each process start.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// One case to measure.
+/// One case to measure. The memory size of its function decides the share of a processor.
+#[derive(Clone)]
 pub(crate) struct Case {
     /// The name in the table.
-    pub(crate) name: &'static str,
+    pub(crate) name: Cow<'static, str>,
     /// The function whose process is started.
     pub(crate) function: Function,
     /// The events to send, in rotation.
@@ -38,15 +41,15 @@ pub(crate) struct Case {
     pub(crate) is_whole: bool,
 }
 
-/// Measures `cases`. The others are compared with the first.
-pub(crate) async fn measure(cases: &[Case], rounds: usize) -> Figures {
+/// Measures `cases`, each with its share of a processor. The others are compared with the first.
+pub(crate) async fn measure(cases: &[Case], share: &ProcessorShare, rounds: usize) -> Figures {
     let size = |case: &Case| case.is_whole.then(|| size_of_zip(&case.function.bootstrap));
-    let mut figures = Figures::new(cases.iter().map(|case| (case.name, size(case))));
+    let mut figures = Figures::new(cases.iter().map(|case| (case.name.clone(), size(case))));
     for _ in 0..rounds {
         for index in shuffled(cases.len()) {
             // Background work of the previous case must have ended.
             tokio::time::sleep(PAUSE).await;
-            figures.add(index, round(&cases[index]).await);
+            figures.add(index, round(&cases[index], share).await);
         }
     }
     figures
@@ -60,13 +63,12 @@ pub(crate) fn shuffled(length: usize) -> Vec<usize> {
     all.into_iter().map(|(_, index)| index).collect()
 }
 
-async fn round(case: &Case) -> Round {
+async fn round(case: &Case, share: &ProcessorShare) -> Round {
     let mut events = case.events.iter().cycle();
     let mut next = || events.next().expect("a case has an event");
-    let instance = Instance::start(&case.function).await;
+    let (instance, first_poll) = start(case, share).await;
     ask(&instance, case, next()).await;
     let first_answer = instance.started().elapsed();
-    let first_poll = instance.ready().await.expect("it has polled, or it would not have answered");
     let cold_cpu = cpu_time(instance.process_id());
 
     for _ in 0..WARM_UP {
@@ -81,14 +83,33 @@ async fn round(case: &Case) -> Round {
     }
     let warm_cpu = cpu_time(instance.process_id()) - before;
     durations.sort_unstable();
+    let requests = u32::try_from(REQUESTS).expect("it is small");
     Round {
         first_poll,
         first_answer,
         cold_cpu,
-        warm_wall: durations[REQUESTS / 2],
-        warm_cpu: warm_cpu / u32::try_from(REQUESTS).expect("it is small"),
+        warm_median: durations[REQUESTS / 2],
+        warm_p99: durations[REQUESTS * 99 / 100],
+        billed: durations.iter().copied().map(billed).sum::<Duration>() / requests,
+        warm_cpu: warm_cpu / requests,
         peak_memory: peak_memory(instance.process_id()),
     }
+}
+
+/// Starts a process, which has the whole processor until it asks for its first event. Returns the time
+/// until then.
+pub(crate) async fn start(case: &Case, share: &ProcessorShare) -> (Instance, Duration) {
+    let instance = Instance::start(&case.function).await;
+    share.add(instance.process_id());
+    let first_poll =
+        instance.ready().await.unwrap_or_else(|error| panic!("{}: {error}", case.name));
+    share.limit(case.function.memory);
+    (instance, first_poll)
+}
+
+/// Lambda bills whole milliseconds.
+fn billed(duration: Duration) -> Duration {
+    Duration::from_millis(u64::try_from(duration.as_micros().div_ceil(1_000)).expect("it is short"))
 }
 
 /// Sends `event` to `instance` and checks the response against `case`.

@@ -57,7 +57,7 @@ struct Round {
 
 /// Measures both forms and prints the results.
 pub(crate) async fn measure(cases: &Cases, rounds: usize) {
-    let plain = cases.protected();
+    let plain = &cases.protected_nearby();
     let bootstrap = artifacts::concurrent("protected");
     let mut loads = Vec::new();
     for in_flight in IN_FLIGHT {

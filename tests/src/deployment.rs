@@ -200,8 +200,8 @@ impl Deployment {
         &self.table.endpoint
     }
 
-    /// The number of rows of this kind (`session` or `once`) in the table, expired rows included.
-    pub async fn rows(&self, kind: &str) -> usize {
+    /// The keys of the rows of this kind (such as `session` or `once`), expired rows included.
+    pub async fn rows(&self, kind: &str) -> Vec<String> {
         let scan = json!({ "TableName": self.table.name, "ConsistentRead": true });
         let answer = crate::http_client()
             .post(&self.table.endpoint)
@@ -214,7 +214,7 @@ impl Deployment {
         assert!(answer.get("LastEvaluatedKey").is_none(), "more rows than one page holds");
         let rows = answer["Items"].as_array().unwrap_or_else(|| panic!("no rows: {answer}")).iter();
         let keys = rows.map(|row| row["pk"]["S"].as_str().expect("a row has a key"));
-        keys.filter(|key| key.split('#').next() == Some(kind)).count()
+        keys.filter(|key| key.split('#').next() == Some(kind)).map(str::to_owned).collect()
     }
 
     /// The programs that run.

@@ -56,7 +56,11 @@ impl Connection {
             "environment",
         );
         let endpoint = own_endpoint?.or(any_endpoint?);
-        Some(Self { region: region?, credentials, endpoint, network: Network::default() })
+        #[cfg(not(feature = "benchmark"))]
+        let network = Network::default();
+        #[cfg(feature = "benchmark")]
+        let network = benchmark_network(settings)?;
+        Some(Self { region: region?, credentials, endpoint, network })
     }
 
     /// The region of the service.
@@ -90,6 +94,26 @@ impl Connection {
         builder.set_endpoint_url(self.endpoint.clone().map(String::from));
         Ok(builder.build())
     }
+}
+
+/// The network to the emulated table of a benchmark, whose authority is in `SSL_CERT_FILE`. Inside
+/// Lambda the variable is ignored.
+#[cfg(feature = "benchmark")]
+fn benchmark_network(settings: &mut Settings) -> Option<Network> {
+    use rustls::{
+        RootCertStore,
+        pki_types::{CertificateDer, pem::PemObject as _},
+    };
+    if settings.inside_lambda() {
+        return Some(Network::default());
+    }
+    let roots = settings.optional("SSL_CERT_FILE", |path| {
+        let mut roots = RootCertStore::empty();
+        let certificate = CertificateDer::from_pem_file(path).map_err(|error| error.to_string())?;
+        roots.add(certificate).map_err(|error| error.to_string())?;
+        Ok::<_, String>(roots)
+    });
+    Some(Network::new(roots?, None))
 }
 
 fn text(settings: &mut Settings, variable: &'static str) -> Option<String> {

@@ -153,7 +153,7 @@ async fn r094_r106_every_process_rejects_requests_after_a_logout() {
         }
         let let_in = answers.iter().filter(|(_, status, _)| *status == 200).count();
         assert!(let_in > 0 && let_in < answers.len(), "{let_in} of {}", answers.len());
-        assert_eq!(deployment.rows("session").await, 0, "the session was not restored");
+        assert!(deployment.rows("session").await.is_empty(), "the session was not restored");
     }
     let served = deployment.lambda().served("protected");
     assert!(served.len() == PROCESSES && !served.contains(&0), "{served:?}");

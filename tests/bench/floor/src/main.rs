@@ -1,16 +1,23 @@
 //! The minimum that a protected function must do, with only the libraries: one RSA verification of
 //! the Bearer token's signature, and one consistent `GetItem` of its session's row. `/verify` does
-//! only the former, `/get` only the latter, any other path both.
+//! only the former, `/get` only the latter, any other path both. Before its first answer, `/` also reads
+//! the rows that `protected` reads once: the provider's documents, and the token's pointer.
 //!
-//! Nothing else is checked: no claim, no expiry, no content of the row. The SDK uses the HTTP client
+//! Nothing else is checked: no claim, no expiry, no content of a row. The SDK uses the HTTP client
 //! of `shared`, since its default client is slower.
 
-use std::{env, error};
+use std::{
+    env, error,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_lc_rs::rsa::PublicKeyComponents;
 use aws_lc_rs::signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256};
-use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use aws_sdk_dynamodb::{
+    Client,
+    types::{AttributeValue, KeysAndAttributes},
+};
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_runtime_api::client::{
     behavior_version::BehaviorVersion, stalled_stream_protection::StalledStreamProtectionConfig,
@@ -18,14 +25,14 @@ use aws_smithy_runtime_api::client::{
 use aws_types::{SdkConfig, region::Region};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use lambda_http::{Body, Error, Request, Response, run, service_fn};
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject as _},
+};
 
 #[path = "../../../../shared/src/aws/connector.rs"]
 mod connector;
-#[expect(
-    dead_code,
-    unreachable_pub,
-    reason = "it is a module of `shared`, and a function's network is the default one"
-)]
+#[expect(unreachable_pub, reason = "it is a module of `shared`")]
 #[path = "../../../../shared/src/crypto"]
 mod crypto {
     pub(crate) mod tls;
@@ -35,11 +42,17 @@ mod crypto {
 async fn main() -> Result<(), Error> {
     let key = key(&env::var("MODULUS")?, &env::var("EXPONENT")?)?;
     let (client, table, row) = (client()?, env::var("SESSION_TABLE")?, env::var("ROW")?);
+    let (documents, pointer) = (env::var("DOCUMENTS")?, env::var("POINTER")?);
     let (key, client, table, row) = (&key, &client, &table, &row);
+    let (documents, pointer, is_first) = (&documents, &pointer, &AtomicBool::new(true));
     run(service_fn(async move |request: Request| {
         let header = request.headers().get("authorization").and_then(|value| value.to_str().ok());
         let token = header.and_then(|header| header.strip_prefix("Bearer ")).unwrap_or_default();
         let path = request.uri().path();
+        if path == "/" && is_first.swap(false, Ordering::Relaxed) {
+            read_documents(client, table, documents).await?;
+            is_there(client, table, pointer).await?;
+        }
         let is_signed = path == "/get" || is_signed(token, key);
         let is_there = path == "/verify" || is_there(client, table, row).await?;
         let status = if is_signed && is_there { 200 } else { 401 };
@@ -66,6 +79,14 @@ async fn is_there(client: &Client, table: &str, row: &str) -> Result<bool, Error
     Ok(read.send().await?.item.is_some())
 }
 
+async fn read_documents(client: &Client, table: &str, documents: &str) -> Result<(), Error> {
+    let key = |row: &str| [("pk".to_owned(), AttributeValue::S(row.to_owned()))].into();
+    let keys = documents.split(' ').map(key).collect();
+    let keys = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build()?;
+    client.batch_get_item().request_items(table, keys).send().await?;
+    Ok(())
+}
+
 fn client() -> Result<Client, Box<dyn error::Error + Send + Sync>> {
     let credentials = Credentials::new(
         env::var("AWS_ACCESS_KEY_ID")?,
@@ -74,12 +95,15 @@ fn client() -> Result<Client, Box<dyn error::Error + Send + Sync>> {
         None,
         "environment",
     );
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(env::var("SSL_CERT_FILE")?)?)?;
+    let network = crypto::tls::Network::new(Some(roots), None);
     let config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(env::var("AWS_REGION")?))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .endpoint_url(env::var("AWS_ENDPOINT_URL_DYNAMODB")?)
-        .http_client(connector::Connector::new(false, &crypto::tls::Network::default())?)
+        .http_client(connector::Connector::new(false, &network)?)
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .build();
