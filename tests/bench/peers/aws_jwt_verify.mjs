@@ -1,6 +1,5 @@
 // Verifies a Bearer token with aws-jwt-verify and the configured keys, and returns the claims.
 import { JwtVerifier } from "aws-jwt-verify";
-import { run } from "./runtime.mjs";
 
 const verifier = JwtVerifier.create({
   issuer: process.env.ISSUER,
@@ -9,7 +8,7 @@ const verifier = JwtVerifier.create({
 });
 verifier.cacheJwks(JSON.parse(process.env.JWKS));
 
-run(async (event) => {
+export async function handler(event) {
   try {
     const claims = await verifier.verify((event.headers.authorization ?? "").slice("Bearer ".length));
     const headers = { "content-type": "application/json" };
@@ -17,4 +16,4 @@ run(async (event) => {
   } catch (error) {
     return { statusCode: 401, body: error.message };
   }
-});
+}

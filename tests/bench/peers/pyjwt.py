@@ -8,20 +8,16 @@ import jwt
 KEY = jwt.PyJWK(json.loads(os.environ["JWKS"])["keys"][0])
 
 
-def verify(authorization):
-    return jwt.decode(
-        authorization.removeprefix("Bearer "),
-        KEY,
-        algorithms=["RS256"],
-        audience=os.environ["CLIENT_ID"],
-        issuer=os.environ["ISSUER"],
-        options={"require": ["exp"]},
-    )
-
-
 def handler(event, context):
     try:
-        claims = verify(event["headers"].get("authorization", ""))
+        claims = jwt.decode(
+            event["headers"].get("authorization", "").removeprefix("Bearer "),
+            KEY,
+            algorithms=["RS256"],
+            audience=os.environ["CLIENT_ID"],
+            issuer=os.environ["ISSUER"],
+            options={"require": ["exp"]},
+        )
     except jwt.InvalidTokenError as error:
         return {"statusCode": 401, "body": str(error)}
     headers = {"content-type": "application/json"}

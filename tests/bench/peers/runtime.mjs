@@ -1,5 +1,7 @@
-// The loop of Lambda's Node.js runtime: one request after the other, over one connection.
+// The loop of Lambda's Node.js runtime: one request after the other, over one connection. `run` puts
+// a peer's module in place of "handler".
 import http from "node:http";
+import { handler } from "handler";
 
 const [host, port] = process.env.AWS_LAMBDA_RUNTIME_API.split(":");
 const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
@@ -18,7 +20,7 @@ function call(method, path, body) {
   });
 }
 
-export async function run(handler) {
+async function run() {
   for (;;) {
     const [headers, event] = await call("GET", "next");
     const answer = await handler(JSON.parse(event), {});
@@ -26,3 +28,5 @@ export async function run(handler) {
     await call("POST", `${id}/response`, JSON.stringify(answer));
   }
 }
+
+run();
