@@ -1,4 +1,4 @@
-// The loop of Lambda's Node.js runtime: one request after the other, over one connection. `run` puts
+// The loop of Lambda's Node.js runtime: one request after the other, over one connection. `build` puts
 // a peer's module in place of "handler".
 import http from "node:http";
 import { handler } from "handler";
