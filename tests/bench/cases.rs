@@ -1,6 +1,6 @@
 //! The functions that are measured, with the backends they need.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use http::{Method, Request};
@@ -134,10 +134,15 @@ impl Cases {
         case(SEEN, protected, "/protected", &[("authorization", &bearer)], 200)
     }
 
-    /// Programs that verify the same token, with a request for `/`.
-    pub(crate) async fn peers(&self, peers: &[(&'static str, PathBuf)]) -> Vec<Case> {
+    /// Programs that verify the same token, with a request for `/`. `authorities` is for Python.
+    pub(crate) async fn peers(
+        &self,
+        peers: &[(&'static str, PathBuf)],
+        authorities: &Path,
+    ) -> Vec<Case> {
         let bearer = format!("Bearer {}", self.token);
-        let environment = self.environment().await;
+        let mut environment = self.environment().await;
+        environment.push(("AWS_CA_BUNDLE".to_owned(), authorities.display().to_string()));
         let case = |(name, bootstrap): &(&'static str, PathBuf)| {
             let function = self.other(bootstrap.clone(), environment.clone());
             Case {
@@ -194,8 +199,7 @@ impl Cases {
             ("DOCUMENTS", rows("provider").await.join(" ")),
             ("POINTER", pointer),
             ("SSL_CERT_FILE", authority.clone()),
-            ("NODE_EXTRA_CA_CERTS", authority.clone()),
-            ("AWS_CA_BUNDLE", authority),
+            ("NODE_EXTRA_CA_CERTS", authority),
             ("MODULUS", part("n")),
             ("EXPONENT", part("e")),
             ("JWKS", self.keys.to_string()),

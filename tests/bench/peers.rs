@@ -31,13 +31,20 @@ const PEERS: [(&str, &str); 4] = [
 const MARKS: [&str; 2] = ["<!-- peers: tests/bench/run --write -->\n", "<!-- /peers -->\n"];
 
 /// All peers.
+///
+/// boto3 reads its authorities from a file. It gets its usual file with the table's authority added, so
+/// that the file is as long as usual.
 pub(crate) async fn cases(cases: &Cases) -> Vec<Case> {
+    let usual = fs::read(tests::artifact("peers", "cacert.pem")).expect("it is installed");
+    let own = fs::read(cases.table().authority()).expect("it was written");
+    let authorities = tests::artifact("peers", "authorities.pem");
+    fs::write(&authorities, [usual, own].concat()).expect("the folder is writable");
     let peers = PEERS.map(|(name, folder)| {
         let bootstrap = tests::artifact(&format!("peers/{folder}"), "bootstrap");
         assert!(bootstrap.is_file(), "{} is missing: tests/bench/run", bootstrap.display());
         (name, bootstrap)
     });
-    cases.peers(&peers).await
+    cases.peers(&peers, &authorities).await
 }
 
 /// Puts the figures that README.md shows into its table.
