@@ -115,8 +115,8 @@ impl Cases {
     }
 
     /// A refresh of a session before it is due, as the key page sends it; no request goes to the
-    /// provider. The deployment must live as long as the case.
-    pub(crate) async fn refresh() -> (Case, Deployment) {
+    /// provider. The others must live as long as the case.
+    pub(crate) async fn refresh() -> (Case, Deployment, RemoteTable) {
         let deployment = Deployment::start(1, &REFRESHABLE).await;
         let table = RemoteTable::in_front_of(deployment.table_endpoint()).await;
         let (_, cookie) = log_in(&deployment).await;
@@ -125,7 +125,7 @@ impl Cases {
         let event = send(&refresh, &Method::POST, "/refresh", &headers);
         let mut case = case("refresh: not due", &refresh, "/refresh", &[], 200);
         case.events = vec![event];
-        (case, deployment)
+        (case, deployment, table)
     }
 
     /// `protected`'s program, or an equivalent one, with the same token each time.

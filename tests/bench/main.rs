@@ -58,7 +58,7 @@ async fn main() {
 
 async fn functions(cases: &Cases, share: &ProcessorShare, rounds: usize, write_readme: bool) {
     let mut all = cases.functions().await;
-    let (refresh, _deployment) = Cases::refresh().await;
+    let (refresh, _deployment, _table) = Cases::refresh().await;
     all.push(refresh);
     all.extend(peers::cases(cases).await);
     let figures = rounds::measure(&all, share, rounds).await;
