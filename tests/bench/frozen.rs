@@ -21,8 +21,10 @@ use crate::{
 /// Longer than the time after which our client distrusts a connection.
 const FREEZE: Duration = Duration::from_secs(7);
 
-/// What happens to the connection meanwhile.
-const FATES: [(&str, fn(&RemoteTable)); 3] = [
+/// What happens to the connection meanwhile, by name.
+type Fate = (&'static str, fn(&RemoteTable));
+
+const FATES: [Fate; 3] = [
     ("lives on", |_| {}),
     ("is closed by the table", RemoteTable::close_all),
     ("is dropped silently", RemoteTable::forget_all),
