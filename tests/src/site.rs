@@ -12,7 +12,6 @@ use std::{
 };
 
 use authorizer::{AuthorizerConfig, SessionAuthorizer};
-use axum::Router;
 use bytes::Bytes;
 use gateway::{
     authorizer::{NoDecision, decide},
@@ -27,16 +26,18 @@ use local::{
 use secrecy::SecretString;
 use serde_json::Value;
 use shared::{
-    clock::{Clock, Timestamp},
+    clock::Timestamp,
     crypto::random::Random,
     dependencies::Dependencies,
     discovery::keys::Keys,
-    guard::{Guard, GuardConfig, routes::Routes},
+    guard::{GuardConfig, routes::Routes},
+    issuer::Issuer,
     provider::{HttpProvider, IdentityProvider},
     settings::Settings,
     store::Store,
     web::request::{Function, Request, RequestContext, Response},
 };
+use testkit::Api;
 use url::Url;
 
 use crate::{
@@ -46,6 +47,8 @@ use crate::{
     observed_store::ObservedStore,
     watched_log::WatchedLog,
 };
+
+pub use testkit::{MovedClock, START};
 
 /// The origin that browsers use.
 pub const ORIGIN: &str = "https://api.example.com";
@@ -62,13 +65,6 @@ pub const SECRET_KEY: &str = "GJ5cWzkR8xHc1vXq9tYb3nMf7sLd2pQa";
 /// The content type of a logout token request.
 pub const FORM: &str = "application/x-www-form-urlencoded";
 
-/// The time at which every test begins.
-pub const START: Timestamp = Timestamp::from_unix(1_800_000_000);
-
-/// A clock that moves only on request.
-#[derive(Clone, Debug)]
-pub struct MovedClock(Arc<AtomicU64>);
-
 /// The product, its store and its provider.
 #[derive(Clone)]
 pub struct Site(Arc<Parts>);
@@ -79,50 +75,29 @@ struct Parts {
     clock_error: AtomicI64,
     log: WatchedLog,
     process: Mutex<Arc<Process>>,
-    provider: Option<MisbehavingProvider>,
-    /// Whether the provider is called without a network.
-    is_in_process: bool,
+    provider: Provider,
     settings: Vec<(String, String)>,
     store: Arc<ObservedStore>,
     requests: AtomicU64,
     nonces: Mutex<HashSet<String>>,
 }
 
+/// The provider that the functions call.
+#[derive(Clone)]
+enum Provider {
+    Development,
+    /// One for callers of `testkit`, who do not log in.
+    Keys,
+    Misbehaving(MisbehavingProvider),
+    /// The same, called without a network.
+    InProcess(MisbehavingProvider),
+}
+
 /// The functions as in a new process, with no document of the provider in memory.
 struct Process {
+    api: Arc<Api>,
     authorizer: SessionAuthorizer,
     bundle: Bundle,
-    config: GuardConfig,
-    dependencies: Dependencies,
-}
-
-impl MovedClock {
-    /// A clock that shows [`START`].
-    pub fn new() -> Self {
-        Self(Arc::new(AtomicU64::new(START.as_unix())))
-    }
-
-    /// The current time.
-    pub fn now(&self) -> Timestamp {
-        Timestamp::from_unix(self.0.load(Ordering::SeqCst))
-    }
-
-    /// Moves the clock forward.
-    pub fn pass(&self, time: Duration) {
-        self.0.fetch_add(time.as_secs(), Ordering::SeqCst);
-    }
-
-    /// This clock in the type that the product and the providers use.
-    pub fn as_clock(&self) -> Clock {
-        let clock = self.clone();
-        Clock::from_fn(move || clock.now())
-    }
-}
-
-impl Default for MovedClock {
-    fn default() -> Self {
-        Self::new()
-    }
 }
 
 impl Site {
@@ -145,7 +120,14 @@ impl Site {
         let mut all = vec![("AUTH_ENDPOINT_HOSTS", hosts.as_str())];
         all.extend(of_shape.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         all.extend(settings);
-        Self::build(&issuer, Some(provider), false, Arc::default(), clock, &all)
+        Self::build(&issuer, Provider::Misbehaving(provider), Arc::default(), clock, &all)
+    }
+
+    /// The product with these settings and a provider without logins. Its callers are those of
+    /// [`Self::api`].
+    pub fn without_provider(settings: &[(&str, &str)]) -> Self {
+        let issuer = "https://tenant.eu.auth0.com/";
+        Self::build(issuer, Provider::Keys, Arc::default(), MovedClock::new(), settings)
     }
 
     /// Like [`Self::start_with`], with its sessions in `store`.
@@ -167,7 +149,12 @@ impl Site {
         let clock = MovedClock::new();
         let provider = MisbehavingProvider::start(clock.as_clock()).await;
         let issuer = provider.issuer.clone();
-        Self::build(&issuer, Some(provider), is_in_process, Arc::new(store), clock, settings)
+        let provider = if is_in_process {
+            Provider::InProcess(provider)
+        } else {
+            Provider::Misbehaving(provider)
+        };
+        Self::build(&issuer, provider, Arc::new(store), clock, settings)
     }
 
     /// The same product in another process, started with the same settings and with an empty memory.
@@ -182,9 +169,9 @@ impl Site {
         store: Arc<ObservedStore>,
         settings: &[(&str, &str)],
     ) -> Self {
-        let Parts { clock, provider, is_in_process, .. } = &*self.0;
-        let issuer = self.provider().issuer.clone();
-        Self::build(&issuer, provider.clone(), *is_in_process, store, clock.clone(), settings)
+        let Parts { clock, provider, .. } = &*self.0;
+        let issuer = self.api().config().application.issuer;
+        Self::build(issuer.as_str(), provider.clone(), store, clock.clone(), settings)
     }
 
     /// The product with the development provider, which is strict. `adjust` changes the provider's
@@ -206,8 +193,8 @@ impl Site {
         )
         .await
         .unwrap();
-        let store = Arc::default();
-        let site = Self::build(provider.issuer(), None, false, store, clock, settings);
+        let (issuer, store) = (provider.issuer(), Arc::default());
+        let site = Self::build(issuer, Provider::Development, store, clock, settings);
         let administrator = provider.handle();
         tokio::spawn(provider.serve());
         (site, administrator)
@@ -215,8 +202,7 @@ impl Site {
 
     fn build(
         issuer: &str,
-        provider: Option<MisbehavingProvider>,
-        is_in_process: bool,
+        provider: Provider,
         store: Arc<ObservedStore>,
         clock: MovedClock,
         settings: &[(&str, &str)],
@@ -250,10 +236,8 @@ impl Site {
             log.keep_out("a name", user.name);
             log.keep_out("a subject", user.subject);
         }
-        let called = provider.clone().filter(|_| is_in_process).map(InProcess);
         Self(Arc::new(Parts {
-            process: Mutex::new(Arc::new(Process::start(&settings, &store, called))),
-            is_in_process,
+            process: Mutex::new(Arc::new(Process::start(&settings, &store, &provider, &clock))),
             clock,
             clock_error: AtomicI64::new(0),
             log,
@@ -267,8 +251,8 @@ impl Site {
 
     /// Restarts the process of all functions: memory is lost, the store is kept.
     pub fn restart(&self) {
-        let called = self.0.provider.clone().filter(|_| self.0.is_in_process).map(InProcess);
-        let process = Arc::new(Process::start(&self.0.settings, &self.0.store, called));
+        let Parts { settings, store, provider, clock, .. } = &*self.0;
+        let process = Arc::new(Process::start(settings, store, provider, clock));
         *self.0.process.lock().unwrap_or_else(PoisonError::into_inner) = process;
     }
 
@@ -278,7 +262,7 @@ impl Site {
 
     /// Its provider.
     pub fn provider(&self) -> &MisbehavingProvider {
-        self.0.provider.as_ref().unwrap()
+        self.0.provider.misbehaving().unwrap()
     }
 
     /// Its store.
@@ -291,16 +275,9 @@ impl Site {
         &self.0.clock
     }
 
-    /// The guard of its API, for rules of an application's function.
-    pub fn guard(&self) -> Guard {
-        let process = self.process();
-        Guard::new(process.config.clone(), &process.dependencies)
-    }
-
-    /// An application's function with these routes.
-    pub fn routes_of(&self, router: Router) -> Routes {
-        let process = self.process();
-        Routes::new(router, process.config.clone(), &process.dependencies)
+    /// The API of the functions, which makes callers without a login.
+    pub fn api(&self) -> Arc<Api> {
+        Arc::clone(&self.process().api)
     }
 
     /// The log of the functions.
@@ -384,8 +361,17 @@ impl Site {
         self.handle_by(async |request, now| self.answer(request, now).await, request).await
     }
 
-    /// Like [`handle`](Self::handle), with `answer` in the place of the product's functions.
-    pub async fn handle_by(
+    /// Like [`handle`](Self::handle), with an application's function in the place of the product's. It
+    /// has the permissions of `protected`.
+    pub async fn handle_by_routes(&self, routes: &Routes, request: Request) -> Answer {
+        let answer = async |request, now| {
+            let answer = self.0.log.exchange(request, |request| routes.handle(request, now));
+            self.0.store.permissions().hold_as("protected", answer).await
+        };
+        self.handle_by(answer, request).await
+    }
+
+    async fn handle_by(
         &self,
         answer: impl AsyncFnOnce(Request, Timestamp) -> Response,
         mut request: Request,
@@ -509,11 +495,29 @@ impl Site {
     }
 }
 
+impl Provider {
+    const fn misbehaving(&self) -> Option<&MisbehavingProvider> {
+        match self {
+            Self::Development | Self::Keys => None,
+            Self::InProcess(provider) | Self::Misbehaving(provider) => Some(provider),
+        }
+    }
+
+    fn client(&self, issuer: &Issuer) -> Arc<dyn IdentityProvider> {
+        match self {
+            Self::Development | Self::Misbehaving(_) => Arc::new(HttpProvider::new(issuer.clone())),
+            Self::InProcess(provider) => Arc::new(InProcess(provider.clone())),
+            Self::Keys => testkit::provider(issuer),
+        }
+    }
+}
+
 impl Process {
     fn start(
         settings: &[(String, String)],
         store: &Arc<ObservedStore>,
-        provider: Option<InProcess>,
+        provider: &Provider,
+        clock: &MovedClock,
     ) -> Self {
         let values = settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let mut settings = Settings::from_values(values);
@@ -523,21 +527,19 @@ impl Process {
         settings.finish().unwrap();
         let issuer = guard.application.issuer.clone();
         let store = Arc::<ObservedStore>::clone(store) as Arc<dyn Store>;
-        let provider: Arc<dyn IdentityProvider> = match provider {
-            Some(provider) => Arc::new(provider),
-            None => Arc::new(HttpProvider::new(issuer.clone())),
-        };
+        let provider = provider.client(&issuer);
         let keys = Arc::new(Keys::new(Arc::clone(&provider), store.clone(), issuer));
         let dependencies = Dependencies { store, keys, provider, random: Random::system() };
         let bundle = Bundle::new(config.unwrap(), &dependencies);
         let authorizer = SessionAuthorizer::new(authorizer.unwrap(), &dependencies);
-        Self { authorizer, bundle, config: guard, dependencies }
+        Self { api: Arc::new(Api::of(guard, dependencies, clock.clone())), authorizer, bundle }
     }
 }
 
 impl Drop for Parts {
     fn drop(&mut self) {
-        let secrets = self.provider.iter().flat_map(MisbehavingProvider::secrets);
+        let provider = self.provider.misbehaving();
+        let secrets = provider.into_iter().flat_map(MisbehavingProvider::secrets);
         secrets.for_each(|(name, secret)| self.log.keep_out(name, &secret));
     }
 }

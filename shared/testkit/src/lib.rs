@@ -24,13 +24,9 @@
 //! Tokens are signed by a key that is generated for the test, and the guard verifies them as it does
 //! in a deployment. A fault of the set-up panics.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+mod clock;
+
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Method, header};
@@ -41,6 +37,7 @@ use shared::{
     dependencies::Dependencies,
     discovery::keys::Keys,
     guard::GuardConfig,
+    issuer::Issuer,
     jwt::Authentication,
     provider::IdentityProvider,
     session::{SessionContents, Sessions},
@@ -52,6 +49,8 @@ use shared::{
     },
     web::request::{Function, Request, RequestContext, Response},
 };
+
+pub use clock::{MovedClock, START};
 
 /// The public address of the API.
 pub const ORIGIN: &str = "https://api.example.com";
@@ -68,7 +67,7 @@ const TOKEN_LIFETIME: Duration = Duration::from_secs(3_600);
 pub struct Api {
     config: GuardConfig,
     dependencies: Dependencies,
-    now: AtomicU64,
+    clock: MovedClock,
 }
 
 impl Default for Api {
@@ -105,13 +104,18 @@ impl Api {
             Err(faults) => panic!("{faults}"),
         };
         let issuer = config.application.issuer.clone();
-        let provider = FakeProvider::new(issuer.clone());
-        provider.set_key_set(Some(key_set_document(&[&TEST_KEY])));
-        let provider: Arc<dyn IdentityProvider> = Arc::new(provider);
+        let provider = provider(&issuer);
         let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
         let keys = Arc::new(Keys::new(Arc::clone(&provider), store.clone(), issuer));
         let dependencies = Dependencies { store, provider, keys, random: Random::system() };
-        Self { config, dependencies, now: AtomicU64::new(1_800_000_000) }
+        Self::of(config, dependencies, MovedClock::new())
+    }
+
+    /// An API of these parts, for example with a store that fails, or with the sessions and the clock
+    /// of another API and stricter settings. The callers' tokens are accepted if the dependencies'
+    /// provider is [`provider`].
+    pub const fn of(config: GuardConfig, dependencies: Dependencies, clock: MovedClock) -> Self {
+        Self { config, dependencies, clock }
     }
 
     /// The settings that [`Guarded::new`](shared::guard::Guarded::new) takes.
@@ -126,25 +130,29 @@ impl Api {
 
     /// The current time of the test.
     pub fn now(&self) -> Timestamp {
-        Timestamp::from_unix(self.now.load(Ordering::SeqCst))
+        self.clock.now()
     }
 
     /// Moves the clock forward, so that tokens and sessions expire.
     pub fn pass(&self, time: Duration) {
-        self.now.fetch_add(time.as_secs(), Ordering::SeqCst);
+        self.clock.pass(time);
     }
 
     /// A user with this subject.
     pub fn person(&self, subject: &str) -> Identity<'_> {
-        let claims = json!({ "sub": subject, "azp": CLIENT_ID });
-        Identity { api: self, claims: claims.as_object().cloned().unwrap_or_default() }
+        let client_id = &self.config.application.client_id;
+        self.identity().claims(&json!({ "sub": subject, "azp": client_id }))
     }
 
     /// A client that acts for itself. It has no session, so the API needs `REQUIRE_SESSION=false`.
     pub fn machine(&self, client_id: &str) -> Identity<'_> {
         let subject = format!("{client_id}@clients");
         let claims = json!({ "sub": subject, "azp": client_id, "gty": "client-credentials" });
-        Identity { api: self, claims: claims.as_object().cloned().unwrap_or_default() }
+        self.identity().claims(&claims)
+    }
+
+    fn identity(&self) -> Identity<'_> {
+        Identity { api: self, claims: Map::new() }
     }
 
     /// Ends the caller's session, as a logout does. The caller's token remains valid.
@@ -167,6 +175,13 @@ impl Api {
     }
 }
 
+/// A provider without logins. It publishes the key that signs the callers' tokens.
+pub fn provider(issuer: &Issuer) -> Arc<dyn IdentityProvider> {
+    let provider = FakeProvider::new(issuer.clone());
+    provider.set_key_set(Some(key_set_document(&[&TEST_KEY])));
+    Arc::new(provider)
+}
+
 /// What a caller's token will contain.
 #[derive(Clone, Debug)]
 pub struct Identity<'a> {
@@ -179,6 +194,13 @@ impl Identity<'_> {
     #[must_use]
     pub fn claim(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.claims.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// With these claims, which replace earlier ones of the same names; `null` leaves a claim out.
+    #[must_use]
+    pub fn claims(mut self, claims: &Value) -> Self {
+        self.claims.extend(claims.as_object().cloned().unwrap_or_default());
         self
     }
 
@@ -197,9 +219,10 @@ impl Identity<'_> {
     /// A caller with a token, and without a session here.
     pub fn token(mut self) -> Caller {
         let now = self.api.now();
+        let application = &self.api.config.application;
         let protocol = json!({
-            "iss": ISSUER,
-            "aud": self.api.config.application.audience.as_deref().unwrap_or(CLIENT_ID),
+            "iss": application.issuer.as_str(),
+            "aud": application.audience.as_deref().unwrap_or(&application.client_id),
             "iat": now.as_unix(),
             "exp": (now + TOKEN_LIFETIME).as_unix(),
             // Tokens of one second would be equal without it.
@@ -208,6 +231,7 @@ impl Identity<'_> {
         for (name, value) in protocol.as_object().into_iter().flatten() {
             self.claims.entry(name).or_insert_with(|| value.clone());
         }
+        self.claims.retain(|_, value| !value.is_null());
         Caller { token: TEST_KEY.sign(&self.claims.into()), cookie: None }
     }
 
@@ -256,6 +280,11 @@ impl Caller {
         &self.token
     }
 
+    /// The value of the `Cookie` header, if the caller has a session.
+    pub fn cookie(&self) -> Option<String> {
+        self.cookie.as_ref().map(|cookie| format!("__Host-session={}", cookie.expose()))
+    }
+
     /// A request with the token. Add a body with [`Request::map`](http::Request::map).
     pub fn request(&self, method: Method, path: &str) -> Request {
         request(method, path, &[(header::AUTHORIZATION, format!("Bearer {}", self.token))])
@@ -268,8 +297,7 @@ impl Caller {
     /// If the caller has no session.
     #[expect(clippy::panic, reason = "a test without a session has no cookie")]
     pub fn request_by_cookie(&self, method: Method, path: &str) -> Request {
-        let Some(cookie) = &self.cookie else { panic!("the caller has not logged in") };
-        let cookie = format!("__Host-session={}", cookie.expose());
+        let Some(cookie) = self.cookie() else { panic!("the caller has not logged in") };
         request(method, path, &[(header::COOKIE, cookie), (header::ORIGIN, ORIGIN.to_owned())])
     }
 }

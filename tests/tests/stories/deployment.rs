@@ -20,6 +20,8 @@ use tests::{
 };
 use url::Url;
 
+use super::guards;
+
 fn stack() -> Stack {
     tests::template().deploy(&REQUIRED, &[])
 }
@@ -107,7 +109,7 @@ async fn r181_no_function_has_a_right_on_the_table_that_its_code_does_not_use() 
     }
     site.pass(slide_is_due);
     for key in [&key, &other_key] {
-        assert!(site.decide(&question(&site, key)).await.unwrap()["isAuthorized"] == true);
+        assert!(site.decide(&question(key)).await.unwrap()["isAuthorized"] == true);
     }
     site.pass(slide_is_due);
     visitor.open("/signed-out").await.is_a_page(200, "You are still logged in");
@@ -348,14 +350,9 @@ fn the_deployed_table_matches_the_table_of_the_store() {
 }
 
 /// The authorizer's event for a request with this token.
-fn question(site: &Site, key: &str) -> serde_json::Value {
-    let visitor = Visitor::new(site);
+fn question(key: &str) -> serde_json::Value {
     let bearer = format!("Bearer {key}");
-    let headers = [("authorization", bearer.as_str())];
-    super::authorizer::question(
-        "GET /api/hello",
-        visitor.request(&http::Method::GET, "/api/hello", Sending::SCRIPT, &headers),
-    )
+    guards::question("GET /api/hello", guards::get("/api/hello", &[("authorization", &bearer)]))
 }
 
 /// All pairs of action and resource.

@@ -1,7 +1,9 @@
 //! Which e-mail addresses are let in. Who is not let in sees why, with the address.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tests::{misbehaving_provider::ADA, site::Site, visitor::Visitor};
+
+use super::guards::{decision_on, refused};
 
 const ANOTHER: &str = "/login?prompt=login&return_to=%2Freports";
 
@@ -59,25 +61,23 @@ async fn r171_the_address_on_the_page_is_escaped() {
 /// Sessions from before the setting, and tokens of other applications, are checked at each request.
 #[tokio::test]
 async fn a_request_of_a_person_with_another_address_is_refused() {
-    let api = ("AUDIENCE", "https://api.example");
-    let site = Site::start_with(&[api]).await;
-    let mut visitor = Visitor::logged_in(&site, ADA).await;
-    let token = visitor.api_key().await;
-    let settings =
-        [api, ("ALLOWED_EMAIL_DOMAINS", "allowed.example"), ("REQUIRE_SESSION", "false")];
-    let stricter = site.another_process(&settings);
-    stricter.call_api(&token).await.is_json(403, "email_not_allowed");
-    let visitor = visitor.served_by(&stricter);
-    let cookie = visitor.cookie_header();
-    stricter.get("/protected", &[("cookie", &cookie)]).await.is_json(403, "email_not_allowed");
-
-    let call = async |claims: Value| {
-        let token = site.provider().access_token(ADA, api.1, &claims);
-        stricter.call_api(&token).await
-    };
-    call(json!({})).await.is_json(403, "email_not_verified");
-    let address = json!({ "email": "a@allowed.example", "email_verified": true });
-    assert_eq!(call(address).await.status(), 200);
-    // A machine has no address.
-    assert_eq!(call(json!({ "gty": "client-credentials" })).await.status(), 200);
+    let audience = ("AUDIENCE", "https://api.example");
+    let site = Site::without_provider(&[audience]);
+    let api = site.api();
+    let address = json!({ "email": ADA.email, "email_verified": true });
+    let ada = api.person(ADA.subject);
+    let visitor = ada.clone().claims(&address).log_in().await;
+    let domains = ("ALLOWED_EMAIL_DOMAINS", "allowed.example");
+    let stricter = site.another_process(&[audience, domains, ("REQUIRE_SESSION", "false")]);
+    let allowed = json!({ "email": "a@allowed.example", "email_verified": true });
+    for (caller, code) in [
+        (visitor, Some("email_not_allowed")),
+        (ada.clone().token(), Some("email_not_verified")),
+        (ada.claims(&allowed).token(), None),
+        // A machine has no address.
+        (api.machine("robot").token(), None),
+    ] {
+        let expected = code.map(|code| refused(403, code));
+        assert_eq!(decision_on(&stricter, &caller).await.err(), expected);
+    }
 }

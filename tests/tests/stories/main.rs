@@ -18,6 +18,7 @@ mod elsewhere;
 mod email;
 mod faults;
 mod form_post;
+mod guards;
 mod http_edge;
 mod keys;
 mod login;

@@ -1,24 +1,10 @@
 //! `ORGANIZATION`: logins and requests must belong to an organization.
 
-use axum::{Router, routing};
-use bytes::Bytes;
-use http::Method;
-use serde_json::{Value, json};
-use shared::{
-    guard::{
-        Principal, Rules,
-        routes::{Routes, require},
-    },
-    web::request::Function as _,
-};
-use tests::{
-    misbehaving_provider::ADA,
-    site::Site,
-    visitor::{Sending, Visitor},
-};
+use serde_json::json;
+use tests::{misbehaving_provider::ADA, site::Site, visitor::Visitor};
 use url::Url;
 
-use crate::authorizer::question;
+use super::guards::{decision_on, refused};
 
 const API: (&str, &str) = ("AUDIENCE", "https://api.example");
 const OURS: (&str, &str) = ("ORGANIZATION", "org_ours");
@@ -123,61 +109,32 @@ async fn r003_r183_a_link_to_another_organization_starts_no_login() {
 /// Sessions from before the setting are checked at each request, by every guard.
 #[tokio::test]
 async fn r183_a_request_of_no_or_another_organization_is_refused() {
-    let site = Site::start_with(&[API]).await;
-    let theirs = json!({ "org_id": "org_theirs" });
-    for (claims, setting, code) in [
-        (json!({}), OURS, "organization_required"),
-        (json!({}), REQUIRED, "organization_required"),
-        (theirs.clone(), OURS, "organization_not_allowed"),
-        (theirs, REQUIRED, ""),
+    let site = Site::without_provider(&[API]);
+    for (organization, setting, code) in [
+        (json!(null), OURS, Some("organization_required")),
+        (json!(null), REQUIRED, Some("organization_required")),
+        (json!("org_theirs"), OURS, Some("organization_not_allowed")),
+        (json!("org_theirs"), REQUIRED, None),
     ] {
-        site.provider().change_claims(claims.clone());
-        site.provider().change_access_token_claims(claims.clone());
-        let mut visitor = Visitor::logged_in(&site, ADA).await;
-        let token = visitor.api_key().await;
+        let api = site.api();
+        let member = api.person(ADA.subject).claim("org_id", organization.clone()).log_in().await;
         let stricter = site.another_process(&[API, setting]);
-        let visitor = visitor.served_by(&stricter);
-        let cookie = visitor.cookie_header();
-        let (by_token, by_cookie) = (
-            stricter.call_api(&token).await,
-            stricter.get("/protected", &[("cookie", &cookie)]).await,
-        );
-        let hello = visitor.request(&Method::GET, "/api/hello", Sending::SCRIPT, &[]);
-        let decision = stricter.decide(&question("GET /api/hello", hello)).await.unwrap();
-        let own = own_route(&stricter, &token).await;
-        if code.is_empty() {
-            assert_eq!((by_token.status(), by_cookie.status(), own.0), (200, 200, 200));
-            assert_eq!(decision["isAuthorized"], true);
-            assert_eq!(decision["context"]["org_id"], "org_theirs");
-        } else {
-            by_token.is_json(403, code);
-            by_cookie.is_json(403, code);
-            assert_eq!(decision["isAuthorized"], false);
-            assert_eq!(decision["context"], json!({ "code": code }));
-            assert_eq!(own, (403, json!(code)), "{claims}");
+        match (decision_on(&stricter, &member).await, code) {
+            (Ok(context), None) => assert_eq!(context["org_id"], organization),
+            (decided, code) => {
+                let expected = code.map(|code| refused(403, code));
+                assert_eq!(decided.err(), expected, "{organization} {setting:?}");
+            }
         }
     }
-}
-
-/// The answer of a route of an application's own function: its status and its code.
-async fn own_route(site: &Site, token: &str) -> (u16, Value) {
-    let read = routing::get(async |caller: Principal| format!("{:?}", caller.user["sub"]));
-    let router = Router::new().route("/notes", read.layer(require(Rules::NONE)));
-    let routes: Routes = site.routes_of(router);
-    let request = http::Request::get("/notes")
-        .header("authorization", format!("Bearer {token}"))
-        .body(Bytes::new())
-        .unwrap();
-    let answer = site.log().watch(routes.handle(request, site.now())).await;
-    let body: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
-    (answer.status().as_u16(), body["code"].clone())
 }
 
 /// Tokens of other applications and of machines state their organization themselves.
 #[tokio::test]
 async fn r183_a_token_without_a_session_needs_the_organization_too() {
-    let site = Site::start_with(&[API, OURS, ("REQUIRE_SESSION", "false")]).await;
-    for machine in [json!({}), json!({ "gty": "client-credentials" })] {
+    let site = Site::without_provider(&[API, OURS, ("REQUIRE_SESSION", "false")]);
+    let api = site.api();
+    for stranger in [api.person(ADA.subject), api.machine("robot")] {
         for (organization, expected) in [
             (json!("org_ours"), None),
             (json!(null), Some("organization_required")),
@@ -185,15 +142,9 @@ async fn r183_a_token_without_a_session_needs_the_organization_too() {
             (json!("org_theirs"), Some("organization_not_allowed")),
             (json!("ORG_OURS"), Some("organization_not_allowed")),
         ] {
-            let mut claims = machine.clone();
-            claims["org_id"] = organization;
-            let answer = site.call_api(&site.provider().access_token(ADA, API.1, &claims)).await;
-            match expected {
-                None => assert_eq!(answer.status(), 200, "{claims}"),
-                Some(code) => {
-                    answer.is_json(403, code);
-                }
-            }
+            let caller = stranger.clone().claim("org_id", organization.clone()).token();
+            let expected = expected.map(|code| refused(403, code));
+            assert_eq!(decision_on(&site, &caller).await.err(), expected, "{organization}");
         }
     }
 }
@@ -227,15 +178,12 @@ async fn r183_a_refresh_keeps_the_organization_of_the_login() {
 #[tokio::test]
 async fn r183_a_rule_of_a_route_requires_an_organization() {
     let rules = ("ROUTE_RULES", "GET:/protected=org_id=org_ours");
-    let site = Site::start_with(&[rules, REQUIRED]).await;
-    for (organization, expected) in [("org_ours", 200), ("org_theirs", 403)] {
-        site.provider().change_claims(json!({ "org_id": organization }));
-        let mut visitor = Visitor::logged_in(&site, ADA).await;
-        let answer = visitor.fetch("/protected").await;
-        assert_eq!(answer.status(), expected, "{answer:?}");
-        if expected == 403 {
-            answer.is_json(403, "claim_not_allowed");
-        }
+    let site = Site::without_provider(&[rules, REQUIRED]);
+    for (organization, expected) in
+        [("org_ours", None), ("org_theirs", Some(refused(403, "claim_not_allowed")))]
+    {
+        let member = site.api().person(ADA.subject).organization(organization).log_in().await;
+        assert_eq!(decision_on(&site, &member).await.err(), expected);
     }
 }
 

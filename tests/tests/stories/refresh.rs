@@ -15,7 +15,7 @@ use tests::{
 use tokio::task::JoinSet;
 use url::Url;
 
-use crate::{authorizer::question, elsewhere::Elsewhere};
+use crate::{elsewhere::Elsewhere, guards::question};
 
 const HOUR: u64 = 3_600;
 const OFFLINE: (&str, &str) = ("SCOPE", "openid profile email offline_access");

@@ -1,30 +1,32 @@
 //! Functions with additional rules, made as a copy of `functions/protected`.
 
+use std::time::Duration;
+
 use http::Method;
 use serde_json::{Value, json};
-use shared::{guard::Rules, web::error::Failure};
+use shared::{
+    guard::{Guard, Rules},
+    web::error::Failure,
+};
 use tests::{
     misbehaving_provider::ADA,
-    site::{CLIENT_ID, ORIGIN, Site},
-    visitor::{Sending, Visitor},
+    site::{CLIENT_ID, Site},
 };
 
-const API: &str = "https://api.example";
+use super::step_up::UNAUTHENTICATED;
 
 /// A site whose API accepts access tokens, including those of machines.
-async fn api() -> Site {
-    Site::start_with(&[("AUDIENCE", API), ("REQUIRE_SESSION", "false")]).await
+fn api() -> Site {
+    Site::without_provider(&[("AUDIENCE", "https://api.example"), ("REQUIRE_SESSION", "false")])
 }
 
 /// Calls a function with these rules, by an access token with these claims. Returns `None` if it is
 /// accepted, else the status, the code and the challenge.
 async fn ask(site: &Site, rules: &Rules<'_>, claims: Value) -> Option<(u16, &'static str, String)> {
-    let token = site.provider().access_token(ADA, API, &claims);
-    let request = http::Request::get("/reports")
-        .header("authorization", format!("Bearer {token}"))
-        .body(bytes::Bytes::new())
-        .unwrap();
-    let outcome = site.log().watch(site.guard().authenticate(&request, rules, site.now())).await;
+    let api = site.api();
+    let request = api.person(ADA.subject).claims(&claims).token().request(Method::GET, "/reports");
+    let guard = Guard::new(api.config(), api.dependencies());
+    let outcome = site.log().watch(guard.authenticate(&request, rules, site.now())).await;
     outcome.err().map(|refusal| {
         let public = refusal.public();
         let (name, challenge) = &public.headers[0];
@@ -35,7 +37,7 @@ async fn ask(site: &Site, rules: &Rules<'_>, claims: Value) -> Option<(u16, &'st
 
 #[tokio::test]
 async fn r140_r148_a_scope_must_match_as_a_whole_word() {
-    let site = api().await;
+    let site = api();
     let rules = Rules { scopes: &["read", "write"], ..Rules::default() };
     for granted in [
         json!({ "scope": "openid read write" }),
@@ -65,7 +67,7 @@ async fn r140_r148_a_scope_must_match_as_a_whole_word() {
 /// R191: a scope that contains white space is not split into two, and two scopes do not form one.
 #[tokio::test]
 async fn r191_a_scope_with_white_space_satisfies_no_rule() {
-    let site = api().await;
+    let site = api();
     let claims = json!({ "scope": "read\twrite", "permissions": ["read write", "read", "write"] });
     let both = Rules { scopes: &["read write"], ..Rules::default() };
     assert_eq!(ask(&site, &both, claims).await.unwrap().1, "insufficient_scope");
@@ -80,7 +82,7 @@ async fn r191_a_scope_with_white_space_satisfies_no_rule() {
 
 #[tokio::test]
 async fn r147_a_machine_is_rejected_where_a_person_is_required() {
-    let site = api().await;
+    let site = api();
     let rules = Rules { person: true, ..Rules::default() };
     assert_eq!(ask(&site, &rules, json!({})).await, None);
     for machine in [
@@ -98,7 +100,7 @@ async fn r147_a_machine_is_rejected_where_a_person_is_required() {
 
 #[tokio::test]
 async fn r150_a_claim_must_have_exactly_the_required_value() {
-    let site = api().await;
+    let site = api();
     let rules = Rules { claims: &[("org_id", "org_ours")], ..Rules::default() };
     assert_eq!(ask(&site, &rules, json!({ "org_id": "org_ours" })).await, None);
     let roles = Rules { claims: &[("https://example.com/roles", "admin")], ..Rules::default() };
@@ -118,46 +120,31 @@ async fn r150_a_claim_must_have_exactly_the_required_value() {
     }
 }
 
-/// Browsers attach the cookie to forms of any site, but not a token.
 #[tokio::test]
-async fn r167_a_writing_request_by_cookie_is_accepted_only_from_allowed_origins() {
-    let site = Site::start_with(&[("ALLOWED_ORIGINS", "https://app.example.com")]).await;
-    let mut visitor = Visitor::logged_in(&site, ADA).await;
-    let token = visitor.api_key().await;
-    let ask = async |method: &Method, sending: Sending, headers: &[(&str, &str)]| {
-        let cookie = visitor.cookie_header();
-        let headers = [&[("cookie", cookie.as_str())], headers].concat();
-        let request = visitor.request(method, "/reports", sending, &headers);
-        let guard = site.guard();
-        let outcome = guard.authenticate(&request, &Rules::default(), site.now()).await;
-        outcome
-            .err()
-            .map(|refusal| (refusal.public().status.as_u16(), refusal.public().code.name()))
+async fn r185_r186_a_token_must_state_how_and_when_its_user_authenticated() {
+    let site = api();
+    let rules = Rules {
+        max_age: Some(Duration::from_secs(60)),
+        amr: &["mfa"],
+        acr: &["gold"],
+        ..Rules::NONE
     };
-    let cross_site = Some((403, "cross_site_request"));
-    let writing = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
-    for method in &writing {
-        for (sending, headers) in [
-            (Sending::FROM_ELSEWHERE, &[("origin", "https://evil.example")][..]),
-            (Sending::FROM_ELSEWHERE, &[("origin", "null")]),
-            (Sending::FROM_ELSEWHERE, &[]),
-            (Sending::NAVIGATION, &[]),
-            (Sending::FROM_HERE, &[("origin", "http://api.example.com")]),
-            (Sending::FROM_HERE, &[("origin", "https://api.example.com.evil.example")]),
-            (Sending::SCRIPT, &[("sec-fetch-site", ""), ("origin", "")]),
-        ] {
-            assert_eq!(ask(method, sending, headers).await, cross_site, "{method} {headers:?}");
-        }
-        for origin in [ORIGIN, "https://app.example.com"] {
-            assert_eq!(ask(method, Sending::SCRIPT, &[("origin", origin)]).await, None);
-        }
-        let authorization = format!("Bearer {token}");
-        let bearer =
-            [("authorization", authorization.as_str()), ("origin", "https://evil.example")];
-        assert_eq!(ask(method, Sending::FROM_ELSEWHERE, &bearer).await, None);
+    let now = site.now().as_unix();
+    let full = json!({ "acr": "gold", "amr": ["pwd", "mfa"], "auth_time": now - 60 });
+    assert_eq!(ask(&site, &rules, full.clone()).await, None);
+    for (claim, value) in [
+        ("acr", json!("silver")),
+        ("acr", json!(["gold"])),
+        ("amr", json!("mfa")),
+        ("auth_time", json!(now - 61)),
+        ("auth_time", json!(now + 31)),
+        ("auth_time", json!(null)),
+    ] {
+        let mut claims = full.clone();
+        claims[claim] = value;
+        let (status, code, challenge) = ask(&site, &rules, claims.clone()).await.unwrap();
+        assert_eq!((status, code), (401, "insufficient_user_authentication"), "{claims}");
+        let expected = format!(r#"{UNAUTHENTICATED}, acr_values="gold", max_age="60""#);
+        assert_eq!(challenge, expected, "{claims}");
     }
-    for method in [Method::GET, Method::HEAD] {
-        assert_eq!(ask(&method, Sending::FROM_ELSEWHERE, &[]).await, None);
-    }
-    assert_eq!(site.live_sessions().await, 1);
 }

@@ -3,8 +3,7 @@
 
 use http::Method;
 use serde_json::{Value, json};
-use shared::{guard::Rules, jwt::MULTI_FACTOR, web::error::Failure};
-use std::time::Duration;
+use shared::jwt::MULTI_FACTOR;
 use tests::{
     misbehaving_provider::ADA,
     site::Site,
@@ -14,7 +13,7 @@ use url::Url;
 
 const API: (&str, &str) = ("AUDIENCE", "https://api.example");
 const FOR_PROTECTED: &str = "/login?for=GET%3A%2Fprotected";
-const UNAUTHENTICATED: &str = r#"Bearer realm="api", error="insufficient_user_authentication", error_description="This needs a more recent or a stronger login.""#;
+pub(crate) const UNAUTHENTICATED: &str = r#"Bearer realm="api", error="insufficient_user_authentication", error_description="This needs a more recent or a stronger login.""#;
 
 fn parameter(url: &Url, name: &str) -> Option<String> {
     url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
@@ -132,44 +131,6 @@ async fn r186_a_login_that_is_too_old_is_requested_again() {
     assert_eq!(asked(&site, &mut visitor).await, None);
     site.pass(1);
     assert_eq!(asked(&site, &mut visitor).await.unwrap(), r#", max_age="300""#);
-}
-
-/// The rules of a Rust function, for tokens without a session here.
-#[tokio::test]
-async fn r185_r186_a_token_without_a_session_must_state_how_its_user_authenticated() {
-    let site = Site::start_with(&[API, ("REQUIRE_SESSION", "false")]).await;
-    let rules = Rules {
-        max_age: Some(Duration::from_secs(60)),
-        amr: &["mfa"],
-        acr: &["gold"],
-        ..Rules::NONE
-    };
-    let ask = async |claims: Value| {
-        let token = site.provider().access_token(ADA, API.1, &claims);
-        let request = http::Request::get("/payments")
-            .header("authorization", format!("Bearer {token}"))
-            .body(bytes::Bytes::new())
-            .unwrap();
-        let guard = site.guard();
-        let outcome = site.log().watch(guard.authenticate(&request, &rules, site.now())).await;
-        outcome.err().map(|refusal| refusal.public().headers[0].1.to_str().unwrap().to_owned())
-    };
-    let now = site.now().as_unix();
-    let full = json!({ "acr": "gold", "amr": ["pwd", "mfa"], "auth_time": now - 60 });
-    assert_eq!(ask(full.clone()).await, None);
-    for (claim, value) in [
-        ("acr", json!("silver")),
-        ("acr", json!(["gold"])),
-        ("amr", json!("mfa")),
-        ("auth_time", json!(now - 61)),
-        ("auth_time", json!(now + 31)),
-        ("auth_time", json!(null)),
-    ] {
-        let mut claims = full.clone();
-        claims[claim] = value;
-        let expected = format!(r#"{UNAUTHENTICATED}, acr_values="gold", max_age="60""#);
-        assert_eq!(ask(claims.clone()).await.unwrap(), expected, "{claims}");
-    }
 }
 
 /// R3: a link chooses a route of the list. What the login asks for comes from the list.
