@@ -7,25 +7,19 @@
 use std::sync::{Arc, LazyLock};
 
 use divan::{AllocProfiler, Bencher, black_box};
-use http::{HeaderMap, header};
+use http::{HeaderMap, Method, header};
 use serde_json::{Map, Value, json};
 use shared::{
     clock::Timestamp,
-    crypto::{
-        random::Random,
-        seal::SealingKey,
-        secret::{Digest, SessionSecret},
-    },
-    dependencies::Dependencies,
+    crypto::{random::Random, seal::SealingKey, secret::SessionSecret},
     discovery::keys::Keys,
-    guard::{Guard, GuardConfig, Rules},
+    guard::{Guard, Rules},
     issuer::Issuer,
     jwt::{Expected, TokenKind},
     pages::{Branding, Frame, Key, KeyPage, LoginMethodLink, LoginPage, Nonce, User},
     provider::login_method::LoginMethodKind,
-    session::{SessionContents, SessionLimits, Sessions},
-    settings::Settings,
-    store::{Owner, Store, memory::MemoryStore},
+    session::SessionContents,
+    store::memory::MemoryStore,
     testing::{
         provider::FakeProvider,
         tokens::{TEST_KEY, TestKey, key_set_document},
@@ -37,6 +31,7 @@ use shared::{
         request::Request,
     },
 };
+use testkit::{Api, Caller};
 use tokio::runtime::{Builder, Runtime};
 
 #[global_allocator]
@@ -172,7 +167,7 @@ fn render_key_page(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn guard_by_token(bencher: Bencher<'_, '_>) {
     let site = Site::new();
-    let request = request(header::AUTHORIZATION, &format!("Bearer {}", site.token));
+    let request = site.ada.request(Method::GET, "/protected");
     site.authenticate(&request);
     bencher.bench_local(|| site.authenticate(black_box(&request)));
 }
@@ -181,43 +176,23 @@ fn guard_by_token(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn guard_by_cookie(bencher: Bencher<'_, '_>) {
     let site = Site::new();
-    let request = request(header::COOKIE, &format!("__Host-session={}", site.secret.expose()));
+    let request = site.ada.request_by_cookie(Method::GET, "/protected");
     bencher.bench_local(|| site.authenticate(black_box(&request)));
 }
 
 /// A guard with a logged-in user.
 struct Site {
     guard: Guard,
-    token: String,
-    secret: SessionSecret,
+    ada: Caller,
 }
 
 impl Site {
     fn new() -> Self {
-        let mut settings = Settings::from_values([
-            ("AUTH_HOST", ISSUER.as_str()),
-            ("BASE_URL", "https://api.example.com"),
-            ("CLIENT_ID", CLIENT_ID),
-        ]);
-        let config = GuardConfig::from_settings(&mut settings).expect("the settings are whole");
-        let provider = provider(&TEST_KEY);
-        let random = Random::system();
-        let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
-        let asked = Arc::<FakeProvider>::clone(&provider);
-        let dependencies = Dependencies {
-            keys: Arc::new(Keys::new(asked, store.clone(), ISSUER.clone())),
-            store,
-            provider,
-            random: random.clone(),
-        };
-        let limits = SessionLimits::from_settings(&mut settings).expect("there are defaults");
-        let sessions = Sessions::new(dependencies.store.clone(), limits, random);
-        let token = TEST_KEY.sign(&claims("auth0|ada"));
-        let owner = Owner { subject: Digest::of("ada"), provider_session: None, issued_at: NOW };
-        let contents = contents(&token);
-        let begun = RUNTIME.block_on(sessions.begin(owner, &contents, None, NOW));
-        let (secret, _) = begun.expect("the store has room");
-        Self { guard: Guard::new(config, &dependencies), token, secret }
+        // The API key is an ID token.
+        let api = Api::with_settings(&[("AUDIENCE", ""), ("CLIENT_ID", CLIENT_ID)]);
+        let ada = api.person("auth0|ada").claims(&claims("auth0|ada"));
+        let ada = RUNTIME.block_on(ada.log_in());
+        Self { guard: Guard::new(api.config(), api.dependencies()), ada }
     }
 
     fn authenticate(&self, request: &Request) {
@@ -242,11 +217,6 @@ fn verify(keys: &Keys, token: &str) {
     let expected = Expected { issuer: &ISSUER, kind: TokenKind::ApiKey { client_id: CLIENT_ID } };
     let verified = RUNTIME.block_on(keys.verify(token, &expected, NOW));
     black_box(verified.expect("the token is valid"));
-}
-
-fn request(name: header::HeaderName, value: &str) -> Request {
-    let request = http::Request::builder().uri("/protected").header(name, value);
-    request.body(bytes::Bytes::new()).expect("it is a request")
 }
 
 fn contents(token: &str) -> SessionContents {

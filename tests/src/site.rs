@@ -541,6 +541,9 @@ impl Drop for Parts {
         let provider = self.provider.misbehaving();
         let secrets = provider.into_iter().flat_map(MisbehavingProvider::secrets);
         secrets.for_each(|(name, secret)| self.log.keep_out(name, &secret));
+        let process = self.process.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let secrets = process.api.secrets().into_iter();
+        secrets.for_each(|secret| self.log.keep_out("the token or cookie of a caller", &secret));
     }
 }
 

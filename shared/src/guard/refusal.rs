@@ -214,26 +214,3 @@ impl Refusal {
         HeaderValue::from_str(&challenge).unwrap_or(HeaderValue::from_static("Bearer"))
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn r140_a_missing_scope_is_named_in_the_challenge() {
-        let public = Refusal::MissingScope("read write".to_owned()).public();
-        assert_eq!(public.status, StatusCode::FORBIDDEN);
-        let challenge = public.headers[0].1.to_str().unwrap();
-        assert!(
-            challenge.contains(r#"error="insufficient_scope""#)
-                && challenge.ends_with(r#"scope="read write""#),
-            "{challenge}"
-        );
-    }
-
-    #[test]
-    fn r139_the_challenge_for_a_missing_credential_contains_no_error() {
-        let public = Refusal::MissingCredential.public();
-        assert_eq!(public.headers[0].1, r#"Bearer realm="api""#);
-    }
-}

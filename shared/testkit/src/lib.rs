@@ -26,7 +26,10 @@
 
 mod clock;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{Method, header};
@@ -68,6 +71,7 @@ pub struct Api {
     config: GuardConfig,
     dependencies: Dependencies,
     clock: MovedClock,
+    secrets: Mutex<Vec<String>>,
 }
 
 impl Default for Api {
@@ -82,7 +86,8 @@ impl Api {
         Self::with_settings(&[])
     }
 
-    /// Like [`new`](Self::new), with these settings added, for example `REQUIRE_SESSION`.
+    /// Like [`new`](Self::new), with these settings, for example `REQUIRE_SESSION`. They replace the
+    /// usual ones of the same names; an empty value unsets one.
     ///
     /// # Panics
     ///
@@ -95,7 +100,9 @@ impl Api {
             ("BASE_URL", ORIGIN),
             ("CLIENT_ID", CLIENT_ID),
         ];
-        let mut settings = Settings::from_values(usual.iter().chain(settings).copied());
+        let is_replaced = |name: &str| settings.iter().any(|(other, _)| *other == name);
+        let usual = usual.iter().filter(|(name, _)| !is_replaced(name));
+        let mut settings = Settings::from_values(usual.chain(settings).copied());
         let config = GuardConfig::from_settings(&mut settings);
         let config = match settings.finish() {
             Ok(()) => {
@@ -115,7 +122,7 @@ impl Api {
     /// of another API and stricter settings. The callers' tokens are accepted if the dependencies'
     /// provider is [`provider`].
     pub const fn of(config: GuardConfig, dependencies: Dependencies, clock: MovedClock) -> Self {
-        Self { config, dependencies, clock }
+        Self { config, dependencies, clock, secrets: Mutex::new(Vec::new()) }
     }
 
     /// The settings that [`Guarded::new`](shared::guard::Guarded::new) takes.
@@ -126,6 +133,11 @@ impl Api {
     /// The dependencies that [`Guarded::new`](shared::guard::Guarded::new) takes.
     pub const fn dependencies(&self) -> &Dependencies {
         &self.dependencies
+    }
+
+    /// The clock of the test.
+    pub const fn clock(&self) -> &MovedClock {
+        &self.clock
     }
 
     /// The current time of the test.
@@ -149,6 +161,15 @@ impl Api {
         let subject = format!("{client_id}@clients");
         let claims = json!({ "sub": subject, "azp": client_id, "gty": "client-credentials" });
         self.identity().claims(&claims)
+    }
+
+    /// The tokens and cookies of all callers so far. No log may contain one of them.
+    pub fn secrets(&self) -> Vec<String> {
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn keep_secret(&self, secret: String) {
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).push(secret);
     }
 
     fn identity(&self) -> Identity<'_> {
@@ -232,7 +253,9 @@ impl Identity<'_> {
             self.claims.entry(name).or_insert_with(|| value.clone());
         }
         self.claims.retain(|_, value| !value.is_null());
-        Caller { token: TEST_KEY.sign(&self.claims.into()), cookie: None }
+        let token = TEST_KEY.sign(&self.claims.into());
+        self.api.keep_secret(token.clone());
+        Caller { token, cookie: None }
     }
 
     /// A caller with a token and a live session, as after a login.
@@ -263,6 +286,7 @@ impl Identity<'_> {
         };
         let begun = api.sessions().begin(Owner::of(&claims), &contents, None, now).await;
         let (cookie, _) = begun.unwrap_or_else(|error| panic!("no session begins: {error}"));
+        api.keep_secret(cookie.expose());
         Caller { cookie: Some(cookie), ..caller }
     }
 }

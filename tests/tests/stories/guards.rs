@@ -3,14 +3,13 @@
 
 use axum::{Json, Router, routing};
 use http::Method;
-use local::emulator::http_api::{
-    authorizer::Authorizer,
-    event,
-    route::{Route, Routes},
-};
+use local::emulator::http_api::{authorizer::Authorizer, event, route};
 use serde_json::{Value, json};
 use shared::{
-    guard::{Principal, Rules, routes::require},
+    guard::{
+        Principal, Rules,
+        routes::{Routes, require},
+    },
     web::request::Request,
 };
 use testkit::Caller;
@@ -89,8 +88,8 @@ pub(crate) async fn authorized(site: &Site, key: &str, request: &Request) -> Res
 
 /// The event of an HTTP API for a request to the route with this key.
 pub(crate) fn question(key: &str, request: Request) -> Value {
-    let route = Route { key: key.parse().unwrap(), function: "hello".to_owned() };
-    let routes = Routes::new(vec![route]);
+    let route = route::Route { key: key.parse().unwrap(), function: "hello".to_owned() };
+    let routes = route::Routes::new(vec![route]);
     let (head, body) = request.into_parts();
     let matched = routes.find(&head.method, &event::path(&head.uri)).unwrap();
     let event = event::build(&head, &body, &matched, "gateway-id");
@@ -143,11 +142,11 @@ pub(crate) fn get(path: &str, headers: &[(&str, &str)]) -> Request {
 }
 
 /// An application's function with one route, which shows the caller.
-fn routes(site: &Site, path: &str) -> shared::guard::routes::Routes {
+fn routes(site: &Site, path: &str) -> Routes {
     let show = routing::any(async |caller: Principal| Json(caller.user));
     let router = Router::new().route(path, show.layer(require(Rules::NONE)));
     let api = site.api();
-    shared::guard::routes::Routes::new(router, api.config(), api.dependencies())
+    Routes::new(router, api.config(), api.dependencies())
 }
 
 #[tokio::test]

@@ -51,6 +51,7 @@ async fn r140_r148_a_scope_must_match_as_a_whole_word() {
         json!({ "scope": null }),
         json!({ "scope": "read" }),
         json!({ "scope": "read:all write" }),
+        json!({ "scope": "rea write" }),
         json!({ "scope": "read,write" }),
         json!({ "scope": "Read Write" }),
         json!({ "scope": ["read", "write"] }),
@@ -109,9 +110,6 @@ async fn r150_a_claim_must_have_exactly_the_required_value() {
     for claims in [
         json!({}),
         json!({ "org_id": "org_theirs" }),
-        json!({ "org_id": "ORG_OURS" }),
-        json!({ "org_id": ["org_theirs"] }),
-        json!({ "org_id": { "org_ours": true } }),
         json!({ "org_id": "org_ours_not" }),
         json!({ "org_name": "org_ours" }),
     ] {

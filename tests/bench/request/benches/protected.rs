@@ -5,37 +5,20 @@
 //! are the same each time.
 #![expect(clippy::expect_used, reason = "a benchmark that cannot go on says so")]
 
-use std::sync::Arc;
-
 use divan::{AllocProfiler, Bencher, black_box};
-use http::{HeaderName, header};
+use http::{HeaderName, Method, header};
 use protected::Protected;
 use serde_json::json;
 use shared::{
     clock::Timestamp,
-    crypto::{
-        random::Random,
-        secret::{Digest, SessionSecret},
-    },
-    dependencies::Dependencies,
-    discovery::keys::Keys,
-    guard::{GuardConfig, Guarded},
-    session::SessionContents,
-    settings::Settings,
-    store::{Owner, Store, memory::MemoryStore},
-    testing::{
-        provider::FakeProvider,
-        tokens::{TEST_KEY, key_set_document},
-    },
+    guard::Guarded,
     web::request::{Function, Request},
 };
+use testkit::{Api, Caller};
 use tokio::runtime::{Builder, Runtime};
 
 #[global_allocator]
 static ALLOCATOR: AllocProfiler = AllocProfiler::system();
-
-const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
-const CLIENT_ID: &str = "client-0123456789abcdefghijklmnop";
 
 fn main() {
     divan::main();
@@ -45,17 +28,15 @@ fn main() {
 #[divan::bench]
 fn by_token(bencher: Bencher<'_, '_>) {
     let site = Site::new();
-    let token = format!("Bearer {}", site.token);
-    site.ask(request(header::AUTHORIZATION, &token), 200);
-    bencher
-        .with_inputs(|| request(header::AUTHORIZATION, &token))
-        .bench_local_values(|request| site.ask(request, 200));
+    let request = || site.ada.request(Method::GET, "/protected");
+    site.ask(request(), 200);
+    bencher.with_inputs(request).bench_local_values(|request| site.ask(request, 200));
 }
 
 #[divan::bench]
 fn by_cookie(bencher: Bencher<'_, '_>) {
     let site = Site::new();
-    let cookie = format!("__Host-session={}", site.secret.expose());
+    let cookie = site.ada.cookie().expect("a session");
     bencher
         .with_inputs(|| request(header::COOKIE, &cookie))
         .bench_local_values(|request| site.ask(request, 200));
@@ -74,66 +55,31 @@ fn refused(bencher: Bencher<'_, '_>) {
 struct Site {
     runtime: Runtime,
     function: Guarded<Protected>,
-    token: String,
-    secret: SessionSecret,
+    ada: Caller,
+    now: Timestamp,
 }
 
 impl Site {
     fn new() -> Self {
-        let mut settings = Settings::from_values([
-            ("AUTH_HOST", "tenant.eu.auth0.com"),
-            ("BASE_URL", "https://api.example.com"),
-            ("CLIENT_ID", CLIENT_ID),
-        ]);
-        let config = GuardConfig::from_settings(&mut settings).expect("the settings are complete");
-        let issuer = config.application.issuer.clone();
-        let provider = Arc::new(FakeProvider::new(issuer.clone()));
-        provider.set_key_set(Some(key_set_document(&[&TEST_KEY])));
-        let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
-        let asked = Arc::<FakeProvider>::clone(&provider);
-        let dependencies = Dependencies {
-            keys: Arc::new(Keys::new(asked, store.clone(), issuer.clone())),
-            store,
-            provider,
-            random: Random::system(),
-        };
-
-        let user = json!({
-            "sub": "auth0|ada",
+        // The API key is an ID token.
+        let api = Api::with_settings(&[("AUDIENCE", "")]);
+        let ada = api.person("auth0|ada").scopes(&["openid", "profile", "email"]).claims(&json!({
             "name": "Ada Lovelace",
             "nickname": "ada",
             "picture": "https://lh3.googleusercontent.com/a/ACg8ocKxQqvG7z5mB2f6yT9wLr3dN1eS=s96-c",
             "updated_at": "2027-01-15T08:00:00.000Z",
             "email": "ada@example.com",
             "email_verified": true,
-        });
-        let mut claims = user.clone();
-        claims["iss"] = issuer.as_str().into();
-        claims["aud"] = CLIENT_ID.into();
-        claims["iat"] = NOW.as_unix().into();
-        claims["exp"] = (NOW.as_unix() + 36_000).into();
-        let token = TEST_KEY.sign(&claims);
-        let contents = SessionContents {
-            user: user.as_object().expect("it is an object").clone(),
-            api_claims: Default::default(),
-            authentication: Default::default(),
-            id_token: token.clone().into(),
-            api_key: token.clone().into(),
-            api_key_expires_at: Timestamp::from_unix(NOW.as_unix() + 36_000),
-            provider_session: None,
-            scopes: ["openid", "profile", "email"].map(str::to_owned).into(),
-        };
-        let owner = Owner { subject: Digest::of("ada"), provider_session: None, issued_at: NOW };
+        }));
         let runtime =
             Builder::new_current_thread().enable_time().build().expect("a runtime can be built");
-        let sessions = dependencies.sessions(config.limits);
-        let begun = runtime.block_on(sessions.begin(owner, &contents, None, NOW));
-        let (secret, _) = begun.expect("the store has room");
-        Self { runtime, function: Guarded::new(Protected, config, &dependencies), token, secret }
+        let ada = runtime.block_on(ada.log_in());
+        let function = Guarded::new(Protected, api.config(), api.dependencies());
+        Self { runtime, function, ada, now: api.now() }
     }
 
     fn ask(&self, request: Request, status: u16) {
-        let response = self.runtime.block_on(self.function.handle(request, NOW));
+        let response = self.runtime.block_on(self.function.handle(request, self.now));
         assert_eq!(response.status(), status);
         black_box(response);
     }
