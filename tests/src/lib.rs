@@ -25,6 +25,7 @@ pub mod requirements;
 pub mod secrets;
 pub mod secrets_manager;
 pub mod site;
+pub mod story;
 pub mod table;
 pub mod visitor;
 pub mod watch;
