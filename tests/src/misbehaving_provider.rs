@@ -419,7 +419,9 @@ impl MisbehavingProvider {
 
     /// Every secret that the provider issued or received, with a name.
     pub fn secrets(&self) -> Vec<(&'static str, String)> {
-        self.state().secrets.clone()
+        let state = self.state();
+        let issued = state.refreshing.tokens.keys().map(|token| ("a refresh token", token.clone()));
+        state.secrets.iter().cloned().chain(issued).collect()
     }
 
     /// The number of bytes of endless responses sent so far, including those in socket buffers.

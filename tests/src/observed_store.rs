@@ -31,7 +31,6 @@ pub struct ObservedStore {
     documents_are_down: AtomicBool,
     index_is_down: AtomicBool,
     index_is_late: AtomicBool,
-    ends_before_slide: AtomicBool,
     next_end_fails: AtomicBool,
     gates: Mutex<BTreeMap<&'static str, Arc<Gate>>>,
     permissions: Permissions,
@@ -60,7 +59,6 @@ impl ObservedStore {
             documents_are_down: AtomicBool::default(),
             index_is_down: AtomicBool::default(),
             index_is_late: AtomicBool::default(),
-            ends_before_slide: AtomicBool::default(),
             next_end_fails: AtomicBool::default(),
             gates: Mutex::default(),
             permissions: Permissions::default(),
@@ -110,11 +108,6 @@ impl ObservedStore {
     /// Makes the first query find no sessions, as an index that shows them one second late.
     pub fn set_index_late(&self) {
         self.index_is_late.store(true, Ordering::SeqCst);
-    }
-
-    /// Makes each slide of a session find that a logout came just before it.
-    pub fn end_before_slide(&self) {
-        self.ends_before_slide.store(true, Ordering::SeqCst);
     }
 
     /// Makes only the next end of a session fail.
@@ -286,11 +279,7 @@ impl SessionStore for ObservedStore {
         expires_at: Timestamp,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let store = self.call("slide")?;
-        if self.ends_before_slide.load(Ordering::SeqCst) {
-            store.end(key, now).await?;
-        }
-        let is_there = store.slide(key, expires_at, now).await;
+        let is_there = self.call("slide")?.slide(key, expires_at, now).await;
         self.answer("slide", is_there).await
     }
 

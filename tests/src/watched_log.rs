@@ -79,20 +79,22 @@ impl WatchedLog {
         self.log.lines()
     }
 
-    /// The name of each logged event, with its error if there is one.
+    /// Each event: its name, followed by a colon and its error if it has one.
     #[must_use]
-    pub fn events(&self) -> Vec<(String, String)> {
-        let text = |line: &Value, name: &str| line[name].as_str().unwrap_or_default().to_owned();
-        let lines = self.lines();
-        let events = lines.iter().filter(|line| line.get("event").is_some());
-        events.map(|line| (text(line, "event"), text(line, "error"))).collect()
+    pub fn events(&self) -> Vec<String> {
+        let text = |line: &Value, name: &str| line[name].as_str().map(str::to_owned);
+        let event = |line: &Value| {
+            let name = text(line, "event")?;
+            Some(text(line, "error").map_or(name.clone(), |error| format!("{name}: {error}")))
+        };
+        self.lines().iter().filter_map(event).collect()
     }
 
-    /// The errors of the events with this name.
+    /// The errors of the events with this name; empty where an event has none.
     #[must_use]
     pub fn errors_of(&self, event: &str) -> Vec<String> {
-        let events = self.events().into_iter();
-        events.filter(|(name, _)| name == event).map(|(_, error)| error).collect()
+        let lines = self.lines().into_iter().filter(|line| line["event"] == event);
+        lines.map(|line| line["error"].as_str().unwrap_or_default().to_owned()).collect()
     }
 
     fn secrets(&self) -> MutexGuard<'_, BTreeMap<String, &'static str>> {

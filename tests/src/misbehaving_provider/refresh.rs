@@ -18,7 +18,7 @@ use crate::gate::Gate;
 #[derive(Debug)]
 pub(super) struct Refreshing {
     /// By token: the index of its family, and whether the token was used.
-    tokens: HashMap<String, (usize, bool)>,
+    pub(super) tokens: HashMap<String, (usize, bool)>,
     /// One for each login: its grant, until revoked.
     families: Vec<Option<Grant>>,
     claims: Value,

@@ -1,37 +1,21 @@
 //! The session and its cookie.
 
+use std::collections::BTreeSet;
+
 use http::Method;
 use serde_json::json;
-use shared::crypto::secret::SessionSecret;
+use shared::{crypto::secret::SessionSecret, testing::tokens::TEST_KEY};
 use tests::{
+    answer::Answer,
     misbehaving_provider::{ADA, GRACE, User},
-    secrets::assert_absent,
+    secrets::{assert_absent, contains},
     site::{CLIENT_SECRET, SECRET_KEY, Site},
+    story::parameter,
     visitor::{SESSION, Sending, Visitor},
 };
 
 const HOUR: u64 = 3_600;
-
-#[tokio::test]
-async fn r085_a_planted_session_cookie_is_replaced_at_the_login() {
-    let site = Site::start().await;
-    let mut attacker = Visitor::logged_in(&site, GRACE).await;
-    let planted = attacker.session().unwrap().to_owned();
-    let mut victim = Visitor::new(&site);
-    victim.plant(SESSION, &planted);
-    victim.log_in(ADA).await;
-    assert_ne!(victim.session(), Some(planted.as_str()));
-    attacker.fetch("/protected").await.is_json(401, "session_ended");
-    assert_eq!(victim.fetch("/protected").await.json()["sub"], ADA.subject);
-    assert_eq!(site.live_sessions().await, 1);
-
-    // The same for a cookie value that was never a session.
-    let made_up = "A".repeat(43);
-    let mut victim = Visitor::new(&site);
-    victim.plant(SESSION, &made_up);
-    victim.log_in(ADA).await;
-    assert_ne!(victim.session(), Some(made_up.as_str()));
-}
+const OFFLINE: (&str, &str) = ("SCOPE", "openid profile email offline_access");
 
 #[tokio::test]
 async fn r087_a_malformed_cookie_is_cleared_and_costs_no_read() {
@@ -64,10 +48,7 @@ async fn r087_a_malformed_cookie_is_cleared_and_costs_no_read() {
 
 #[tokio::test]
 async fn r088_the_session_cookie_lives_as_long_as_the_session() {
-    let site = Site::start().await;
-    let mut visitor = Visitor::new(&site);
-    let answer = visitor.log_in(ADA).await;
-    let cookies = answer.cookies();
+    let cookies = Visitor::new(&Site::start().await).log_in(ADA).await.cookies();
     let cookie = cookies.iter().find(|cookie| cookie.name() == SESSION).unwrap();
     // The other attributes are asserted for every cookie in every story.
     assert_eq!(cookie.max_age().unwrap().whole_seconds(), 36_000);
@@ -76,8 +57,7 @@ async fn r088_the_session_cookie_lives_as_long_as_the_session() {
 
 #[tokio::test]
 async fn r089_a_second_or_similarly_named_session_cookie_gives_no_access_to_its_session() {
-    let site = Site::start().await;
-    let victim = Visitor::logged_in(&site, ADA).await;
+    let (site, victim) = Site::start_logged_in(&[]).await;
     let attacker = Visitor::logged_in(&site, GRACE).await;
     let (ours, theirs) = (victim.session().unwrap(), attacker.session().unwrap());
     for (cookies, subject) in [
@@ -97,31 +77,21 @@ async fn r089_a_second_or_similarly_named_session_cookie_gives_no_access_to_its_
 
 #[tokio::test]
 async fn r091_the_settings_define_idle_time_and_lifetime() {
-    let site = Site::start_with(&[("SESSION_IDLE", "10m"), ("SESSION_LIFETIME", "15m")]).await;
-    let mut visitor = Visitor::logged_in(&site, ADA).await;
-    let cookie = visitor.session().unwrap().to_owned();
+    let settings = [("SESSION_IDLE", "10m"), ("SESSION_LIFETIME", "15m")];
+    let (site, mut visitor) = Site::start_logged_in(&settings).await;
     site.pass(599);
     assert_eq!(visitor.fetch("/protected").await.status(), 200);
-    site.pass(300);
-    assert_eq!(visitor.fetch("/protected").await.status(), 200);
-    site.pass(1);
-    visitor.plant(SESSION, &cookie);
-    visitor.fetch("/protected").await.is_json(401, "session_ended");
+    site.assert_ends_in(301, &mut visitor).await;
 }
 
 /// R92: the row still exists; only its own time shows that the session has expired.
 #[tokio::test]
 async fn r092_r099_a_session_ends_with_its_token_although_its_row_still_exists() {
-    let site = Site::start().await;
-    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let (site, mut visitor) = Site::start_logged_in(&[]).await;
     let token = visitor.api_key().await;
-    let cookie = visitor.session().unwrap().to_owned();
     site.pass(10 * HOUR - 1);
-    assert_eq!(visitor.fetch("/protected").await.status(), 200);
     assert_eq!(site.call_api(&token).await.status(), 200);
-    site.pass(1);
-    visitor.plant(SESSION, &cookie);
-    visitor.fetch("/protected").await.is_json(401, "session_ended");
+    site.assert_ends_in(1, &mut visitor).await;
     // Verification alone would accept the token for another 30 s of clock skew. Its session has
     // expired, because the token has.
     site.call_api(&token).await.is_json(401, "token_expired");
@@ -134,32 +104,14 @@ async fn r099_a_session_ends_at_the_session_expiry_of_the_provider() {
     let site = Site::start().await;
     site.provider().change_claims(json!({ "session_expiry": site.now().as_unix() + 600 }));
     let mut visitor = Visitor::logged_in(&site, ADA).await;
-    let cookie = visitor.session().unwrap().to_owned();
-    site.pass(599);
-    assert_eq!(visitor.fetch("/protected").await.status(), 200);
-    site.pass(1);
-    visitor.plant(SESSION, &cookie);
-    visitor.fetch("/protected").await.is_json(401, "session_ended");
-}
-
-#[tokio::test]
-async fn r094_a_slide_does_not_restore_a_session_that_ended_meanwhile() {
-    let site = Site::start().await;
-    let mut visitor = Visitor::logged_in(&site, ADA).await;
-    let token = visitor.api_key().await;
-    site.pass(2 * HOUR);
-    site.store().end_before_slide();
-    visitor.fetch("/protected").await.is_json(401, "session_ended");
-    site.call_api(&token).await.is_json(401, "session_ended");
-    assert_eq!(site.live_sessions().await, 0);
+    site.assert_ends_in(600, &mut visitor).await;
 }
 
 /// A token that was used before is no exception: its cached pointer is no substitute for the session's
 /// row.
 #[tokio::test]
 async fn r096_a_store_that_is_down_logs_no_user_out() {
-    let site = Site::start().await;
-    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let (site, mut visitor) = Site::start_logged_in(&[]).await;
     let token = visitor.api_key().await;
     assert_eq!(site.call_api(&token).await.status(), 200);
     site.store().set_down(true);
@@ -182,35 +134,43 @@ async fn r096_a_store_that_is_down_logs_no_user_out() {
     visitor.open("/").await.is_a_page(200, "Your API key");
 }
 
-/// R86, R98: a dump of the store is useless.
+/// R86, R98: a dump of the store is useless, after a login, a refresh and a back-channel logout.
 #[tokio::test]
 async fn r086_r098_a_dump_of_the_store_contains_no_secret_and_no_personal_data() {
-    let site = Site::start_with(&[("AUDIENCE", "https://api.example")]).await;
+    let site = Site::start_with(&[OFFLINE, ("AUDIENCE", "https://api.example")]).await;
+    let provider = site.provider();
+    provider.change_claims(json!({ "sid": "the provider's session" }));
     let mut visitor = Visitor::new(&site);
     let request = visitor.start("/login").await;
-    let parameter =
-        |name: &str| request.query_pairs().find(|(key, _)| key == name).unwrap().1.into_owned();
-    visitor.arrive(&site.provider().log_in(&request, ADA)).await;
-    let response = site.provider().last_token_response();
-    let token_request = site.provider().last_token_request();
-    let text = |name: &str| response[name].as_str().unwrap().to_owned();
-    let (id_token, access_token) = (text("id_token"), text("access_token"));
-    let signature = id_token.rsplit('.').next().unwrap();
+    visitor.arrive(&provider.log_in(&request, ADA)).await;
+    let (login, token_request) = (provider.last_token_response(), provider.last_token_request());
     let cookie = visitor.session().unwrap().to_owned();
+    site.pass(100);
+    assert_eq!(visitor.refresh().await.status(), 200);
+    let refreshed = provider.last_token_response();
+    let logout = provider.logout_claims(ADA, &json!({ "sid": "the provider's session" }));
+    assert_eq!(site.post_logout_token(&TEST_KEY.sign(&logout)).await.status(), 200);
+
     let dump = site.store().dump();
+    for response in [login, refreshed] {
+        for name in ["id_token", "access_token", "refresh_token"] {
+            let token = response[name].as_str().unwrap();
+            let signature = token.rsplit('.').next().unwrap();
+            assert_absent(&dump, &[(name, token), ("its signature", signature)]);
+        }
+    }
     assert_absent(
         &dump,
         &[
-            ("the ID token", &id_token),
-            ("its signature", signature),
-            ("the access token", &access_token),
             ("the cookie", &cookie),
             ("the e-mail", ADA.email),
             ("the name", ADA.name),
             ("the subject", ADA.subject),
             ("the picture", ADA.picture),
-            ("the state", &parameter("state")),
-            ("the nonce", &parameter("nonce")),
+            ("the sid", "the provider's session"),
+            ("the jti", logout["jti"].as_str().unwrap()),
+            ("the state", &parameter(&request, "state")),
+            ("the nonce", &parameter(&request, "nonce")),
             ("the verifier", &token_request["code_verifier"]),
             ("the code", &token_request["code"]),
             ("the client secret", CLIENT_SECRET),
@@ -218,13 +178,15 @@ async fn r086_r098_a_dump_of_the_store_contains_no_secret_and_no_personal_data()
         ],
     );
     let secret = SessionSecret::parse(&cookie).unwrap();
-    assert!(!tests::secrets::contains(&dump, secret.as_bytes()));
+    assert!(!contains(&dump, secret.as_bytes()));
     // The search works: it finds the digest that is the session's key in the store.
-    assert!(tests::secrets::contains(&dump, secret.digest().as_bytes()));
+    assert!(contains(&dump, secret.digest().as_bytes()));
     // The digest is no credential for a thief of the table.
-    let mut thief = Visitor::new(&site);
-    thief.plant(SESSION, &secret.digest().to_string());
-    thief.fetch("/protected").await.is_json(401, "session_ended");
+    provider.change_claims(json!({}));
+    let mut visitor = Visitor::logged_in(&site, GRACE).await;
+    let secret = SessionSecret::parse(visitor.session().unwrap()).unwrap();
+    site.assert_ended(&secret.digest().to_string()).await;
+    assert_eq!(visitor.fetch("/protected").await.status(), 200);
 }
 
 #[tokio::test]
@@ -239,49 +201,59 @@ async fn r100_a_visitor_who_is_not_logged_in_gets_no_session_and_no_cookie() {
     assert_eq!(site.store().calls(), 0);
 }
 
+/// R101: the key page and the answer of a refresh show the key. No answer shows another token.
 #[tokio::test]
 async fn r101_the_token_is_shown_on_the_key_page_only() {
-    let site = Site::start().await;
+    let site = Site::start_with(&[OFFLINE]).await;
     let mut visitor = Visitor::new(&site);
-    let answer = visitor.log_in(ADA).await;
-    let response = site.provider().last_token_response();
-    let tokens: Vec<_> =
-        ["id_token", "access_token"].map(|name| response[name].as_str().unwrap().to_owned()).into();
-    let mut answers = vec![
-        answer,
-        visitor.fetch("/protected").await,
-        site.call_api(&tokens[0]).await,
-        visitor.open("/logout").await,
-        visitor.open("/signed-out").await,
-        visitor.open("/nowhere").await,
-        visitor.open("/login").await,
-    ];
+    let mut answers = vec![visitor.log_in(ADA).await];
+    let login = site.provider().last_token_response();
+    let key = login["id_token"].as_str().unwrap().to_owned();
+    for path in ["/protected", "/logout", "/signed-out", "/nowhere", "/login"] {
+        answers.push(visitor.open(path).await);
+    }
+    answers.extend([visitor.fetch("/protected").await, site.call_api(&key).await]);
     let page = visitor.open("/").await;
-    assert!(page.text().contains(tokens[0].rsplit('.').next().unwrap()));
-    assert!(!page.text().contains(&tokens[1]), "the access token is not the key");
+    assert!(page.text().contains(key.rsplit('.').next().unwrap()));
     assert!(!page.text().contains(visitor.session().unwrap()));
+    site.pass(100);
+    let refresh = visitor.refresh().await;
+    let refreshed = site.provider().last_token_response();
+    assert_eq!(refresh.json()["api_key"], refreshed["id_token"]);
     answers.push(visitor.submit("/signed-out").await);
-    for answer in answers {
-        for token in &tokens {
-            let signature = token.rsplit('.').next().unwrap();
-            assert!(!format!("{answer:?}").contains(signature), "{answer:?}");
+    for (response, with_key) in [(&login, &page), (&refreshed, &refresh)] {
+        for name in ["id_token", "access_token", "refresh_token"] {
+            let token = response[name].as_str().unwrap();
+            let end = &token[token.len() - 20..];
+            let is_shown = |answer: &Answer| format!("{answer:?}").contains(end);
+            assert!(!answers.iter().any(is_shown), "{name}: {answers:?}");
+            assert_eq!(is_shown(with_key), name == "id_token", "{name}: {with_key:?}");
         }
     }
+    let refresh_token = refreshed["refresh_token"].as_str().unwrap().to_owned();
+    let logout = visitor.submit("/logout").await;
+    assert!(!format!("{logout:?}").contains(&refresh_token), "{logout:?}");
 }
 
 #[tokio::test]
-async fn r101_with_show_key_false_the_key_is_not_on_the_page() {
-    let site = Site::start_with(&[("SHOW_KEY", "false")]).await;
-    let mut visitor = Visitor::logged_in(&site, ADA).await;
+async fn r101_with_show_key_false_neither_the_page_nor_a_refresh_shows_the_key() {
+    let (site, mut visitor) = Site::start_logged_in(&[OFFLINE, ("SHOW_KEY", "false")]).await;
     let page = visitor.open("/").await;
     page.is_a_page(200, "Your session");
-    let response = site.provider().last_token_response();
-    for name in ["id_token", "access_token"] {
-        let token = response[name].as_str().unwrap();
-        assert!(!page.text().contains(token.rsplit('.').next().unwrap()), "{name}");
-    }
     assert!(page.texts("#token").is_empty() && page.texts("#curl").is_empty());
+    let login = site.provider().last_token_response();
     assert_eq!(visitor.fetch("/protected").await.json()["sub"], ADA.subject);
+    site.pass(100);
+    let refresh = visitor.refresh().await;
+    let members: BTreeSet<_> = refresh.json().as_object().unwrap().keys().cloned().collect();
+    let expected = ["expires_at", "expires_in", "renew_in", "session_ends_at"];
+    assert!(members.iter().eq(&expected), "{members:?}");
+    for (answer, response) in [(page, login), (refresh, site.provider().last_token_response())] {
+        for name in ["id_token", "access_token", "refresh_token"] {
+            let token = response[name].as_str().unwrap();
+            assert!(!answer.text().contains(&token[token.len() - 20..]), "{name}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -309,8 +281,7 @@ async fn r102_the_headers_of_a_browser_with_five_logins_fit_the_gateways_limit()
 /// The pointer of a token is cached after the first use; the session's row is read each time.
 #[tokio::test]
 async fn a_token_costs_two_reads_the_first_time_and_then_one_like_a_cookie() {
-    let site = Site::start().await;
-    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let (site, mut visitor) = Site::start_logged_in(&[]).await;
     let token = visitor.api_key().await;
     // The first request reads its pointer together with the provider's keys, so it is not counted here.
     let other = Visitor::logged_in(&site, GRACE).await.api_key().await;
@@ -333,8 +304,7 @@ async fn a_token_costs_two_reads_the_first_time_and_then_one_like_a_cookie() {
 async fn r207_a_background_poll_does_not_extend_the_session() {
     const TENTH: u64 = 120;
     for by_cookie in [true, false] {
-        let site = Site::start_with(&[("SESSION_IDLE", "20m")]).await;
-        let mut visitor = Visitor::logged_in(&site, ADA).await;
+        let (site, mut visitor) = Site::start_logged_in(&[("SESSION_IDLE", "20m")]).await;
         let authorization = format!("Bearer {}", visitor.api_key().await);
         let mut ask = async |poll: &str| {
             let poll = ("x-session-poll", poll);
