@@ -10,6 +10,7 @@ use tests::{
     answer::Answer,
     misbehaving_provider::{ADA, Endpoint, GRACE},
     site::{CLIENT_ID, ORIGIN, Site},
+    story::parameter,
     visitor::{SESSION, Sending, Visitor},
 };
 use url::Url;
@@ -22,18 +23,9 @@ const EVERYWHERE: &str = "/logout?everywhere=true";
 /// The cookie that holds the `state` of the provider's logout.
 const LOGOUT: &str = "__Host-logout";
 
-fn query(url: &str) -> Vec<(String, String)> {
-    Url::parse(url).unwrap().query_pairs().into_owned().collect()
-}
-
-fn value<'a>(query: &'a [(String, String)], name: &str) -> &'a str {
-    query.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
-}
-
 #[tokio::test]
 async fn a_logout_invalidates_cookie_and_token_at_once() {
-    let site = Site::start().await;
-    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let (site, mut visitor) = Site::start_logged_in(&[]).await;
     let token = visitor.api_key().await;
     let cookie = visitor.session().unwrap().to_owned();
     let page = visitor.open("/logout").await;
@@ -70,8 +62,7 @@ async fn a_logout_invalidates_cookie_and_token_at_once() {
 
 #[tokio::test]
 async fn r104_a_page_of_another_site_cannot_log_a_visitor_out() {
-    let site = Site::start().await;
-    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let (site, mut visitor) = Site::start_logged_in(&[]).await;
     let cookie = visitor.cookie_header();
     // A browser would not send the cookie in these cases. The test sends it to the handler all the
     // same.
@@ -81,13 +72,13 @@ async fn r104_a_page_of_another_site_cannot_log_a_visitor_out() {
         &[("sec-fetch-site", "same-site")],
         &[("referer", "https://api.example.com/")],
     ] {
-        let mut all = vec![("cookie", cookie.as_str()), ("accept", "text/html")];
-        all.extend(headers);
+        let all = [&[("cookie", cookie.as_str()), ("accept", "text/html")], headers].concat();
         for path in ["/logout", EVERYWHERE] {
             let answer = site.send(Method::POST, path, &all).await;
             answer.is_a_refusal(403, "You were not logged out").offers("Log out", "/logout");
-            assert!(!answer.has("set-cookie") && !answer.has("www-authenticate"), "{headers:?}");
-            assert!(!answer.has("clear-site-data"), "{headers:?}");
+            for name in ["set-cookie", "www-authenticate", "clear-site-data"] {
+                assert!(!answer.has(name), "{headers:?}");
+            }
             assert_eq!(site.live_sessions().await, 1, "{headers:?}");
         }
     }
@@ -96,18 +87,12 @@ async fn r104_a_page_of_another_site_cannot_log_a_visitor_out() {
     let link = visitor.send(Method::GET, "/logout", Sending::FROM_ELSEWHERE, &[]).await;
     link.is_a_page(200, "Log out?");
     visitor.open(EVERYWHERE).await.is_a_page(200, "Log out?");
-    let form = visitor
-        .send(
-            Method::POST,
-            "/logout",
-            Sending::FROM_ELSEWHERE,
-            &[("origin", "https://evil.example")],
-        )
-        .await;
+    let foreign = [("origin", "https://evil.example")];
+    let form = visitor.send(Method::POST, "/logout", Sending::FROM_ELSEWHERE, &foreign).await;
     form.is_a_refusal(403, "You were not logged out");
     for method in [Method::PUT, Method::DELETE, Method::PATCH] {
-        let answer =
-            visitor.send(method, "/logout", Sending::FROM_HERE, &[("origin", ORIGIN)]).await;
+        let own = [("origin", ORIGIN)];
+        let answer = visitor.send(method, "/logout", Sending::FROM_HERE, &own).await;
         answer.is_a_refusal(405, "Method not allowed");
     }
     assert_eq!(visitor.fetch("/protected").await.status(), 200);
@@ -118,7 +103,7 @@ async fn r105_r106_a_logout_deletes_the_row_and_clears_the_cookie_with_its_attri
     let site = Site::start().await;
     let mut visitor = Visitor::new(&site);
     let set = visitor.log_in(ADA).await.cookies();
-    let set = set.iter().find(|cookie| cookie.name() == SESSION).unwrap().clone();
+    let set = set.into_iter().find(|cookie| cookie.name() == SESSION).unwrap();
     let mut hoarder = visitor.clone();
     let answer = visitor.submit("/logout").await;
     let [_, mut cleared] = <[_; 2]>::try_from(answer.cookies()).unwrap();
@@ -137,18 +122,16 @@ async fn r105_r106_a_logout_deletes_the_row_and_clears_the_cookie_with_its_attri
 
 #[tokio::test]
 async fn r107_the_logout_url_has_the_id_token_as_hint_and_no_access_token() {
-    let site = Site::start().await;
-    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let (site, mut visitor) = Site::start_logged_in(&[]).await;
     let response = site.provider().last_token_response();
     let answer = visitor.submit("/logout").await;
-    let query = query(answer.location());
-    let names: Vec<_> = query.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["id_token_hint", "client_id", "post_logout_redirect_uri", "state"]);
-    assert_eq!(value(&query, "id_token_hint"), response["id_token"]);
-    assert_eq!(value(&query, "client_id"), CLIENT_ID);
-    assert_eq!(value(&query, "post_logout_redirect_uri"), format!("{ORIGIN}/signed-out"));
-    assert_eq!(value(&query, "state").len(), 43);
-    assert!(!answer.location().contains(response["access_token"].as_str().unwrap()));
+    let url = answer.location();
+    assert_eq!(parameter(url, "id_token_hint"), response["id_token"]);
+    assert_eq!(parameter(url, "client_id"), CLIENT_ID);
+    assert_eq!(parameter(url, "post_logout_redirect_uri"), format!("{ORIGIN}/signed-out"));
+    assert_eq!(parameter(url, "state").len(), 43);
+    assert_eq!(Url::parse(url).unwrap().query_pairs().count(), 4, "{url}");
+    assert!(!url.contains(response["access_token"].as_str().unwrap()));
 }
 
 #[tokio::test]
@@ -178,23 +161,11 @@ async fn r108_no_request_can_choose_the_target_of_a_logout() {
         let mut visitor = Visitor::logged_in(&site, ADA).await;
         let path = format!("/logout?{text}");
         assert!(!visitor.open(&path).await.text().contains("evil"));
-        let answer = visitor
-            .send(
-                Method::POST,
-                &path,
-                Sending::FROM_HERE,
-                &[("origin", ORIGIN), ("x-forwarded-host", "evil.example")],
-            )
-            .await;
-        let location = answer.location();
-        assert!(
-            location.starts_with(&site.provider().issuer) && !location.contains("evil"),
-            "{location}"
-        );
-        assert_eq!(
-            value(&query(location), "post_logout_redirect_uri"),
-            format!("{ORIGIN}/signed-out")
-        );
+        let headers = [("origin", ORIGIN), ("x-forwarded-host", "evil.example")];
+        let answer = visitor.send(Method::POST, &path, Sending::FROM_HERE, &headers).await;
+        let url = answer.location();
+        assert!(url.starts_with(&site.provider().issuer) && !url.contains("evil"), "{url}");
+        assert_eq!(parameter(url, "post_logout_redirect_uri"), format!("{ORIGIN}/signed-out"));
     }
 }
 
@@ -207,72 +178,64 @@ async fn r109_the_page_after_a_logout_reports_the_real_state_and_changes_nothing
         "/signed-out?state=a&state=b",
         "/signed-out?error=x&return_to=//evil",
     ] {
-        let mut visitor = Visitor::new(&site);
-        let answer = visitor.open(path).await;
+        let answer = Visitor::new(&site).open(path).await;
         answer.is_a_page(200, "You are logged out").offers("Log in again", "/");
         assert!(!answer.has("location") && !answer.has("set-cookie"), "{path}");
     }
     let mut visitor = Visitor::logged_in(&site, ADA).await;
-    visitor
-        .open("/signed-out")
-        .await
-        .is_a_page(200, "You are still logged in")
-        .offers("Go to your key", "/");
+    let page = visitor.open("/signed-out").await;
+    page.is_a_page(200, "You are still logged in").offers("Go to your key", "/");
     assert_eq!(site.live_sessions().await, 1);
     assert_eq!(visitor.fetch("/signed-out").await.json()["code"], "signed_in");
 }
 
 #[tokio::test]
 async fn r109_a_returned_state_confirms_the_logout_at_the_provider() {
-    let site = Site::start().await;
-    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let (site, mut visitor) = Site::start_logged_in(&[]).await;
     let answer = visitor.submit("/logout").await;
     assert_eq!(answer.cookies_set(), [LOGOUT]);
-    let state = value(&query(answer.location()), "state").to_owned();
+    let state = parameter(answer.location(), "state");
     assert_eq!(visitor.cookie(LOGOUT), Some(state.as_str()));
+    let reports = |answer: &Answer, text: &str| {
+        answer.is_a_page(200, "You are logged out").offers("Log in again", "/");
+        assert_eq!(answer.texts("main p")[0], text);
+        assert!(!answer.has("location"), "{answer:?}");
+    };
     let here = "Your session here has ended, and your API key with it.";
     let both =
         "Your session has ended here and at the identity provider, and your API key with it.";
-    let text = |answer: &Answer| answer.texts("main p").remove(0);
 
     // Any other return is no error, causes no redirect, and does not change the cookie.
+    let back = format!("{ORIGIN}/signed-out?state={state}");
     let mut elsewhere = Visitor::new(&site);
-    for (visitor, path) in [
-        (&mut visitor, "/signed-out".to_owned()),
-        (&mut elsewhere, format!("/signed-out?state={state}")),
+    for answer in [
+        visitor.open("/signed-out").await,
+        elsewhere.arrive(&back).await,
+        visitor.arrive(&format!("{ORIGIN}/signed-out?state=")).await,
+        visitor.arrive(&format!("{ORIGIN}/signed-out?state=other")).await,
+        visitor.arrive(&format!("{back}&state={state}")).await,
     ] {
-        let answer = visitor.open(&path).await;
-        answer.is_a_page(200, "You are logged out").offers("Log in again", "/");
-        assert_eq!(text(&answer), here);
-        assert!(!answer.has("location") && !answer.has("set-cookie"), "{answer:?}");
-    }
-    for query in ["state=", "state=other", &format!("state={state}&state={state}")] {
-        let answer = visitor.arrive(&format!("{ORIGIN}/signed-out?{query}")).await;
-        answer.is_a_page(200, "You are logged out");
-        assert_eq!(text(&answer), here, "{query}");
-        assert!(!answer.has("location") && !answer.has("set-cookie"), "{query}");
+        reports(&answer, here);
+        assert!(!answer.has("set-cookie"), "{answer:?}");
     }
 
-    let back = format!("{ORIGIN}/signed-out?state={state}");
     let answer = visitor.arrive(&back).await;
-    answer.is_a_page(200, "You are logged out").offers("Log in again", "/");
-    assert_eq!(text(&answer), both);
+    reports(&answer, both);
     assert_eq!(answer.cookies_cleared(), [LOGOUT]);
     // The state confirms only once.
-    assert_eq!(text(&visitor.arrive(&back).await), here);
+    reports(&visitor.arrive(&back).await, here);
 }
 
 #[tokio::test]
 async fn r109_the_logout_cookie_expires_and_is_not_set_where_no_state_is_sent() {
-    let site = Site::start().await;
-    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let (site, mut visitor) = Site::start_logged_in(&[]).await;
     visitor.submit("/logout").await;
     site.pass(600);
     assert_eq!(visitor.cookie(LOGOUT), None);
 
     // R100: a visitor without a session gets no cookie.
     let answer = Visitor::new(&site).submit("/logout").await;
-    assert_eq!(value(&query(answer.location()), "state"), "");
+    assert_eq!(parameter(answer.location(), "state"), "");
     assert!(!answer.has("set-cookie"), "{answer:?}");
 
     site.provider().change_metadata(json!({ "end_session_endpoint": null }));
@@ -283,8 +246,7 @@ async fn r109_the_logout_cookie_expires_and_is_not_set_where_no_state_is_sent() 
 
 #[tokio::test]
 async fn r103_a_logout_everywhere_ends_all_sessions_of_this_user_only() {
-    let site = Site::start().await;
-    let mut phone = Visitor::logged_in(&site, ADA).await;
+    let (site, mut phone) = Site::start_logged_in(&[]).await;
     let mut laptop = Visitor::logged_in(&site, ADA).await;
     let mut grace = Visitor::logged_in(&site, GRACE).await;
     let tokens = [phone.api_key().await, laptop.api_key().await];
@@ -329,13 +291,10 @@ async fn r129_a_session_that_the_index_shows_late_is_found_by_the_second_search(
 
 #[tokio::test]
 async fn r103_an_api_client_logs_out_everywhere_with_its_token() {
-    let site = Site::start().await;
-    let mut phone = Visitor::logged_in(&site, ADA).await;
+    let (site, mut phone) = Site::start_logged_in(&[]).await;
     let mut laptop = Visitor::logged_in(&site, ADA).await;
     let token = phone.api_key().await;
-    let authorization = format!("Bearer {token}");
-    let headers = [("authorization", authorization.as_str())];
-    let answer = site.send(Method::POST, EVERYWHERE, &headers).await;
+    let answer = site.post_with_key(EVERYWHERE, &token).await;
     answer.is_json(200, "signed_out");
     assert_eq!(answer.json()["description"], "All sessions of the user have ended.");
     assert_eq!(site.live_sessions().await, 0);
@@ -343,7 +302,7 @@ async fn r103_an_api_client_logs_out_everywhere_with_its_token() {
 
     // A token whose session has ended cannot end other sessions.
     laptop.log_in(ADA).await;
-    let refused = site.send(Method::POST, EVERYWHERE, &headers).await;
+    let refused = site.post_with_key(EVERYWHERE, &token).await;
     refused.is_json(401, "session_ended");
     assert_eq!(refused.json()["message"], "Good token, bad session");
     assert_eq!(site.live_sessions().await, 1);
@@ -351,8 +310,7 @@ async fn r103_an_api_client_logs_out_everywhere_with_its_token() {
 
 #[tokio::test]
 async fn r103_a_logout_everywhere_without_a_session_is_rejected() {
-    let site = Site::start().await;
-    let _other = Visitor::logged_in(&site, ADA).await;
+    let (site, _other) = Site::start_logged_in(&[]).await;
     let mut visitor = Visitor::new(&site);
     visitor.submit(EVERYWHERE).await.is_a_refusal(401, "You are not logged in");
     visitor.plant(SESSION, &"A".repeat(43));
@@ -364,28 +322,26 @@ async fn r103_a_logout_everywhere_without_a_session_is_rejected() {
 
 #[tokio::test]
 async fn r103_an_invalid_everywhere_parameter_ends_no_session() {
-    let site = Site::start().await;
-    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let (site, mut visitor) = Site::start_logged_in(&[]).await;
     let cookie = visitor.cookie_header();
-    for query in
-        ["everywhere=yes", "everywhere=", "everywhere=TRUE", "everywhere=true&everywhere=true"]
-    {
+    for (query, status, code) in [
+        ("everywhere=yes", 400, "invalid_request"),
+        ("everywhere=", 400, "invalid_request"),
+        ("everywhere=TRUE", 400, "invalid_request"),
+        ("everywhere=true&everywhere=true", 400, "invalid_request"),
+        ("everywhere=false", 200, "signed_out"),
+    ] {
         let path = format!("/logout?{query}");
         let headers = [("origin", ORIGIN), ("cookie", cookie.as_str())];
         let answer = visitor.send(Method::POST, &path, Sending::SCRIPT, &headers).await;
-        answer.is_json(400, "invalid_request");
-        assert_eq!(site.live_sessions().await, 1, "{query}");
+        answer.is_json(status, code);
+        assert_eq!(site.live_sessions().await, usize::from(status == 400), "{query}");
     }
-    let headers = [("origin", ORIGIN), ("cookie", cookie.as_str())];
-    let path = "/logout?everywhere=false";
-    let answer = visitor.send(Method::POST, path, Sending::SCRIPT, &headers).await;
-    answer.is_json(200, "signed_out");
 }
 
 #[tokio::test]
 async fn r096_a_logout_everywhere_reports_it_if_the_store_fails() {
-    let site = Site::start().await;
-    let mut phone = Visitor::logged_in(&site, ADA).await;
+    let (site, mut phone) = Site::start_logged_in(&[]).await;
     let mut laptop = Visitor::logged_in(&site, ADA).await;
     site.store().set_index_down(true);
     let answer = laptop.submit(EVERYWHERE).await;
@@ -405,8 +361,7 @@ async fn r096_a_logout_everywhere_reports_it_if_the_store_fails() {
 
 #[tokio::test]
 async fn r110_a_second_logout_is_no_error() {
-    let site = Site::start().await;
-    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let (site, mut visitor) = Site::start_logged_in(&[]).await;
     let mut other_tab = visitor.clone();
     let (token, cookie) = (visitor.api_key().await, visitor.session().unwrap().to_owned());
     visitor.submit("/logout").await.location();
@@ -416,11 +371,9 @@ async fn r110_a_second_logout_is_no_error() {
         Visitor::new(&site).submit("/logout").await,
     ] {
         assert!(answer.location().starts_with(&site.provider().issuer));
-        assert_eq!(value(&query(answer.location()), "id_token_hint"), "");
+        assert_eq!(parameter(answer.location(), "id_token_hint"), "");
     }
-    let authorization = format!("Bearer {token}");
-    let answer = site.send(Method::POST, "/logout", &[("authorization", &authorization)]).await;
-    answer.is_json(200, "signed_out");
+    site.post_with_key("/logout", &token).await.is_json(200, "signed_out");
 
     let mut late = Visitor::logged_in(&site, ADA).await;
     site.pass(36_000);
@@ -448,27 +401,44 @@ async fn r111_a_logout_works_here_while_the_provider_is_down() {
     site.call_api(&token).await.is_json(503, "identity_provider_unavailable");
 }
 
+/// R104: with a `GET`, or without a cookie, the browser's cookie is left alone. R101: the URL in JSON
+/// identifies the session at the provider by its id, not by a token.
 #[tokio::test]
-async fn an_api_client_logs_out_with_its_token() {
-    for method in [Method::POST, Method::GET] {
-        let site = Site::start().await;
-        let mut visitor = Visitor::logged_in(&site, ADA).await;
+async fn a_caller_that_reads_json_logs_out_and_gets_the_logout_url() {
+    for (method, with_key, with_cookie) in [
+        (Method::POST, true, false),
+        (Method::GET, true, false),
+        (Method::POST, true, true),
+        (Method::GET, true, true),
+        // A script on our page.
+        (Method::POST, false, true),
+    ] {
+        let (site, mut visitor) = Site::start_logged_in(&[]).await;
         let token = visitor.api_key().await;
-        let authorization = format!("Bearer {token}");
-        let answer =
-            site.send(method.clone(), "/logout", &[("authorization", &authorization)]).await;
+        let (bearer, cookie) = (format!("Bearer {token}"), visitor.cookie_header());
+        let key = with_key.then_some(("authorization", bearer.as_str()));
+        let cookies = [("cookie", cookie.as_str()), ("origin", ORIGIN)];
+        let cookies = if with_cookie { &cookies[..] } else { &[] };
+        let headers: Vec<_> = key.iter().chain(cookies).copied().collect();
+        let answer = site.send(method.clone(), "/logout", &headers).await;
         answer.is_json(200, "signed_out");
         let url = answer.json()["logout_url"].as_str().unwrap().to_owned();
-        // R101: in JSON the URL identifies the session by its id, not by a token.
+        assert!(url.starts_with(&site.provider().issuer), "{url}");
         assert!(!url.contains(&token) && !url.contains("id_token_hint"), "{url}");
-        assert!(!value(&query(&url), "logout_hint").is_empty());
-        assert!(!answer.has("set-cookie"));
+        assert!(!parameter(&url, "logout_hint").is_empty(), "{url}");
+        let cleared = if with_cookie && method == Method::POST { &[SESSION][..] } else { &[] };
+        assert_eq!(answer.cookies_cleared(), cleared, "{headers:?}");
+        assert_eq!(answer.has("clear-site-data"), !cleared.is_empty(), "{headers:?}");
+        assert!(with_cookie || !answer.has("set-cookie"), "{headers:?}");
         site.call_api(&token).await.is_json(401, "session_ended");
         visitor.fetch("/protected").await.is_json(401, "session_ended");
         visitor.open("/").await.is_a_page(200, "Log in");
     }
-    let site = Site::start().await;
-    let mut visitor = Visitor::logged_in(&site, ADA).await;
+}
+
+#[tokio::test]
+async fn an_invalid_credential_ends_no_session() {
+    let (site, mut visitor) = Site::start_logged_in(&[]).await;
     for (authorization, status, code) in [
         ("Bearer x", 401, "token_opaque"),
         ("Bearer", 400, "invalid_header"),
@@ -482,8 +452,7 @@ async fn an_api_client_logs_out_with_its_token() {
 
 #[tokio::test]
 async fn r105_a_logout_deletes_a_row_that_cannot_be_decrypted() {
-    let site = Site::start().await;
-    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let (site, mut visitor) = Site::start_logged_in(&[]).await;
     let (store, now) = (site.store(), site.now());
     let row = store.last_session().unwrap();
     assert!(store.end(row.key, now).await.unwrap());
@@ -501,40 +470,6 @@ async fn r105_a_logout_deletes_a_row_that_cannot_be_decrypted() {
     let answer = visitor.submit("/logout").await;
     assert_eq!(answer.cookies_cleared(), [SESSION]);
     assert_eq!(site.live_sessions().await, 0);
-}
-
-/// R104: a `GET` ends the session of its token, but leaves the browser's cookie alone.
-#[tokio::test]
-async fn only_a_post_clears_the_cookie() {
-    for (method, cleared) in [(Method::POST, &[SESSION][..]), (Method::GET, &[])] {
-        let site = Site::start().await;
-        let mut visitor = Visitor::logged_in(&site, ADA).await;
-        let authorization = format!("Bearer {}", visitor.api_key().await);
-        let headers = [
-            ("authorization", authorization.as_str()),
-            ("cookie", &visitor.cookie_header()),
-            ("origin", ORIGIN),
-        ];
-        let answer = site.send(method.clone(), "/logout", &headers).await;
-        answer.is_json(200, "signed_out");
-        assert_eq!(answer.cookies_cleared(), cleared, "{method}");
-        assert_eq!(answer.has("clear-site-data"), !cleared.is_empty(), "{method}");
-    }
-}
-
-#[tokio::test]
-async fn a_script_on_our_page_logs_out_and_receives_the_logout_url() {
-    let site = Site::start().await;
-    let mut visitor = Visitor::logged_in(&site, ADA).await;
-    let answer =
-        visitor.send(Method::POST, "/logout", Sending::SCRIPT, &[("origin", ORIGIN)]).await;
-    answer.is_json(200, "signed_out");
-    assert_eq!(visitor.session(), None);
-    let url = answer.json()["logout_url"].as_str().unwrap().to_owned();
-    assert!(url.starts_with(&site.provider().issuer), "{url}");
-    // R101: a script sees no token, so the URL identifies the session by its id.
-    assert!(!url.contains("id_token_hint"), "{url}");
-    assert!(!value(&query(&url), "logout_hint").is_empty());
 }
 
 /// With the strict development provider: login, silent login, logout of both sessions, and the login
