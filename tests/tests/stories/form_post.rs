@@ -1,10 +1,10 @@
 //! `POST /callback`, with `RESPONSE_MODE=form_post`.
 
-use http::Method;
 use tests::{
     answer::Answer,
-    misbehaving_provider::{ADA, GRACE},
+    misbehaving_provider::{ADA, GRACE, User},
     site::{FORM, ORIGIN, Site},
+    story::parameter,
     visitor::{SESSION, Sending, Visitor},
 };
 use url::Url;
@@ -13,6 +13,13 @@ const EXPIRED: &str = "This login can't be finished";
 
 async fn site() -> Site {
     Site::start_with(&[("RESPONSE_MODE", "form_post")]).await
+}
+
+/// A site with a visitor who has logged in at the provider, and the form of the provider's page.
+async fn returning(user: User) -> (Site, Visitor, String) {
+    let site = site().await;
+    let (visitor, back) = site.returning(user).await;
+    (site, visitor, form_of(&back))
 }
 
 /// The form of the provider's page that leads to `back`.
@@ -64,20 +71,9 @@ async fn r033_r035_r036_a_form_from_the_provider_finishes_the_login_and_ends_the
     assert_eq!(visitor.fetch("/protected").await.json()["sub"], ADA.subject);
 }
 
-/// R8: the cookies stay `Lax`, so that no other site makes the browser send them.
-#[tokio::test]
-async fn r008_the_login_cookie_stays_lax() {
-    let answer = Visitor::new(&site().await).open("/login").await;
-    let [cookie] = <[_; 1]>::try_from(answer.cookies()).unwrap();
-    assert_eq!(cookie.same_site(), Some(cookie::SameSite::Lax));
-}
-
 #[tokio::test]
 async fn r033_only_a_form_of_at_most_64_kb_is_read() {
-    let site = site().await;
-    let mut visitor = Visitor::new(&site);
-    let request = visitor.start("/login").await;
-    let form = form_of(&site.provider().log_in(&request, ADA));
+    let (site, mut visitor, form) = returning(ADA).await;
     for (media_type, padding, status) in [
         ("", 0, 400),
         ("application/json", 0, 400),
@@ -96,45 +92,36 @@ async fn r033_only_a_form_of_at_most_64_kb_is_read() {
 
 #[tokio::test]
 async fn r033_each_mode_has_one_method() {
-    let site = site().await;
-    let mut visitor = Visitor::new(&site);
-    let request = visitor.start("/login").await;
-    let back = site.provider().log_in(&request, ADA);
-    let answer = visitor.arrive(&back).await;
-    answer.is_a_refusal(405, "Method not allowed");
-    assert_eq!(answer.header("allow"), "POST");
-    assert_eq!(site.provider().token_requests(), 0);
-    let by_query = Site::start().await;
-    let mut visitor = Visitor::new(&by_query);
-    let request = visitor.start("/login").await;
-    assert!(!request.query().unwrap().contains("response_mode"), "{request}");
-    let form = form_of(&by_query.provider().log_in(&request, ADA));
-    let answer = from_provider(&mut visitor, &form).await;
-    answer.is_a_refusal(405, "Method not allowed");
-    assert_eq!(answer.header("allow"), "GET");
+    for (mode, allowed) in [("form_post", "POST"), ("query", "GET")] {
+        let site = Site::start_with(&[("RESPONSE_MODE", mode)]).await;
+        let mut visitor = Visitor::new(&site);
+        let request = visitor.start("/login").await;
+        let asked = parameter(&request, "response_mode");
+        assert_eq!(asked, if mode == "query" { "" } else { mode });
+        let back = site.provider().log_in(&request, ADA);
+        let answer = match allowed {
+            "POST" => visitor.arrive(&back).await,
+            _ => from_provider(&mut visitor, &form_of(&back)).await,
+        };
+        answer.is_a_refusal(405, "Method not allowed");
+        assert_eq!(answer.header("allow"), allowed);
+        assert_eq!(site.provider().token_requests(), 0);
+    }
 }
 
 /// R15: an attacker's page sends the form of the attacker's login.
 #[tokio::test]
 async fn r015_a_form_for_another_browser_does_not_log_in() {
-    let site = site().await;
-    let mut attacker = Visitor::new(&site);
-    let request = attacker.start("/login").await;
-    let form = form_of(&site.provider().log_in(&request, GRACE));
+    let (site, _attacker, form) = returning(GRACE).await;
     let mut victim = Visitor::new(&site);
     victim.start("/login").await;
     arrive(&mut victim, &form).await.is_a_refusal(400, EXPIRED);
-    assert_eq!(site.live_sessions().await, 0);
-    assert_eq!(site.provider().token_requests(), 0);
+    assert_eq!((site.live_sessions().await, site.provider().token_requests()), (0, 0));
 }
 
-/// R22.
 #[tokio::test]
 async fn r022_a_repeated_parameter_stays_repeated() {
-    let site = site().await;
-    let mut visitor = Visitor::new(&site);
-    let request = visitor.start("/login").await;
-    let form = form_of(&site.provider().log_in(&request, ADA));
+    let (site, mut visitor, form) = returning(ADA).await;
     let answer = arrive(&mut visitor, &format!("{form}&code=another")).await;
     answer.is_a_refusal(400, "You were not logged in");
     assert_eq!(site.provider().token_requests(), 0);
@@ -156,10 +143,7 @@ async fn r026_r171_an_error_is_shown_and_no_field_becomes_markup() {
 /// A browser that hides the origin of our own page does not repeat the form forever.
 #[tokio::test]
 async fn r033_a_form_is_sent_on_once() {
-    let site = site().await;
-    let mut visitor = Visitor::new(&site);
-    let request = visitor.start("/login").await;
-    let form = form_of(&site.provider().log_in(&request, ADA));
+    let (site, mut visitor, form) = returning(ADA).await;
     let page = from_provider(&mut visitor, &form).await;
     let again = continued(&page);
     for origin in ["null", "https://evil.example"] {
@@ -175,8 +159,7 @@ async fn r033_a_form_is_sent_on_once() {
 async fn r189_a_login_that_another_site_started_ends_no_session() {
     let site = site().await;
     let mut visitor = Visitor::new(&site);
-    let started = visitor.send(Method::GET, "/login", Sending::FROM_ELSEWHERE, &[]).await;
-    let planted = Url::parse(started.location()).unwrap();
+    let planted = visitor.start_by(Sending::FROM_ELSEWHERE, "/login").await;
     let request = visitor.start("/login").await;
     arrive(&mut visitor, &form_of(&site.provider().log_in(&request, ADA))).await;
     let session = visitor.session().unwrap().to_owned();
