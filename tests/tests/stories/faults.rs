@@ -1,9 +1,9 @@
 //! Failures around the functions: the table, the provider, a full store. Each request during a failure
 //! gets an error that explains it, loses nothing, and succeeds as soon as the failure is over.
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
-use http::Method;
+use futures_util::future::{BoxFuture, join_all};
 use serde_json::json;
 use shared::store::memory::MemoryStore;
 use tests::{
@@ -36,18 +36,8 @@ struct Callers {
     gone: (Visitor, String),
 }
 
-/// The response to each of them.
-struct Answers {
-    home: Answer,
-    login: Answer,
-    callback: Answer,
-    by_cookie: Answer,
-    by_token: Answer,
-    logout: Answer,
-    logout_by_token: Answer,
-    refresh: Answer,
-    backchannel: Answer,
-}
+/// The response to each of their requests, by its name.
+type Answers = HashMap<&'static str, Answer>;
 
 impl Callers {
     /// Creates them all before the failure.
@@ -89,44 +79,22 @@ impl Callers {
     /// Sends all requests concurrently. The browsers do not store the responses, so they can repeat the
     /// requests.
     async fn ask(&self) -> Answers {
-        let copy = || self.member.clone();
-        let (mut home, mut login, mut by_cookie, mut refresh) =
-            (copy(), Visitor::new(&self.site), copy(), copy());
+        let [mut home, mut by_cookie, mut refresh] = [(); 3].map(|()| self.member.clone());
+        let mut login = Visitor::new(&self.site);
         let (mut returning, mut leaving) = (self.returning.0.clone(), self.leaving.clone());
-        let bearer = format!("Bearer {}", self.leaving_key);
-        let bearer = [("authorization", bearer.as_str())];
-        let (
-            home,
-            login,
-            callback,
-            by_cookie,
-            by_token,
-            logout,
-            logout_by_token,
-            refresh,
-            backchannel,
-        ) = tokio::join!(
-            home.open("/"),
-            login.open("/login"),
-            returning.arrive(&self.returning.1),
-            by_cookie.fetch("/protected"),
-            self.site.call_api(&self.key),
-            leaving.submit("/logout"),
-            self.site.send(Method::POST, "/logout", &bearer),
-            refresh.refresh(),
-            self.site.post_logout_token(&self.gone.1),
-        );
-        Answers {
-            home,
-            login,
-            callback,
-            by_cookie,
-            by_token,
-            logout,
-            logout_by_token,
-            refresh,
-            backchannel,
-        }
+        let requests: [(_, BoxFuture<'_, Answer>); 9] = [
+            ("home", Box::pin(home.open("/"))),
+            ("login", Box::pin(login.open("/login"))),
+            ("callback", Box::pin(returning.arrive(&self.returning.1))),
+            ("by cookie", Box::pin(by_cookie.fetch("/protected"))),
+            ("by token", Box::pin(self.site.call_api(&self.key))),
+            ("logout", Box::pin(leaving.submit("/logout"))),
+            ("logout by token", Box::pin(self.site.post_with_key("/logout", &self.leaving_key))),
+            ("refresh", Box::pin(refresh.refresh())),
+            ("back-channel logout", Box::pin(self.site.post_logout_token(&self.gone.1))),
+        ];
+        let answers = requests.map(async |(name, request)| (name, request.await));
+        join_all(answers).await.into_iter().collect()
     }
 
     /// Whether the original sessions still live: that of `member`, of the two who log out, and of
@@ -147,16 +115,19 @@ impl Callers {
     /// All requests succeed.
     async fn are_served(&self) {
         let answers = self.ask().await;
-        answers.home.is_a_page(200, "Your API key");
-        assert!(answers.login.location().starts_with(&self.site.provider().issuer));
-        assert_eq!(answers.callback.location(), "/reports");
-        assert_eq!(answers.callback.cookies_set(), [SESSION]);
-        assert_eq!(answers.by_cookie.json()["sub"], ADA.subject);
-        assert_eq!(answers.by_token.json()["sub"], ADA.subject);
-        assert!(answers.logout.location().starts_with(&self.site.provider().issuer));
-        answers.logout_by_token.is_json(200, "signed_out");
-        assert!(answers.refresh.json()["api_key"].is_string(), "{:?}", answers.refresh);
-        assert_eq!((answers.backchannel.status(), answers.backchannel.text()), (200, ""));
+        answers["home"].is_a_page(200, "Your API key");
+        assert!(answers["login"].location().starts_with(&self.site.provider().issuer));
+        assert_eq!(answers["callback"].location(), "/reports");
+        assert_eq!(answers["callback"].cookies_set(), [SESSION]);
+        assert_eq!(answers["by cookie"].json()["sub"], ADA.subject);
+        assert_eq!(answers["by token"].json()["sub"], ADA.subject);
+        assert!(answers["logout"].location().starts_with(&self.site.provider().issuer));
+        answers["logout by token"].is_json(200, "signed_out");
+        assert!(answers["refresh"].json()["api_key"].is_string(), "{:?}", answers["refresh"]);
+        assert_eq!(
+            (answers["back-channel logout"].status(), answers["back-channel logout"].text()),
+            (200, "")
+        );
         assert_eq!(self.sessions().await, [true, false, false, false]);
     }
 
@@ -211,19 +182,21 @@ async fn r096_while_the_table_is_unavailable_each_request_gets_an_error_and_noth
         assert!((waits..6_000).contains(&waited), "{condition:?}: {waited} ms");
         assert_eq!(line.held_up() > 0, condition == Condition::Stalls);
 
-        is_later_page(&answers.home);
-        assert!(answers.login.location().starts_with(&site.provider().issuer), "it needs no table");
-        is_later_page(&answers.callback);
-        is_later_json(&answers.by_cookie, "session_store_unavailable");
-        is_later_json(&answers.by_token, "session_store_unavailable");
-        answers.logout.is_a_refusal(503, "The logout may be incomplete");
-        is_later(&answers.logout);
-        assert_eq!(answers.logout.cookies_cleared(), [SESSION]);
-        is_later_json(&answers.logout_by_token, "session_store_unavailable");
-        is_later_json(&answers.refresh, "session_store_unavailable");
-        is_not_carried_out(&answers.backchannel, "the sessions may not all have ended");
-        let Answers { home, callback, by_cookie, logout, refresh, backchannel, .. } = &answers;
-        for answer in [home, callback, by_cookie, logout, refresh, backchannel] {
+        is_later_page(&answers["home"]);
+        assert!(
+            answers["login"].location().starts_with(&site.provider().issuer),
+            "it needs no table"
+        );
+        is_later_page(&answers["callback"]);
+        is_later_json(&answers["by cookie"], "session_store_unavailable");
+        is_later_json(&answers["by token"], "session_store_unavailable");
+        answers["logout"].is_a_refusal(503, "The logout may be incomplete");
+        is_later(&answers["logout"]);
+        assert_eq!(answers["logout"].cookies_cleared(), [SESSION]);
+        is_later_json(&answers["logout by token"], "session_store_unavailable");
+        is_later_json(&answers["refresh"], "session_store_unavailable");
+        is_not_carried_out(&answers["back-channel logout"], "the sessions may not all have ended");
+        for answer in answers.values().filter(|answer| answer.status() == 503) {
             for trace in ["dynamodb", "GetItem", "PutItem", "127.0.0.1:", "timed out"] {
                 assert!(!answer.text().contains(trace), "{trace}: {answer:?}");
             }
@@ -275,27 +248,29 @@ async fn r077_r111_without_the_providers_metadata_or_keys_sessions_work_and_logi
         set(outage);
         let answers = ask_during(outage, waits, &callers).await;
 
-        answers.home.is_a_page(200, "Your API key");
-        assert_eq!(answers.by_cookie.json()["sub"], ADA.subject);
-        answers.callback.is_a_refusal(503, LATER).offers("Start again", "/?return_to=%2Freports");
-        is_later(&answers.callback);
-        assert!(answers.callback.cookies_cleared()[0].starts_with(LOGIN), "the login is over");
-        is_later_json(&answers.by_token, "identity_provider_unavailable");
-        is_later_json(&answers.logout_by_token, "identity_provider_unavailable");
-        is_later_json(&answers.refresh, "identity_provider_unavailable");
+        answers["home"].is_a_page(200, "Your API key");
+        assert_eq!(answers["by cookie"].json()["sub"], ADA.subject);
+        answers["callback"]
+            .is_a_refusal(503, LATER)
+            .offers("Start again", "/?return_to=%2Freports");
+        is_later(&answers["callback"]);
+        assert!(answers["callback"].cookies_cleared()[0].starts_with(LOGIN), "the login is over");
+        is_later_json(&answers["by token"], "identity_provider_unavailable");
+        is_later_json(&answers["logout by token"], "identity_provider_unavailable");
+        is_later_json(&answers["refresh"], "identity_provider_unavailable");
         let unknown = "the keys to verify the token are unavailable";
-        is_not_carried_out(&answers.backchannel, unknown);
+        is_not_carried_out(&answers["back-channel logout"], unknown);
         assert_eq!(store.sessions_created(), 4);
         // The metadata names the pages of the provider and the token endpoint. Without the keys, the
         // refresh token is exchanged and the next one stored, although the new token cannot be verified.
         if is_metadata {
-            is_later_page(&answers.login);
-            answers.logout.is_a_page(200, "You are logged out here");
-            assert_eq!(answers.logout.cookies_cleared(), [SESSION]);
+            is_later_page(&answers["login"]);
+            answers["logout"].is_a_page(200, "You are logged out here");
+            assert_eq!(answers["logout"].cookies_cleared(), [SESSION]);
             assert_eq!(provider.token_requests(), asked, "no code and no token was used up");
         } else {
-            assert!(answers.login.location().starts_with(&provider.issuer));
-            assert!(answers.logout.location().starts_with(&provider.issuer));
+            assert!(answers["login"].location().starts_with(&provider.issuer));
+            assert!(answers["logout"].location().starts_with(&provider.issuer));
             assert_eq!(provider.refreshes(), refreshes + 1);
         }
 
@@ -316,24 +291,24 @@ async fn r039_r134_without_the_token_endpoint_sessions_work_and_logins_must_wait
         site.provider().set_token_endpoint(outage);
         let answers = ask_during(outage, waits, &callers).await;
 
-        answers.home.is_a_page(200, "Your API key");
-        assert_eq!(answers.by_cookie.json()["sub"], ADA.subject);
-        assert_eq!(answers.by_token.json()["sub"], ADA.subject);
-        assert!(answers.login.location().starts_with(&site.provider().issuer));
+        answers["home"].is_a_page(200, "Your API key");
+        assert_eq!(answers["by cookie"].json()["sub"], ADA.subject);
+        assert_eq!(answers["by token"].json()["sub"], ADA.subject);
+        assert!(answers["login"].location().starts_with(&site.provider().issuer));
         if outage == Endpoint::Slow {
             // It is unknown whether the code was redeemed, so the response suggests no retry.
-            answers.callback.is_a_refusal(502, "You were not logged in");
-            assert!(!answers.callback.has("retry-after"));
+            answers["callback"].is_a_refusal(502, "You were not logged in");
+            assert!(!answers["callback"].has("retry-after"));
         } else {
-            answers.callback.is_a_refusal(503, LATER);
-            is_later(&answers.callback);
+            answers["callback"].is_a_refusal(503, LATER);
+            is_later(&answers["callback"]);
         }
-        answers.callback.offers("Start again", "/?return_to=%2Freports");
-        assert!(answers.callback.cookies_cleared()[0].starts_with(LOGIN), "the login is over");
-        is_later_json(&answers.refresh, "identity_provider_unavailable");
-        assert!(answers.logout.location().starts_with(&site.provider().issuer));
-        answers.logout_by_token.is_json(200, "signed_out");
-        assert_eq!(answers.backchannel.status(), 200);
+        answers["callback"].offers("Start again", "/?return_to=%2Freports");
+        assert!(answers["callback"].cookies_cleared()[0].starts_with(LOGIN), "the login is over");
+        is_later_json(&answers["refresh"], "identity_provider_unavailable");
+        assert!(answers["logout"].location().starts_with(&site.provider().issuer));
+        answers["logout by token"].is_json(200, "signed_out");
+        assert_eq!(answers["back-channel logout"].status(), 200);
         assert_eq!(site.store().sessions_created(), 4);
         assert_eq!(callers.sessions().await, [true, false, false, false]);
 
