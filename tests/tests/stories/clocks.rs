@@ -25,8 +25,7 @@ async fn arrives(site: &Site) -> (Visitor, Answer) {
 /// If our clock is behind, the provider's tokens seem to be from the future.
 #[tokio::test]
 async fn r060_with_a_clock_behind_logins_fail_and_sessions_stay_valid() {
-    let site = Site::start_with(&[OFFLINE]).await;
-    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let (site, mut visitor) = Site::start_logged_in(&[OFFLINE]).await;
     let first = visitor.api_key().await;
     site.pass(400);
     let new = visitor.refresh().await.json()["api_key"].as_str().unwrap().to_owned();
@@ -75,8 +74,8 @@ async fn r060_with_a_clock_behind_logins_fail_and_sessions_stay_valid() {
 async fn r134_with_a_clock_behind_a_refresh_fails_and_the_session_stays_valid() {
     for audience in ["", "https://api.example"] {
         let settings = [OFFLINE, ("AUDIENCE", audience)];
-        let site = Site::start_with(&settings[..1 + usize::from(!audience.is_empty())]).await;
-        let mut visitor = Visitor::logged_in(&site, ADA).await;
+        let (site, mut visitor) =
+            Site::start_logged_in(&settings[..1 + usize::from(!audience.is_empty())]).await;
         let token = visitor.api_key().await;
         site.pass(400);
         site.set_clock_error(BEHIND);
@@ -105,8 +104,7 @@ async fn r134_with_a_clock_behind_a_refresh_fails_and_the_session_stays_valid() 
 /// logout token lives for two minutes and is rejected.
 #[tokio::test]
 async fn r060_r121_with_a_clock_ahead_logins_work_and_back_channel_logouts_are_rejected() {
-    let site = Site::start_with(&[OFFLINE]).await;
-    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let (site, mut visitor) = Site::start_logged_in(&[OFFLINE]).await;
     let token = visitor.api_key().await;
     site.set_clock_error(AHEAD);
 
@@ -146,8 +144,7 @@ async fn r060_r121_with_a_clock_ahead_logins_work_and_back_channel_logouts_are_r
 /// R99: a session that has expired by the wrong clock is valid again by the corrected one.
 #[tokio::test]
 async fn r099_with_a_clock_ahead_a_session_ends_early_but_not_permanently() {
-    let site = Site::start().await;
-    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let (site, mut visitor) = Site::start_logged_in(&[]).await;
     let token = visitor.api_key().await;
     let cookie = visitor.session().unwrap().to_owned();
     site.pass(10 * HOUR - 200);
@@ -159,8 +156,7 @@ async fn r099_with_a_clock_ahead_a_session_ends_early_but_not_permanently() {
     assert_eq!(visitor.fetch("/protected").await.status(), 200);
     assert_eq!(site.call_api(&token).await.status(), 200);
     site.pass(200);
-    visitor.plant(SESSION, &cookie);
-    visitor.fetch("/protected").await.is_json(401, "session_ended");
+    site.assert_ended(&cookie).await;
 }
 
 /// R17: a clock that is ahead must not delete a used state, which would be valid again after the
@@ -168,9 +164,7 @@ async fn r099_with_a_clock_ahead_a_session_ends_early_but_not_permanently() {
 #[tokio::test]
 async fn r017_a_used_state_is_remembered_even_if_the_clock_was_wrong() {
     let site = Site::start().await;
-    let mut visitor = Visitor::new(&site);
-    let request = visitor.start("/login").await;
-    let back = site.provider().log_in(&request, ADA);
+    let (mut visitor, back) = site.returning(ADA).await;
     let mut hoarder = visitor.clone();
     assert_eq!(visitor.arrive(&back).await.location(), "/");
     site.pass(LIFETIME.as_secs() - 300);
@@ -231,6 +225,5 @@ async fn r091_a_clock_that_is_set_back_extends_no_session() {
     site.pass(6 * HOUR - 1);
     assert_eq!(visitor.fetch("/protected").await.status(), 200);
     site.pass(1);
-    visitor.plant(SESSION, &cookie);
-    visitor.fetch("/protected").await.is_json(401, "session_ended");
+    site.assert_ended(&cookie).await;
 }

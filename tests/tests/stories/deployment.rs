@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use authorizer::AuthorizerConfig;
 use callback::CallbackConfig;
-use http::Method;
 use local::emulator::template::{Authorizer, Function, Source, Stack, Statement};
 use login::LoginConfig;
 use logout::LogoutConfig;
@@ -18,7 +17,6 @@ use tests::{
     site::{SECRET_KEY, Site},
     visitor::{Sending, Visitor},
 };
-use url::Url;
 
 use super::guards;
 
@@ -90,8 +88,7 @@ async fn r181_no_function_has_a_right_on_the_table_that_its_code_does_not_use() 
     let site = Site::start_with(&[("SCOPE", "openid email offline_access")]).await;
     let mut visitor = Visitor::new(&site);
     // Another site starts a login, during which the visitor logs in.
-    let elsewhere = visitor.send(Method::GET, "/login", Sending::FROM_ELSEWHERE, &[]).await;
-    let elsewhere = Url::parse(elsewhere.location()).unwrap();
+    let elsewhere = visitor.start_by(Sending::FROM_ELSEWHERE, "/login").await;
     visitor.log_in(ADA).await;
     visitor.arrive(&site.provider().log_in(&elsewhere, ADA)).await;
     // This ends the previous session.
@@ -119,9 +116,7 @@ async fn r181_no_function_has_a_right_on_the_table_that_its_code_does_not_use() 
     site.restart();
     let key = visitor.api_key().await;
     for key in [&key, &other_key] {
-        let authorization = format!("Bearer {key}");
-        let headers = [("authorization", authorization.as_str())];
-        assert_eq!(site.send(Method::POST, "/logout", &headers).await.status(), 200);
+        assert_eq!(site.post_with_key("/logout", key).await.status(), 200);
     }
     visitor.log_in(ADA).await;
     visitor.submit("/logout?everywhere=true").await;

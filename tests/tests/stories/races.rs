@@ -38,8 +38,7 @@ async fn r106_a_request_in_progress_during_a_logout_is_answered_and_the_next_is_
     for (unused, by_provider, status) in
         [(0, false, 200), (2 * HOUR, false, 401), (2 * HOUR, true, 401)]
     {
-        let site = Site::start().await;
-        let mut leaving = Visitor::logged_in(&site, ADA).await;
+        let (site, mut leaving) = Site::start_logged_in(&[]).await;
         let token = leaving.api_key().await;
         let visitor = leaving.clone();
         site.pass(unused);
@@ -71,8 +70,7 @@ async fn r106_a_request_in_progress_during_a_logout_is_answered_and_the_next_is_
 /// R94: the last use was written before the logout, and the response arrives after it.
 #[tokio::test]
 async fn r094_a_slide_in_progress_during_a_logout_does_not_restore_the_session() {
-    let site = Site::start().await;
-    let mut leaving = Visitor::logged_in(&site, ADA).await;
+    let (site, mut leaving) = Site::start_logged_in(&[]).await;
     let token = leaving.api_key().await;
     let visitor = leaving.clone();
     site.pass(2 * HOUR);
@@ -145,9 +143,7 @@ async fn r016_two_tabs_finish_concurrently_and_the_browser_has_one_session() {
 #[tokio::test]
 async fn r018_the_first_claim_of_the_state_finishes_even_if_delayed() {
     let site = Site::start().await;
-    let mut visitor = Visitor::new(&site);
-    let request = visitor.start("/login").await;
-    let back = site.provider().log_in(&request, ADA);
+    let (visitor, back) = site.returning(ADA).await;
     let gate = site.store().hold("claim");
     let mut first = visitor.clone();
     let arriving = back.clone();
@@ -173,8 +169,7 @@ async fn r018_the_first_claim_of_the_state_finishes_even_if_delayed() {
 /// R105, R110: concurrent logouts are no error.
 #[tokio::test]
 async fn r110_twenty_concurrent_logouts_all_succeed() {
-    let site = Site::start().await;
-    let mut visitor = Visitor::logged_in(&site, ADA).await;
+    let (site, mut visitor) = Site::start_logged_in(&[]).await;
     let token = visitor.api_key().await;
     let bearer = format!("Bearer {token}");
     let gate = site.store().hold("session");

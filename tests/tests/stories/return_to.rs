@@ -7,7 +7,7 @@ fn login_link(target: &str) -> String {
     format!("/login?{}", query.append_pair("return_to", target).finish())
 }
 
-/// R198: a path in any script.
+/// R35: the address has no parameters of the callback. R198: a path in any script.
 #[tokio::test]
 async fn a_path_of_our_site_is_kept_through_the_login() {
     let site = Site::start().await;

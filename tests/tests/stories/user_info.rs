@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 use tests::{
-    answer::Answer,
     misbehaving_provider::{ADA, Endpoint, Shape, SignedBy, UserInfoAnswer},
     site::Site,
     visitor::Visitor,
@@ -17,11 +16,6 @@ async fn thin(setting: (&str, &str)) -> Site {
     let thin = json!({ "name": null, "email": null, "email_verified": null, "picture": null });
     site.provider().change_claims(thin);
     site
-}
-
-async fn log_in(visitor: &mut Visitor, site: &Site) -> Answer {
-    let request = visitor.start("/login").await;
-    visitor.arrive(&site.provider().log_in(&request, ADA)).await
 }
 
 #[tokio::test]
@@ -64,7 +58,7 @@ async fn r082_user_info_of_another_user_or_of_none_ends_the_login() {
                 } else {
                     UserInfoAnswer::Claims(changes)
                 });
-                let answer = log_in(&mut Visitor::new(&site), &site).await;
+                let answer = Visitor::new(&site).try_to_log_in_from("/login", ADA).await;
                 answer.is_a_refusal(400, "You were not logged in");
                 assert_eq!(site.store().sessions_created(), 0);
                 assert_eq!(site.log().errors_of("login.failed").len(), 1);
@@ -101,14 +95,14 @@ async fn r083_a_failure_is_a_login_without_user_info_or_none_as_the_setting_says
         let site = thin(WHEN_AVAILABLE).await;
         site.provider().answer_user_info(failure.clone());
         let mut visitor = Visitor::new(&site);
-        assert_eq!(log_in(&mut visitor, &site).await.status(), 303, "{failure:?}");
+        assert_eq!(visitor.try_to_log_in_from("/login", ADA).await.status(), 303, "{failure:?}");
         let claims = visitor.fetch("/protected").await.json();
         assert_eq!((&claims["sub"], &claims["email"]), (&json!(ADA.subject), &Value::Null));
         assert_eq!(site.log().errors_of("login.userinfo_unavailable").len(), 1, "{failure:?}");
 
         let site = thin(REQUIRED).await;
         site.provider().answer_user_info(failure.clone());
-        let answer = log_in(&mut Visitor::new(&site), &site).await;
+        let answer = Visitor::new(&site).try_to_log_in_from("/login", ADA).await;
         answer.is_a_refusal(502, "You were not logged in");
         assert_eq!(site.store().sessions_created(), 0, "{failure:?}");
         assert_eq!(site.log().errors_of("login.failed").len(), 1, "{failure:?}");
@@ -120,7 +114,7 @@ async fn r083_a_silent_endpoint_delays_a_login_by_three_seconds() {
     let site = thin(WHEN_AVAILABLE).await;
     site.provider().answer_user_info(UserInfoAnswer::Silent);
     let started = std::time::Instant::now();
-    assert_eq!(log_in(&mut Visitor::new(&site), &site).await.status(), 303);
+    assert_eq!(Visitor::new(&site).try_to_log_in_from("/login", ADA).await.status(), 303);
     assert!((2..6).contains(&started.elapsed().as_secs()), "{:?}", started.elapsed());
 }
 
@@ -130,7 +124,10 @@ async fn r083_metadata_without_the_endpoint_or_with_a_foreign_one_is_a_failure_t
         for (setting, status) in [(WHEN_AVAILABLE, 303), (REQUIRED, 502)] {
             let site = thin(setting).await;
             site.provider().change_metadata(json!({ "userinfo_endpoint": endpoint }));
-            assert_eq!(log_in(&mut Visitor::new(&site), &site).await.status(), status);
+            assert_eq!(
+                Visitor::new(&site).try_to_log_in_from("/login", ADA).await.status(),
+                status
+            );
             assert!(site.provider().user_info_requests().is_empty());
         }
     }
@@ -170,10 +167,16 @@ async fn r084_aggregated_and_distributed_claims_are_never_fetched() {
 async fn r081_a_rejected_id_token_or_code_causes_no_request() {
     let site = thin(WHEN_AVAILABLE).await;
     site.provider().change_claims(json!({ "nonce": "another" }));
-    log_in(&mut Visitor::new(&site), &site).await.is_a_refusal(400, "You were not logged in");
+    Visitor::new(&site)
+        .try_to_log_in_from("/login", ADA)
+        .await
+        .is_a_refusal(400, "You were not logged in");
     site.provider().change_claims(json!({}));
     site.provider().set_token_endpoint(Endpoint::Refuses(403, "invalid_grant"));
-    log_in(&mut Visitor::new(&site), &site).await.is_a_refusal(400, "You were not logged in");
+    Visitor::new(&site)
+        .try_to_log_in_from("/login", ADA)
+        .await
+        .is_a_refusal(400, "You were not logged in");
     assert!(site.provider().user_info_requests().is_empty());
 }
 
@@ -185,7 +188,7 @@ async fn r068_the_address_of_user_info_must_be_verified_too() {
         site.provider().change_claims(json!({ "email": null, "email_verified": null }));
         let changes = json!({ "email_verified": verified });
         site.provider().answer_user_info(UserInfoAnswer::Claims(changes));
-        assert_eq!(log_in(&mut Visitor::new(&site), &site).await.status(), status);
+        assert_eq!(Visitor::new(&site).try_to_log_in_from("/login", ADA).await.status(), status);
     }
 }
 
