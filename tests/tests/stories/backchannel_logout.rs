@@ -83,9 +83,8 @@ async fn r115_a_sid_with_the_sub_of_another_user_ends_no_session() {
 async fn r116_a_token_that_the_provider_did_not_sign_ends_nothing() {
     let (site, _visitor) = Site::start_logged_in(&[]).await;
     let claims = site.provider().logout_claims(ADA, &json!({}));
-    let under = |alg: &str| {
-        TEST_KEY.sign_with_header(&json!({ "alg": alg, "kid": "test" }), &claims)
-    };
+    let under =
+        |alg: &str| TEST_KEY.sign_with_header(&json!({ "alg": alg, "kid": "test" }), &claims);
     for (token, description) in [
         (under("none"), "the signature algorithm is not allowed"),
         (under("HS256"), "the signature algorithm is not allowed"),
@@ -292,11 +291,8 @@ async fn r114_the_development_provider_ends_a_users_sessions() {
     let mut visitors = Vec::new();
     for email in ["ada@example.com", "ada@example.com", "grace@example.com"] {
         let mut visitor = Visitor::new(&site);
-        let request = visitor.start("/login").await;
-        let mut elsewhere = Elsewhere::new();
-        let form = elsewhere.open(request.as_str()).await;
-        let back = elsewhere.sign_in(&form, email).await;
-        assert_eq!(visitor.arrive(&back).await.location(), "/");
+        let answer = Elsewhere::new().log_in(&mut visitor, "/login", email).await;
+        assert_eq!(answer.location(), "/");
         visitors.push(visitor);
     }
     let subject = visitors[0].fetch("/protected").await.json()["sub"].as_str().unwrap().to_owned();

@@ -1,6 +1,6 @@
 //! The browser at the development provider.
 
-use tests::{browser::Browser, site::ORIGIN};
+use tests::{answer::Answer, browser::Browser, site::ORIGIN, visitor::Visitor};
 
 /// A browser that opens pages of the provider.
 pub(crate) struct Elsewhere(Browser);
@@ -22,10 +22,16 @@ impl Elsewhere {
         (page.url.to_string(), page.text().to_owned())
     }
 
-    /// Submits the login form. Returns the URL to which it redirects.
-    pub(crate) async fn sign_in(&mut self, form: &(String, String), email: &str) -> String {
-        let form = self.0.get(&form.0).await.form_at("form:has(input[name=email])");
+    /// Logs this visitor in by the provider's form. Returns the callback's answer.
+    pub(crate) async fn log_in(
+        &mut self,
+        visitor: &mut Visitor,
+        path: &str,
+        email: &str,
+    ) -> Answer {
+        let (address, _) = self.open(visitor.start(path).await.as_str()).await;
+        let form = self.0.get(&address).await.form_at("form:has(input[name=email])");
         let answer = form.fill("email", email).submit().await;
-        answer.location().unwrap().into()
+        visitor.arrive(answer.location().unwrap().as_str()).await
     }
 }

@@ -8,7 +8,7 @@ use shared::{
 };
 use tests::{
     answer::Answer,
-    misbehaving_provider::{ADA, Endpoint, GRACE},
+    misbehaving_provider::{ADA, GRACE},
     site::{CLIENT_ID, ORIGIN, Site},
     story::parameter,
     visitor::{SESSION, Sending, Visitor},
@@ -382,25 +382,6 @@ async fn r110_a_second_logout_is_no_error() {
     assert_eq!(late.session(), None);
 }
 
-#[tokio::test]
-async fn r111_a_logout_works_here_while_the_provider_is_down() {
-    let site = Site::start().await;
-    site.provider().change_claims(json!({ "exp": site.now().as_unix() + 3 * 86_400 }));
-    let mut visitor = Visitor::logged_in(&site, ADA).await;
-    let token = visitor.api_key().await;
-    // Cached metadata is used for up to a day.
-    for _ in 0..3 {
-        site.pass(8 * 3_600);
-        assert_eq!(visitor.fetch("/protected").await.status(), 200);
-    }
-    site.provider().set_metadata_endpoint(Endpoint::Refuses(502, "down"));
-    let answer = visitor.submit("/logout").await;
-    answer.is_a_page(200, "You are logged out here").offers("Go to the login page", "/");
-    assert_eq!(answer.cookies_cleared(), [SESSION]);
-    assert_eq!(site.live_sessions().await, 0);
-    site.call_api(&token).await.is_json(503, "identity_provider_unavailable");
-}
-
 /// R104: with a `GET`, or without a cookie, the browser's cookie is left alone. R101: the URL in JSON
 /// identifies the session at the provider by its id, not by a token.
 #[tokio::test]
@@ -482,9 +463,8 @@ async fn a_logout_ends_both_sessions_and_the_provider_requires_credentials_again
     .await;
 
     let (mut visitor, mut elsewhere) = (Visitor::new(&site), Elsewhere::new());
-    let form = elsewhere.open(visitor.start("/login?return_to=/reports").await.as_str()).await;
-    let back = elsewhere.sign_in(&form, "ada@example.com").await;
-    let answer = visitor.arrive(&back).await;
+    let path = "/login?return_to=/reports";
+    let answer = elsewhere.log_in(&mut visitor, path, "ada@example.com").await;
     assert_eq!(answer.location(), "/reports");
     let page = visitor.open("/").await;
     assert_eq!(page.texts(".name"), ["Ada Lovelace"]);

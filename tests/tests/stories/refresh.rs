@@ -628,9 +628,7 @@ async fn the_development_provider_refreshes_a_session_from_login_to_logout() {
     })
     .await;
     let (mut visitor, mut elsewhere) = (Visitor::new(&site), Elsewhere::new());
-    let form = elsewhere.open(visitor.start("/login").await.as_str()).await;
-    let back = elsewhere.sign_in(&form, "ada@example.com").await;
-    visitor.arrive(&back).await;
+    elsewhere.log_in(&mut visitor, "/login", "ada@example.com").await;
     let first = visitor.api_key().await;
 
     // Beyond the expiry of the first token and of its successors.
