@@ -209,13 +209,17 @@ async fn r020_a_forged_or_changed_login_cookie_is_rejected() {
     still_works(&mut visitor, &back).await;
 }
 
-/// The answer to a login that the provider rejects with `error`.
-async fn ends_in(site: &Site, error: &str) -> (Visitor, Answer) {
+/// The answer to a login that the provider ends with these parameters instead of a code.
+async fn ends_with(site: &Site, words: &[(&str, &str)]) -> (Visitor, Answer) {
     let mut visitor = Visitor::new(site);
     let request = visitor.start("/login?return_to=/reports%3Fpage%3D2").await;
-    let answer = visitor.arrive(&site.provider().refuse(&request, error)).await;
-    assert_eq!(visitor.login_cookies().len(), 0, "{error}");
+    let answer = visitor.arrive(&site.provider().back(&request, words)).await;
+    assert_eq!(visitor.login_cookies().len(), 0, "{words:?}");
     (visitor, answer)
+}
+
+async fn ends_in(site: &Site, error: &str) -> (Visitor, Answer) {
+    ends_with(site, &[("error", error), ("error_description", "The text of the provider")]).await
 }
 
 #[tokio::test]
@@ -300,10 +304,8 @@ async fn r026_r194_the_providers_reason_for_a_denial_is_shown_as_plain_text() {
         (&long, &long[..200]),
     ] {
         for error in ["access_denied", "unauthorized"] {
-            let mut visitor = Visitor::new(&site);
-            let request = visitor.start("/login").await;
             let words = [("error", error), ("error_description", description)];
-            let answer = visitor.arrive(&site.provider().back(&request, &words)).await;
+            let (_, answer) = ends_with(&site, &words).await;
             answer.is_a_refusal(403, FAILED);
             assert_eq!(answer.texts("figure > blockquote"), [shown]);
             assert_eq!(answer.texts("figcaption"), ["The identity provider says:"]);
@@ -316,11 +318,9 @@ async fn r026_r194_the_providers_reason_for_a_denial_is_shown_as_plain_text() {
 #[tokio::test]
 async fn r027_an_error_uri_is_not_shown() {
     let site = Site::start().await;
-    let mut visitor = Visitor::new(&site);
-    let request = visitor.start("/login").await;
     let words = [("error", "access_denied"), ("error_uri", "https://evil.example/help")];
-    let answer = visitor.arrive(&site.provider().back(&request, &words)).await;
-    answer.is_a_refusal(403, FAILED).offers("Start again", "/");
+    let (_, answer) = ends_with(&site, &words).await;
+    answer.is_a_refusal(403, FAILED).offers("Start again", "/?return_to=%2Freports%3Fpage%3D2");
     assert!(!format!("{answer:?}").contains("evil.example"), "{answer:?}");
     assert!(answer.texts("blockquote").is_empty(), "{answer:?}");
 }

@@ -72,10 +72,8 @@ async fn r060_with_a_clock_behind_logins_fail_and_sessions_stay_valid() {
 /// is stored.
 #[tokio::test]
 async fn r134_with_a_clock_behind_a_refresh_fails_and_the_session_stays_valid() {
-    for audience in ["", "https://api.example"] {
-        let settings = [OFFLINE, ("AUDIENCE", audience)];
-        let (site, mut visitor) =
-            Site::start_logged_in(&settings[..1 + usize::from(!audience.is_empty())]).await;
+    for settings in [&[OFFLINE][..], &[OFFLINE, ("AUDIENCE", "https://api.example")]] {
+        let (site, mut visitor) = Site::start_logged_in(settings).await;
         let token = visitor.api_key().await;
         site.pass(400);
         site.set_clock_error(BEHIND);
@@ -215,15 +213,11 @@ async fn r091_a_clock_that_is_set_back_extends_no_session() {
 
     let site = Site::start().await;
     let mut visitor = with_a_lasting_token(&site).await;
-    let cookie = visitor.session().unwrap().to_owned();
     for number in 0..(7 * DAY / (6 * HOUR) - 1) {
         site.set_clock_error([BEHIND, 0, AHEAD][usize::try_from(number % 3).unwrap()]);
         site.pass(6 * HOUR);
         assert_eq!(visitor.fetch("/protected").await.status(), 200);
     }
     site.set_clock_error(0);
-    site.pass(6 * HOUR - 1);
-    assert_eq!(visitor.fetch("/protected").await.status(), 200);
-    site.pass(1);
-    site.assert_ended(&cookie).await;
+    site.assert_ends_in(6 * HOUR, &mut visitor).await;
 }

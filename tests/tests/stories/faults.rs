@@ -44,6 +44,8 @@ impl Callers {
     async fn gather(site: &Site) -> Self {
         let mut member = Visitor::logged_in(site, ADA).await;
         let key = member.api_key().await;
+        // Its use puts the token's pointer into the cache, which is no substitute for the session's row.
+        assert_eq!(site.call_api(&key).await.status(), 200);
         let leaving = Visitor::logged_in(site, ADA).await;
         let leaving_key = Visitor::logged_in(site, ADA).await.api_key().await;
         let gone = Visitor::logged_in(site, GRACE).await;
@@ -79,16 +81,19 @@ impl Callers {
     /// Sends all requests concurrently. The browsers do not store the responses, so they can repeat the
     /// requests.
     async fn ask(&self) -> Answers {
-        let [mut home, mut by_cookie, mut refresh] = [(); 3].map(|()| self.member.clone());
+        let [mut home, mut by_cookie, mut refresh, mut asking, mut left] =
+            [(); 5].map(|()| self.member.clone());
         let mut login = Visitor::new(&self.site);
         let (mut returning, mut leaving) = (self.returning.0.clone(), self.leaving.clone());
-        let requests: [(_, BoxFuture<'_, Answer>); 9] = [
+        let requests: [(_, BoxFuture<'_, Answer>); 11] = [
             ("home", Box::pin(home.open("/"))),
             ("login", Box::pin(login.open("/login"))),
             ("callback", Box::pin(returning.arrive(&self.returning.1))),
             ("by cookie", Box::pin(by_cookie.fetch("/protected"))),
             ("by token", Box::pin(self.site.call_api(&self.key))),
             ("logout", Box::pin(leaving.submit("/logout"))),
+            ("logout page", Box::pin(asking.open("/logout"))),
+            ("page after a logout", Box::pin(left.open("/signed-out"))),
             ("logout by token", Box::pin(self.site.post_with_key("/logout", &self.leaving_key))),
             ("refresh", Box::pin(refresh.refresh())),
             ("back-channel logout", Box::pin(self.site.post_logout_token(&self.gone.1))),
@@ -119,6 +124,8 @@ impl Callers {
         assert!(answers["login"].location().starts_with(&self.site.provider().issuer));
         assert_eq!(answers["callback"].location(), "/reports");
         assert_eq!(answers["callback"].cookies_set(), [SESSION]);
+        answers["logout page"].is_a_page(200, "Log out?");
+        answers["page after a logout"].is_a_page(200, "You are still logged in");
         assert_eq!(answers["by cookie"].json()["sub"], ADA.subject);
         assert_eq!(answers["by token"].json()["sub"], ADA.subject);
         assert!(answers["logout"].location().starts_with(&self.site.provider().issuer));
@@ -182,6 +189,10 @@ async fn r096_while_the_table_is_unavailable_each_request_gets_an_error_and_noth
         assert!((waits..6_000).contains(&waited), "{condition:?}: {waited} ms");
         assert_eq!(line.held_up() > 0, condition == Condition::Stalls);
 
+        for name in ["logout page", "page after a logout"] {
+            assert_eq!(answers[name].status(), 503, "{name}");
+            assert!(!answers[name].has("set-cookie"), "{name}");
+        }
         is_later_page(&answers["home"]);
         assert!(
             answers["login"].location().starts_with(&site.provider().issuer),
@@ -265,7 +276,8 @@ async fn r077_r111_without_the_providers_metadata_or_keys_sessions_work_and_logi
         // refresh token is exchanged and the next one stored, although the new token cannot be verified.
         if is_metadata {
             is_later_page(&answers["login"]);
-            answers["logout"].is_a_page(200, "You are logged out here");
+            let page = answers["logout"].is_a_page(200, "You are logged out here");
+            page.offers("Go to the login page", "/");
             assert_eq!(answers["logout"].cookies_cleared(), [SESSION]);
             assert_eq!(provider.token_requests(), asked, "no code and no token was used up");
         } else {

@@ -107,33 +107,6 @@ async fn r099_a_session_ends_at_the_session_expiry_of_the_provider() {
     site.assert_ends_in(600, &mut visitor).await;
 }
 
-/// A token that was used before is no exception: its cached pointer is no substitute for the session's
-/// row.
-#[tokio::test]
-async fn r096_a_store_that_is_down_logs_no_user_out() {
-    let (site, mut visitor) = Site::start_logged_in(&[]).await;
-    let token = visitor.api_key().await;
-    assert_eq!(site.call_api(&token).await.status(), 200);
-    site.store().set_down(true);
-    for answer in [visitor.fetch("/protected").await, site.call_api(&token).await] {
-        answer.is_json(503, "session_store_unavailable");
-        assert_eq!(answer.header("retry-after"), "5");
-        assert!(!answer.has("www-authenticate") && !answer.has("set-cookie"));
-        assert!(!answer.text().contains("secret-table"));
-    }
-    for path in ["/", "/logout", "/signed-out"] {
-        let answer = visitor.open(path).await;
-        assert_eq!(answer.status(), 503, "{path}");
-        assert!(!answer.has("set-cookie") && !answer.text().contains("secret-table"), "{path}");
-    }
-    // A caller without credentials needs no store.
-    Visitor::new(&site).open("/").await.is_a_page(200, "Log in");
-    site.get("/protected", &[]).await.is_json(401, "authorization_header_missing");
-    site.store().set_down(false);
-    assert_eq!(visitor.fetch("/protected").await.status(), 200);
-    visitor.open("/").await.is_a_page(200, "Your API key");
-}
-
 /// R86, R98: a dump of the store is useless, after a login, a refresh and a back-channel logout.
 #[tokio::test]
 async fn r086_r098_a_dump_of_the_store_contains_no_secret_and_no_personal_data() {
