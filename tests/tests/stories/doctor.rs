@@ -82,6 +82,9 @@ async fn right_settings_are_healthy_and_what_only_a_login_shows_is_named() {
 /// A mistake at the provider.
 type Mistake = fn(&MisbehavingProvider);
 
+/// A mistake at the provider, the settings, the checks that change, and the new findings.
+type InSettings<'a> = (Mistake, &'a [(&'a str, &'a str)], &'a [&'a str], &'a str);
+
 const fn nothing(_: &MisbehavingProvider) {}
 
 /// Asserts the findings about this mistake with these settings: the checks in `changed` have `expected`
@@ -236,7 +239,7 @@ async fn each_mistake_at_the_provider_has_a_finding_that_names_the_place_where_i
 /// Alone, or together with a mistake at the provider.
 #[tokio::test]
 async fn each_mistake_in_the_settings_has_a_finding_that_names_the_place_where_it_is_mended() {
-    let mistakes: &[(Mistake, &[(&str, &str)], &[&str], &str)] = &[
+    let mistakes: &[InSettings<'_>] = &[
         (
             nothing,
             &[("CLIENT_SECRET", "hunter2")],
