@@ -1,10 +1,17 @@
 //! The minimum that a protected function must do, with only the libraries: one RSA verification of
-//! the Bearer token's signature, and one consistent `GetItem` of its session's row. `/verify` does
-//! only the former, `/get` only the latter, any other path both. Before its first answer, `/` also reads
-//! the rows that `protected` reads once: the provider's documents, and the token's pointer.
+//! the Bearer token's signature, and one consistent `GetItem` of its session's row.
 //!
-//! Nothing else is checked: no claim, no expiry, no content of a row. The SDK uses the HTTP client
-//! of `shared`, since its default client is slower.
+//! | path | what it does |
+//! |---|---|
+//! | `/verify` | the verification |
+//! | `/get` | the read, by the SDK as a user configures it |
+//! | `/ours` | the read, by the SDK as `shared` configures it |
+//! | `/signed` | the read, as a request that is signed by hand |
+//! | `/` | the verification and the read of `/get` |
+//!
+//! Before its first answer, `/` also reads the rows that `protected` reads once: the provider's
+//! documents, and the token's pointer. Nothing else is checked: no claim, no expiry, no content of a
+//! row. The SDK uses the HTTP client of `shared`, since its default client is slower.
 
 use std::{
     env, error,
@@ -29,21 +36,26 @@ use rustls::{
     RootCertStore,
     pki_types::{CertificateDer, pem::PemObject as _},
 };
+use shared::{
+    crypto::{self, tls::Network},
+    settings::Settings,
+};
+use tokio::sync::OnceCell;
+
+use self::signed::Signed;
 
 #[path = "../../../../shared/src/aws/connector.rs"]
 mod connector;
-#[expect(unreachable_pub, reason = "it is a module of `shared`")]
-#[path = "../../../../shared/src/crypto"]
-mod crypto {
-    pub(crate) mod tls;
-}
+mod signed;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let key = key(&env::var("MODULUS")?, &env::var("EXPONENT")?)?;
     let (client, table, row) = (client()?, env::var("SESSION_TABLE")?, env::var("ROW")?);
     let (documents, pointer) = (env::var("DOCUMENTS")?, env::var("POINTER")?);
-    let (key, client, table, row) = (&key, &client, &table, &row);
+    // Only the paths that use them pay for these.
+    let (ours, signed) = (OnceCell::const_new(), OnceCell::const_new());
+    let (key, client, ours, signed, table, row) = (&key, &client, &ours, &signed, &table, &row);
     let (documents, pointer, is_first) = (&documents, &pointer, &AtomicBool::new(true));
     run(service_fn(async move |request: Request| {
         let header = request.headers().get("authorization").and_then(|value| value.to_str().ok());
@@ -53,9 +65,17 @@ async fn main() -> Result<(), Error> {
             read_documents(client, table, documents).await?;
             is_there(client, table, pointer).await?;
         }
-        let is_signed = path == "/get" || is_signed(token, key);
-        let is_there = path == "/verify" || is_there(client, table, row).await?;
-        let status = if is_signed && is_there { 200 } else { 401 };
+        let is_allowed = match path {
+            "/verify" => is_signed(token, key),
+            "/get" => is_there(client, table, row).await?,
+            "/ours" => is_there(ours.get_or_try_init(our_client).await?, table, row).await?,
+            "/signed" => {
+                let client = signed.get_or_try_init(async || Signed::new(&network()?)).await?;
+                client.is_there(table, row).await?
+            }
+            _ => is_signed(token, key) && is_there(client, table, row).await?,
+        };
+        let status = if is_allowed { 200 } else { 401 };
         Ok::<_, Error>(Response::builder().status(status).body(Body::from("Hello"))?)
     }))
     .await
@@ -95,17 +115,26 @@ fn client() -> Result<Client, Box<dyn error::Error + Send + Sync>> {
         None,
         "environment",
     );
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(env::var("SSL_CERT_FILE")?)?)?;
-    let network = crypto::tls::Network::new(Some(roots), None);
     let config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(env::var("AWS_REGION")?))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .endpoint_url(env::var("AWS_ENDPOINT_URL_DYNAMODB")?)
-        .http_client(connector::Connector::new(false, &network)?)
+        .http_client(connector::Connector::new(false, &network()?)?)
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .build();
     Ok(Client::new(&config))
+}
+
+/// The network whose authority signed the certificate of the emulated table.
+fn network() -> Result<Network, Box<dyn error::Error + Send + Sync>> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(env::var("SSL_CERT_FILE")?)?)?;
+    Ok(Network::new(Some(roots), None))
+}
+
+async fn our_client() -> Result<Client, Error> {
+    let config = shared::aws::dynamodb(&mut Settings::from_env());
+    Ok(Client::new(&config.ok_or("the environment is incomplete")?))
 }
