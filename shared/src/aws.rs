@@ -5,9 +5,13 @@
 mod call;
 mod connection;
 mod connector;
+#[cfg(feature = "dynamodb")]
+mod telemetry;
 #[cfg(test)]
 pub(crate) mod tests;
 
+#[cfg(feature = "dynamodb")]
+use aws_sdk_dynamodb::config::{self, Config};
 #[cfg(feature = "dynamodb")]
 use aws_types::SdkConfig;
 
@@ -25,10 +29,17 @@ pub(crate) const DYNAMODB: Service = Service { endpoint_variable: "AWS_ENDPOINT_
 /// The configuration of a DynamoDB client for an application's own tables. It reads what Lambda sets,
 /// such as `AWS_REGION`, and starts as fast as that of the sessions.
 #[cfg(feature = "dynamodb")]
-pub fn dynamodb(settings: &mut Settings) -> Option<SdkConfig> {
+pub fn dynamodb(settings: &mut Settings) -> Option<Config> {
     let connection = Connection::from_settings(settings, DYNAMODB)?;
     let config = connection.sdk_config();
     config
         .map_err(|error| settings.fault("AWS_REGION", format_args!("cannot be used: {error}")))
         .ok()
+        .map(|config| dynamodb_config(&config))
+}
+
+/// The configuration of a DynamoDB client, with only what a call needs.
+#[cfg(feature = "dynamodb")]
+pub(crate) fn dynamodb_config(config: &SdkConfig) -> Config {
+    config::Builder::from(config).interceptor(telemetry::NoTelemetry).build()
 }

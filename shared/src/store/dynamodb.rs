@@ -61,7 +61,7 @@ use super::{
     StoreError, Tombstone, table::PARTITION_KEY,
 };
 use crate::{
-    aws::CallError,
+    aws::{CallError, dynamodb_config},
     clock::Timestamp,
     crypto::{random::Random, secret::Digest},
     names::LogEvent,
@@ -122,7 +122,7 @@ impl DynamoStore {
     }
 
     fn client(&self) -> &Client {
-        self.client.get_or_init(|| Client::new(&self.config))
+        self.client.get_or_init(|| Client::from_conf(dynamodb_config(&self.config)))
     }
 
     /// An update of one row, without its expressions.

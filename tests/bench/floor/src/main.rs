@@ -136,5 +136,5 @@ fn network() -> Result<Network, Box<dyn error::Error + Send + Sync>> {
 
 async fn our_client() -> Result<Client, Error> {
     let config = shared::aws::dynamodb(&mut Settings::from_env());
-    Ok(Client::new(&config.ok_or("the environment is incomplete")?))
+    Ok(Client::from_conf(config.ok_or("the environment is incomplete")?))
 }

@@ -72,7 +72,7 @@ impl Notes {
             Ok::<_, &str>(name.to_owned())
         });
         let config = aws::dynamodb(settings);
-        Some(Self { client: Client::new(&config?), table: table?, random: Random::system() })
+        Some(Self { client: Client::from_conf(config?), table: table?, random: Random::system() })
     }
 
     /// The routes, each with its rule.

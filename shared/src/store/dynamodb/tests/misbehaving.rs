@@ -48,6 +48,20 @@ async fn r093_reads_are_strongly_consistent() {
     assert_eq!(requests.len(), 2);
 }
 
+/// The SDK's own statistics are left out. The trace id of Lambda would be there.
+#[tokio::test]
+async fn a_request_carries_only_what_dynamodb_needs() {
+    let (server, store) = serve_by(&[DONE]).await;
+    assert_eq!(store.session(Digest::of("one"), NOW).await.unwrap(), None);
+    let (headers, _) = server.requests.lock().unwrap()[0].clone();
+    let mut names: Vec<_> = headers.keys().map(|name| name.as_str()).collect();
+    names.sort_unstable();
+    let of_http = ["accept", "authorization", "content-length", "content-type", "host"];
+    let of_aws = ["x-amz-date", "x-amz-security-token", "x-amz-target"];
+    assert_eq!(names, [&of_http[..], &["user-agent"], &of_aws].concat());
+    assert!(headers["user-agent"].to_str().unwrap().starts_with("auth0-lambda/"));
+}
+
 /// R95, R133. A transaction that is repeated after a lost answer carries the same token, by which
 /// DynamoDB recognises it. A conflict wrote nothing, so the repetition is a new transaction.
 #[tokio::test]
