@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{claims::half_hash, *};
 use crate::jwt::KeySet;
-use crate::testing::tokens::{TEST_KEY, TestKey, key_set};
+use crate::testing::tokens::{TEST_KEY, TestKey, changed, key_set};
 
 const NOW: u64 = 1_800_000_000;
 const CLIENT: &str = "the-client";
@@ -103,49 +103,29 @@ fn r044_an_ambiguous_payload_or_header_is_refused() {
 #[test]
 fn r045_each_defect_of_a_header_is_refused() {
     use TokenError::{AlgorithmNotAllowed, CriticalHeader, Malformed, TypeNotAllowed, UnknownKey};
-    for (name, value, error) in [
-        ("alg", json!(null), AlgorithmNotAllowed),
-        ("alg", json!(7), AlgorithmNotAllowed),
-        ("alg", json!(""), AlgorithmNotAllowed),
-        ("alg", json!("none"), AlgorithmNotAllowed),
-        ("alg", json!("None"), AlgorithmNotAllowed),
-        ("alg", json!("nOnE"), AlgorithmNotAllowed),
-        ("alg", json!("rs256"), AlgorithmNotAllowed),
-        ("alg", json!("RS512"), AlgorithmNotAllowed),
-        ("alg", json!(["RS256"]), AlgorithmNotAllowed),
-        ("alg", json!("HS384"), AlgorithmNotAllowed),
-        ("alg", json!("RS384"), AlgorithmNotAllowed),
-        ("alg", json!("ES384"), AlgorithmNotAllowed),
-        ("alg", json!("ES512"), AlgorithmNotAllowed),
-        ("alg", json!("dir"), AlgorithmNotAllowed),
-        ("alg", json!("ECDH-ES"), AlgorithmNotAllowed),
-        ("alg", json!("ES256"), UnknownKey),
-        ("kid", json!(""), UnknownKey),
-        ("kid", json!("' OR 1=1"), UnknownKey),
-        ("kid", json!("k".repeat(10_000)), UnknownKey),
-        ("kid", json!(null), Malformed),
-        ("kid", json!(7), Malformed),
-        ("kid", json!({}), Malformed),
-        ("kid", json!(["test"]), Malformed),
-        ("crit", json!([]), CriticalHeader),
-        ("crit", json!(["exp"]), CriticalHeader),
-        ("crit", json!(["x"]), CriticalHeader),
-        ("b64", json!(true), CriticalHeader),
-        ("b64", json!(false), CriticalHeader),
-        ("zip", json!("DEF"), CriticalHeader),
-        ("typ", json!("at+jwt"), TypeNotAllowed),
-        ("typ", json!("application/at+jwt"), TypeNotAllowed),
-        ("typ", json!("dpop+jwt"), TypeNotAllowed),
-        ("typ", json!("logout+jwt"), TypeNotAllowed),
-        ("typ", json!("secevent+jwt"), TypeNotAllowed),
-        ("typ", json!("jose"), TypeNotAllowed),
-        ("typ", json!(""), TypeNotAllowed),
-        ("typ", json!(null), TypeNotAllowed),
+    for (name, error, values) in [
+        (
+            "alg",
+            AlgorithmNotAllowed,
+            json!([null, 7, "", "none", "None", "nOnE", ["RS256"], "rs256"]),
+        ),
+        ("alg", AlgorithmNotAllowed, json!(["RS384", "RS512", "ES384", "ES512", "HS384", "dir"])),
+        ("alg", AlgorithmNotAllowed, json!(["ECDH-ES"])),
+        ("alg", UnknownKey, json!(["ES256"])),
+        ("kid", UnknownKey, json!(["", "' OR 1=1", "k".repeat(10_000)])),
+        ("kid", Malformed, json!([null, 7, {}, ["test"]])),
+        ("crit", CriticalHeader, json!([[], ["exp"], ["x"]])),
+        ("b64", CriticalHeader, json!([true, false])),
+        ("zip", CriticalHeader, json!(["DEF"])),
+        ("typ", TypeNotAllowed, json!(["at+jwt", "application/at+jwt", "dpop+jwt", "logout+jwt"])),
+        ("typ", TypeNotAllowed, json!(["secevent+jwt", "jose", "", null])),
     ] {
-        let mut header = TEST_KEY.header();
-        header[name] = value;
-        let token = TEST_KEY.sign_with_header(&header, &id_token());
-        assert_eq!(refusal(&token, login_kind()), error, "{header}");
+        for value in values.as_array().unwrap() {
+            let mut header = TEST_KEY.header();
+            header[name] = value.clone();
+            let token = TEST_KEY.sign_with_header(&header, &id_token());
+            assert_eq!(refusal(&token, login_kind()), error, "{header}");
+        }
     }
 }
 
@@ -191,58 +171,49 @@ fn r061_each_claim_of_an_id_token_is_checked_at_its_limit() {
     let leeway = LEEWAY.as_secs();
     assert!(leeway <= 60);
     let oldest = NOW - MAX_LOGIN_AGE.as_secs() - leeway;
-    for (name, value, outcome) in [
-        ("iss", json!("https://evil.example/"), Err(InvalidIssuer)),
-        ("iss", json!("http://tenant.auth0.com/"), Err(InvalidIssuer)),
-        ("iss", json!("https://tenant.auth0.com"), Err(InvalidIssuer)),
-        ("iss", json!("https://tenant.auth0.com//"), Err(InvalidIssuer)),
-        ("iss", json!("https://tenant.auth0.com/evil/"), Err(InvalidIssuer)),
-        ("iss", json!("https://tenant.auth0.com.evil/"), Err(InvalidIssuer)),
-        ("iss", json!("HTTPS://TENANT.AUTH0.COM/"), Err(InvalidIssuer)),
-        ("iss", json!(""), Err(InvalidIssuer)),
-        ("iss", json!(["https://tenant.auth0.com/"]), Err(MistypedClaim("iss"))),
-        ("aud", json!([CLIENT]), Ok(())),
-        ("aud", json!([CLIENT, CLIENT]), Err(InvalidAudience)),
-        ("aud", json!([CLIENT, "untrusted"]), Err(InvalidAudience)),
-        ("aud", json!(["untrusted", CLIENT]), Err(InvalidAudience)),
-        ("aud", json!("another"), Err(InvalidAudience)),
-        ("aud", json!("the-client "), Err(InvalidAudience)),
-        ("aud", json!(""), Err(InvalidAudience)),
-        ("aud", json!([]), Err(InvalidAudience)),
-        ("aud", json!(null), Err(MistypedClaim("aud"))),
-        ("aud", json!(7), Err(MistypedClaim("aud"))),
-        ("aud", json!({}), Err(MistypedClaim("aud"))),
-        ("aud", json!([CLIENT, 7]), Err(MistypedClaim("aud"))),
-        ("azp", json!(CLIENT), Ok(())),
-        ("azp", json!("another"), Err(InvalidAuthorizedParty)),
-        ("azp", json!(""), Err(InvalidAuthorizedParty)),
-        ("azp", json!(7), Err(MistypedClaim("azp"))),
-        ("azp", json!([CLIENT]), Err(MistypedClaim("azp"))),
-        ("sub", json!("x".repeat(255)), Ok(())),
-        ("sub", json!("é".repeat(255)), Ok(())),
-        ("sub", json!("東".repeat(255)), Ok(())),
-        ("sub", json!("😀".repeat(255)), Ok(())),
-        ("sub", json!("x".repeat(256)), Err(MistypedClaim("sub"))),
-        ("sub", json!("東".repeat(256)), Err(MistypedClaim("sub"))),
-        ("sub", json!(""), Err(MistypedClaim("sub"))),
-        ("sub", json!(7), Err(MistypedClaim("sub"))),
-        ("sub", json!("a\u{0}b"), Err(MistypedClaim("sub"))),
-        ("sub", json!("a\u{85}b"), Err(MistypedClaim("sub"))),
-        ("exp", json!(NOW - leeway + 1), Ok(())),
-        ("exp", json!(NOW - leeway), Err(Expired)),
-        ("exp", json!(0), Err(Expired)),
-        ("nbf", json!(NOW + leeway), Ok(())),
-        ("nbf", json!(NOW + leeway + 1), Err(TokenError::NotYetValid)),
-        ("iat", json!(NOW + leeway), Ok(())),
-        ("iat", json!(NOW + leeway + 1), Err(TokenError::IssuedInFuture)),
-        ("iat", json!(oldest), Ok(())),
-        ("iat", json!(oldest - 1), Err(TokenError::IssuedTooLongAgo)),
-        ("nonce", json!("n-2"), Err(NonceMismatch)),
-        ("nonce", json!(""), Err(NonceMismatch)),
-        ("nonce", json!(7), Err(MistypedClaim("nonce"))),
-        ("events", json!({}), Err(TokenError::WrongKind)),
+    for (name, outcome, values) in [
+        (
+            "iss",
+            Err(InvalidIssuer),
+            json!(["https://evil.example/", "http://tenant.auth0.com/", ""]),
+        ),
+        (
+            "iss",
+            Err(InvalidIssuer),
+            json!(["https://tenant.auth0.com", "https://tenant.auth0.com//"]),
+        ),
+        ("iss", Err(InvalidIssuer), json!(["https://tenant.auth0.com/evil/"])),
+        ("iss", Err(InvalidIssuer), json!(["https://tenant.auth0.com.evil/"])),
+        ("iss", Err(InvalidIssuer), json!(["HTTPS://TENANT.AUTH0.COM/"])),
+        ("iss", Err(MistypedClaim("iss")), json!([["https://tenant.auth0.com/"]])),
+        ("aud", Ok(()), json!([[CLIENT]])),
+        ("aud", Err(InvalidAudience), json!([[CLIENT, CLIENT], [CLIENT, "untrusted"]])),
+        (
+            "aud",
+            Err(InvalidAudience),
+            json!([["untrusted", CLIENT], "another", "the-client ", "", []]),
+        ),
+        ("aud", Err(MistypedClaim("aud")), json!([null, 7, {}, [CLIENT, 7]])),
+        ("azp", Ok(()), json!([CLIENT])),
+        ("azp", Err(InvalidAuthorizedParty), json!(["another", ""])),
+        ("azp", Err(MistypedClaim("azp")), json!([7, [CLIENT]])),
+        ("sub", Ok(()), ["x", "é", "東", "😀"].map(|letter| letter.repeat(255)).into()),
+        ("sub", Err(MistypedClaim("sub")), json!(["x".repeat(256), "東".repeat(256), "", 7])),
+        ("sub", Err(MistypedClaim("sub")), json!(["a\u{0}b", "a\u{85}b"])),
+        ("exp", Ok(()), json!([NOW - leeway + 1])),
+        ("exp", Err(Expired), json!([NOW - leeway, 0])),
+        ("nbf", Ok(()), json!([NOW + leeway])),
+        ("nbf", Err(TokenError::NotYetValid), json!([NOW + leeway + 1])),
+        ("iat", Ok(()), json!([NOW + leeway, oldest])),
+        ("iat", Err(TokenError::IssuedInFuture), json!([NOW + leeway + 1])),
+        ("iat", Err(TokenError::IssuedTooLongAgo), json!([oldest - 1])),
+        ("nonce", Err(NonceMismatch), json!(["n-2", ""])),
+        ("nonce", Err(MistypedClaim("nonce")), json!([7])),
+        ("events", Err(TokenError::WrongKind), json!([{}])),
     ] {
-        assert_eq!(login_with(name, value.clone()), outcome, "{name}: {value}");
+        for value in values.as_array().unwrap() {
+            assert_eq!(login_with(name, value.clone()), outcome, "{name}: {value}");
+        }
     }
     for name in ["iss", "aud", "sub", "exp", "iat", "nonce"] {
         let mut claims = id_token();
@@ -254,19 +225,20 @@ fn r061_each_claim_of_an_id_token_is_checked_at_its_limit() {
 /// R61, R62, R60: no number overflows, and no number is parsed from a string.
 #[test]
 fn r061_a_time_is_a_number_within_its_range() {
+    let no_times = json!([
+        "1800003600",
+        -1,
+        -0.5,
+        1e300,
+        253_402_300_799.5_f64.ceil(),
+        1_u64 << 63,
+        u64::MAX,
+        i64::MIN,
+        null,
+        [NOW],
+    ]);
     for name in ["exp", "iat", "nbf", "auth_time", "session_expiry"] {
-        for value in [
-            json!("1800003600"),
-            json!(-1),
-            json!(-0.5),
-            json!(1e300),
-            json!(253_402_300_799.5_f64.ceil()),
-            json!(1_u64 << 63),
-            json!(u64::MAX),
-            json!(i64::MIN),
-            json!(null),
-            json!([NOW]),
-        ] {
+        for value in no_times.as_array().unwrap() {
             let outcome = login_with(name, value.clone());
             assert_eq!(outcome, Err(TokenError::MistypedClaim(name)), "{value}");
         }
@@ -383,22 +355,18 @@ fn r145_a_token_whose_header_type_is_not_an_access_tokens_is_refused() {
         verify(&TEST_KEY.sign_with_header(header, &access_token()), api_kind()).map(drop)
     };
     assert_eq!(outcome(&json!({ "alg": "RS256", "kid": "test" })), Ok(()), "no type");
-    for (kind, is_allowed) in [
-        (json!("at+jwt"), true),
-        (json!("AT+JWT"), true),
-        (json!("application/at+jwt"), true),
-        (json!("JWT"), true),
-        (json!("jwt"), true),
-        (json!("logout+jwt"), false),
-        (json!("dpop+jwt"), false),
-        (json!("application/jwt+at"), false),
-        (json!(""), false),
-        (json!(7), false),
+    for (types, expected) in [
+        (json!(["at+jwt", "AT+JWT", "application/at+jwt", "JWT", "jwt"]), Ok(())),
+        (
+            json!(["logout+jwt", "dpop+jwt", "application/jwt+at", "", 7]),
+            Err(TokenError::TypeNotAllowed),
+        ),
     ] {
-        let mut header = TEST_KEY.header();
-        header["typ"] = kind.clone();
-        let expected = if is_allowed { Ok(()) } else { Err(TokenError::TypeNotAllowed) };
-        assert_eq!(outcome(&header), expected, "{kind}");
+        for kind in types.as_array().unwrap() {
+            let mut header = TEST_KEY.header();
+            header["typ"] = kind.clone();
+            assert_eq!(outcome(&header), expected, "{kind}");
+        }
     }
 }
 

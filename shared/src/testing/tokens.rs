@@ -13,9 +13,7 @@ use aws_lc_rs::{
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-use crate::jwt::KeySet;
-
-use crate::jwt::Algorithm;
+use crate::jwt::{Algorithm, KeySet};
 
 /// A signing key, generated on demand.
 pub struct TestKey {
@@ -39,17 +37,9 @@ impl TestKey {
     pub fn rsa(key_id: &str) -> Self {
         let key = must(RsaKeyPair::generate(KeySize::Rsa2048));
         let components = RsaPublicKeyComponents::<Vec<u8>>::from(key.public_key());
-        let public = json!({
-            "kty": "RSA",
-            "n": encode(&components.n),
-            "e": encode(&components.e),
-        });
-        Self {
-            key_id: key_id.to_owned(),
-            algorithm: Algorithm::Rs256,
-            private: PrivateKey::Rsa(key),
-            public,
-        }
+        let (n, e) = (encode(&components.n), encode(&components.e));
+        let public = json!({ "kty": "RSA", "n": n, "e": e });
+        Self::new(key_id, Algorithm::Rs256, PrivateKey::Rsa(key), public)
     }
 
     /// A fresh P-256 key for ES256.
@@ -57,28 +47,19 @@ impl TestKey {
         let key = must(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING));
         let (x, y) = key.public_key().as_ref()[1..].split_at(32);
         let public = json!({ "kty": "EC", "crv": "P-256", "x": encode(x), "y": encode(y) });
-        Self {
-            key_id: key_id.to_owned(),
-            algorithm: Algorithm::Es256,
-            private: PrivateKey::P256(key),
-            public,
-        }
+        Self::new(key_id, Algorithm::Es256, PrivateKey::P256(key), public)
     }
 
     /// A fresh Ed25519 key for EdDSA.
     pub fn ed25519(key_id: &str) -> Self {
         let key = must(Ed25519KeyPair::generate());
-        let public = json!({
-            "kty": "OKP",
-            "crv": "Ed25519",
-            "x": encode(key.public_key().as_ref()),
-        });
-        Self {
-            key_id: key_id.to_owned(),
-            algorithm: Algorithm::EdDsa,
-            private: PrivateKey::Ed25519(key),
-            public,
-        }
+        let x = encode(key.public_key().as_ref());
+        let public = json!({ "kty": "OKP", "crv": "Ed25519", "x": x });
+        Self::new(key_id, Algorithm::EdDsa, PrivateKey::Ed25519(key), public)
+    }
+
+    fn new(key_id: &str, algorithm: Algorithm, private: PrivateKey, public: Value) -> Self {
+        Self { key_id: key_id.to_owned(), algorithm, private, public }
     }
 
     /// The same key for `algorithm` instead.
@@ -143,6 +124,15 @@ impl TestKey {
             }
         }
     }
+}
+
+/// `object` with the members of `changes`. `null` removes a member.
+pub fn changed(mut object: Value, changes: &Value) -> Value {
+    for (name, value) in changes.as_object().into_iter().flatten() {
+        object[name] = value.clone();
+    }
+    object.as_object_mut().into_iter().for_each(|all| all.retain(|_, value| !value.is_null()));
+    object
 }
 
 /// The JWKS document of `keys`.

@@ -1,24 +1,18 @@
 //! Concurrent requests through the one service that Lambda's workers share.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+use std::{convert::Infallible, future::pending, sync::Arc, time::Duration};
 
-use std::{
-    convert::Infallible,
-    future::pending,
-    sync::Arc,
-    time::{Duration, UNIX_EPOCH},
-};
-
-use lambda_runtime::{Context, LambdaEvent, Service};
+use lambda_runtime::{LambdaEvent, Service};
 use serde::Serialize;
 use serde_json::{Value, json, value::RawValue};
 use shared::{
     clock::{Clock, Timestamp},
-    testing::captured_log::CapturedLog,
     web::request::{Request, RequestContext, Response},
 };
 use tokio::{sync::Barrier, time::Instant};
 use tracing::instrument::WithSubscriber;
+
+use super::{capture, invocation_context};
 
 const NOW: Timestamp = Timestamp::from_unix(1_700_000_000);
 
@@ -28,12 +22,7 @@ fn invocation(path: &str, id: &str, seconds: u64) -> LambdaEvent<Box<RawValue>> 
         "version": "2.0", "rawPath": path,
         "requestContext": {"http": {"method": "GET"}, "requestId": id},
     });
-    #[expect(clippy::disallowed_methods, reason = "Lambda's deadline is in wall-clock time")]
-    let deadline = std::time::SystemTime::now() + Duration::from_secs(seconds);
-    let mut context = Context::default();
-    context.request_id = format!("invocation-{id}");
-    context.deadline =
-        u64::try_from(deadline.duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
+    let context = invocation_context(&format!("invocation-{id}"), Duration::from_secs(seconds));
     LambdaEvent::new(RawValue::from_string(event.to_string()).unwrap(), context)
 }
 
@@ -64,16 +53,6 @@ where
     answers
 }
 
-fn capture() -> (CapturedLog, tracing::subscriber::DefaultGuard) {
-    let log = CapturedLog::default();
-    let subscriber = gateway::logging::subscriber(
-        gateway::logging::Logging::json(true),
-        &["concurrency"],
-        log.writer(),
-    );
-    (log, tracing::subscriber::set_default(subscriber))
-}
-
 fn text(body: String) -> Response {
     http::Response::builder().header("content-type", "text/plain").body(body.into()).unwrap()
 }
@@ -83,7 +62,7 @@ fn text(body: String) -> Response {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn concurrent_requests_log_and_respond_with_their_own_ids() {
     const IN_FLIGHT: usize = 64;
-    let (log, _guard) = capture();
+    let (log, _guard) = capture(true);
     let everybody = Arc::new(Barrier::new(IN_FLIGHT));
     let handler = move |request: Request, _: Timestamp| {
         let everybody = Arc::clone(&everybody);
@@ -119,7 +98,7 @@ async fn concurrent_requests_log_and_respond_with_their_own_ids() {
 /// The clock is paused and advances only while requests wait.
 #[tokio::test(start_paused = true)]
 async fn r166_a_timeout_affects_only_its_own_request() {
-    let (log, _guard) = capture();
+    let (log, _guard) = capture(true);
     let handler = async |request: Request, _: Timestamp| {
         let id = RequestContext::of(&request).request_id;
         match request.uri().path() {
@@ -150,7 +129,7 @@ async fn r166_a_timeout_affects_only_its_own_request() {
 
 #[tokio::test]
 async fn a_panic_affects_only_its_own_request() {
-    let (log, _guard) = capture();
+    let (log, _guard) = capture(true);
     let both = Arc::new(Barrier::new(2));
     let handler = move |request: Request, _: Timestamp| {
         let both = Arc::clone(&both);

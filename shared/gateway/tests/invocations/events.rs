@@ -1,7 +1,5 @@
 //! Tests of the conversion from events to requests.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use gateway::event::{BODY_LIMIT, EventError, parse};
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -1,10 +1,8 @@
 //! Invocations through the same service that the Lambda runtime polls: JSON in, JSON and log out.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::{
     future::{Future, pending},
-    time::{Duration, UNIX_EPOCH},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -14,9 +12,11 @@ use serde_json::{Value, json, value::RawValue};
 use shared::{
     clock::{Clock, Timestamp},
     settings::Settings,
-    testing::captured_log::{CapturedLog, hear},
+    testing::captured_log::CapturedLog,
     web::request::{Request, RequestContext, Response},
 };
+
+use super::{AMPLE, capture, capture_as, invocation_context};
 
 const NOW: Timestamp = Timestamp::from_unix(1_700_000_000);
 
@@ -41,13 +41,7 @@ where
     H: Fn(Request, Timestamp) -> F,
     F: Future<Output = Response>,
 {
-    #[expect(clippy::disallowed_methods, reason = "Lambda's deadline is in wall-clock time")]
-    let deadline = std::time::SystemTime::now() + time_left;
-    let mut context = Context::default();
-    context.request_id = "invocation-id".to_owned();
-    context.deadline =
-        u64::try_from(deadline.duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
-    invoke_within(handler, event, context).await
+    invoke_within(handler, event, invocation_context("invocation-id", time_left)).await
 }
 
 async fn invoke_within<H, F>(handler: H, event: &Value, context: Context) -> Value
@@ -71,15 +65,6 @@ async fn echo(request: Request, now: Timestamp) -> Response {
 async fn never(_: Request, _: Timestamp) -> Response {
     pending().await
 }
-
-fn capture(debug: bool) -> (CapturedLog, tracing::subscriber::DefaultGuard) {
-    let log = CapturedLog::default();
-    let subscriber =
-        gateway::logging::subscriber(Logging::json(debug), &["invocations"], log.writer());
-    (log, hear(subscriber))
-}
-
-const AMPLE: Duration = Duration::from_secs(10);
 
 #[tokio::test]
 async fn a_handler_is_called_and_its_response_returned() {
@@ -257,12 +242,10 @@ fn capture_by(
     settings: &[(&str, &str)],
     is_terminal: bool,
 ) -> (CapturedLog, tracing::subscriber::DefaultGuard) {
-    let log = CapturedLog::default();
     let mut settings = Settings::from_values(settings.iter().copied());
     let logging = Logging::from_settings(&mut settings, is_terminal);
     settings.finish().unwrap();
-    let guard = hear(gateway::logging::subscriber(logging, &["invocations"], log.writer()));
-    (log, guard)
+    capture_as(logging)
 }
 
 #[test]

@@ -1,8 +1,6 @@
 //! Tests of the authorizer, from event to decision.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use gateway::{
@@ -10,7 +8,7 @@ use gateway::{
     proxy::Proxy,
 };
 use http::{Method, StatusCode};
-use lambda_runtime::{Context, Diagnostic};
+use lambda_runtime::Diagnostic;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use shared::{
@@ -18,12 +16,13 @@ use shared::{
     guard::Principal,
     names::{ErrorCode, LogEvent},
     settings::Settings,
-    testing::captured_log::CapturedLog,
     web::{
         error::{Failure, Public},
         request::{Request, RequestContext},
     },
 };
+
+use super::{AMPLE, capture, invocation_context};
 
 const VERSION_2: &str = include_str!("fixtures/authorizer-v2.json");
 const VERSION_1: &str = include_str!("fixtures/authorizer-v1.json");
@@ -105,15 +104,7 @@ fn no(status: StatusCode) -> Obedient {
 }
 
 async fn asked(authorizer: &Obedient, event: &Value) -> Result<Value, NoDecision> {
-    asked_within(authorizer, event, Duration::from_secs(10)).await
-}
-
-async fn asked_within(
-    authorizer: &Obedient,
-    event: &Value,
-    time_left: Duration,
-) -> Result<Value, NoDecision> {
-    asked_behind(&Proxy::default(), authorizer, event, time_left).await
+    asked_behind(&Proxy::default(), authorizer, event, AMPLE).await
 }
 
 async fn asked_behind(
@@ -122,26 +113,11 @@ async fn asked_behind(
     event: &Value,
     time_left: Duration,
 ) -> Result<Value, NoDecision> {
-    #[expect(clippy::disallowed_methods, reason = "Lambda's deadline is in wall-clock time")]
-    let deadline = std::time::SystemTime::now() + time_left;
-    let mut context = Context::default();
-    context.request_id = "invocation-id".to_owned();
-    context.deadline =
-        u64::try_from(deadline.duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
+    let context = invocation_context("invocation-id", time_left);
     let clock = Clock::from_fn(|| Timestamp::from_unix(1_700_000_000));
     let decision =
         decide(authorizer, proxy, event.to_string().as_bytes(), &context, &clock).await?;
     Ok(serde_json::to_value(decision).unwrap())
-}
-
-fn capture() -> (CapturedLog, tracing::subscriber::DefaultGuard) {
-    let log = CapturedLog::default();
-    let subscriber = gateway::logging::subscriber(
-        gateway::logging::Logging::json(false),
-        &["authorizers"],
-        log.writer(),
-    );
-    (log, tracing::subscriber::set_default(subscriber))
 }
 
 #[test]
@@ -316,7 +292,7 @@ fn every_usual_field_is_in_the_list_of_fields() {
 #[tokio::test]
 async fn a_refusal_is_a_decision_in_the_requested_form() {
     for status in [StatusCode::BAD_REQUEST, StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN] {
-        let (log, _guard) = capture();
+        let (log, _guard) = capture(false);
         let decision = asked(&no(status), &with(VERSION_2, &[])).await.unwrap();
         assert_eq!(
             decision,
@@ -454,7 +430,7 @@ proptest! {
 #[tokio::test]
 async fn r096_without_a_decision_there_is_an_error_and_no_access() {
     for status in [StatusCode::INTERNAL_SERVER_ERROR, StatusCode::SERVICE_UNAVAILABLE] {
-        let (log, _guard) = capture();
+        let (log, _guard) = capture(false);
         let outcome = asked(&no(status), &with(VERSION_2, &[])).await;
         assert_eq!(outcome, Err(NoDecision));
         let lines = log.lines();
@@ -465,7 +441,7 @@ async fn r096_without_a_decision_there_is_an_error_and_no_access() {
         assert_eq!(lines[1]["decision"], "none");
     }
     for event in [json!({}), json!("secret-token"), with(VERSION_2, &[("/routeKey", json!("x"))])] {
-        let (log, _guard) = capture();
+        let (log, _guard) = capture(false);
         assert_eq!(asked(&YES(), &event).await, Err(NoDecision));
         let lines = log.lines();
         assert_eq!((lines.len(), &lines[0]["event"]), (2, &json!("request.unreadable")));
@@ -481,11 +457,14 @@ async fn r096_without_a_decision_there_is_an_error_and_no_access() {
 
 #[tokio::test(start_paused = true)]
 async fn r166_an_authorizer_that_times_out_returns_an_error() {
-    let (log, _guard) = capture();
+    let (log, _guard) = capture(false);
     let late = Obedient(Duration::from_secs(60), Ok(ada()));
     let event = with(VERSION_2, &[]);
     for time_left in [Duration::from_secs(2), Duration::from_millis(400)] {
-        assert_eq!(asked_within(&late, &event, time_left).await, Err(NoDecision));
+        assert_eq!(
+            asked_behind(&Proxy::default(), &late, &event, time_left).await,
+            Err(NoDecision)
+        );
     }
     let events: Vec<_> = log.lines().iter().map(|line| line["event"].clone()).collect();
     assert_eq!(
@@ -500,11 +479,10 @@ async fn a_request_past_the_proxy_is_denied() {
     let digest = "f52fbd32b2b3b86ff88ef6c490628285f482af15ddcb29541f94bcf526a3f6c7";
     let mut settings = Settings::from_values([("PROXY_SECRET_DIGEST", digest)]);
     let proxy = Proxy::from_settings(&mut settings).unwrap();
-    let ample = Duration::from_secs(10);
     let mut event = with(VERSION_2, &[]);
-    let denied = asked_behind(&proxy, &YES(), &event, ample).await.unwrap();
+    let denied = asked_behind(&proxy, &YES(), &event, AMPLE).await.unwrap();
     assert_eq!(denied, json!({ "isAuthorized": false, "context": { "code": "proxy_required" } }));
     event["headers"]["x-proxy-secret"] = json!("hunter2");
-    let allowed = asked_behind(&proxy, &YES(), &event, ample).await.unwrap();
+    let allowed = asked_behind(&proxy, &YES(), &event, AMPLE).await.unwrap();
     assert_eq!(allowed["isAuthorized"], true);
 }
