@@ -48,7 +48,7 @@ impl Backends {
     /// Reads the functions' settings too, so that their faults are reported here and not when the
     /// first request starts a function.
     pub async fn start(settings: &mut Settings, random: &Random) -> Option<Self> {
-        let store = settings.optional("SESSION_STORE", |text| match text {
+        let store = settings.with_default("SESSION_STORE", (), |text| match text {
             "dynamodb" => Ok(()),
             _ => Err("must be `dynamodb` here: the functions are processes that share no memory"),
         });

@@ -13,7 +13,7 @@ use shared::{
     dependencies::Dependencies,
     guard::{GuardConfig, Guarded, ProtectedFunction},
     pages::respond::Responder,
-    settings::Settings,
+    settings::{Settings, all_of},
     web::{
         base_url::BaseUrl,
         request::{Function, Request, Response},
@@ -68,17 +68,12 @@ pub struct BundleConfig {
 impl BundleConfig {
     /// Reads the settings of all functions.
     pub fn from_settings(settings: &mut Settings) -> Option<Self> {
-        let callback = CallbackConfig::from_settings(settings);
-        let guard = GuardConfig::from_settings(settings);
-        let login = LoginConfig::from_settings(settings);
-        let logout = LogoutConfig::from_settings(settings);
-        let refresh = RefreshConfig::from_settings(settings);
-        Some(Self {
-            callback: callback?,
-            guard: guard?,
-            login: login?,
-            logout: logout?,
-            refresh: refresh?,
+        all_of!(Self {
+            callback: CallbackConfig::from_settings(settings),
+            guard: GuardConfig::from_settings(settings),
+            login: LoginConfig::from_settings(settings),
+            logout: LogoutConfig::from_settings(settings),
+            refresh: RefreshConfig::from_settings(settings),
         })
     }
 }

@@ -76,7 +76,7 @@ impl Doctor {
         let credentials = settings.value_of("CLIENT_SECRET").map(|secret| ClientCredentials {
             client_id: application.client_id.clone(),
             client_secret: SecretString::from(secret),
-            authentication: authentication.flatten(),
+            authentication: authentication.unwrap_or_default(),
         });
         let provider = HttpProvider::over(application.issuer.clone(), network?);
         Some(Self {

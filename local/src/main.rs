@@ -17,7 +17,10 @@ use local::{
     watch,
 };
 use shared::{
-    clock::Clock, crypto::random::Random, dependencies::Dependencies, settings::Settings,
+    clock::Clock,
+    crypto::random::Random,
+    dependencies::Dependencies,
+    settings::{ConfigError, Settings},
 };
 
 fn main() -> ExitCode {
@@ -51,7 +54,7 @@ fn serve(environment: &Environment) -> ExitCode {
 /// Checks the settings, then becomes `cargo lambda watch`, which starts a function only on the first
 /// request. Without the check, faults would be reported as late as that.
 fn start(environment: &Environment) -> ExitCode {
-    match check(environment.settings(), environment) {
+    match check(environment) {
         Ok(mut watch) => {
             eprintln!("`cargo lambda watch` cannot be started: {}", watch.exec());
         }
@@ -61,13 +64,12 @@ fn start(environment: &Environment) -> ExitCode {
 }
 
 /// Prints the assumed settings and returns the command that starts the run, or every fault.
-fn check(mut settings: Settings, environment: &Environment) -> Result<Command, String> {
-    let run = read(&mut settings).map(|(run, _, _)| run);
-    if let Some(run) = &run {
-        run.check_ports(&mut settings);
-    }
-    settings.finish().map_err(|error| error.to_string())?;
-    let run = run.ok_or("the run cannot start, and no setting was reported as the reason")?;
+fn check(environment: &Environment) -> Result<Command, ConfigError> {
+    let run = environment.settings().read(|settings| {
+        let (run, _, _) = read(settings)?;
+        run.check_ports(settings);
+        Some(run)
+    })?;
     println!("{run}");
     if run.provider.is_none() {
         examine(environment.settings());

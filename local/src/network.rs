@@ -20,16 +20,16 @@ pub fn network(settings: &mut Settings) -> Option<Network> {
     let exceptions = |text: &str| Ok::<_, &str>(NoProxy::from_string(text));
     let upper_exceptions = settings.optional("NO_PROXY", exceptions);
     let lower_exceptions = settings.optional("no_proxy", exceptions);
-    let exceptions = upper_exceptions?.or(lower_exceptions?).flatten();
+    let exceptions = upper_exceptions.ok()?.or(lower_exceptions.ok()?).flatten();
 
-    let roots = match (file?, folders?) {
+    let roots = match (file.ok()?, folders.ok()?) {
         (Some(mut file), Some(folders)) => {
             file.roots.extend(folders.roots);
             Some(file)
         }
         (file, folders) => file.or(folders),
     };
-    let proxy = upper?.or(lower?).map(|proxy| proxy.no_proxy(exceptions));
+    let proxy = upper.ok()?.or(lower.ok()?).map(|proxy| proxy.no_proxy(exceptions));
     Some(Network::new(roots, proxy))
 }
 

@@ -47,11 +47,13 @@ impl LocalRun {
             return None;
         }
         let host =
-            settings.optional("HOST", |text| match Issuer::parse(&format!("http://{text}")) {
-                Ok(origin) if origin.url().port().is_none() && origin.url().path() == "/" => {
-                    Ok(text.to_owned())
+            settings.with_default("HOST", "localhost".to_owned(), |text| {
+                match Issuer::parse(&format!("http://{text}")) {
+                    Ok(origin) if origin.url().port().is_none() && origin.url().path() == "/" => {
+                        Ok(text.to_owned())
+                    }
+                    _ => Err("must be a name of this machine, such as `localhost`"),
                 }
-                _ => Err("must be a name of this machine, such as `localhost`"),
             });
         let port = port(settings, "PORT", DEFAULT_PORT);
         let provider_port = port_after(settings, port);
@@ -68,7 +70,7 @@ impl LocalRun {
             settings.assume(variable, value);
         };
         // A fault in one variable must not cause faults in variables that depend on it.
-        let host_name = host.clone().flatten().unwrap_or_else(|| "localhost".to_owned());
+        let host_name = host.as_deref().unwrap_or("localhost");
         let address = format!("http://{host_name}:{}", port.unwrap_or(DEFAULT_PORT));
         // As a browser writes it: in lower case, and without the port that http implies.
         let base_url = Issuer::parse(&address).map_or(address, |origin| origin.origin());
@@ -98,7 +100,7 @@ impl LocalRun {
             assume(settings, "SCOPE", scope.to_owned(), &because);
         }
         host?;
-        let (port, provider_port, token_lifetime) = (port?, provider_port?, token_lifetime?);
+        let (port, provider_port, token_lifetime) = (port?, provider_port?, token_lifetime.ok()?);
         let base_url = settings.value_of("BASE_URL")?.trim_end_matches('/').to_owned();
         let provider =
             needs_provider.then(|| provider(settings, &base_url, provider_port, token_lifetime));
@@ -205,11 +207,10 @@ fn port_after(settings: &mut Settings, port_of_bundle: Option<u16>) -> Option<u1
 
 /// A port number, `default` if not set.
 pub(crate) fn port(settings: &mut Settings, variable: &'static str, default: u16) -> Option<u16> {
-    let port = settings.optional(variable, |text| match text.parse() {
+    settings.with_default(variable, default, |text| match text.parse() {
         Ok(port) if port > 0 => Ok(port),
         _ => Err("must be a port number"),
-    })?;
-    Some(port.unwrap_or(default))
+    })
 }
 
 #[cfg(test)]
@@ -221,12 +222,13 @@ mod tests {
     use crate::bundle::BundleConfig;
 
     fn run(values: &[(&str, &str)]) -> Result<LocalRun, String> {
-        let mut settings = Settings::from_values(values.iter().copied());
-        let run = LocalRun::from_settings(&mut settings, &Random::system());
-        BundleConfig::from_settings(&mut settings);
-        Dependencies::from_settings(&mut settings);
-        settings.finish().map_err(|error| error.to_string())?;
-        Ok(run.unwrap())
+        let run = Settings::from_values(values.iter().copied()).read(|settings| {
+            let run = LocalRun::from_settings(settings, &Random::system());
+            BundleConfig::from_settings(settings);
+            Dependencies::from_settings(settings);
+            run
+        });
+        run.map_err(|error| error.to_string())
     }
 
     #[test]

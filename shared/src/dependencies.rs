@@ -131,15 +131,9 @@ mod tests {
     ];
 
     fn choose(values: &[(&str, &str)]) -> Result<String, String> {
-        let mut settings = Settings::from_values(values.iter().copied());
-        let store = store(&mut settings, &Random::system());
-        match settings.finish() {
-            Ok(()) => Ok(format!("{:?}", store.unwrap())),
-            Err(error) => {
-                assert!(store.is_none());
-                Err(error.to_string())
-            }
-        }
+        let settings = Settings::from_values(values.iter().copied());
+        let store = settings.read(|settings| store(settings, &Random::system()));
+        store.map(|store| format!("{store:?}")).map_err(|error| error.to_string())
     }
 
     fn fault(variable: &str, expected: &str) -> Result<String, String> {
@@ -187,9 +181,8 @@ mod tests {
     #[cfg(feature = "dynamodb")]
     #[test]
     fn faults_of_the_store_and_of_the_provider_are_reported_together() {
-        let mut settings = Settings::from_values([INSIDE_LAMBDA]);
-        assert!(Dependencies::from_settings(&mut settings).is_none());
-        let message = settings.finish().unwrap_err().to_string();
+        let read = Settings::from_values([INSIDE_LAMBDA]).read(Dependencies::from_settings);
+        let message = read.err().unwrap().to_string();
         for variable in ["AUTH_HOST", "CLIENT_ID", "SESSION_TABLE", "AWS_REGION"] {
             assert!(message.contains(&format!("\n  {variable} is not set")), "{message}");
         }

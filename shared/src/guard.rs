@@ -26,7 +26,7 @@ use crate::{
     pages::respond,
     provider::application::Application,
     session::{self, Session, SessionLimits, Sessions, TokenSession},
-    settings::Settings,
+    settings::{Settings, all_of},
     web::{
         base_url::BaseUrl, cookie::CookieJar, cors::AllowedOrigins, request::Request, same_origin,
     },
@@ -102,23 +102,17 @@ impl GuardConfig {
     /// Reads the settings of a protected function.
     pub fn from_settings(settings: &mut Settings) -> Option<Self> {
         let application = Application::from_settings(settings);
-        let base_url = BaseUrl::from_settings(settings);
-        let origins = AllowedOrigins::from_settings(settings);
-        let limits = SessionLimits::from_settings(settings);
-        let email = EmailPolicy::from_settings(settings);
-        let organization = OrganizationPolicy::from_settings(settings);
         let own = application.as_ref().map(|application| application.client_id.as_str());
         let other_tokens = OtherTokens::from_settings(settings, own);
-        let routes = RouteRules::from_settings(settings);
-        Some(Self {
-            application: application?,
-            base_url: base_url?,
-            origins: origins?,
-            limits: limits?,
-            email: email?,
-            organization: organization?,
-            other_tokens: other_tokens?,
-            routes: routes?,
+        all_of!(Self {
+            application,
+            base_url: BaseUrl::from_settings(settings),
+            origins: AllowedOrigins::from_settings(settings),
+            limits: SessionLimits::from_settings(settings),
+            email: EmailPolicy::from_settings(settings),
+            organization: OrganizationPolicy::from_settings(settings),
+            other_tokens,
+            routes: RouteRules::from_settings(settings).ok(),
         })
     }
 }

@@ -65,15 +65,15 @@ impl Issuer {
             Ok(issuer)
         });
         let is_loopback = issuer.as_ref().is_some_and(Self::is_loopback);
-        let endpoint_origins = settings.optional("AUTH_ENDPOINT_HOSTS", |text| {
+        let endpoint_origins = settings.with_default("AUTH_ENDPOINT_HOSTS", Vec::new(), |text| {
             let origins = text.split(',').map(|host| endpoint_origin(host.trim(), is_loopback));
             origins
                 .collect::<Option<Vec<_>>>()
                 .ok_or("must be host names, separated by commas, without scheme and path")
         });
         Some(Self {
-            provider_name: provider_name?,
-            endpoint_origins: endpoint_origins?.unwrap_or_default(),
+            provider_name: provider_name.ok()?,
+            endpoint_origins: endpoint_origins?,
             ..issuer?
         })
     }
@@ -439,9 +439,8 @@ mod tests {
     }
 
     fn read(values: &[(&str, &str)]) -> Result<Issuer, String> {
-        let mut settings = Settings::from_values(values.iter().copied());
-        let issuer = Issuer::from_settings(&mut settings, "the provider's host");
-        settings.finish().map_err(|error| error.to_string())?;
-        Ok(issuer.unwrap())
+        let settings = Settings::from_values(values.iter().copied());
+        let issuer = settings.read(|all| Issuer::from_settings(all, "the provider's host"));
+        issuer.map_err(|error| error.to_string())
     }
 }

@@ -23,7 +23,7 @@ use crate::{
     jwt::MalformedKeySet,
     provider::application::Application,
     secrets::stored_secret::{CLIENT_SECRET, SecretSource, StoredSecret},
-    settings::Settings,
+    settings::{Faulty, Settings},
 };
 
 pub use self::{
@@ -109,13 +109,13 @@ impl ClientCredentials {
     ) -> Option<StoredSecret<Self>> {
         let client_id = application.map(|known| known.client_id.clone()).unwrap_or_default();
         let authentication = ClientAuthentication::from_settings(settings);
-        let chosen = authentication.flatten();
+        let chosen = authentication.unwrap_or_default();
         let what = "the application's client secret";
         let credentials = secrets.secret(settings, CLIENT_SECRET, what, move |text| {
             let (client_id, client_secret) = (client_id.clone(), SecretString::from(text));
             Ok(Self { client_id, client_secret, authentication: chosen })
         });
-        authentication.and(credentials)
+        authentication.ok().and(credentials)
     }
 
     /// How they are sent to the provider that published `metadata`.
@@ -125,8 +125,12 @@ impl ClientCredentials {
 }
 
 impl ClientAuthentication {
-    /// Reads `CLIENT_AUTH`. Outer `None`: a fault was recorded. Inner `None`: it is not set.
-    pub fn from_settings(settings: &mut Settings) -> Option<Option<Self>> {
+    /// Reads `CLIENT_AUTH`. `None`: it is not set.
+    ///
+    /// # Errors
+    ///
+    /// If it is invalid.
+    pub fn from_settings(settings: &mut Settings) -> Result<Option<Self>, Faulty> {
         settings.optional("CLIENT_AUTH", |text| {
             Self::from_name(text).ok_or("must be `client_secret_basic` or `client_secret_post`")
         })

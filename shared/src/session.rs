@@ -26,7 +26,7 @@ use crate::{
     },
     jwt::{self, Authentication},
     names::LogEvent,
-    settings::Settings,
+    settings::{Settings, all_of},
     store::{CreateError, Owner, PointerRow, SessionRow, SessionStore, StoreError},
 };
 
@@ -60,9 +60,10 @@ pub struct SessionLimits {
 impl SessionLimits {
     /// Reads `SESSION_IDLE` and `SESSION_LIFETIME`.
     pub fn from_settings(settings: &mut Settings) -> Option<Self> {
-        let idle = settings.duration("SESSION_IDLE", Duration::from_secs(12 * 3_600));
-        let lifetime = settings.duration("SESSION_LIFETIME", Duration::from_secs(7 * 86_400));
-        Some(Self { idle: idle?, lifetime: lifetime? })
+        all_of!(Self {
+            idle: settings.duration("SESSION_IDLE", Duration::from_secs(12 * 3_600)),
+            lifetime: settings.duration("SESSION_LIFETIME", Duration::from_secs(7 * 86_400)),
+        })
     }
 }
 

@@ -8,8 +8,8 @@ use std::{collections::BTreeMap, env, fmt, time::Duration};
 
 /// The environment variables of a process, and the faults found so far.
 ///
-/// Each method that reads a value returns `None` after it recorded a fault. [`Settings::finish`] turns
-/// all faults into one error.
+/// Each method that reads a value returns `None` after it recorded a fault. [`Settings::read`] turns all
+/// faults into one error.
 #[derive(Clone)]
 pub struct Settings {
     values: BTreeMap<String, String>,
@@ -23,9 +23,27 @@ struct Fault {
     expected: String,
 }
 
+/// A variable is invalid, and [`Settings`] has recorded the fault.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Faulty;
+
 /// All faulty variables in one message.
 #[derive(Debug, thiserror::Error)]
 pub struct ConfigError(Vec<Fault>);
+
+/// The struct with these fields, each read from the settings, or `None` after a fault in one of them.
+///
+/// Every field is read before the first fault ends it, so that all faults are reported together. The
+/// expression of a field may name an earlier field, which is still an `Option`.
+#[macro_export]
+macro_rules! all_of {
+    ($name:ident { $($field:ident $(: $value:expr)?),+ $(,)? }) => {{
+        $($(let $field = $value;)?)+
+        Some($name { $($field: $field?),+ })
+    }};
+}
+
+pub use all_of;
 
 impl Settings {
     /// The variables of this process. Empty ones and those that are not UTF-8 count as not set.
@@ -74,21 +92,31 @@ impl Settings {
         self.faults.push(Fault { variable, expected: expected.to_string() });
     }
 
-    /// The value of `variable`, parsed by `parse`. Outer `None`: a fault was recorded. Inner `None`:
-    /// the variable is not set.
+    /// The value of `variable`, parsed by `parse`; `None` if it is not set.
+    ///
+    /// # Errors
+    ///
+    /// If the value is invalid.
     pub fn optional<T, E: fmt::Display>(
         &mut self,
         variable: &'static str,
         parse: impl FnOnce(&str) -> Result<T, E>,
-    ) -> Option<Option<T>> {
-        let Some(value) = self.values.get(variable) else { return Some(None) };
-        match parse(value) {
-            Ok(parsed) => Some(Some(parsed)),
-            Err(expected) => {
-                self.fault(variable, expected);
-                None
-            }
-        }
+    ) -> Result<Option<T>, Faulty> {
+        let parsed = self.values.get(variable).map(|value| parse(value)).transpose();
+        parsed.map_err(|expected| {
+            self.fault(variable, expected);
+            Faulty
+        })
+    }
+
+    /// The value of `variable`, parsed by `parse`; `default` if it is not set.
+    pub fn with_default<T, E: fmt::Display>(
+        &mut self,
+        variable: &'static str,
+        default: T,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        self.optional(variable, parse).ok().map(|value| value.unwrap_or(default))
     }
 
     /// The value of `variable`, parsed by `parse`. Records a fault if it is not set.
@@ -98,7 +126,7 @@ impl Settings {
         what: &str,
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Option<T> {
-        let value = self.optional(variable, parse)?;
+        let value = self.optional(variable, parse).ok()?;
         if value.is_none() {
             self.fault(variable, format_args!("is not set: {what}"));
         }
@@ -107,20 +135,29 @@ impl Settings {
 
     /// A boolean; `default` if not set.
     pub fn flag(&mut self, variable: &'static str, default: bool) -> Option<bool> {
-        let value = self.optional(variable, |text| match text.to_ascii_lowercase().as_str() {
+        self.with_default(variable, default, |text| match text.to_ascii_lowercase().as_str() {
             "true" | "1" | "yes" | "on" => Ok(true),
             "false" | "0" | "no" | "off" => Ok(false),
             _ => Err("must be `true` or `false`"),
-        })?;
-        Some(value.unwrap_or(default))
+        })
     }
 
     /// A time span such as `12h` or `7d` in whole seconds, at least one; `default` if not set.
     pub fn duration(&mut self, variable: &'static str, default: Duration) -> Option<Duration> {
-        let value = self.optional(variable, |text| {
+        self.with_default(variable, default, |text| {
             duration(text).ok_or("must be a time span such as `12h`, `30m` or `7d`")
-        })?;
-        Some(value.unwrap_or(default))
+        })
+    }
+
+    /// What `read` reads from the settings.
+    ///
+    /// # Errors
+    ///
+    /// All faults that were recorded, if any.
+    pub fn read<T>(mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Result<T, ConfigError> {
+        let value = read(&mut self);
+        self.finish()?;
+        value.ok_or(ConfigError(Vec::new()))
     }
 
     /// Finishes the reading.
@@ -151,6 +188,9 @@ impl fmt::Debug for Settings {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the configuration cannot be used:")?;
+        if self.0.is_empty() {
+            f.write_str(" no variable was named as the reason")?;
+        }
         for Fault { variable, expected } in &self.0 {
             write!(f, "\n  {variable} {expected}")?;
         }

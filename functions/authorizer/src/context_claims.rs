@@ -6,7 +6,7 @@ use shared::{jwt, settings::Settings};
 /// Reads `CONTEXT_CLAIMS`. Each claim keeps its name in the context, so a name that the context or the
 /// gateway uses already is a fault. So is a claim about the token: it is never passed on.
 pub(crate) fn from_settings(settings: &mut Settings) -> Option<Vec<String>> {
-    let claims = settings.optional("CONTEXT_CLAIMS", |text| {
+    settings.with_default("CONTEXT_CLAIMS", Vec::new(), |text| {
         let mut claims: Vec<String> = Vec::new();
         for name in text.split(',').map(str::trim) {
             if name.is_empty() || name.chars().any(|letter| letter.is_whitespace()) {
@@ -28,8 +28,7 @@ pub(crate) fn from_settings(settings: &mut Settings) -> Option<Vec<String>> {
             claims.push(name.to_owned());
         }
         Ok(claims)
-    })?;
-    Some(claims.unwrap_or_default())
+    })
 }
 
 /// The names that a refusal, and a REST API itself, put beside the context's fields.
@@ -40,10 +39,8 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Vec<String>, String> {
-        let mut settings = Settings::from_values([("CONTEXT_CLAIMS", text)]);
-        let claims = from_settings(&mut settings);
-        settings.finish().map_err(|error| error.to_string())?;
-        Ok(claims.unwrap())
+        let settings = Settings::from_values([("CONTEXT_CLAIMS", text)]);
+        settings.read(from_settings).map_err(|error| error.to_string())
     }
 
     #[test]

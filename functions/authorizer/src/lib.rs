@@ -14,7 +14,7 @@ use shared::{
     dependencies::Dependencies,
     guard::{Guard, GuardConfig, Principal, Refusal, RouteRule, RouteRules, Rules},
     names::LogEvent,
-    settings::Settings,
+    settings::{Settings, all_of},
     web::{
         error::{Failure, Public},
         request::Request,
@@ -52,9 +52,10 @@ pub enum Denial {
 impl AuthorizerConfig {
     /// Reads the settings of the authorizer.
     pub fn from_settings(settings: &mut Settings) -> Option<Self> {
-        let guard = GuardConfig::from_settings(settings);
-        let context_claims = context_claims::from_settings(settings);
-        Some(Self { guard: guard?, context_claims: context_claims? })
+        all_of!(Self {
+            guard: GuardConfig::from_settings(settings),
+            context_claims: context_claims::from_settings(settings),
+        })
     }
 }
 

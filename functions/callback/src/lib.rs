@@ -38,7 +38,7 @@ use shared::{
     },
     secrets::stored_secret::{SecretSource, StoredSecret},
     session::{RefreshGrant, SAME_TOKEN, SessionLimits, Sessions},
-    settings::Settings,
+    settings::{Settings, all_of},
     store::{CreateError, Owner, SessionStore},
     texts::Text,
     web::{
@@ -99,29 +99,18 @@ pub struct CallbackConfig {
 impl CallbackConfig {
     /// Reads the settings of the callback function.
     pub fn from_settings(settings: &mut Settings) -> Option<Self> {
-        let application = Application::from_settings(settings);
-        let base_url = BaseUrl::from_settings(settings);
-        let branding = Branding::from_settings(settings);
-        let email = EmailPolicy::from_settings(settings);
-        let fetch_user_info = FetchUserInfo::from_settings(settings);
-        let limits = SessionLimits::from_settings(settings);
-        let organization = OrganizationPolicy::from_settings(settings);
-        let response_mode = ResponseMode::from_settings(settings);
         let secrets = SecretSource::from_settings(settings);
-        let credentials =
-            ClientCredentials::from_settings(settings, &secrets, application.as_ref());
-        let login_cookies = LoginCookies::from_settings(settings, &secrets, base_url.as_ref());
-        Some(Self {
-            application: application?,
-            base_url: base_url?,
-            branding: branding?,
-            credentials: credentials?,
-            email: email?,
-            fetch_user_info: fetch_user_info?,
-            limits: limits?,
-            login_cookies: login_cookies?,
-            organization: organization?,
-            response_mode: response_mode?,
+        all_of!(Self {
+            application: Application::from_settings(settings),
+            base_url: BaseUrl::from_settings(settings),
+            branding: Branding::from_settings(settings),
+            credentials: ClientCredentials::from_settings(settings, &secrets, application.as_ref()),
+            email: EmailPolicy::from_settings(settings),
+            fetch_user_info: FetchUserInfo::from_settings(settings),
+            limits: SessionLimits::from_settings(settings),
+            login_cookies: LoginCookies::from_settings(settings, &secrets, base_url.as_ref()),
+            organization: OrganizationPolicy::from_settings(settings),
+            response_mode: ResponseMode::from_settings(settings),
         })
     }
 }

@@ -40,13 +40,12 @@ pub enum UserInfoFailure {
 impl FetchUserInfo {
     /// Reads `FETCH_USERINFO`.
     pub fn from_settings(settings: &mut Settings) -> Option<Self> {
-        let fetch = settings.optional("FETCH_USERINFO", |text| match text {
+        settings.with_default("FETCH_USERINFO", Self::Never, |text| match text {
             "false" => Ok(Self::Never),
             "true" => Ok(Self::IfAvailable),
             "required" => Ok(Self::Required),
             _ => Err("must be `true`, `false` or `required`"),
-        })?;
-        Some(fetch.unwrap_or(Self::Never))
+        })
     }
 }
 

@@ -8,7 +8,7 @@ use shared::{
     provider::{application::Application, login_method::LoginMethod},
     secrets::stored_secret::SecretSource,
     session::SessionLimits,
-    settings::Settings,
+    settings::{Settings, all_of},
     web::{base_url::BaseUrl, cors::AllowedOrigins},
 };
 
@@ -54,15 +54,7 @@ impl LoginConfig {
     /// Reads the settings of the login function.
     pub fn from_settings(settings: &mut Settings) -> Option<Self> {
         let application = Application::from_settings(settings);
-        let base_url = BaseUrl::from_settings(settings);
-        let branding = Branding::from_settings(settings);
         let is_auth0 = application.as_ref().is_none_or(|application| application.issuer.is_auth0());
-        let connections = Connections::from_settings(settings, is_auth0);
-        let origins = AllowedOrigins::from_settings(settings);
-        let limits = SessionLimits::from_settings(settings);
-        let organization = OrganizationPolicy::from_settings(settings);
-        let response_mode = ResponseMode::from_settings(settings);
-        let routes = RouteRules::from_settings(settings);
         let scope = requested_scope(settings);
         let email = EmailPolicy::from_settings(settings);
         if let (Some(scope), Some(email)) = (&scope, email)
@@ -71,22 +63,20 @@ impl LoginConfig {
         {
             settings.fault("SCOPE", "must contain `email`, because people need certain addresses");
         }
-        let show_key = settings.flag("SHOW_KEY", true);
         let secrets = SecretSource::from_settings(settings);
-        let login_cookies = LoginCookies::from_settings(settings, &secrets, base_url.as_ref());
-        Some(Self {
-            application: application?,
-            base_url: base_url?,
-            branding: branding?,
-            connections: connections?,
-            limits: limits?,
-            origins: origins?,
-            login_cookies: login_cookies?,
-            organization: organization?,
-            response_mode: response_mode?,
-            routes: routes?,
-            scope: scope?,
-            show_key: show_key?,
+        all_of!(Self {
+            application,
+            base_url: BaseUrl::from_settings(settings),
+            branding: Branding::from_settings(settings),
+            connections: Connections::from_settings(settings, is_auth0),
+            limits: SessionLimits::from_settings(settings),
+            login_cookies: LoginCookies::from_settings(settings, &secrets, base_url.as_ref()),
+            organization: OrganizationPolicy::from_settings(settings),
+            origins: AllowedOrigins::from_settings(settings),
+            response_mode: ResponseMode::from_settings(settings),
+            routes: RouteRules::from_settings(settings).ok(),
+            scope,
+            show_key: settings.flag("SHOW_KEY", true),
         })
     }
 }
@@ -94,7 +84,8 @@ impl LoginConfig {
 impl Connections {
     /// Reads `CONNECTIONS`. Only Auth0 publishes a list.
     pub fn from_settings(settings: &mut Settings, is_auth0: bool) -> Option<Self> {
-        let connections = settings.optional("CONNECTIONS", |text| {
+        let default = if is_auth0 { Self::AskProvider } else { Self::Listed(Vec::new()) };
+        settings.with_default("CONNECTIONS", default, |text| {
             if text == "none" {
                 return Ok(Self::Listed(Vec::new()));
             }
@@ -103,15 +94,13 @@ impl Connections {
             methods
                 .map(Self::Listed)
                 .ok_or("must be `none` or a comma-separated list of connection names")
-        })?;
-        let default = if is_auth0 { Self::AskProvider } else { Self::Listed(Vec::new()) };
-        Some(connections.unwrap_or(default))
+        })
     }
 }
 
 /// Reads `SCOPE`: the scopes that a login requests, separated by spaces.
 pub fn requested_scope(settings: &mut Settings) -> Option<String> {
-    let scope = settings.optional("SCOPE", |text| {
+    settings.with_default("SCOPE", "openid email".to_owned(), |text| {
         let scopes: Vec<_> = text.split_whitespace().collect();
         if !scopes.contains(&"openid") {
             return Err("must contain `openid`");
@@ -120,8 +109,7 @@ pub fn requested_scope(settings: &mut Settings) -> Option<String> {
             return Err("must be scopes separated by spaces");
         }
         Ok(scopes.join(" "))
-    })?;
-    Some(scope.unwrap_or_else(|| "openid email".to_owned()))
+    })
 }
 
 #[cfg(test)]
@@ -138,10 +126,8 @@ mod tests {
             ("CLIENT_ID", "client"),
             ("SECRET_KEY", "GJ5cWzkR8xHc1vXq9tYb3nMf7sLd2pQa"),
         ];
-        let mut settings = Settings::from_values(required.iter().chain(values).copied());
-        let config = LoginConfig::from_settings(&mut settings);
-        settings.finish().map_err(|error| error.to_string())?;
-        Ok(config.unwrap())
+        let settings = Settings::from_values(required.iter().chain(values).copied());
+        settings.read(LoginConfig::from_settings).map_err(|error| error.to_string())
     }
 
     #[test]

@@ -5,7 +5,7 @@ use shared::{
     pages::Branding,
     provider::ClientCredentials,
     secrets::stored_secret::{SecretSource, StoredSecret},
-    settings::Settings,
+    settings::{Settings, all_of},
 };
 
 /// The settings of the logout function.
@@ -24,10 +24,9 @@ impl LogoutConfig {
     /// Reads the settings of the logout function.
     pub fn from_settings(settings: &mut Settings) -> Option<Self> {
         let guard = GuardConfig::from_settings(settings);
-        let branding = Branding::from_settings(settings);
-        let secrets = SecretSource::from_settings(settings);
         let application = guard.as_ref().map(|guard| &guard.application);
+        let secrets = SecretSource::from_settings(settings);
         let credentials = ClientCredentials::from_settings(settings, &secrets, application);
-        Some(Self { guard: guard?, branding: branding?, credentials: credentials? })
+        all_of!(Self { guard, branding: Branding::from_settings(settings), credentials })
     }
 }

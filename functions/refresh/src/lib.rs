@@ -24,7 +24,7 @@ use shared::{
     provider::{ClientCredentials, IdentityProvider, application::Application},
     secrets::stored_secret::{SecretSource, StoredSecret},
     session::{Session, SessionLimits, Sessions},
-    settings::Settings,
+    settings::{Settings, all_of},
     web::{
         base_url::BaseUrl,
         cookie::{CookieJar, RequestCookies, SessionCookie},
@@ -68,19 +68,13 @@ pub struct RefreshConfig {
 impl RefreshConfig {
     /// Reads the settings of the refresh function.
     pub fn from_settings(settings: &mut Settings) -> Option<Self> {
-        let application = Application::from_settings(settings);
-        let base_url = BaseUrl::from_settings(settings);
         let secrets = SecretSource::from_settings(settings);
-        let credentials =
-            ClientCredentials::from_settings(settings, &secrets, application.as_ref());
-        let limits = SessionLimits::from_settings(settings);
-        let show_key = settings.flag("SHOW_KEY", true);
-        Some(Self {
-            application: application?,
-            base_url: base_url?,
-            credentials: credentials?,
-            limits: limits?,
-            show_key: show_key?,
+        all_of!(Self {
+            application: Application::from_settings(settings),
+            base_url: BaseUrl::from_settings(settings),
+            credentials: ClientCredentials::from_settings(settings, &secrets, application.as_ref()),
+            limits: SessionLimits::from_settings(settings),
+            show_key: settings.flag("SHOW_KEY", true),
         })
     }
 }

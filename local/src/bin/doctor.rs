@@ -14,7 +14,7 @@ use local::{
     environment::{self, Environment},
     settings::LocalRun,
 };
-use shared::{clock::Clock, crypto::random::Random, issuer::Issuer, settings::Settings};
+use shared::{clock::Clock, crypto::random::Random, issuer::Issuer};
 
 /// Examines the settings of an Auth0 tenant with those of the environment and `.env`.
 ///
@@ -53,23 +53,20 @@ async fn main() -> ExitCode {
 fn doctor(arguments: &Arguments) -> Result<Doctor, Box<dyn std::error::Error>> {
     let environment = Environment::read(Path::new(environment::FILE))?;
     let random = Random::system();
-    let mut settings = match &arguments.stack_file {
+    let settings = match &arguments.stack_file {
         Some(file) => stack::settings(&read(file)?, environment.variables())?,
         None => environment.settings(),
     };
-    if arguments.stack_file.is_none() {
-        require_provider(&mut settings);
-        // The settings that `local/start` assumes, such as BASE_URL.
-        LocalRun::from_settings(&mut settings, &random);
-    }
-    let doctor = Doctor::from_settings(&mut settings, Clock::system(), random);
-    settings.finish()?;
-    Ok(doctor.ok_or("the settings cannot be used, and none was reported as the reason")?)
-}
-
-/// Records a fault if no provider is named: the development provider needs no examination.
-fn require_provider(settings: &mut Settings) {
-    Issuer::from_settings(settings, "the domain of the Auth0 tenant to examine");
+    let doctor = settings.read(|settings| {
+        if arguments.stack_file.is_none() {
+            // A fault if no provider is named: the development provider needs no examination.
+            Issuer::from_settings(settings, "the domain of the Auth0 tenant to examine");
+            // The settings that `local/start` assumes, such as BASE_URL.
+            LocalRun::from_settings(settings, &random);
+        }
+        Doctor::from_settings(settings, Clock::system(), random)
+    });
+    Ok(doctor?)
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, String> {

@@ -72,14 +72,15 @@ async fn main() -> ExitCode {
         Command::List(selected) => (selected, None),
         Command::End { selected, apply } => (selected, Some(apply)),
     };
-    let mut settings = Settings::from_env();
-    let operator = Operator::from_settings(&mut settings, selected.issuer);
-    if let Err(error) = settings.finish() {
-        eprintln!("{error}");
-        return ExitCode::FAILURE;
-    }
-    let (Some(operator), Some(sessions)) = (operator, selected.name.into_selection()) else {
-        return ExitCode::FAILURE;
+    let Some(sessions) = selected.name.into_selection() else { return ExitCode::FAILURE };
+    let operator =
+        Settings::from_env().read(|settings| Operator::from_settings(settings, selected.issuer));
+    let operator = match operator {
+        Ok(operator) => operator,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
     };
     match run(&operator, &sessions, apply, Clock::system().now()).await {
         Ok(()) => ExitCode::SUCCESS,

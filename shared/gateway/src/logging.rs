@@ -50,7 +50,8 @@ impl Logging {
     pub fn from_settings(settings: &mut Settings, is_terminal: bool) -> Self {
         let inside_lambda = settings.inside_lambda();
         let debug = settings.flag("DEBUG", !inside_lambda).unwrap_or(!inside_lambda);
-        let format = settings.optional("LOG_FORMAT", |text| match text {
+        let default = if is_terminal && !inside_lambda { Format::Text } else { Format::Json };
+        let format = settings.with_default("LOG_FORMAT", default, |text| match text {
             "json" => Ok(Format::Json),
             "text" if inside_lambda => {
                 Err("must not be `text` inside Lambda: alarms read the lines as JSON")
@@ -58,8 +59,7 @@ impl Logging {
             "text" => Ok(Format::Text),
             _ => Err("must be `json` or `text`"),
         });
-        let default = if is_terminal && !inside_lambda { Format::Text } else { Format::Json };
-        Self { format: format.flatten().unwrap_or(default), debug, inside_lambda }
+        Self { format: format.unwrap_or(default), debug, inside_lambda }
     }
 }
 

@@ -37,7 +37,7 @@ pub fn refusal() -> Public {
 impl Proxy {
     /// Reads `PROXY_SECRET_DIGEST`, a comma-separated list.
     pub fn from_settings(settings: &mut Settings) -> Option<Self> {
-        let digests = settings.optional("PROXY_SECRET_DIGEST", |text| {
+        settings.with_default("PROXY_SECRET_DIGEST", Self::default(), |text| {
             let digests = text.split(',').map(|digest| digest.trim().to_ascii_lowercase());
             let is_digest = |digest: &String| {
                 digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit())
@@ -48,8 +48,7 @@ impl Proxy {
             } else {
                 Err("must be SHA-256 digests of 64 hexadecimal digits, separated by commas")
             }
-        })?;
-        Some(digests.unwrap_or_default())
+        })
     }
 
     /// Whether a request with these headers came through the proxy. Removes the secret from them.
@@ -99,10 +98,8 @@ mod tests {
     const HUNTER2: &str = "f52fbd32b2b3b86ff88ef6c490628285f482af15ddcb29541f94bcf526a3f6c7";
 
     fn proxy(digests: &str) -> Result<Proxy, String> {
-        let mut settings = Settings::from_values([("PROXY_SECRET_DIGEST", digests)]);
-        let proxy = Proxy::from_settings(&mut settings);
-        settings.finish().map_err(|error| error.to_string())?;
-        Ok(proxy.unwrap())
+        let settings = Settings::from_values([("PROXY_SECRET_DIGEST", digests)]);
+        settings.read(Proxy::from_settings).map_err(|error| error.to_string())
     }
 
     fn admitted(proxy: &Proxy, secrets: &[&'static str]) -> bool {

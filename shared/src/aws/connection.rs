@@ -51,11 +51,11 @@ impl Connection {
         let credentials = Credentials::new(
             access_key_id?,
             secret_access_key?,
-            session_token?,
+            session_token.ok()?,
             None,
             "environment",
         );
-        let endpoint = own_endpoint?.or(any_endpoint?);
+        let endpoint = own_endpoint.ok()?.or(any_endpoint.ok()?);
         #[cfg(not(feature = "benchmark"))]
         let network = Network::default();
         #[cfg(feature = "benchmark")]
@@ -113,7 +113,7 @@ fn benchmark_network(settings: &mut Settings) -> Option<Network> {
         roots.add(certificate).map_err(|error| error.to_string())?;
         Ok::<_, String>(roots)
     });
-    Some(Network::new(roots?, None))
+    Some(Network::new(roots.ok()?, None))
 }
 
 fn text(settings: &mut Settings, variable: &'static str) -> Option<String> {
@@ -156,9 +156,9 @@ mod tests {
     }
 
     fn faults(values: &[(&str, &str)]) -> String {
-        let mut settings = Settings::from_values(values.iter().copied());
-        assert!(Connection::from_settings(&mut settings, SERVICE).is_none());
-        settings.finish().unwrap_err().to_string()
+        let settings = Settings::from_values(values.iter().copied());
+        let read = settings.read(|settings| Connection::from_settings(settings, SERVICE));
+        read.unwrap_err().to_string()
     }
 
     #[test]

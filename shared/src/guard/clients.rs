@@ -24,13 +24,15 @@ enum RequireSession {
 impl OtherTokens {
     /// Reads `REQUIRE_SESSION` and `ALLOWED_CLIENTS`.
     pub fn from_settings(settings: &mut Settings, own: Option<&str>) -> Option<Self> {
-        let require_session =
-            settings.optional("REQUIRE_SESSION", |text| match text.to_ascii_lowercase().as_str() {
+        let always = RequireSession::Always;
+        let require_session = settings.with_default("REQUIRE_SESSION", always, |text| {
+            match text.to_ascii_lowercase().as_str() {
                 "true" | "1" | "yes" | "on" => Ok(RequireSession::Always),
                 "false" | "0" | "no" | "off" => Ok(RequireSession::Never),
                 "people" => Ok(RequireSession::OfPeople),
                 _ => Err("must be `true`, `people` or `false`"),
-            });
+            }
+        });
         let allowed = settings.optional("ALLOWED_CLIENTS", |text| {
             let clients = text.split(',').map(|client| match client.trim() {
                 "" => None,
@@ -39,8 +41,7 @@ impl OtherTokens {
             let clients: Option<Vec<_>> = clients.map(|client| client.map(str::to_owned)).collect();
             clients.ok_or("must be client ids, separated by commas")
         });
-        let require_session = require_session?.unwrap_or(RequireSession::Always);
-        let allowed = allowed?;
+        let (require_session, allowed) = (require_session?, allowed.ok()?);
         if allowed.is_some() && require_session == RequireSession::Always {
             settings.fault("ALLOWED_CLIENTS", "needs REQUIRE_SESSION `people` or `false`");
             return None;
@@ -103,11 +104,9 @@ mod tests {
     use super::*;
 
     fn fault(values: &[(&str, &str)]) -> Option<String> {
-        let mut settings = Settings::from_values(values.iter().copied());
-        let read = OtherTokens::from_settings(&mut settings, Some("own"));
-        let fault = settings.finish().err().map(|error| error.to_string());
-        assert_eq!(read.is_none(), fault.is_some());
-        fault
+        let settings = Settings::from_values(values.iter().copied());
+        let read = settings.read(|settings| OtherTokens::from_settings(settings, Some("own")));
+        read.err().map(|error| error.to_string())
     }
 
     #[test]

@@ -29,7 +29,7 @@ impl EmailPolicy {
     /// register an address of such a domain without owning it.
     pub fn from_settings(settings: &mut Settings) -> Option<Self> {
         let verified = settings.flag("REQUIRE_VERIFIED_EMAIL", false);
-        let domains = settings.optional("ALLOWED_EMAIL_DOMAINS", |text| {
+        let domains = settings.with_default("ALLOWED_EMAIL_DOMAINS", Vec::new(), |text| {
             let domains = text.split(',').map(|domain| domain.trim().to_ascii_lowercase());
             let is_domain = |domain: &String| {
                 let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-".contains(&byte);
@@ -40,7 +40,7 @@ impl EmailPolicy {
             all.then_some(domains)
                 .ok_or("must be domains such as `example.com`, separated by commas")
         });
-        let (verified, domains) = (verified?, domains?.unwrap_or_default());
+        let (verified, domains) = (verified?, domains?);
         Some(Self { verified: verified || !domains.is_empty(), domains })
     }
 
@@ -93,10 +93,8 @@ mod tests {
 
     fn policy(verified: &str, domains: &str) -> Result<EmailPolicy, String> {
         let values = [("REQUIRE_VERIFIED_EMAIL", verified), ("ALLOWED_EMAIL_DOMAINS", domains)];
-        let mut settings = Settings::from_values(values);
-        let policy = EmailPolicy::from_settings(&mut settings);
-        settings.finish().map_err(|error| error.to_string())?;
-        Ok(policy.unwrap())
+        let policy = Settings::from_values(values).read(EmailPolicy::from_settings);
+        policy.map_err(|error| error.to_string())
     }
 
     #[test]

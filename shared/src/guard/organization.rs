@@ -31,14 +31,14 @@ impl OrganizationPolicy {
     /// Reads `ORGANIZATION`. It takes no name: an organization can be renamed, and another one can then
     /// take the name.
     pub fn from_settings(settings: &mut Settings) -> Option<Self> {
-        let policy = settings.optional("ORGANIZATION", |text| match text.strip_prefix("org_") {
+        let default = Self::default();
+        settings.with_default("ORGANIZATION", default, |text| match text.strip_prefix("org_") {
             None if text == "required" => Ok(Self::Required),
             Some(rest) if !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_alphanumeric()) => {
                 Ok(Self::Only(text.to_owned()))
             }
             _ => Err("must be `required`, or an organization's id such as `org_9ybsU1dN2dKfDkBi`"),
-        })?;
-        Some(policy.unwrap_or_default())
+        })
     }
 
     /// The organization that every login is for.
@@ -115,10 +115,8 @@ mod tests {
     };
 
     fn policy(text: &str) -> Result<OrganizationPolicy, String> {
-        let mut settings = Settings::from_values([("ORGANIZATION", text)]);
-        let policy = OrganizationPolicy::from_settings(&mut settings);
-        settings.finish().map_err(|error| error.to_string())?;
-        Ok(policy.unwrap())
+        let settings = Settings::from_values([("ORGANIZATION", text)]);
+        settings.read(OrganizationPolicy::from_settings).map_err(|error| error.to_string())
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::{Principal, Refusal, Rules};
 use crate::{
     clock::Timestamp,
     jwt::{self, StepUp},
-    settings::{self, Settings},
+    settings::{self, Faulty, Settings},
 };
 
 /// The routes that may be called, and what each of them requires.
@@ -65,17 +65,21 @@ pub struct InvalidRouteRules {
 }
 
 impl RouteRules {
-    /// Reads `ROUTE_RULES`, or the older `ROUTE_SCOPES`. Inner `None`: neither is set.
-    pub fn from_settings(settings: &mut Settings) -> Option<Option<Self>> {
+    /// Reads `ROUTE_RULES`, or the older `ROUTE_SCOPES`. `None`: neither is set.
+    ///
+    /// # Errors
+    ///
+    /// If a variable is invalid, or both are set.
+    pub fn from_settings(settings: &mut Settings) -> Result<Option<Self>, Faulty> {
         let rules = settings.optional("ROUTE_RULES", str::parse);
         let scopes = settings.optional("ROUTE_SCOPES", Self::of_scopes);
         match (rules?, scopes?) {
             (Some(_), Some(_)) => {
                 settings
                     .fault("ROUTE_SCOPES", "must not be set beside ROUTE_RULES: move its entries");
-                None
+                Err(Faulty)
             }
-            (rules, scopes) => Some(rules.or(scopes)),
+            (rules, scopes) => Ok(rules.or(scopes)),
         }
     }
 
@@ -295,7 +299,7 @@ mod tests {
 
     fn fault(variable: &'static str, text: &str) -> String {
         let mut settings = Settings::from_values([(variable, text)]);
-        assert_eq!(RouteRules::from_settings(&mut settings), None, "{text}");
+        assert_eq!(RouteRules::from_settings(&mut settings), Err(Faulty), "{text}");
         let message = settings.finish().unwrap_err().to_string();
         let (_, fault) = message.split_once("separated by semicolons: ").unwrap();
         fault.to_owned()
@@ -363,9 +367,9 @@ mod tests {
     fn empty_variables_count_as_not_set_and_both_at_once_are_refused() {
         let read = |rules: &str, scopes: &str| {
             let values = [("ROUTE_RULES", rules), ("ROUTE_SCOPES", scopes)];
-            let mut settings = Settings::from_values(values);
-            let routes = RouteRules::from_settings(&mut settings);
-            settings.finish().map(|()| routes.unwrap()).map_err(|error| error.to_string())
+            let settings = Settings::from_values(values);
+            let routes = settings.read(|settings| RouteRules::from_settings(settings).ok());
+            routes.map_err(|error| error.to_string())
         };
         assert_eq!(read(" ", " "), Ok(None));
         assert_eq!(read("GET:/a=x", ""), Ok(Some(routes("GET:/a=x"))));

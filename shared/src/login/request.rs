@@ -19,12 +19,11 @@ pub enum ResponseMode {
 impl ResponseMode {
     /// Reads `RESPONSE_MODE`.
     pub fn from_settings(settings: &mut Settings) -> Option<Self> {
-        let mode = settings.optional("RESPONSE_MODE", |text| match text {
+        settings.with_default("RESPONSE_MODE", Self::default(), |text| match text {
             "query" => Ok(Self::Query),
             "form_post" => Ok(Self::FormPost),
             _ => Err("must be `query` or `form_post`"),
-        })?;
-        Some(mode.unwrap_or_default())
+        })
     }
 }
 

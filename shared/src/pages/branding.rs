@@ -43,7 +43,7 @@ impl Branding {
                 .fault("LOGO_URL", "needs APP_NAME, the text for people who do not see the logo");
         }
         let accent = settings.optional("ACCENT_COLOR", Accent::parse);
-        Some(Self { name: name?, logo: logo?, accent: accent? })
+        Some(Self { name: name.ok()?, logo: logo.ok()?, accent: accent.ok()? })
     }
 
     pub(super) fn name(&self) -> Option<&str> {

@@ -38,7 +38,7 @@ impl Application {
                 Ok(text.to_owned())
             }
         });
-        let application = Self { issuer: issuer?, client_id: client_id?, audience: audience? };
+        let application = Self { issuer: issuer?, client_id: client_id?, audience: audience.ok()? };
         if let Some(why) = application.shared_audience() {
             settings.fault("AUDIENCE", why);
             return None;
@@ -86,10 +86,8 @@ mod tests {
 
     fn read(host: &str, audience: &str) -> Result<Option<String>, String> {
         let values = [("AUTH_HOST", host), ("CLIENT_ID", "client"), ("AUDIENCE", audience)];
-        let mut settings = Settings::from_values(values);
-        let application = Application::from_settings(&mut settings);
-        settings.finish().map_err(|error| error.to_string())?;
-        Ok(application.unwrap().audience)
+        let application = Settings::from_values(values).read(Application::from_settings);
+        application.map(|application| application.audience).map_err(|error| error.to_string())
     }
 
     #[test]

@@ -172,13 +172,13 @@ mod tests {
     const INSIDE_LAMBDA: (&str, &str) = ("LAMBDA_TASK_ROOT", "/var/task");
 
     fn read(values: &[(&str, &str)]) -> Result<StoredSecret<String>, String> {
-        let mut settings = Settings::from_values(values.iter().copied());
-        let secrets = SecretSource::from_settings(&mut settings);
-        let secret = secrets.secret(&mut settings, SECRET_KEY, "a word", |text| {
-            if text == "hunter2" { Err("must be another word") } else { Ok(text.to_owned()) }
+        let secret = Settings::from_values(values.iter().copied()).read(|settings| {
+            let secrets = SecretSource::from_settings(settings);
+            secrets.secret(settings, SECRET_KEY, "a word", |text| {
+                if text == "hunter2" { Err("must be another word") } else { Ok(text.to_owned()) }
+            })
         });
-        settings.finish().map_err(|error| error.to_string())?;
-        Ok(secret.unwrap())
+        secret.map_err(|error| error.to_string())
     }
 
     fn fault(variable: &str, expected: &str) -> String {

@@ -29,7 +29,7 @@ impl BaseUrl {
     /// Reads `BASE_URL`: an `https` origin, or an `http` one on loopback.
     pub fn from_settings(settings: &mut Settings) -> Option<Self> {
         let inside_lambda = settings.inside_lambda();
-        let base_url = settings.optional("BASE_URL", |text| {
+        settings.with_default("BASE_URL", Self::Gateway, |text| {
             let url = Url::parse(text).map_err(|_| MUST_BE)?;
             let origin = url.origin().ascii_serialization();
             let is_bare = text.trim_end_matches('/') == origin;
@@ -38,8 +38,7 @@ impl BaseUrl {
             } else {
                 Err(MUST_BE)
             }
-        })?;
-        Some(base_url.unwrap_or(Self::Gateway))
+        })
     }
 
     /// The origin of `request`, without a trailing slash.

@@ -18,15 +18,14 @@ impl AllowedOrigins {
     /// Reads `ALLOWED_ORIGINS`, a comma-separated list.
     pub fn from_settings(settings: &mut Settings) -> Option<Self> {
         let inside_lambda = settings.inside_lambda();
-        let origins = settings.optional("ALLOWED_ORIGINS", |text| {
+        settings.with_default("ALLOWED_ORIGINS", Self(Vec::new()), |text| {
             let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
             let origins = parts.map(parse_origin).collect::<Option<Vec<_>>>().ok_or("must be a comma-separated list of origins such as `https://app.example.com`, without paths or wildcards")?;
             if inside_lambda && origins.iter().any(|origin| origin.starts_with("http:")) {
                 return Err("must not name an http origin inside Lambda: any program on a visitor's machine can answer there, and would read what the visitor may");
             }
-            Ok(origins)
-        })?;
-        Some(Self(origins.unwrap_or_default()))
+            Ok(Self(origins))
+        })
     }
 
     /// Whether the list contains `origin` as a browser sends it.

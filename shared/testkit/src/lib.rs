@@ -102,14 +102,9 @@ impl Api {
         ];
         let is_replaced = |name: &str| settings.iter().any(|(other, _)| *other == name);
         let usual = usual.iter().filter(|(name, _)| !is_replaced(name));
-        let mut settings = Settings::from_values(usual.chain(settings).copied());
-        let config = GuardConfig::from_settings(&mut settings);
-        let config = match settings.finish() {
-            Ok(()) => {
-                config.unwrap_or_else(|| unreachable!("settings without a fault are complete"))
-            }
-            Err(faults) => panic!("{faults}"),
-        };
+        let settings = Settings::from_values(usual.chain(settings).copied());
+        let config = settings.read(GuardConfig::from_settings);
+        let config = config.unwrap_or_else(|faults| panic!("{faults}"));
         let issuer = config.application.issuer.clone();
         let provider = provider(&issuer);
         let store: Arc<dyn Store> = Arc::new(MemoryStore::default());

@@ -77,7 +77,8 @@ fn r140_the_documented_errors_are_the_codes_of_responses() {
 fn r177_the_documented_settings_match_the_settings_read() {
     let mut settings = BTreeSet::new();
     for source in sources(&["functions", "local/src", "shared/gateway", "shared/src"]) {
-        let readers = ["optional(", "required(", "flag(", "duration(", "(settings, "];
+        let readers =
+            ["optional(", "with_default(", "required(", "flag(", "duration(", "(settings, "];
         for reader in readers.iter().chain(&["plain: ", "arn: ", "endpoint_variable: "]) {
             for rest in
                 source.split(*reader).skip(1).filter(|rest| rest.trim_start().starts_with('"'))

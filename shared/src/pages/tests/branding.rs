@@ -175,10 +175,8 @@ fn r177_every_faulty_setting_is_named_in_one_message() {
 }
 
 fn read(values: &[(&str, &str)]) -> Result<Branding, String> {
-    let mut settings = Settings::from_values(values.iter().copied());
-    let branding = Branding::from_settings(&mut settings);
-    settings.finish().map_err(|error| error.to_string())?;
-    Ok(branding.expect("no fault"))
+    let settings = Settings::from_values(values.iter().copied());
+    settings.read(Branding::from_settings).map_err(|error| error.to_string())
 }
 
 fn branded_pages(values: &[(&str, &str)]) -> Vec<(&'static str, String)> {

@@ -3,7 +3,7 @@
 use crate::{
     aws::{Connection, DYNAMODB},
     crypto::tls::Network,
-    settings::Settings,
+    settings::{Settings, all_of},
 };
 
 /// The table, its region, and the credentials of the process.
@@ -17,9 +17,10 @@ impl DynamoConfig {
     /// Reads `SESSION_TABLE`, `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`,
     /// `AWS_SESSION_TOKEN`, and `AWS_ENDPOINT_URL_DYNAMODB` or else `AWS_ENDPOINT_URL`.
     pub fn from_settings(settings: &mut Settings) -> Option<Self> {
-        let table = settings.required("SESSION_TABLE", "the table that keeps sessions", table_name);
-        let connection = Connection::from_settings(settings, DYNAMODB);
-        Some(Self { table: table?, connection: connection? })
+        all_of!(Self {
+            table: settings.required("SESSION_TABLE", "the table that keeps sessions", table_name),
+            connection: Connection::from_settings(settings, DYNAMODB),
+        })
     }
 
     /// The same table, reached over `network`.
@@ -50,10 +51,8 @@ mod tests {
     ];
 
     fn read(values: &[(&str, &str)]) -> Result<DynamoConfig, String> {
-        let mut settings = Settings::from_values(values.iter().copied());
-        let config = DynamoConfig::from_settings(&mut settings);
-        settings.finish().map_err(|error| error.to_string())?;
-        Ok(config.unwrap())
+        let settings = Settings::from_values(values.iter().copied());
+        settings.read(DynamoConfig::from_settings).map_err(|error| error.to_string())
     }
 
     #[test]
