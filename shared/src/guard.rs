@@ -225,14 +225,7 @@ impl Guard {
         match session {
             // Not the scopes in the token: after a refresh it may contain more than the login was
             // granted (R138).
-            TokenSession::Live(session) => Ok(Principal {
-                user: session.contents.user.clone(),
-                api_claims: session.contents.api_claims.clone(),
-                authentication: session.contents.authentication.clone(),
-                is_person: true,
-                scopes: session.contents.scopes.clone(),
-                session: Some(*session),
-            }),
+            TokenSession::Live(session) => Ok(Principal::of_session(*session)),
             TokenSession::Unknown if !self.config.other_tokens.need_session(&claims) => {
                 self.config.other_tokens.check_client(&claims)?;
                 let is_person = !clients::is_machine(&claims);
@@ -276,18 +269,22 @@ impl Guard {
         if session.contents.api_key_expires_at <= now {
             return Err(Refusal::RefreshRequired);
         }
-        Ok(Principal {
+        Ok(Principal::of_session(session))
+    }
+}
+
+impl Principal {
+    fn of_session(session: Session) -> Self {
+        Self {
             user: session.contents.user.clone(),
             api_claims: session.contents.api_claims.clone(),
             authentication: session.contents.authentication.clone(),
             is_person: true,
             scopes: session.contents.scopes.clone(),
             session: Some(session),
-        })
+        }
     }
-}
 
-impl Principal {
     /// The claim `name` of the access token, else of the user.
     pub fn claim(&self, name: &str) -> Option<&Value> {
         self.api_claims.get(name).or_else(|| self.user.get(name))

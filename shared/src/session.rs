@@ -400,4 +400,4 @@ impl fmt::Debug for Session {
 const SLIDES_PER_IDLE: u32 = 10;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -117,26 +117,8 @@ mod tests {
 
     use super::*;
 
-    fn metadata(end_session_endpoint: Option<&str>) -> Metadata {
-        let mut document = json!({
-            "issuer": "https://tenant.auth0.com/",
-            "authorization_endpoint": "https://tenant.auth0.com/authorize",
-            "token_endpoint": "https://tenant.auth0.com/oauth/token",
-            "jwks_uri": "https://tenant.auth0.com/.well-known/jwks.json",
-        });
-        if let Some(endpoint) = end_session_endpoint {
-            document["end_session_endpoint"] = endpoint.into();
-        }
-        let issuer = Issuer::parse("tenant.auth0.com").unwrap();
-        Metadata::parse(document.to_string().as_bytes(), &issuer).unwrap()
-    }
-
     fn logout_url(endpoint: Option<&str>, id_token: &str) -> String {
-        let session = ProviderSession {
-            client_id: "client",
-            id_token: Some(id_token),
-            session_id: Some("sid-1"),
-        };
+        let session = ProviderSession { id_token: Some(id_token), ..of_session() };
         session.logout(&metadata(endpoint), RETURN_TO, Some("st".to_owned())).unwrap().url
     }
 
@@ -154,11 +136,7 @@ mod tests {
 
     #[test]
     fn r101_without_token_the_url_names_the_session_by_its_id() {
-        let session = ProviderSession {
-            client_id: "client",
-            id_token: Some("a.b.c"),
-            session_id: Some("sid-1"),
-        };
+        let session = ProviderSession { id_token: Some("a.b.c"), ..of_session() };
         let ProviderLogout { url, .. } =
             session.without_token().logout(&metadata(END_SESSION), RETURN_TO, None).unwrap();
         assert!(
@@ -197,6 +175,15 @@ mod tests {
         ProviderSession { client_id: "client", id_token: None, session_id: None }
     }
 
+    fn of_session() -> ProviderSession<'static> {
+        ProviderSession { session_id: Some("sid-1"), ..anyone() }
+    }
+
+    fn metadata(end_session_endpoint: Option<&str>) -> Metadata {
+        let origin = "https://tenant.auth0.com";
+        document(&format!("{origin}/"), origin, &json!(end_session_endpoint))
+    }
+
     /// The metadata of `issuer` with its endpoints at `origin`.
     fn document(issuer: &str, origin: &str, end_session_endpoint: &Value) -> Metadata {
         let document = json!({
@@ -224,14 +211,13 @@ mod tests {
     /// A `state` that is not sent does not come back, so it must not be expected.
     #[test]
     fn r109_the_state_is_kept_only_if_the_url_contains_it() {
-        let session = ProviderSession { client_id: "client", id_token: None, session_id: None };
         let logout = |endpoint| {
-            session.logout(&metadata(endpoint), RETURN_TO, Some("st".to_owned())).unwrap()
+            anyone().logout(&metadata(endpoint), RETURN_TO, Some("st".to_owned())).unwrap()
         };
         assert_eq!(logout(END_SESSION).state.as_deref(), Some("st"));
         assert!(logout(END_SESSION).url.ends_with("&state=st"));
         assert_eq!(logout(None).state, None);
-        let logout = session.logout(&metadata(END_SESSION), RETURN_TO, None).unwrap();
+        let logout = anyone().logout(&metadata(END_SESSION), RETURN_TO, None).unwrap();
         assert!(logout.state.is_none() && !logout.url.contains("state"), "{}", logout.url);
     }
 

@@ -7,7 +7,7 @@ use super::*;
 use crate::{jwt::UserInfo, store::memory::MemoryStore};
 
 pub(super) const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
-pub(super) const LIMITS: SessionLimits =
+pub(crate) const LIMITS: SessionLimits =
     SessionLimits { idle: Duration::from_secs(1_000), lifetime: Duration::from_secs(5_000) };
 
 pub(super) fn after(seconds: u64) -> Timestamp {
@@ -18,12 +18,12 @@ pub(super) fn owner() -> Owner {
     Owner { subject: Digest::of("ada"), provider_session: None, issued_at: NOW }
 }
 
-pub(super) fn sessions() -> (Sessions, Arc<MemoryStore>) {
+pub(crate) fn sessions() -> (Sessions, Arc<MemoryStore>) {
     let store = Arc::new(MemoryStore::default());
     (Sessions::new(Arc::<MemoryStore>::clone(&store), LIMITS, Random::system()), store)
 }
 
-pub(super) fn contents(api_key: &str) -> SessionContents {
+pub(crate) fn contents(api_key: &str) -> SessionContents {
     let user = json!({ "sub": "auth0|ada", "email": "ada@example.com", "name": "Ada Lovelace" });
     SessionContents {
         api_claims: Default::default(),
@@ -108,26 +108,47 @@ async fn an_ended_token_is_known_for_as_long_as_its_claims_are_accepted() {
     assert!(matches!(sessions.by_token("short", last_moment).await.unwrap(), TokenSession::Ended));
 }
 
-#[tokio::test]
-async fn r091_an_unused_session_ends_when_its_idle_time_is_over() {
-    let (sessions, _) = sessions();
-    let (secret, _) = sessions.begin(owner(), &contents("token"), None, NOW).await.unwrap();
-    assert!(sessions.by_cookie(&secret, after(999)).await.unwrap().is_some());
-    assert!(sessions.by_cookie(&secret, after(1_999)).await.unwrap().is_none());
-    let (secret, _) = sessions.begin(owner(), &contents("second"), None, NOW).await.unwrap();
-    assert!(sessions.by_cookie(&secret, after(1_000)).await.unwrap().is_none());
+/// Begins a session whose token lives for `seconds`, with a refresh token if it is renewable.
+async fn begin(
+    sessions: &Sessions,
+    seconds: u64,
+    is_renewable: bool,
+) -> (SessionSecret, Timestamp) {
+    let token = Random::system().token();
+    let contents = SessionContents { api_key_expires_at: after(seconds), ..contents(&token) };
+    let begun = match is_renewable {
+        true => sessions.begin_renewable(owner(), &contents, &grant(), None, NOW).await,
+        false => sessions.begin(owner(), &contents, None, NOW).await,
+    };
+    begun.unwrap()
 }
 
 #[tokio::test]
+async fn r091_an_unused_session_ends_when_its_idle_time_is_over() {
+    let (sessions, _) = sessions();
+    for (seconds, is_renewable) in [(100_000, false), (400, true)] {
+        let [first, second] = [
+            begin(&sessions, seconds, is_renewable).await,
+            begin(&sessions, seconds, is_renewable).await,
+        ];
+        assert!(sessions.by_cookie(&first.0, after(999)).await.unwrap().is_some());
+        assert!(sessions.by_cookie(&first.0, after(1_999)).await.unwrap().is_none());
+        assert!(sessions.by_cookie(&second.0, after(1_000)).await.unwrap().is_none());
+    }
+}
+
+/// With a refresh token it also outlives its token.
+#[tokio::test]
 async fn r091_a_used_session_still_ends_when_its_lifetime_is_over() {
     let (sessions, _) = sessions();
-    let (secret, ends_at) = sessions.begin(owner(), &contents("token"), None, NOW).await.unwrap();
-    assert_eq!(ends_at, after(5_000));
-    for seconds in (0..5_000).step_by(500) {
-        assert!(sessions.by_cookie(&secret, after(seconds)).await.unwrap().is_some(), "{seconds}");
+    for (seconds, is_renewable) in [(100_000, false), (400, true)] {
+        let (secret, ends_at) = begin(&sessions, seconds, is_renewable).await;
+        assert_eq!(ends_at, after(5_000));
+        for now in (0..5_000).step_by(500).chain([4_999]) {
+            assert!(sessions.by_cookie(&secret, after(now)).await.unwrap().is_some(), "{now}");
+        }
+        assert!(sessions.by_cookie(&secret, after(5_000)).await.unwrap().is_none());
     }
-    assert!(sessions.by_cookie(&secret, after(4_999)).await.unwrap().is_some());
-    assert!(sessions.by_cookie(&secret, after(5_000)).await.unwrap().is_none());
 }
 
 #[tokio::test]

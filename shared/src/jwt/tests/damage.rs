@@ -1,14 +1,13 @@
 //! Valid tokens and keys, damaged at every place.
 
-use std::sync::Arc;
-
 use super::*;
 use crate::{
-    crypto::random::Random,
-    session::{SessionContents, SessionLimits, Sessions, TokenSession},
-    store::{Owner, memory::MemoryStore},
+    session::{
+        TokenSession,
+        tests::{contents, sessions},
+    },
+    store::Owner,
 };
-use secrecy::SecretString;
 
 /// R44, R49, R180. The eighth bit of a character is not flipped, because the result is not valid text.
 #[test]
@@ -104,22 +103,9 @@ async fn the_other_signature_of_an_es256_token_is_the_same_token() {
     let claims = |token: &str| verify_with(token, &key_set(&[&key]), login_kind()).unwrap();
     assert_eq!(claims(&twin).user(), claims(&token).user());
 
-    let limits =
-        SessionLimits { idle: Duration::from_secs(600), lifetime: Duration::from_secs(600) };
-    let sessions = Sessions::new(Arc::new(MemoryStore::default()), limits, Random::system());
-    let owner = Owner::of(&claims(&token));
-    let contents = SessionContents {
-        user: claims(&token).user(),
-        api_claims: Default::default(),
-        authentication: Default::default(),
-        id_token: SecretString::from(token.clone()),
-        api_key: SecretString::from(token),
-        api_key_expires_at: Timestamp::from_unix(NOW + 3600),
-        provider_session: None,
-        scopes: Vec::new(),
-    };
-    let now = Timestamp::from_unix(NOW);
-    let (secret, _) = sessions.begin(owner, &contents, None, now).await.unwrap();
+    let (sessions, _) = sessions();
+    let (owner, now) = (Owner::of(&claims(&token)), Timestamp::from_unix(NOW));
+    let (secret, _) = sessions.begin(owner, &contents(&token), None, now).await.unwrap();
     sessions.end(secret.digest(), now).await.unwrap();
     assert!(matches!(sessions.by_token(&twin, now).await.unwrap(), TokenSession::Ended));
 }

@@ -12,7 +12,6 @@ use std::{
 use axum::{
     Json, Router,
     body::Body,
-    extract::Form,
     routing::{get, post},
 };
 use bytes::Bytes;
@@ -88,20 +87,7 @@ async fn r112_a_revocation_times_out_after_two_seconds() {
 /// R112.
 #[tokio::test]
 async fn r112_each_grant_is_sent_as_a_form_with_the_applications_credentials() {
-    let sent = Arc::new(Mutex::new(Vec::new()));
-    let forms = Arc::clone(&sent);
-    let (provider, issuer) = serve(Router::new().route(
-        "/endpoint",
-        post(move |Form(form): Form<Vec<(String, String)>>| async move {
-            forms.lock().unwrap().push(form);
-            Json(json!({
-                "access_token": "at", "id_token": "it", "refresh_token": "rt",
-                "token_type": "Bearer",
-            }))
-        }),
-    ))
-    .await;
-    let endpoint = issuer.url().join("endpoint").unwrap();
+    let (provider, endpoint, sent) = recorded().await;
     let tokens = redeem(&provider, &endpoint).await.unwrap();
     assert_eq!(tokens.id_token.expose_secret(), "it");
     let tokens = refresh(&provider, &endpoint).await.unwrap();
@@ -109,41 +95,22 @@ async fn r112_each_grant_is_sent_as_a_form_with_the_applications_credentials() {
     assert_eq!(tokens.refresh_token.unwrap().expose_secret(), "rt");
     provider.revoke(&endpoint, refresh_token(&credentials())).await.unwrap();
 
-    let own = [("client_id", "the client"), ("client_secret", "the secret")];
-    let expected = [
-        &[
-            ("grant_type", "authorization_code"),
-            ("code", "the code&"),
-            ("redirect_uri", "https://app.example/callback"),
-            ("code_verifier", "the verifier"),
-        ][..],
-        &[("grant_type", "refresh_token"), ("refresh_token", "the token&")],
-        &[("token", "the token&"), ("token_type_hint", "refresh_token")],
+    let forms = [
+        "grant_type=authorization_code&code=the+code%26\
+         &redirect_uri=https%3A%2F%2Fapp.example%2Fcallback&code_verifier=the+verifier",
+        "grant_type=refresh_token&refresh_token=the+token%26",
+        "token=the+token%26&token_type_hint=refresh_token",
     ];
-    let sent = sent.lock().unwrap();
-    assert_eq!(sent.len(), expected.len());
-    for (form, expected) in sent.iter().zip(expected) {
-        let form = form.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        assert!(form.eq(expected.iter().copied().chain(own)), "{expected:?}");
-    }
+    let own = "&client_id=the+client&client_secret=the+secret";
+    let expected = forms.map(|form| (String::new(), format!("{form}{own}")));
+    assert_eq!(*sent.lock().unwrap(), expected);
 }
 
 /// RFC 6749 §2.3.1: identifier and secret are form-encoded before they are joined by a colon, and the
 /// form contains neither.
 #[tokio::test]
 async fn in_the_header_the_credentials_are_form_encoded_and_the_form_has_none() {
-    let sent = Arc::new(Mutex::new(Vec::new()));
-    let requests = Arc::clone(&sent);
-    let (provider, issuer) = serve(Router::new().route(
-        "/endpoint",
-        post(move |headers: http::HeaderMap, body: String| async move {
-            let authorization = headers[header::AUTHORIZATION].to_str().unwrap().to_owned();
-            requests.lock().unwrap().push((authorization, body));
-            Json(json!({ "access_token": "at", "token_type": "Bearer" }))
-        }),
-    ))
-    .await;
-    let endpoint = issuer.url().join("endpoint").unwrap();
+    let (provider, endpoint, sent) = recorded().await;
     let credentials = ClientCredentials {
         client_id: "id:1".to_owned(),
         client_secret: "s %+ü".to_owned().into(),
@@ -241,6 +208,25 @@ fn r179_debug_output_shows_no_refresh_token() {
     let credentials = credentials();
     let shown = format!("{:?}", refresh_token(&credentials));
     assert!(!shown.contains("the token") && !shown.contains("the secret"), "{shown}");
+}
+
+/// The header `Authorization` and the form of each request.
+type Sent = Arc<Mutex<Vec<(String, String)>>>;
+
+/// A provider whose server answers every request with tokens, its endpoint, and the requests.
+async fn recorded() -> (HttpProvider, Url, Sent) {
+    let sent = Sent::default();
+    let requests = Arc::clone(&sent);
+    let answer = async move |headers: http::HeaderMap, form: String| {
+        let authorization = headers.get(header::AUTHORIZATION);
+        let authorization = authorization.map_or("", |header| header.to_str().unwrap());
+        requests.lock().unwrap().push((authorization.to_owned(), form));
+        Json(json!({
+            "access_token": "at", "id_token": "it", "refresh_token": "rt", "token_type": "Bearer",
+        }))
+    };
+    let (provider, issuer) = serve(Router::new().route("/endpoint", post(answer))).await;
+    (provider, issuer.url().join("endpoint").unwrap(), sent)
 }
 
 /// A provider with a server that has these routes.

@@ -55,18 +55,19 @@ fn settings(more: &[(&str, &str)]) -> Settings {
     Settings::from_values(usual.iter().chain(more).copied())
 }
 
+/// Reads the credentials as a function does.
+pub(crate) fn credentials(settings: &mut Settings) -> Option<StoredSecret<ClientCredentials>> {
+    let secrets = SecretSource::from_settings(settings);
+    let application = Application::from_settings(settings);
+    ClientCredentials::from_settings(settings, &secrets, application.as_ref())
+}
+
 struct Credentials(StoredSecret<ClientCredentials>);
 
 impl Credentials {
     /// The credentials of one function instance, whose secrets are on this server.
     fn at_server(server: &Server) -> Self {
-        let mut settings = settings_at(server);
-        let secrets = SecretSource::from_settings(&mut settings);
-        let application = Application::from_settings(&mut settings);
-        let secret =
-            ClientCredentials::from_settings(&mut settings, &secrets, application.as_ref());
-        settings.finish().unwrap();
-        Self(secret.unwrap())
+        Self(settings_at(server).read(credentials).unwrap())
     }
 
     /// The secret after the given number of seconds.
@@ -280,15 +281,8 @@ fn an_invalid_or_foreign_arn_is_a_fault() {
     let fault = |variable: &str, expected: &str| {
         format!("the configuration cannot be used:\n  {variable} {expected}")
     };
-    let faults = |values: &[(&str, &str)]| {
-        let mut settings = settings(values);
-        let secrets = SecretSource::from_settings(&mut settings);
-        let application = Application::from_settings(&mut settings);
-        let secret =
-            ClientCredentials::from_settings(&mut settings, &secrets, application.as_ref());
-        assert!(secret.is_none());
-        settings.finish().unwrap_err().to_string()
-    };
+    let faults =
+        |values: &[(&str, &str)]| settings(values).read(credentials).unwrap_err().to_string();
     for bad in [
         "bundle/one",
         "arn:aws:secretsmanager:eu-central-1:123456789012:secret:",

@@ -72,30 +72,6 @@ fn contents(api_key: &str, expires_at: u64) -> SessionContents {
 }
 
 #[tokio::test]
-async fn r091_a_session_with_a_refresh_token_outlives_its_token_but_not_its_lifetime() {
-    let story = Story::new();
-    let (secret, ends_at) = story
-        .sessions
-        .begin_renewable(owner(), &contents("token", 400), &grant(), None, NOW)
-        .await
-        .unwrap();
-    assert_eq!(ends_at, after(5_000));
-    for seconds in (0..5_000).step_by(500).chain([4_999]) {
-        assert!(story.by_cookie(&secret, after(seconds)).await.is_some(), "{seconds}");
-    }
-    assert!(story.by_cookie(&secret, after(5_000)).await.is_none());
-}
-
-#[tokio::test]
-async fn r091_an_unused_session_with_a_refresh_token_ends_after_its_idle_time() {
-    let story = Story::new();
-    for (seconds, lives) in [(999, true), (1_000, false)] {
-        let secret = story.begin(&format!("token {seconds}")).await;
-        assert_eq!(story.by_cookie(&secret, after(seconds)).await.is_some(), lives);
-    }
-}
-
-#[tokio::test]
 async fn r091_a_refresh_counts_as_use_and_does_not_extend_the_lifetime() {
     let story = Story::new();
     let secret = story.begin("token").await;

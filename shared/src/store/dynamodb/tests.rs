@@ -55,6 +55,12 @@ async fn serve(database: Database) -> DynamoStore {
     store_at(&address)
 }
 
+/// An emulator with an empty table, and a store whose table it is.
+async fn serve_new() -> (Database, DynamoStore) {
+    let database = database();
+    (database.clone(), serve(database).await)
+}
+
 /// A server that performs `deeds` before an emulator, and a store whose table is at the server.
 async fn serve_by(deeds: &[Deed]) -> (Server, DynamoStore) {
     let (listener, emulator) = listen().await;

@@ -18,10 +18,10 @@ struct Instance(LoginCookies);
 
 impl Instance {
     fn of(server: &Server) -> Self {
-        let mut settings = settings_at(server);
-        let secrets = SecretSource::from_settings(&mut settings);
-        let cookies = LoginCookies::from_settings(&mut settings, &secrets, None);
-        settings.finish().unwrap();
+        let cookies = settings_at(server).read(|settings| {
+            let secrets = SecretSource::from_settings(settings);
+            LoginCookies::from_settings(settings, &secrets, None)
+        });
         Self(cookies.unwrap())
     }
 

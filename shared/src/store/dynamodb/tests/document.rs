@@ -73,8 +73,7 @@ async fn r097_an_unreadable_document_counts_as_missing_and_is_overwritten() {
     let attributes = ["document", "fetched_at", "expires_at", "lease_until"];
     for attribute in attributes {
         for broken in [Value::Null, json!({ "S": "1800000100" }), json!({ "BOOL": true })] {
-            let database = database();
-            let store = serve(database.clone()).await;
+            let (database, store) = serve_new().await;
             store.write_document(document(), NOW).await.unwrap();
             assert_eq!(store.lease_document(document().key, after(5), NOW).await.unwrap(), None);
             let [mut item] = <[Value; 1]>::try_from(rows(&database)).unwrap();
@@ -103,8 +102,7 @@ async fn r097_an_unreadable_document_counts_as_missing_and_is_overwritten() {
 /// DynamoDB deletes a row that never gets a document.
 #[tokio::test]
 async fn a_row_with_only_a_lease_expires_with_the_lease() {
-    let database = database();
-    let store = serve(database.clone()).await;
+    let (database, store) = serve_new().await;
     let until = |seconds| json!({ "N": after(seconds).as_unix().to_string() });
     store.lease_document(document().key, after(5), NOW).await.unwrap();
     assert_eq!(rows(&database)[0]["expires_at"], until(5));

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use super::*;
 use crate::{
-    session::{Ending, SessionContents, SessionLimits, Sessions},
+    session::{self, Ending, SessionContents, Sessions},
     store::{
         Owner,
         owner::{provider_session_digest, subject_digest},
@@ -25,8 +25,7 @@ use crate::{
 /// R92: the emulator, like DynamoDB, does not delete such a row at once.
 #[tokio::test]
 async fn r092_an_expired_row_that_still_exists_counts_as_missing() {
-    let database = database();
-    let store = serve(database.clone()).await;
+    let (database, store) = serve_new().await;
     store.create(session("one"), pointer("token", "one"), NOW).await.unwrap();
     store.claim(Digest::of("state"), after(10), NOW).await.unwrap();
     assert_eq!(store.session(Digest::of("one"), after(100)).await.unwrap(), None);
@@ -87,8 +86,7 @@ async fn r096_a_missing_table_is_not_a_missing_row() {
 
 #[tokio::test]
 async fn r097_an_attribute_of_a_later_version_is_kept() {
-    let database = database();
-    let store = serve(database.clone()).await;
+    let (database, store) = serve_new().await;
     store.create(session("one"), pointer("token", "one"), NOW).await.unwrap();
     change(&database, "one", |item| item["lease"] = json!({ "SS": ["later"] }));
     assert_eq!(store.session(Digest::of("one"), NOW).await.unwrap(), Some(session("one")));
@@ -98,8 +96,7 @@ async fn r097_an_attribute_of_a_later_version_is_kept() {
 
 #[tokio::test]
 async fn r097_an_unreadable_row_counts_as_missing() {
-    let database = database();
-    let store = serve(database.clone()).await;
+    let (database, store) = serve_new().await;
     let lease = Some(Lease { owner: [1; 16], expires_at: after(70) });
     let refresh = RefreshRow { lease, ..renewal("", "", "", "").refresh };
     let required = ["created_at", "used_at", "ends_at", "expires_at", "cookie_key", "sealed"];
@@ -143,8 +140,7 @@ async fn r097_an_unreadable_row_counts_as_missing() {
 
 #[tokio::test]
 async fn r097_a_row_with_an_unreadable_expiry_does_not_slide_and_counts_as_expired() {
-    let database = database();
-    let store = serve(database.clone()).await;
+    let (database, store) = serve_new().await;
     store.create(session("one"), pointer("token", "one"), NOW).await.unwrap();
     change(&database, "one", |item| item["expires_at"] = json!({ "S": "1800000100" }));
     assert!(!store.slide(Digest::of("one"), after(200), NOW).await.unwrap());
@@ -155,8 +151,7 @@ async fn r097_a_row_with_an_unreadable_expiry_does_not_slide_and_counts_as_expir
 /// R173: the log contains its digest, which is no credential, and not its contents.
 #[tokio::test]
 async fn r097_an_unreadable_row_is_logged_once() {
-    let database = database();
-    let store = serve(database.clone()).await;
+    let (database, store) = serve_new().await;
     store.create(session("one"), pointer("token", "one"), NOW).await.unwrap();
     change(&database, "one", |item| item["sealed"] = json!({ "S": "not binary" }));
     let log = CapturedLog::default();
@@ -181,28 +176,16 @@ async fn r097_an_unreadable_row_is_logged_once() {
 /// R86, R98: digests and times are all that can be read in the table about a login.
 #[tokio::test]
 async fn r098_a_dump_of_the_table_holds_no_credential_and_no_claim() {
-    let database = database();
-    let store = Arc::new(serve(database.clone()).await);
-    let limits =
-        SessionLimits { idle: Duration::from_secs(1_000), lifetime: Duration::from_secs(5_000) };
-    let user = json!({ "sub": "auth0|65f1", "email": "ada@example.com", "name": "Lovelace" });
+    let (database, store) = serve_new().await;
     let contents = SessionContents {
-        user: user.as_object().unwrap().clone(),
-        api_claims: Default::default(),
-        authentication: Default::default(),
-        id_token: "id.token.of.ada".to_owned().into(),
-        api_key: "api.key.of.ada".to_owned().into(),
-        api_key_expires_at: after(100_000),
-        provider_session: Some("provider session".to_owned()),
         scopes: vec!["read:reports".to_owned()],
+        ..session::tests::contents("api.key.of.ada")
     };
-    let sessions = Sessions::new(store, limits, Random::system());
+    let sessions = Sessions::new(Arc::new(store), session::tests::LIMITS, Random::system());
+    let issuer = "https://tenant.auth0.com/";
     let owner = Owner {
-        subject: subject_digest("https://tenant.auth0.com/", "auth0|65f1"),
-        provider_session: Some(provider_session_digest(
-            "https://tenant.auth0.com/",
-            "provider session",
-        )),
+        subject: subject_digest(issuer, "auth0|ada"),
+        provider_session: Some(provider_session_digest(issuer, "provider session")),
         issued_at: NOW,
     };
     let logout = Ending::of_provider_session(Digest::of("another"), Some(owner.subject), NOW);
@@ -214,8 +197,8 @@ async fn r098_a_dump_of_the_table_holds_no_credential_and_no_claim() {
     let secrets: [&[u8]; 8] = [
         secret.as_bytes(),
         b"api.key.of.ada",
-        b"id.token.of.ada",
-        b"auth0|65f1",
+        b"id token beside",
+        b"auth0|ada",
         b"ada@example.com",
         b"Lovelace",
         b"provider session",

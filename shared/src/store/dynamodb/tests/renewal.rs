@@ -30,8 +30,7 @@ async fn r131_a_lease_whose_answer_was_lost_is_granted() {
 
 #[tokio::test]
 async fn r097_a_renewal_keeps_an_attribute_of_a_later_version() {
-    let database = database();
-    let store = serve(database.clone()).await;
+    let (database, store) = serve_new().await;
     store.create(renewable("one", "token"), pointer("token", "one"), NOW).await.unwrap();
     change(&database, "one", |item| item["later"] = json!({ "S": "version" }));
     assert!(store.lease(Digest::of("one"), 0, FIRST, NOW).await.unwrap());
