@@ -275,28 +275,27 @@ mod tests {
     #[test]
     fn an_auth0_application_needs_its_credentials_and_no_development_provider() {
         let message = run(&[("AUTH_HOST", "tenant.auth0.com")]).unwrap_err();
-        assert!(
-            message.contains("CLIENT_ID is not set")
-                && message.contains("CLIENT_SECRET is not set"),
-            "{message}"
-        );
-        let run = run(&[
-            ("AUTH_HOST", "tenant.auth0.com"),
-            ("CLIENT_ID", "id"),
-            ("CLIENT_SECRET", "hunter2"),
-        ])
-        .unwrap();
+        for variable in ["CLIENT_ID", "CLIENT_SECRET"] {
+            assert!(message.contains(&format!("{variable} is not set")), "{message}");
+        }
+        let auth0 = [("AUTH_HOST", "tenant.auth0.com"), ("CLIENT_ID", "id")];
+        let run = run(&[&auth0[..], &[("CLIENT_SECRET", "hunter2")]].concat()).unwrap();
         assert!(run.provider.is_none());
     }
 
-    /// The faults mention the configured key only, not an assumed one.
-    /// Otherwise its error would reach the browser as a `GET` that the callback does not serve.
     #[test]
-    fn the_development_provider_sends_no_form() {
-        let message = run(&[("RESPONSE_MODE", "form_post")]).unwrap_err();
-        assert!(message.contains("RESPONSE_MODE must be `query`"), "{message}");
+    fn a_setting_that_does_not_fit_the_development_provider_is_a_fault() {
+        for (variable, value, expected) in [
+            // Its error would reach the browser as a `GET` that the callback does not serve.
+            ("RESPONSE_MODE", "form_post", "RESPONSE_MODE must be `query`"),
+            ("PORT", "9100", "PROVIDER_PORT must be another port"),
+        ] {
+            let message = run(&[(variable, value)]).unwrap_err();
+            assert!(message.contains(expected), "{message}");
+        }
     }
 
+    /// The faults mention the configured key only, not an assumed one.
     #[test]
     fn no_key_is_assumed_if_one_is_configured() {
         let arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:key-AbCdEf";
@@ -323,8 +322,5 @@ mod tests {
             message.lines().skip(1).filter_map(|line| line.split_whitespace().next()).collect();
         assert_eq!(named, ["HOST", "PORT", "PROVIDER_PORT", "TOKEN_LIFETIME"]);
         assert!(!message.contains("hunter2"));
-        assert!(
-            run(&[("PORT", "9100")]).unwrap_err().contains("PROVIDER_PORT must be another port")
-        );
     }
 }

@@ -23,7 +23,7 @@ pub(super) async fn show(
     parameters: Parameters,
 ) -> Response {
     let login = parameters.find("state").unwrap_or_default();
-    let request = provider.state.lock().find_login(login, provider.now()).cloned();
+    let request = provider.state.lock().logins.find(login, provider.now()).cloned();
     match request {
         Some(request) => form(&provider, login, &request, &parameters, None),
         None => expired(),
@@ -41,7 +41,7 @@ pub(super) async fn submit(
     let mut state = provider.state.lock();
 
     if parameters.find("cancel").is_some() {
-        let Some(request) = state.take_login(login, now) else {
+        let Some(request) = state.logins.take(login, now) else {
             return expired();
         };
         return AuthorizeError::ForClient {
@@ -53,7 +53,7 @@ pub(super) async fn submit(
         .into_response(StatusCode::SEE_OTHER);
     }
 
-    let Some(request) = state.find_login(login, now) else {
+    let Some(request) = state.logins.find(login, now) else {
         return expired();
     };
     let email = parameters.find("email").unwrap_or_default();
@@ -65,7 +65,7 @@ pub(super) async fn submit(
     if provider.asks_organization(organization.as_ref()) {
         return form(&provider, login, request, &parameters, None);
     }
-    let Some(mut request) = state.take_login(login, now) else {
+    let Some(mut request) = state.logins.take(login, now) else {
         return expired();
     };
     request.organization = organization;

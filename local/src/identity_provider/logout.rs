@@ -58,7 +58,7 @@ pub(super) async fn confirm(
     parameters: Parameters,
 ) -> Response {
     let id = parameters.find("logout").unwrap_or_default();
-    let taken = provider.state.lock().take_logout(id, provider.now());
+    let taken = provider.state.lock().logouts.take(id, provider.now());
     let Some(PendingLogout { session_id, destination }) = taken else {
         return LogoutError::Expired.into_response();
     };
@@ -66,7 +66,7 @@ pub(super) async fn confirm(
     // Another user may have logged in since the confirmation page was shown.
     let asked_about = cookie.as_deref().is_some_and(|cookie| {
         let state = provider.state.lock();
-        state.find_session(cookie, provider.now()).is_some_and(|session| session.id == session_id)
+        state.sessions.find(cookie, provider.now()).is_some_and(|session| session.id == session_id)
     });
     if !asked_about {
         return LogoutError::Expired.into_response();
@@ -125,7 +125,7 @@ fn attempt(
     let now = provider.now();
     let session = cookie
         .as_deref()
-        .and_then(|cookie| provider.state.lock().find_session(cookie, now).cloned());
+        .and_then(|cookie| provider.state.lock().sessions.find(cookie, now).cloned());
     match session {
         // Without proof that the client means this session, any site could log users out.
         Some(session) if hinted_session.as_deref() != Some(&session.id) => {
@@ -145,7 +145,8 @@ fn end_session(
     cookie: Option<&str>,
     destination: Option<&str>,
 ) -> Response {
-    let ended = cookie.and_then(|cookie| provider.state.lock().end_session(cookie, provider.now()));
+    let ended =
+        cookie.and_then(|cookie| provider.state.lock().sessions.take(cookie, provider.now()));
     if let Some(session) = ended {
         tracing::info!("logged out");
         provider.announce_end(session);

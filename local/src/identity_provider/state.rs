@@ -40,12 +40,13 @@ impl SharedState {
 
 #[derive(Default)]
 pub(super) struct ProviderState {
-    /// Key: the id in the login form.
-    logins: Expiring<AuthorizationRequest>,
+    /// Key: the id in the login form. A request is taken out when its user logs in, so its form works
+    /// only once.
+    pub(super) logins: Expiring<AuthorizationRequest>,
     /// Key: the id in the logout form.
-    logouts: Expiring<PendingLogout>,
+    pub(super) logouts: Expiring<PendingLogout>,
     /// Key: the cookie's value.
-    sessions: Expiring<Session>,
+    pub(super) sessions: Expiring<Session>,
     /// Key: the code.
     codes: Expiring<Code>,
     /// Key: an id that never leaves the process.
@@ -156,15 +157,6 @@ impl ProviderState {
         id
     }
 
-    pub(super) fn find_login(&self, id: &str, now: Timestamp) -> Option<&AuthorizationRequest> {
-        self.logins.find(id, now)
-    }
-
-    /// Removes and returns a login's request, so its form works only once.
-    pub(super) fn take_login(&mut self, id: &str, now: Timestamp) -> Option<AuthorizationRequest> {
-        self.logins.take(id, now)
-    }
-
     pub(super) fn begin_logout(
         &mut self,
         logout: PendingLogout,
@@ -174,10 +166,6 @@ impl ProviderState {
         let id = random.token();
         self.logouts.insert(id.clone(), logout, now + LOGOUT_LIFETIME, now);
         id
-    }
-
-    pub(super) fn take_logout(&mut self, id: &str, now: Timestamp) -> Option<PendingLogout> {
-        self.logouts.take(id, now)
     }
 
     /// Records that `user` has entered credentials in the browser with `cookie`, and returns the
@@ -208,14 +196,6 @@ impl ProviderState {
         let session = self.sessions.find(cookie, now)?.clone();
         self.sessions.set_expiry(cookie, session.ends_at.min(now + SESSION_IDLE));
         Some(session)
-    }
-
-    pub(super) fn find_session(&self, cookie: &str, now: Timestamp) -> Option<&Session> {
-        self.sessions.find(cookie, now)
-    }
-
-    pub(super) fn end_session(&mut self, cookie: &str, now: Timestamp) -> Option<Session> {
-        self.sessions.take(cookie, now)
     }
 
     pub(super) fn end_sessions_of(&mut self, subject: &str, now: Timestamp) -> Vec<Session> {

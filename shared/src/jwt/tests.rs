@@ -282,13 +282,7 @@ fn r064_an_at_hash_must_match_the_access_token_if_present() {
         if let Some(hash) = &hash {
             claims["at_hash"] = hash.clone();
         }
-        let kind = TokenKind::IdToken {
-            client_id: CLIENT,
-            nonce: Some("n-1"),
-            access_token: Some(access_token),
-            max_age: None,
-            authenticated_after: None,
-        };
+        let kind = id_token_kind(Some(access_token), None, None);
         assert_eq!(verify(&TEST_KEY.sign(&claims), kind).map(drop), outcome, "{hash:?}");
     }
 }
@@ -313,13 +307,7 @@ fn r065_an_authentication_older_than_requested_is_refused() {
         if let Some(auth_time) = auth_time {
             claims["auth_time"] = auth_time.into();
         }
-        let kind = TokenKind::IdToken {
-            client_id: CLIENT,
-            nonce: Some("n-1"),
-            access_token: None,
-            max_age: max_age.map(Duration::from_secs),
-            authenticated_after: after.map(Timestamp::from_unix),
-        };
+        let kind = id_token_kind(None, max_age, after);
         let found = verify(&TEST_KEY.sign(&claims), kind).map(drop);
         assert_eq!(found, outcome, "{auth_time:?} {max_age:?} {after:?}");
     }
@@ -453,12 +441,20 @@ fn access_token() -> Value {
 }
 
 fn login_kind() -> TokenKind<'static> {
+    id_token_kind(None, None, None)
+}
+
+fn id_token_kind(
+    access_token: Option<&str>,
+    max_age: Option<u64>,
+    authenticated_after: Option<u64>,
+) -> TokenKind<'_> {
     TokenKind::IdToken {
         client_id: CLIENT,
         nonce: Some("n-1"),
-        access_token: None,
-        max_age: None,
-        authenticated_after: None,
+        access_token,
+        max_age: max_age.map(Duration::from_secs),
+        authenticated_after: authenticated_after.map(Timestamp::from_unix),
     }
 }
 

@@ -123,10 +123,8 @@ mod tests {
 
     #[test]
     fn a_document_is_parsed_and_only_supported_algorithms_are_kept() {
-        let mut document = document();
-        document["id_token_signing_alg_values_supported"] =
-            json!(["HS256", "PS256", "none", "RS256"]);
-        let metadata = parse(&document).unwrap();
+        let algorithms = json!(["HS256", "PS256", "none", "RS256"]);
+        let metadata = with("id_token_signing_alg_values_supported", algorithms).unwrap();
         assert_eq!(metadata.algorithms, [Algorithm::Rs256, Algorithm::Ps256]);
         assert_eq!(metadata.jwks_uri.as_str(), "https://tenant.auth0.com/.well-known/jwks.json");
         assert_eq!(metadata.end_session_endpoint, None);
@@ -141,9 +139,7 @@ mod tests {
             ("https://evil/\r\n\u{202e}x", "https://evil/ x"),
             (&long, &long[..200]),
         ] {
-            let mut document = document();
-            document["issuer"] = received.into();
-            let message = parse(&document).unwrap_err().to_string();
+            let message = with("issuer", received.into()).unwrap_err().to_string();
             let named = format!("expected `https://tenant.auth0.com/`, received `{shown}`");
             assert!(message.ends_with(&named), "{message}");
         }
@@ -169,9 +165,7 @@ mod tests {
                 "https://user@tenant.auth0.com/x",
                 "file:///etc/passwd",
             ] {
-                let mut document = document();
-                document[name] = url.into();
-                let refused = parse(&document).unwrap_err();
+                let refused = with(name, url.into()).unwrap_err();
                 let named =
                     matches!(refused, ProviderError::ForeignEndpoint(found) if found == name);
                 assert!(named, "{name} {url}");
@@ -189,9 +183,8 @@ mod tests {
             (json!(["private_key_jwt"]), Basic),
             (Value::Null, Post),
         ] {
-            let mut document = document();
-            document["token_endpoint_auth_methods_supported"] = offered;
-            assert_eq!(parse(&document).unwrap().client_authentication, expected);
+            let metadata = with("token_endpoint_auth_methods_supported", offered).unwrap();
+            assert_eq!(metadata.client_authentication, expected);
         }
         let issuer = Issuer::parse("https://login.example.com/realms/main").unwrap();
         let mut document = document();
@@ -220,7 +213,10 @@ mod tests {
         Issuer::parse("tenant.auth0.com").unwrap()
     }
 
-    fn parse(document: &Value) -> Result<Metadata, ProviderError> {
+    /// The metadata of a valid document with another member `name`.
+    fn with(name: &str, value: Value) -> Result<Metadata, ProviderError> {
+        let mut document = document();
+        document[name] = value;
         Metadata::parse(document.to_string().as_bytes(), &issuer())
     }
 
