@@ -1,6 +1,9 @@
 //! The same `GetItem` without the SDK: a request that is signed by hand, one attempt, no timeout.
 
-use std::{env, time::SystemTime};
+use std::{
+    env,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use aws_lc_rs::{
     digest::{self, SHA256},
@@ -9,7 +12,7 @@ use aws_lc_rs::{
 use lambda_http::Error;
 use reqwest::{Client, Url};
 use serde_json::{Value, json};
-use shared::crypto::tls::Network;
+use shared::{clock::Clock, crypto::tls::Network};
 
 const CONTENT_TYPE: &str = "application/x-amz-json-1.0";
 const TARGET: &str = "DynamoDB_20120810.GetItem";
@@ -40,7 +43,8 @@ impl Signed {
     pub(crate) async fn is_there(&self, table: &str, row: &str) -> Result<bool, Error> {
         let key = json!({ "pk": { "S": row } });
         let body = json!({ "TableName": table, "Key": key, "ConsistentRead": true }).to_string();
-        let now = humantime::format_rfc3339_seconds(SystemTime::now());
+        let now = UNIX_EPOCH + Duration::from_secs(Clock::system().now().as_unix());
+        let now = humantime::format_rfc3339_seconds(now);
         let time = now.to_string().replace(['-', ':'], "");
         let request = self
             .client
