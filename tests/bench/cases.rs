@@ -7,7 +7,7 @@ use http::{Method, Request};
 use local::emulator::{
     http_api::{
         DOMAIN,
-        authorizer::Authorizer,
+        authorizer::question,
         event,
         route::{Matched, Route},
     },
@@ -272,8 +272,7 @@ fn authorizer(authorizer: &Function, headers: &[(&str, &str)]) -> Case {
     let (head, ()) = request(&Method::GET, "/api/hello", headers).into_parts();
     let event = get(authorizer, "/api/hello", headers);
     let event: Value = serde_json::from_slice(&event).expect("events are JSON");
-    let asked = Authorizer { function: authorizer.name.clone(), identity_sources: Vec::new() };
-    let question = asked.question(&head, &event).expect("it is asked about every request");
+    let question = question(&head, &event).expect("it is asked about every request");
     Case {
         name: "authorizer: token, seen".into(),
         function: authorizer.clone(),

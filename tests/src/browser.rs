@@ -24,7 +24,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cookie_store::{CookieStore, RawCookie};
 use http::header::{ACCEPT, CONTENT_TYPE, COOKIE, HOST, HeaderValue, ORIGIN, SET_COOKIE};
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, request};
 use url::{Origin, Url};
 
 use crate::{
@@ -103,26 +103,26 @@ impl Browser {
         headers: &[(&str, &str)],
     ) -> Page<'_> {
         let url = self.resolve(address);
+        let site = Distance::of(&self.base.origin(), &url);
         let mut request = Request::builder()
-            .method(method.clone())
-            .uri(url.as_str())
+            .method(&method)
             .header(ACCEPT, "*/*")
             .header("sec-fetch-mode", "cors")
-            .header("sec-fetch-dest", "empty")
-            .header("sec-fetch-site", Distance::between(&self.base, &url).as_str());
-        if method != Method::GET && method != Method::HEAD {
+            .header("sec-fetch-dest", "empty");
+        if !method.is_safe() {
             request = request.header(ORIGIN, self.base.origin().ascii_serialization());
         }
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        self.send(request.body(Bytes::new()).expect("headers are well-formed")).await
+        self.exchange(url, request, Bytes::new(), site).await
     }
 
-    /// Sends a request unchanged. Adds the cookies of a same-site request unless it already has some.
-    pub async fn send(&mut self, request: Request<Bytes>) -> Page<'_> {
-        let url = self.resolve(&request.uri().to_string());
-        self.exchange(url, request, Distance::SameOrigin).await
+    /// Logs in at the development provider with this e-mail address. Returns the API key.
+    pub async fn log_in(&mut self, email: &str) -> String {
+        let page = self.get("/login?connection=github").await.follow_all().await;
+        let form = page.form_at("form:has(input[name=email])").fill("email", email);
+        form.submit().await.follow_all().await.api_key()
     }
 
     /// The value of a cookie that the browser would send to the application.
@@ -169,21 +169,18 @@ impl Browser {
         let site =
             site.max(initiator.as_ref().map_or(Distance::None, |from| Distance::of(from, &url)));
         let mut request = Request::builder()
-            .method(method.clone())
-            .uri(url.as_str())
+            .method(&method)
             .header(ACCEPT, "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")
             .header("sec-fetch-mode", "navigate")
             .header("sec-fetch-dest", "document")
-            .header("sec-fetch-user", "?1")
-            .header("sec-fetch-site", site.as_str());
+            .header("sec-fetch-user", "?1");
         if method == Method::POST {
             let origin = initiator.as_ref().map(Origin::ascii_serialization);
             request = request
                 .header(ORIGIN, origin.as_deref().unwrap_or("null"))
                 .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
         }
-        let request = request.body(body.clone()).expect("headers are well-formed");
-        let mut page = self.exchange(url.clone(), request, site).await;
+        let mut page = self.exchange(url.clone(), request, body.clone(), site).await;
         page.navigation = Some(Navigation { url: url.clone(), method, body, site, initiator });
         if !page.status.is_redirection() {
             page.browser.shown = Some(url);
@@ -191,16 +188,18 @@ impl Browser {
         page
     }
 
+    /// Sends a request with the headers that every request has, and keeps the cookies of the response.
     async fn exchange(
         &mut self,
         url: Url,
-        mut request: Request<Bytes>,
+        request: request::Builder,
+        body: Bytes,
         site: Distance,
     ) -> Page<'_> {
-        *request.uri_mut() = url.as_str().parse().expect("a URL is a URI");
         let host = &url[url::Position::BeforeHost..url::Position::AfterPort];
-        let host = HeaderValue::from_str(host).expect("a host is ASCII");
-        request.headers_mut().entry(HOST).or_insert(host);
+        let request = request.uri(url.as_str()).header(HOST, host);
+        let request = request.header("sec-fetch-site", site.as_str());
+        let mut request = request.body(body).expect("headers are well-formed");
         let cookies = self.cookies_for(&url, request.method(), site);
         if !cookies.is_empty() && !request.headers().contains_key(COOKIE) {
             let cookies = HeaderValue::from_str(&cookies).expect("cookies are ASCII");
@@ -232,19 +231,13 @@ impl Browser {
         answer
     }
 
+    /// The cookies of a request. Other sites cause `Lax` ones to be sent only with safe navigations.
     fn cookies_for(&self, url: &Url, method: &Method, site: Distance) -> String {
-        let sent = self.cookies.matches(url).into_iter().filter(|cookie| {
-            use cookie::SameSite;
-            match cookie.same_site() {
-                _ if site != Distance::CrossSite => true,
-                Some(SameSite::None) => true,
-                Some(SameSite::Strict) => false,
-                Some(SameSite::Lax) | None => method == Method::GET,
-            }
-        });
-        sent.map(|cookie| format!("{}={}", cookie.name(), cookie.value()))
-            .collect::<Vec<_>>()
-            .join("; ")
+        if site == Distance::CrossSite && !method.is_safe() {
+            return String::new();
+        }
+        let sent = self.cookies.get_request_values(url);
+        sent.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
     }
 
     fn keep(&mut self, set_cookie: &str, url: &Url) {
@@ -302,10 +295,6 @@ enum Distance {
 }
 
 impl Distance {
-    fn between(from: &Url, to: &Url) -> Self {
-        Self::of(&from.origin(), to)
-    }
-
     /// Test hosts have no public suffix, so a site is a scheme and a host.
     fn of(from: &Origin, to: &Url) -> Self {
         let to = to.origin();

@@ -13,12 +13,28 @@ use local::emulator::{
     lambda::Lambda,
 };
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
+use serde_json::Value;
 use tokio::task::JoinHandle;
 
 use self::tls::Identity;
 
 /// The origin that browsers use.
 pub const ORIGIN: &str = "https://abc123.execute-api.eu-central-1.amazonaws.com";
+
+/// Sends a `GET` with only these headers, as a program does. Returns the status and the JSON.
+pub async fn ask(client: &reqwest::Client, path: &str, headers: &[(&str, &str)]) -> (u16, Value) {
+    let mut request = client.get(format!("{ORIGIN}{path}"));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let answer = request.send().await.expect("it is answered");
+    (answer.status().as_u16(), answer.json().await.expect("JSON"))
+}
+
+/// Requests `/protected` with this token, as a program does.
+pub async fn call_api(client: &reqwest::Client, token: &str) -> (u16, Value) {
+    ask(client, "/protected", &[("authorization", &format!("Bearer {token}"))]).await
+}
 
 /// A listening gateway. Dropping this stops it. The functions' processes stop with `Lambda`.
 #[derive(Debug)]

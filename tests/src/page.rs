@@ -71,6 +71,14 @@ impl<'browser> Page<'browser> {
         document.select(&parsed(selector)).next().map(visible_text)
     }
 
+    /// The API key on the key page. The token's three parts are coloured, so there is markup between
+    /// them.
+    #[must_use]
+    pub fn api_key(&self) -> String {
+        assert_eq!(self.read("h1").as_deref(), Some("Your API key"), "{self:?}");
+        self.read("#token").expect("the token is shown").split_whitespace().collect()
+    }
+
     /// Follows one redirect.
     pub async fn follow(self) -> Page<'browser> {
         let location = match self.location() {
@@ -127,8 +135,8 @@ impl<'browser> Page<'browser> {
             (
                 form.attr("action").unwrap_or_default().to_owned(),
                 form.attr("method").is_some_and(|method| method.eq_ignore_ascii_case("post")),
-                fields_of(form),
-                form.select(&parsed("button, input[type=submit]")).map(Button::of).collect(),
+                form.select(&parsed("input[name]")).filter_map(named_value).collect(),
+                form.select(&parsed("button")).map(Button::of).collect(),
             )
         };
         let action = self.url.join(&action).expect("an action is a URL");
@@ -196,35 +204,14 @@ struct Button {
 
 impl Button {
     fn of(element: ElementRef<'_>) -> Self {
-        let value = element.attr("value").unwrap_or_default();
-        let text = visible_text(element);
-        Self {
-            text: if text.is_empty() { value.to_owned() } else { text },
-            field: element.attr("name").map(|name| (name.to_owned(), value.to_owned())),
-        }
+        Self { text: visible_text(element), field: named_value(element) }
     }
 }
 
-fn fields_of(form: ElementRef<'_>) -> Vec<(String, String)> {
-    let all = parsed("input[name]:not([type=submit]), textarea[name], select[name]");
-    let chosen = parsed("option[selected]");
-    let fields = form.select(&all).filter(|field| {
-        let chooses = matches!(field.attr("type"), Some("checkbox" | "radio"));
-        field.attr("disabled").is_none() && (!chooses || field.attr("checked").is_some())
-    });
-    fields
-        .map(|field| {
-            let value = match field.value().name() {
-                "textarea" => field.text().collect(),
-                "select" => {
-                    let option = field.select(&chosen).next();
-                    option.and_then(|option| option.attr("value")).unwrap_or_default().to_owned()
-                }
-                _ => field.attr("value").unwrap_or_default().to_owned(),
-            };
-            (field.attr("name").unwrap_or_default().to_owned(), value)
-        })
-        .collect()
+/// The name and the value that a field or a button adds to its form.
+fn named_value(element: ElementRef<'_>) -> Option<(String, String)> {
+    let value = element.attr("value").unwrap_or_default();
+    Some((element.attr("name")?.to_owned(), value.to_owned()))
 }
 
 fn visible_text(element: ElementRef<'_>) -> String {

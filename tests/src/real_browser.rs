@@ -16,15 +16,13 @@
 //! # }
 //! ```
 
-use std::future::poll_fn;
 use std::ops::Deref;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::path::{Path, PathBuf};
-use std::pin::pin;
 use std::process::Command;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
 use local::process::{Process, unique};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -73,7 +71,7 @@ pub struct RealBrowser {
     // Fields are dropped in this order: processes must stop before the profile they write to is
     // deleted.
     _processes: Vec<Process>,
-    profile: TempDir,
+    _profile: TempDir,
 }
 
 impl RealBrowser {
@@ -92,17 +90,7 @@ impl RealBrowser {
         story: impl AsyncFnOnce(&Self) -> WebDriverResult<()>,
     ) {
         let browser = Self::start(engine, flags).await;
-        let outcome = {
-            let mut story = pin!(story(&browser));
-            poll_fn(|context| {
-                let poll = || story.as_mut().poll(context);
-                match catch_unwind(AssertUnwindSafe(poll)) {
-                    Ok(poll) => poll.map(Ok),
-                    Err(panic) => Poll::Ready(Err(panic)),
-                }
-            })
-            .await
-        };
+        let outcome = AssertUnwindSafe(story(&browser)).catch_unwind().await;
         let console = browser.console().await;
         let failed = !matches!(outcome, Ok(Ok(()))) || !console.is_empty();
         if failed {
@@ -128,14 +116,6 @@ impl RealBrowser {
         let profile = TempDir::new().expect("a profile can be made");
         let name = unique();
         let port = free_port();
-        let screen = match engine {
-            Engine::Chromium | Engine::Firefox => None,
-            Engine::WebKit => {
-                let mut command = Command::new("sh");
-                command.args(["-c", "Xvfb -displayfd 1 -nolisten tcp | sed -u 's/^/display /'"]);
-                Some(Process::start(crate::log_of(&format!("screen-{name}")), &mut command))
-            }
-        };
         let mut command = match engine {
             Engine::Chromium => Command::new("chromedriver"),
             Engine::Firefox => Command::new(geckodriver()),
@@ -144,7 +124,10 @@ impl RealBrowser {
         command.arg(format!("--port={port}"));
         command.env("HOME", profile.path()).env("TMPDIR", profile.path());
         let mut processes = Vec::new();
-        if let Some(mut screen) = screen {
+        if engine == Engine::WebKit {
+            let mut xvfb = Command::new("sh");
+            xvfb.args(["-c", "Xvfb -displayfd 1 -nolisten tcp | sed -u 's/^/display /'"]);
+            let mut screen = Process::start(crate::log_of(&format!("screen-{name}")), &mut xvfb);
             command.env("DISPLAY", format!(":{}", screen.line_after("display ", START).await));
             processes.push(screen);
         }
@@ -161,13 +144,7 @@ impl RealBrowser {
             .connect()
             .await
             .unwrap_or_else(|error| panic!("no {engine:?}: {error}\n{}", processes[0].output()));
-        Self { driver, engine, _processes: processes, profile }
-    }
-
-    /// The folder of its profile, which is deleted with the browser.
-    #[must_use]
-    pub fn profile(&self) -> &Path {
-        self.profile.path()
+        Self { driver, engine, _processes: processes, _profile: profile }
     }
 
     /// The unexpected console messages since the last call: errors, warnings, failed requests and CSP

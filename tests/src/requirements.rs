@@ -20,18 +20,10 @@ struct Group {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, deny_unknown_fields)]
 enum Row {
     Tested(String),
-    Untested(Untested),
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Untested {
-    title: String,
-    not_built: Option<String>,
-    later: Option<String>,
+    Untested { title: String, not_built: String },
 }
 
 /// A test with the rows that its name and doc comment mention.
@@ -66,11 +58,8 @@ impl Requirements {
         for (number, (group, row)) in self.rows() {
             let fault = match row {
                 Row::Tested(_) if group.finished && !is_tested(number) => "has no test",
-                Row::Untested(Untested { not_built: Some(_), .. }) if is_tested(number) => {
+                Row::Untested { .. } if is_tested(number) => {
                     "is marked as not built, but has a test"
-                }
-                Row::Untested(Untested { not_built: None, later: None, .. }) => {
-                    "gives no reason for a missing test"
                 }
                 _ => continue,
             };
@@ -85,54 +74,32 @@ impl Requirements {
         faults
     }
 
-    /// The table of rows and tests, in Markdown.
+    /// The rows with their tests, one line each.
     #[must_use]
-    pub fn table(&self, tests: &[NumberedTest]) -> String {
-        let mut table = "# Rows and tests\n".to_owned();
-        for (letter, group) in &self.0 {
-            let unfinished = if group.finished { "" } else { " (unfinished)" };
-            let _ = write!(
-                table,
-                "\n## {letter}. {}{unfinished}\n\n| row | what | tests |\n|---|---|---|\n",
-                group.title
-            );
-            for (number, row) in group.numbered() {
-                let (title, mut cells) = match row {
-                    Row::Tested(title) => (title, Vec::new()),
-                    Row::Untested(row) => {
-                        let not_built = row.not_built.iter().map(|why| format!("not built: {why}"));
-                        let later = row.later.iter().map(|why| format!("later: {why}"));
-                        (&row.title, not_built.chain(later).collect())
-                    }
-                };
-                let mut files = BTreeMap::<_, Vec<_>>::new();
-                for test in tests.iter().filter(|test| test.rows.contains(&number)) {
-                    files.entry(&test.file).or_default().push(format!("`{}`", test.name));
-                }
-                cells.extend(
-                    files.iter().map(|(file, names)| format!("{file}: {}", names.join(", "))),
-                );
-                let _ = writeln!(table, "| R{number} | {title} | {} |", cells.join("<br>"));
-            }
+    pub fn list(&self, tests: &[NumberedTest]) -> String {
+        let mut list = String::new();
+        for (number, (group, row)) in self.rows() {
+            let (title, reason) = match row {
+                Row::Tested(title) => (title, String::new()),
+                Row::Untested { title, not_built } => (title, format!(" not built: {not_built}")),
+            };
+            let tests = tests.iter().filter(|test| test.rows.contains(&number));
+            let tests: String =
+                tests.map(|test| format!("\n    {}: {}", test.file, test.name)).collect();
+            let _ = writeln!(list, "R{number} {}: {title}{reason}{tests}", group.title);
         }
-        table
+        list
     }
 
     fn rows(&self) -> BTreeMap<u32, (&Group, &Row)> {
         let mut rows = BTreeMap::new();
         for group in self.0.values() {
-            for (number, row) in group.numbered() {
+            for (number, row) in &group.rows {
+                let number = number.parse().expect("a row has a number");
                 assert!(rows.insert(number, (group, row)).is_none(), "R{number} occurs twice");
             }
         }
         rows
-    }
-}
-
-impl Group {
-    fn numbered(&self) -> BTreeMap<u32, &Row> {
-        let number = |text: &String| text.parse().expect("a row has a number");
-        self.rows.iter().map(|(text, row)| (number(text), row)).collect()
     }
 }
 
@@ -207,7 +174,8 @@ fn rows_of_name(name: &str) -> Vec<u32> {
 }
 
 /// Every number such as `R17` in a text.
-fn rows_in(text: &str) -> Vec<u32> {
+#[must_use]
+pub fn rows_in(text: &str) -> Vec<u32> {
     let words = text.split(|character: char| !character.is_ascii_alphanumeric());
     words.filter_map(|word| word.strip_prefix('R')?.parse().ok()).collect()
 }
@@ -216,60 +184,34 @@ fn rows_in(text: &str) -> Vec<u32> {
 mod tests {
     use super::*;
 
-    const ROWS: &str = r#"
-        [A]
-        title = "First"
-        finished = true
-        [A.rows]
-        1 = "One"
-        2 = { title = "Two", not_built = "no need" }
-        3 = { title = "Three", later = "soon" }
-        [B]
-        title = "Second"
-        finished = false
-        [B.rows]
-        10 = "Ten"
-    "#;
-
-    fn faults(source: &str) -> Vec<String> {
-        Requirements::parse(ROWS).faults(&tests_of("x.rs", source))
-    }
-
-    #[test]
-    fn numbers_come_from_the_name_and_the_doc_comment_of_real_tests() {
-        let source = "
-            /// R4, R5: and not RFC 6749 or RS256.
-            #[tokio::test(start_paused = true)]
-            async fn r001_r002_a_name_like_r003() {}
-
-            /// R6.
-            fn r007_no_test() {}
-
-            #[test]
-            #[ignore]
-            fn r008_not_told() {}
-
-            #[test]
-            fn r2d2_is_no_number() {}
-        ";
-        let found: Vec<_> =
-            tests_of("x.rs", source).into_iter().map(|test| (test.name, test.rows)).collect();
-        assert_eq!(
-            found,
-            [
-                ("r001_r002_a_name_like_r003".to_owned(), vec![1, 2, 4, 5]),
-                ("r2d2_is_no_number".to_owned(), vec![])
-            ]
-        );
-    }
-
     #[test]
     fn a_row_without_a_test_and_a_test_without_a_row_are_faults() {
+        let rows = "
+            [A]
+            title = 'First'
+            finished = true
+            [A.rows]
+            1 = 'One'
+            2 = { title = 'Two', not_built = 'no need' }
+            [B]
+            title = 'Second'
+            finished = false
+            [B.rows]
+            10 = 'Ten'
+        ";
+        let faults = |source| Requirements::parse(rows).faults(&tests_of("x.rs", source));
         assert_eq!(faults("#[test]\nfn r001_one() {}"), Vec::<String>::new());
-        assert_eq!(faults(""), ["R1 has no test"]);
+        for untested in ["", "/// R1\nfn r001_one() {}", "#[test]\n#[ignore]\nfn r001_one() {}"] {
+            assert_eq!(faults(untested), ["R1 has no test"], "{untested}");
+        }
         assert_eq!(
-            faults("/// R1, R2, R3, R10, R99\n#[test]\nfn all() {}"),
-            ["R2 is marked as not built, but has a test", "all in x.rs names no row: R99"]
+            faults(
+                "/// R2: and not RFC 1.\n#[tokio::test]\nasync fn r001_r099_a_name_like_r003() {}"
+            ),
+            [
+                "R2 is marked as not built, but has a test",
+                "r001_r099_a_name_like_r003 in x.rs names no row: R99"
+            ]
         );
     }
 }

@@ -7,56 +7,7 @@ use std::time::{Duration, Instant};
 
 use local::{process::Process, watch::forget_this_build};
 
-/// The settings that the product reads. Those that a test does not set must not come from the
-/// developer's environment.
-const SETTINGS: &[&str] = &[
-    "ACCENT_COLOR",
-    "ALLOWED_CLIENTS",
-    "ALLOWED_EMAIL_DOMAINS",
-    "ALLOWED_ORIGINS",
-    "APP_NAME",
-    "AUDIENCE",
-    "AUTH_ENDPOINT_HOSTS",
-    "AUTH_HOST",
-    "BASE_URL",
-    "CLIENT_AUTH",
-    "CLIENT_ID",
-    "CLIENT_SECRET",
-    "CLIENT_SECRET_ARN",
-    "CONNECTIONS",
-    "CONTEXT_CLAIMS",
-    "DEBUG",
-    "DYNAMODB_PORT",
-    "FETCH_USERINFO",
-    "HOST",
-    "HTTPS_PROXY",
-    "LOGO_URL",
-    "LOG_FORMAT",
-    "NO_PROXY",
-    "ORGANIZATION",
-    "PORT",
-    "PROVIDER_NAME",
-    "PROVIDER_PORT",
-    "PROXY_SECRET_DIGEST",
-    "REQUIRE_SESSION",
-    "REQUIRE_VERIFIED_EMAIL",
-    "RESPONSE_MODE",
-    "ROUTE_RULES",
-    "ROUTE_SCOPES",
-    "SCOPE",
-    "SECRET_KEY",
-    "SECRET_KEY_ARN",
-    "SESSION_IDLE",
-    "SESSION_LIFETIME",
-    "SESSION_STORE",
-    "SESSION_TABLE",
-    "SHOW_KEY",
-    "SSL_CERT_DIR",
-    "SSL_CERT_FILE",
-    "TOKEN_LIFETIME",
-    "https_proxy",
-    "no_proxy",
-];
+use crate::documentation::Documentation;
 
 /// A running `cargo lambda watch`. Dropping this stops it and its functions.
 #[derive(Debug)]
@@ -123,10 +74,10 @@ fn watch_on(port: u16, settings: &[(&str, &str)]) -> Command {
 /// Prepares `command` to run in the project with free ports and exactly these settings.
 pub fn prepare(command: &mut Command, settings: &[(&str, &str)]) {
     command.current_dir(crate::project());
-    // An empty value takes precedence over the developer's `.env`.
-    for name in SETTINGS {
-        command.env(name, "");
-    }
+    // Settings that a test does not set must not come from the developer's environment. An empty value
+    // takes precedence over `.env`.
+    command.envs(Documentation::read().settings().iter().map(|name| (name, "")));
+    command.envs([("https_proxy", ""), ("no_proxy", "")]);
     forget_this_build(command);
     command
         .env("DYNAMODB_PORT", free_port().to_string())

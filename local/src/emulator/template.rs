@@ -74,8 +74,8 @@ pub enum Source {
 pub struct Authorizer {
     /// The logical id of the function.
     pub function: String,
-    /// `$request.header.Authorization`, …
-    pub identity_sources: Vec<String>,
+    /// Whether the gateway rejects requests without certain headers or parameters.
+    pub has_identity_sources: bool,
     /// How many seconds the gateway may cache a result.
     pub result_ttl: u64,
 }
@@ -302,19 +302,10 @@ impl Stack {
         assert_eq!(authorizer["AuthorizerPayloadFormatVersion"], "2.0", "{authorizer}");
         assert_eq!(authorizer["EnableSimpleResponses"], true, "{authorizer}");
         let identity = object(&authorizer["Identity"]);
-        let mut sources = Vec::new();
-        for (kind, prefix) in [
-            ("Headers", "$request.header."),
-            ("QueryStrings", "$request.querystring."),
-            ("Context", "$context."),
-        ] {
-            let named = identity.get(kind).into_iter().flat_map(list);
-            sources.extend(named.map(|name| format!("{prefix}{}", text(name))));
-        }
         let function = text(&authorizer["FunctionArn"]);
         Authorizer {
             function: function.strip_suffix(".Arn").expect("an ARN").to_owned(),
-            identity_sources: sources,
+            has_identity_sources: identity.keys().any(|name| name != "ReauthorizeEvery"),
             result_ttl: identity["ReauthorizeEvery"].as_u64().expect("seconds"),
         }
     }

@@ -1,4 +1,4 @@
-//! Prints the table of requirements and their tests, and reports rows or tests that are wrong.
+//! Prints the requirements with their tests, and reports rows or tests that are wrong.
 
 use std::process::ExitCode;
 
@@ -6,7 +6,7 @@ use tests::requirements::{Requirements, numbered_tests};
 
 fn main() -> ExitCode {
     let (requirements, tests) = (Requirements::read(), numbered_tests());
-    print!("{}", requirements.table(&tests));
+    print!("{}", requirements.list(&tests));
     let faults = requirements.faults(&tests);
     for fault in &faults {
         eprintln!("{fault}");

@@ -16,7 +16,7 @@ use tests::{
     certified_provider::{CertifiedProvider, Spoilt},
 };
 
-use crate::certified::registered_for;
+use crate::certified::{ask, log_in, registered_for};
 
 /// The product, registered with the provider, with a clock that can be moved forward, since recent
 /// tokens are not refreshed.
@@ -35,8 +35,7 @@ impl Story {
         });
         let (provider, mut browser) =
             registered_for("openid profile email offline_access", clock).await;
-        let form = browser.get("/login").await.follow_all().await.form();
-        form.fill("email", "ada@example.com").submit().await.follow_all().await;
+        log_in(&mut browser).await;
         assert!(browser.session().is_some());
         Self { provider, browser, ahead }
     }
@@ -51,9 +50,7 @@ impl Story {
     }
 
     async fn call_api(&mut self, token: &Value) -> u16 {
-        let bearer = format!("Bearer {}", token.as_str().expect("a token"));
-        let headers = [("authorization", bearer.as_str())];
-        self.browser.fetch(Method::GET, "/protected", &headers).await.status.as_u16()
+        ask(&mut self.browser, token.as_str().expect("a token")).await.0
     }
 
     async fn token_requests(&self) -> u64 {

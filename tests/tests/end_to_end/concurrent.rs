@@ -12,7 +12,11 @@ use std::{
 use bytes::Bytes;
 use local::emulator::lambda::{Function, Lambda, Surroundings};
 use serde_json::{Value, json};
-use tests::{artifacts, browser::Browser, deployment::Deployment, http_api::ORIGIN};
+use tests::{
+    artifacts,
+    deployment::Deployment,
+    http_api::{ORIGIN, call_api},
+};
 use tokio::task::JoinSet;
 
 /// The number of requests that wait for each other at `/meet`.
@@ -129,7 +133,7 @@ async fn sixty_four_requests_get_their_own_responses_and_a_logout_counts_at_once
     let mut people = Vec::new();
     for person in ["ada", "grace", "joan", "mary"] {
         let email = format!("{person}@example.com");
-        people.push((api_key(&mut deployment.browser(), &email).await, email));
+        people.push((deployment.browser().log_in(&email).await, email));
     }
 
     let seen = Arc::new(Seen::default());
@@ -179,17 +183,4 @@ async fn until(callers: &mut JoinSet<()>, is_so: impl Fn() -> bool) {
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-}
-
-async fn api_key(browser: &mut Browser, email: &str) -> String {
-    let login = browser.get("/login?connection=github").await.follow_all().await;
-    let page = login.form_at("form:has(#email)").fill("email", email).submit().await;
-    let page = page.follow_all().await;
-    page.read("#token").expect("the token is shown").split_whitespace().collect()
-}
-
-async fn call_api(client: &reqwest::Client, token: &str) -> (u16, Value) {
-    let request = client.get(format!("{ORIGIN}/protected")).bearer_auth(token);
-    let answer = request.send().await.expect("it is answered");
-    (answer.status().as_u16(), answer.json().await.expect("JSON"))
 }

@@ -7,15 +7,12 @@ use http::Method;
 use serde_json::{Value, json};
 use shared::testing::tokens::TEST_KEY;
 use tests::{
-    browser::Browser,
     deployment::Deployment,
-    http_api::ORIGIN,
-    page::Page,
+    http_api::{self, ORIGIN},
     secrets::assert_absent,
     secrets_manager::{CLIENT_SECRET_ARN, SECRET_KEY_ARN},
     site::{CLIENT_SECRET, SECRET_KEY},
 };
-use tokio::task::JoinSet;
 
 const SESSION: &str = "__Host-session";
 /// The functions that these stories call.
@@ -26,41 +23,14 @@ async fn deployment(instances: usize) -> Deployment {
     Deployment::start(instances, &[("Scope", "openid profile email")]).await
 }
 
-/// Logs Ada in. Returns the callback's response.
-async fn log_in<'a>(browser: &'a mut Browser, path: &str) -> Page<'a> {
-    let form = browser.get(path).await.follow_all().await.form_at("form.people");
-    // Follows the redirect to the callback.
-    let arrived = form.submit().await.follow().await;
-    assert_eq!((arrived.url.path(), arrived.status.as_u16()), ("/callback", 303), "{arrived:?}");
-    arrived.follow_all().await
-}
-
-/// Logs Ada in and returns the API key on her key page.
-async fn api_key(browser: &mut Browser) -> String {
-    shown_key(&log_in(browser, "/login?connection=github").await)
-}
-
-/// The key on the key page.
-fn shown_key(page: &Page<'_>) -> String {
-    assert_eq!(page.read("h1").as_deref(), Some("Your API key"));
-    page.read("#token").expect("the token is shown").split_whitespace().collect()
-}
-
 /// Requests `/protected` as a program does.
 async fn call_api(deployment: &Deployment, token: &str) -> (u16, Value) {
-    let request = deployment.api().http_client().get(format!("{ORIGIN}/protected"));
-    let answer = request.bearer_auth(token).send().await.expect("it is answered");
-    (answer.status().as_u16(), answer.json().await.expect("JSON"))
+    http_api::call_api(&deployment.api().http_client(), token).await
 }
 
 /// Requests the function behind the authorizer as a program does.
 async fn hello(deployment: &Deployment, headers: &[(&str, &str)]) -> (u16, Value) {
-    let mut request = deployment.api().http_client().get(format!("{ORIGIN}/api/hello"));
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    let answer = request.send().await.expect("it is answered");
-    (answer.status().as_u16(), answer.json().await.expect("JSON"))
+    http_api::ask(&deployment.api().http_client(), "/api/hello", headers).await
 }
 
 /// Prints the build that the tests use, since they prove nothing about other builds. CI uses `sam
@@ -92,7 +62,7 @@ async fn log_in_call_protected_and_log_out() {
     let parameters: Vec<_> = request.query_pairs().collect();
     assert!(parameters.contains(&("redirect_uri".into(), format!("{ORIGIN}/callback").into())));
 
-    let token = api_key(&mut browser).await;
+    let token = browser.log_in("ada@example.com").await;
     assert!(browser.cookie(SESSION).is_some_and(|secret| secret.len() == 43));
     assert_eq!(browser.cookie_names(), [SESSION], "no login cookie is left");
     let (status, claims) = call_api(&deployment, &token).await;
@@ -135,7 +105,7 @@ async fn a_python_function_greets_the_logged_in_user_until_logout() {
     let forbidden = (403, json!({ "message": "Forbidden" }));
     assert_eq!(hello(&deployment, &[]).await, forbidden);
     let mut browser = deployment.browser();
-    let token = api_key(&mut browser).await;
+    let token = browser.log_in("ada@example.com").await;
     let bearer = format!("Bearer {token}");
     let authorization = ("authorization", bearer.as_str());
     let (status, greeting) = hello(&deployment, &[authorization]).await;
@@ -179,7 +149,7 @@ async fn a_guarded_route_requires_the_deployments_scopes() {
     for (parameters, expected) in [(&parameters[..], 200), (&stricter, 403), (&elsewhere, 403)] {
         let deployment = Deployment::start(1, parameters).await;
         let mut browser = deployment.browser();
-        let token = api_key(&mut browser).await;
+        let token = browser.log_in("ada@example.com").await;
         let bearer = format!("Bearer {token}");
         let (status, _) = hello(&deployment, &[("authorization", &bearer)]).await;
         assert_eq!(status, expected, "{parameters:?}");
@@ -220,51 +190,12 @@ async fn r178_r190_inside_lambda_no_function_starts_with_insecure_settings() {
     }
 }
 
-/// Each process immediately sees what another has written or ended.
-#[tokio::test]
-async fn three_processes_of_each_function_share_their_sessions() {
-    let deployment = deployment(3).await;
-    for function in FUNCTIONS {
-        deployment.lambda().warm(function, 3).await;
-    }
-    let mut logins = JoinSet::new();
-    for _ in 0..6 {
-        let mut browser = deployment.browser();
-        logins.spawn(async move { (api_key(&mut browser).await, browser) });
-    }
-    let mut people = logins.join_all().await;
-    for _ in 0..3 {
-        for (token, _) in &people {
-            assert_eq!(call_api(&deployment, token).await.0, 200);
-            let bearer = format!("Bearer {token}");
-            assert_eq!(hello(&deployment, &[("authorization", &bearer)]).await.0, 200);
-        }
-    }
-    let (_, leaving) = &mut people[0];
-    let left = leaving.fetch(Method::POST, "/logout", &[]).await;
-    assert_eq!(left.json()["code"], "signed_out");
-    for _ in 0..3 {
-        assert_eq!(
-            call_api(&deployment, &people[0].0).await.1["message"],
-            "Good token, bad session"
-        );
-        assert_eq!(call_api(&deployment, &people[1].0).await.0, 200);
-    }
-    for function in FUNCTIONS {
-        let served = deployment.lambda().served(function);
-        assert_eq!(served.len(), 3, "{function}: {served:?}");
-        if !["logout", "refresh"].contains(&function) {
-            assert!(!served.contains(&0), "{function}: {served:?}");
-        }
-    }
-}
-
 /// Neither in the functions' environment nor in their output.
 #[tokio::test]
 async fn r173_r179_no_secret_is_in_an_environment_or_in_a_log() {
     let deployment = deployment(1).await;
     let mut browser = deployment.browser();
-    let token = api_key(&mut browser).await;
+    let token = browser.log_in("ada@example.com").await;
     let cookie = browser.cookie(SESSION).expect("a session").to_owned();
     browser.get("/callback?code=a-code-that-is-nobodys&state=a-state-that-is-nobodys").await;
     call_api(&deployment, &token).await;

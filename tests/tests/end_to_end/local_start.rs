@@ -73,11 +73,7 @@ async fn the_deployed_form_logs_in_guards_its_routes_and_ends_with_ctrl_c() {
     let script = project().join("local/start");
     let mut run = Run::start(&script, &["--deployed"], Path::new("/")).await;
     let mut browser = Browser::at(&run.base_url);
-    let form = browser.get("/login?connection=github").await.follow_all().await;
-    let form = form.form_at("form:has(input[name=email])");
-    let page = form.fill("email", "ada@example.com").submit().await.follow_all().await;
-    let token = page.read("#token").expect("the token is shown");
-    let token: String = token.split_whitespace().collect();
+    let token = browser.log_in("ada@example.com").await;
 
     let (status, claims) = run.get("/protected", &token).await;
     assert_eq!((status, &claims["email"]), (200, &json!("ada@example.com")));

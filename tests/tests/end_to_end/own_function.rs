@@ -3,8 +3,7 @@
 use std::{
     fs,
     io::Write as _,
-    net::TcpListener,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
 };
@@ -25,6 +24,7 @@ use tests::{
     http_api::{HttpApi, ORIGIN},
     permissions::REQUIRED,
     project,
+    watch::free_port,
 };
 
 pub(crate) const NAME: &str = "reports";
@@ -68,12 +68,6 @@ fn reduce(folder: &Path) {
     fs::write(folder.join("Cargo.toml"), manifest).expect("it can be written");
 }
 
-async fn api_key(browser: &mut Browser) -> String {
-    let form = browser.get("/login?connection=github").await.follow_all().await;
-    let page = form.form_at("form.people").submit().await.follow_all().await;
-    page.read("#token").expect("the token is shown").split_whitespace().collect()
-}
-
 /// Requests `/reports` with these headers. Returns status, body and challenge.
 async fn ask(api: &HttpApi, method: Method, headers: &[(&str, &str)]) -> (u16, Value, String) {
     let mut request = api.http_client().request(method, format!("{ORIGIN}/reports"));
@@ -90,7 +84,7 @@ async fn ask(api: &HttpApi, method: Method, headers: &[(&str, &str)]) -> (u16, V
 
 /// Logs a user in, and calls the function until the user logs out.
 async fn assert_guarded(api: &HttpApi, mut browser: Browser) {
-    let token = api_key(&mut browser).await;
+    let token = browser.log_in("ada@example.com").await;
     let bearer = format!("Bearer {token}");
     let authorization = [("authorization", bearer.as_str())];
     let (status, body, _) = ask(api, Method::GET, &authorization).await;
@@ -110,17 +104,12 @@ async fn assert_guarded(api: &HttpApi, mut browser: Browser) {
     assert_eq!((status, &body["message"]), (401, &json!("Good token, bad session")));
 }
 
-fn free_port() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    listener.local_addr().expect("it is bound").port().to_string()
-}
-
 /// The process of a local run, behind an API.
 async fn local_run(bootstrap: &Path) -> HttpApi {
     let settings = [
         ("AUDIENCE", API),
         ("BASE_URL", ORIGIN),
-        ("PROVIDER_PORT", &free_port()),
+        ("PROVIDER_PORT", &free_port().to_string()),
         ("SCOPE", SCOPE),
     ];
     let local = Function {
@@ -140,10 +129,10 @@ async fn local_run(bootstrap: &Path) -> HttpApi {
 }
 
 /// The function, deployed like `protected`.
-async fn deployed(deployment: &Deployment, bootstrap: &Path) -> HttpApi {
+pub(crate) async fn deployed(deployment: &Deployment, bootstrap: PathBuf) -> HttpApi {
     let protected = deployment.lambda().functions().find(|function| function.name == "protected");
     let protected = protected.expect("it is deployed").clone();
-    let own = Function { name: NAME.to_owned(), bootstrap: bootstrap.to_owned(), ..protected };
+    let own = Function { name: NAME.to_owned(), bootstrap, ..protected };
     let route = Route { key: "ANY /reports".parse().expect("a key"), function: NAME.to_owned() };
     HttpApi::start(vec![route], Lambda::new([own])).await
 }
@@ -165,12 +154,12 @@ async fn a_function_added_as_the_readme_describes_guards_its_path() {
 
     let reports = build_elsewhere(folder.path(), NAME);
     let deployment = Deployment::start(1, &[("Audience", API), ("Scope", SCOPE)]).await;
-    assert_guarded(&deployed(&deployment, &reports).await, deployment.browser()).await;
+    assert_guarded(&deployed(&deployment, reports.clone()).await, deployment.browser()).await;
 
     let parameters = [("Audience", API), ("Scope", "openid email")];
     let deployment = Deployment::start(1, &parameters).await;
-    let api = deployed(&deployment, &reports).await;
-    let bearer = format!("Bearer {}", api_key(&mut deployment.browser()).await);
+    let api = deployed(&deployment, reports).await;
+    let bearer = format!("Bearer {}", deployment.browser().log_in("ada@example.com").await);
     let (status, body, challenge) = ask(&api, Method::GET, &[("authorization", &bearer)]).await;
     assert_eq!((status, &body["code"]), (403, &json!("insufficient_scope")));
     assert!(challenge.ends_with(r#"scope="read:reports""#), "{challenge}");

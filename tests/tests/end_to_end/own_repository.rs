@@ -8,23 +8,16 @@ use std::{
 };
 
 use http::Method;
-use local::emulator::{
-    http_api::route::Route,
-    lambda::{Function, Lambda},
-};
 use tests::{
-    artifacts::build_elsewhere,
-    deployment::Deployment,
-    documentation::Documentation,
-    http_api::{HttpApi, ORIGIN},
-    project,
+    artifacts::build_elsewhere, copy_project, deployment::Deployment, documentation::Documentation,
+    http_api::ask, project,
 };
 
-const NAME: &str = "reports";
+use crate::own_function::{NAME, deployed};
 
 /// Runs git in `folder`, with the same author and time in each run. So the same files give the same
 /// commit, which cargo builds once.
-fn git(folder: &Path, arguments: &[&str]) -> Vec<u8> {
+fn git(folder: &Path, arguments: &[&str]) {
     let mut command = Command::new("git");
     command.current_dir(folder).args(["-c", "user.name=test", "-c", "user.email=test@example.com"]);
     for name in ["GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"] {
@@ -32,18 +25,11 @@ fn git(folder: &Path, arguments: &[&str]) -> Vec<u8> {
     }
     let output = command.args(arguments).output().expect("git can be run");
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    output.stdout
 }
 
 /// A repository with the files of this project, and the tag of its version.
 fn released(folder: &Path) {
-    let listed = git(&project(), &["ls-files", "--cached", "--others", "--exclude-standard", "-z"]);
-    let listed = String::from_utf8(listed).expect("names are UTF-8");
-    for file in listed.split_terminator('\0').filter(|file| project().join(file).is_file()) {
-        let copy = folder.join(file);
-        fs::create_dir_all(copy.parent().expect("a parent")).expect("a folder");
-        fs::copy(project().join(file), copy).expect(file);
-    }
+    copy_project(folder);
     git(folder, &["init", "--quiet", "--initial-branch=main"]);
     git(folder, &["add", "--all", "--force"]);
     git(folder, &["commit", "--quiet", "--no-gpg-sign", "--message=A release"]);
@@ -98,22 +84,15 @@ async fn a_function_in_another_repository_is_built_from_a_tag_and_guards_its_pat
     assert_eq!(String::from_utf8_lossy(&version.stdout), expected);
 
     let deployment = Deployment::start(1, &[]).await;
-    let protected = deployment.lambda().functions().find(|function| function.name == "protected");
-    let protected = protected.expect("it is deployed").clone();
-    let own = Function { name: NAME.to_owned(), bootstrap, ..protected };
-    let route = Route { key: "ANY /reports".parse().expect("a key"), function: NAME.to_owned() };
-    let api = HttpApi::start(vec![route], Lambda::new([own])).await;
+    let api = deployed(&deployment, bootstrap).await;
     let mut browser = deployment.browser();
-    let form = browser.get("/login?connection=github").await.follow_all().await;
-    form.form_at("form.people").submit().await.follow_all().await;
+    browser.log_in("ada@example.com").await;
     let cookie = format!("__Host-session={}", browser.cookie("__Host-session").expect("one"));
 
-    let ask = |cookie: &str| {
-        let request = api.http_client().request(Method::GET, format!("{ORIGIN}/reports"));
-        request.header("cookie", cookie.to_owned()).send()
-    };
-    assert_eq!(ask("").await.expect("it is answered").status(), 401);
-    assert_eq!(ask(&cookie).await.expect("it is answered").status(), 200);
+    let status = async |headers| ask(&api.http_client(), "/reports", headers).await.0;
+    assert_eq!(status(&[]).await, 401);
+    let authentication = [("cookie", cookie.as_str())];
+    assert_eq!(status(&authentication).await, 200);
     browser.fetch(Method::POST, "/logout", &[]).await;
-    assert_eq!(ask(&cookie).await.expect("it is answered").status(), 401);
+    assert_eq!(status(&authentication).await, 401);
 }

@@ -58,8 +58,11 @@ fn r152_only_the_example_is_guarded_and_no_decision_is_cached() {
         hello.guarded,
         BTreeMap::from([("GET /api/hello".to_owned(), "SessionAuthorizer".to_owned())])
     );
-    let authorizer =
-        Authorizer { function: "Authorizer".to_owned(), identity_sources: vec![], result_ttl: 0 };
+    let authorizer = Authorizer {
+        function: "Authorizer".to_owned(),
+        has_identity_sources: false,
+        result_ttl: 0,
+    };
     assert_eq!(stack.authorizers(), BTreeMap::from([("SessionAuthorizer".to_owned(), authorizer)]));
     // It has no rights, and its code contains nothing about tokens, sessions or cookies.
     assert_eq!(hello.statements, []);

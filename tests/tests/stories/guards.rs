@@ -3,7 +3,7 @@
 
 use axum::{Json, Router, routing};
 use http::Method;
-use local::emulator::http_api::{authorizer::Authorizer, event, route};
+use local::emulator::http_api::{authorizer, event, route};
 use serde_json::{Value, json};
 use shared::{
     guard::{
@@ -94,8 +94,7 @@ pub(crate) fn question(key: &str, request: Request) -> Value {
     let matched = routes.find(&head.method, &event::path(&head.uri)).unwrap();
     let event = event::build(&head, &body, &matched, "gateway-id");
     let event: Value = serde_json::from_slice(&event).unwrap();
-    let authorizer = Authorizer { function: "authorizer".to_owned(), identity_sources: vec![] };
-    authorizer.question(&head, &event).unwrap()
+    authorizer::question(&head, &event).unwrap()
 }
 
 /// The event of a REST API for a request to this resource.

@@ -2,8 +2,6 @@
 //!
 //! As AWS documents it:
 //!
-//! - `{"message":"Unauthorized"}` with 401 if an identity source is missing; the authorizer is not
-//!   called;
 //! - `{"message":"Forbidden"}` with 403 if the authorizer refuses;
 //! - `{"message":"Internal Server Error"}` with 500 if the authorizer cannot be called, fails, takes
 //!   more than ten seconds, or returns an invalid response;
@@ -29,8 +27,6 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Authorizer {
     /// The name of the authorizer's function.
     pub function: String,
-    /// `$request.header.Authorization`, `$request.querystring.key`, `$context.routeKey`
-    pub identity_sources: Vec<String>,
 }
 
 impl Authorizer {
@@ -38,7 +34,7 @@ impl Authorizer {
     ///
     /// # Panics
     ///
-    /// Panics if one has a cache, which the emulated gateway does not have.
+    /// Panics if one has a cache or an identity source, which the emulated gateway does not have.
     #[must_use]
     pub fn of(stack: &Stack) -> BTreeMap<String, Self> {
         let (functions, authorizers) = (stack.functions(), stack.authorizers());
@@ -51,9 +47,8 @@ impl Authorizer {
             .map(|(route, name)| {
                 let authorizer = &authorizers[name];
                 assert_eq!(authorizer.result_ttl, 0, "{name} has a cache");
-                let function = binary_of(&authorizer.function);
-                let identity_sources = authorizer.identity_sources.clone();
-                (route.clone(), Self { function, identity_sources })
+                assert!(!authorizer.has_identity_sources, "{name} has an identity source");
+                (route.clone(), Self { function: binary_of(&authorizer.function) })
             })
             .collect()
     }
@@ -70,9 +65,7 @@ impl Authorizer {
         lambda: &Lambda,
     ) -> Result<Bytes, Response<Bytes>> {
         let mut event: Value = serde_json::from_slice(event).expect("events are JSON");
-        let question = self
-            .question(head, &event)
-            .ok_or_else(|| answer::message(StatusCode::UNAUTHORIZED, "Unauthorized"))?;
+        let question = question(head, &event).ok_or_else(answer::internal_error)?;
         let asking = lambda.invoke(&self.function, question.to_string().into());
         let Ok(Ok(decision)) = tokio::time::timeout(TIMEOUT, asking).await else {
             return Err(answer::internal_error());
@@ -86,38 +79,21 @@ impl Authorizer {
             None => Err(answer::internal_error()),
         }
     }
-
-    /// The authorizer's event; `None` if an identity source is missing.
-    #[must_use]
-    pub fn question(&self, head: &Parts, event: &Value) -> Option<Value> {
-        let sources = self.identity_sources.iter();
-        let identity: Option<Vec<_>> = sources.map(|source| value(source, event)).collect();
-        let (method, path) = (head.method.as_str(), event["rawPath"].as_str()?);
-        let mut question = event.clone();
-        let fields = question.as_object_mut()?;
-        fields.remove("body");
-        fields.remove("isBase64Encoded");
-        let arn =
-            format!("arn:aws:execute-api:{REGION}:{ACCOUNT}:{API_ID}/$default/{method}{path}");
-        fields.insert("type".to_owned(), "REQUEST".into());
-        fields.insert("routeArn".to_owned(), arn.into());
-        fields.insert("identitySource".to_owned(), json!(identity?));
-        Some(question)
-    }
 }
 
-/// The value of an identity source; `None` if missing or empty.
-fn value<'a>(source: &str, event: &'a Value) -> Option<&'a str> {
-    let value = if let Some(name) = source.strip_prefix("$request.header.") {
-        &event["headers"][name.to_lowercase()]
-    } else if let Some(name) = source.strip_prefix("$request.querystring.") {
-        &event["queryStringParameters"][name]
-    } else if source == "$context.routeKey" {
-        &event["routeKey"]
-    } else {
-        panic!("{source} is not supported")
-    };
-    value.as_str().filter(|value| !value.is_empty())
+/// The authorizer's event; `None` unless `event` has a path.
+#[must_use]
+pub fn question(head: &Parts, event: &Value) -> Option<Value> {
+    let (method, path) = (head.method.as_str(), event["rawPath"].as_str()?);
+    let mut question = event.clone();
+    let fields = question.as_object_mut()?;
+    fields.remove("body");
+    fields.remove("isBase64Encoded");
+    let arn = format!("arn:aws:execute-api:{REGION}:{ACCOUNT}:{API_ID}/$default/{method}{path}");
+    fields.insert("type".to_owned(), "REQUEST".into());
+    fields.insert("routeArn".to_owned(), arn.into());
+    fields.insert("identitySource".to_owned(), json!([]));
+    Some(question)
 }
 
 /// Whether the request is allowed, and the context; `None` if the response is invalid.
