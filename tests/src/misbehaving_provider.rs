@@ -79,9 +79,10 @@ pub const GRACE: User = User {
 };
 
 /// How an endpoint responds.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Endpoint {
     /// Correctly.
+    #[default]
     Works,
     /// With this status and this `error`.
     Refuses(u16, &'static str),
@@ -158,11 +159,13 @@ pub struct MisbehavingProvider {
     is_down: Arc<AtomicBool>,
 }
 
+/// How the provider behaves, and what it has issued and received. `header` and `metadata` change the
+/// usual ones.
+#[derive(Default)]
 struct Behaviour {
-    claims: Value,
-    access_token_claims: Value,
+    of_logins: Changes,
+    of_refreshes: Changes,
     header: Value,
-    response: Value,
     metadata: Value,
     keys: Value,
     /// The id of the test key, if a shape gives it another one.
@@ -190,6 +193,14 @@ struct Behaviour {
     /// The users of the access tokens of logins.
     access_tokens: HashMap<String, User>,
     last: Option<Value>,
+}
+
+/// Changes of what the token endpoint issues.
+#[derive(Clone, Default)]
+struct Changes {
+    claims: Value,
+    access_token_claims: Value,
+    response: Value,
 }
 
 /// The paths of the endpoints.
@@ -238,39 +249,13 @@ impl MisbehavingProvider {
     }
 
     fn new(clock: Clock, issuer: String) -> Self {
-        let none = || json!({});
         let behaviour = Behaviour {
-            claims: none(),
-            access_token_claims: none(),
-            header: none(),
-            response: none(),
-            metadata: none(),
             keys: key_set_document(&[&TEST_KEY]),
-            key_id: None,
-            signing_key: None,
-            sends_issuer: false,
-            token_endpoint: Endpoint::Works,
-            metadata_endpoint: Endpoint::Works,
-            key_set_endpoint: Endpoint::Works,
-            script_endpoint: Endpoint::Works,
             login_methods: vec![
                 ("auth0", "Username-Password-Authentication"),
                 ("google-oauth2", "google-oauth2"),
             ],
-            codes: HashMap::new(),
-            token_requests: Vec::new(),
-            metadata_requests: 0,
-            key_set_requests: 0,
-            elsewhere: 0,
-            secrets: Vec::new(),
-            refreshing: refresh::Refreshing::default(),
-            is_basic_required: false,
-            visits: HashMap::new(),
-            date: None,
-            user_info: UserInfoAnswer::Claims(none()),
-            user_info_requests: Vec::new(),
-            access_tokens: HashMap::new(),
-            last: None,
+            ..Behaviour::default()
         };
         Self {
             issuer,
@@ -304,10 +289,6 @@ impl MisbehavingProvider {
         if provider.is_down.load(Ordering::SeqCst) {
             return StatusCode::SERVICE_UNAVAILABLE.into_response();
         }
-        let is_basic_required = provider.state().is_basic_required;
-        if is_basic_required && request.uri().path() == "/oauth/token" {
-            return visits::invented_code_by_basic(request.headers());
-        }
         let mut response = next.run(request).await;
         if let Some(date) = &provider.state().date {
             response.headers_mut().insert(header::DATE, date.clone());
@@ -325,7 +306,7 @@ impl MisbehavingProvider {
         self.is_down.store(is_down, Ordering::SeqCst);
     }
 
-    /// Accepts the client secret by `client_secret_basic` alone, and no code.
+    /// Accepts the client secret by `client_secret_basic` alone.
     pub fn require_basic(&self) {
         self.state().is_basic_required = true;
     }
@@ -337,12 +318,12 @@ impl MisbehavingProvider {
 
     /// Changes claims of the ID tokens from now on; `null` removes one.
     pub fn change_claims(&self, changes: Value) {
-        self.state().claims = changes;
+        self.state().of_logins.claims = changes;
     }
 
     /// Changes claims of the access tokens from now on; `null` removes one.
     pub fn change_access_token_claims(&self, changes: Value) {
-        self.state().access_token_claims = changes;
+        self.state().of_logins.access_token_claims = changes;
     }
 
     /// Changes the header of the ID tokens from now on; `null` removes a member.
@@ -352,7 +333,7 @@ impl MisbehavingProvider {
 
     /// Changes members of the token response from now on; `null` removes one.
     pub fn change_response(&self, changes: Value) {
-        self.state().response = changes;
+        self.state().of_logins.response = changes;
     }
 
     /// Changes members of the discovery document from now on; `null` removes one.
@@ -555,34 +536,41 @@ impl MisbehavingProvider {
         })
     }
 
-    fn tokens(&self, grant: &Grant) -> Value {
-        let changes = self.state().access_token_claims.clone();
+    /// New tokens of a login; or of a refresh, then without `nonce` and `sid`, as Auth0 issues them.
+    fn tokens(&self, grant: &Grant, is_refresh: bool) -> Value {
+        let changes = {
+            let state = self.state();
+            if is_refresh { state.of_refreshes.clone() } else { state.of_logins.clone() }
+        };
         let access_token = match grant.request.get("audience") {
-            Some(audience) => self.access_token(grant.user, audience, &changes),
+            Some(audience) => self.access_token(grant.user, audience, &changes.access_token_claims),
             None => format!("opaque-{}", Random::system().token()),
         };
         let mut state = self.state();
         let key = state.signing_key.clone();
         let key = key.as_deref().unwrap_or(&TEST_KEY);
         let mut claims = self.id_token_claims(grant.user);
-        claims["nonce"] = grant.request["nonce"].as_str().into();
         claims["at_hash"] = at_hash(&access_token).into();
-        change(&mut claims, &state.claims);
+        if is_refresh {
+            change(&mut claims, &json!({ "sid": null }));
+        } else {
+            claims["nonce"] = grant.request["nonce"].as_str().into();
+        }
+        change(&mut claims, &changes.claims);
         let mut header = key.header();
         change(&mut header, &state.header);
         let id_token = key.sign_with_header(&header, &claims);
         state.keep_secret("an access token", &access_token);
         state.keep_secret("an ID token", &id_token);
         state.access_tokens.insert(access_token.clone(), grant.user);
-        let mut response = json!({
+        let scope = if is_refresh { &*grant.request["scope"] } else { "openid profile email" };
+        json!({
             "access_token": access_token,
             "id_token": id_token,
             "token_type": "Bearer",
             "expires_in": 86_400,
-            "scope": "openid profile email",
-        });
-        change(&mut response, &state.response);
-        response
+            "scope": scope,
+        })
     }
 
     /// Checks a token request as a strict provider does. Returns the code's login.
@@ -611,10 +599,10 @@ fn at_hash(access_token: &str) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(&hash.as_ref()[..16])
 }
 
-/// Sets each member of `changes`, and removes those that are `null`.
+/// Sets each member of `changes`, if it has any, and removes those that are `null`.
 fn change(object: &mut Value, changes: &Value) {
     let object = object.as_object_mut().unwrap();
-    for (name, value) in changes.as_object().unwrap() {
+    for (name, value) in changes.as_object().into_iter().flatten() {
         if value.is_null() {
             object.remove(name);
         } else {
@@ -692,6 +680,10 @@ async fn token(
             state.secrets.extend(sent.map(|secret| (name, secret.clone())));
         }
         state.token_requests.push(form.clone());
+        if state.is_basic_required && !is_basic {
+            let error = Json(json!({ "error": "invalid_client" }));
+            return (StatusCode::UNAUTHORIZED, error).into_response();
+        }
         state.token_endpoint
     };
     if !matches!(behaviour, Endpoint::Works | Endpoint::PlainText) {
@@ -703,9 +695,13 @@ async fn token(
     }
     match provider.redeem(&form) {
         Ok(grant) => {
-            let mut response = provider.tokens(&grant);
-            provider.begin_family(&grant, &mut response);
-            provider.state().last = Some(response.clone());
+            let mut response = provider.tokens(&grant, false);
+            {
+                let mut state = provider.state();
+                change(&mut response, &state.of_logins.response);
+                state.refreshing.begin_family(&grant, &mut response);
+                state.last = Some(response.clone());
+            }
             behaviour.answer(response, provider.endless_bytes).await
         }
         Err(error) => (StatusCode::FORBIDDEN, Json(json!({ "error": error }))).into_response(),

@@ -9,60 +9,40 @@ use axum::{
 };
 use http::StatusCode;
 use serde_json::{Value, json};
-use shared::{crypto::random::Random, testing::tokens::TEST_KEY};
+use shared::crypto::random::Random;
 
-use super::{CLIENT_ID, CLIENT_SECRET, Endpoint, Grant, MisbehavingProvider, at_hash, change};
+use super::{CLIENT_ID, CLIENT_SECRET, Endpoint, Grant, MisbehavingProvider, change};
 use crate::gate::Gate;
 
 /// The state and configuration of refresh tokens.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Refreshing {
     /// By token: the index of its family, and whether the token was used.
     pub(super) tokens: HashMap<String, (usize, bool)>,
     /// One for each login: its grant, until revoked.
     families: Vec<Option<Grant>>,
-    claims: Value,
-    access_token_claims: Value,
-    response: Value,
     gate: Option<Arc<Gate>>,
-    /// Whether the application has the grant type.
-    is_allowed: bool,
+    /// Whether the application lacks the grant type.
+    is_forbidden: bool,
     is_reuse_allowed: bool,
     revocation_endpoint: Endpoint,
     revoked: Vec<String>,
 }
 
-impl Default for Refreshing {
-    fn default() -> Self {
-        Self {
-            tokens: HashMap::new(),
-            families: Vec::new(),
-            claims: json!({}),
-            access_token_claims: json!({}),
-            response: json!({}),
-            gate: None,
-            is_allowed: true,
-            is_reuse_allowed: false,
-            revocation_endpoint: Endpoint::Works,
-            revoked: Vec::new(),
-        }
-    }
-}
-
 impl MisbehavingProvider {
     /// Changes claims of the ID tokens of refreshes from now on; `null` removes one.
     pub fn change_refreshed_claims(&self, changes: Value) {
-        self.state().refreshing.claims = changes;
+        self.state().of_refreshes.claims = changes;
     }
 
     /// Changes claims of the access tokens of refreshes from now on; `null` removes one.
     pub fn change_refreshed_access_token_claims(&self, changes: Value) {
-        self.state().refreshing.access_token_claims = changes;
+        self.state().of_refreshes.access_token_claims = changes;
     }
 
     /// Changes members of the token responses of refreshes from now on; `null` removes one.
     pub fn change_refresh_response(&self, changes: Value) {
-        self.state().refreshing.response = changes;
+        self.state().of_refreshes.response = changes;
     }
 
     /// Accepts a refresh token that was used before, as a provider without rotation does.
@@ -79,7 +59,7 @@ impl MisbehavingProvider {
 
     /// Takes the grant type from the application.
     pub fn forbid_refreshes(&self) {
-        self.state().refreshing.is_allowed = false;
+        self.state().refreshing.is_forbidden = true;
     }
 
     /// Makes further refreshes skip the gate.
@@ -114,45 +94,19 @@ impl MisbehavingProvider {
     pub fn revoke_all(&self) {
         self.state().refreshing.families.fill(None);
     }
-
-    /// Adds the first refresh token of a login to the response, if the login requested one.
-    pub(super) fn begin_family(&self, grant: &Grant, response: &mut Value) {
-        let scope = grant.request["scope"].as_str();
-        if !scope.split(' ').any(|scope| scope == "offline_access") {
-            return;
-        }
-        let refreshing = &mut self.state().refreshing;
-        refreshing.families.push(Some(grant.clone()));
-        let token = refreshing.issue(refreshing.families.len() - 1);
-        response["refresh_token"] = token.into();
-        response["scope"] = scope.into();
-    }
-
-    /// New tokens without `nonce` and `sid`, as Auth0 issues them at a refresh.
-    fn refreshed_tokens(&self, grant: &Grant) -> Value {
-        let (changes, access_token_changes) = {
-            let refreshing = &self.state().refreshing;
-            (refreshing.claims.clone(), refreshing.access_token_claims.clone())
-        };
-        let access_token = match grant.request.get("audience") {
-            Some(audience) => self.access_token(grant.user, audience, &access_token_changes),
-            None => format!("opaque-{}", Random::system().token()),
-        };
-        let mut claims = self.id_token_claims(grant.user);
-        claims["at_hash"] = at_hash(&access_token).into();
-        change(&mut claims, &json!({ "sid": null }));
-        change(&mut claims, &changes);
-        json!({
-            "access_token": access_token,
-            "id_token": TEST_KEY.sign(&claims),
-            "token_type": "Bearer",
-            "expires_in": 86_400,
-            "scope": grant.request["scope"],
-        })
-    }
 }
 
 impl Refreshing {
+    /// Adds the first refresh token of a login to the response, if the login requested one.
+    pub(super) fn begin_family(&mut self, grant: &Grant, response: &mut Value) {
+        let scope = grant.request["scope"].as_str();
+        if scope.split(' ').any(|scope| scope == "offline_access") {
+            self.families.push(Some(grant.clone()));
+            response["refresh_token"] = self.issue(self.families.len() - 1).into();
+            response["scope"] = scope.into();
+        }
+    }
+
     fn issue(&mut self, family: usize) -> String {
         let token = format!("refresh-{}", Random::system().token());
         self.tokens.insert(token.clone(), (family, false));
@@ -186,16 +140,16 @@ pub(super) async fn exchange(
     if !is_client(form) {
         return refused("invalid_client");
     }
-    if !provider.state().refreshing.is_allowed {
+    if provider.state().refreshing.is_forbidden {
         return refused("unauthorized_client");
     }
     let rotated = provider.state().refreshing.rotate(&form["refresh_token"]);
     let Some((family, grant)) = rotated else { return refused("invalid_grant") };
     provider.wait_at_the_gate().await;
-    let mut response = provider.refreshed_tokens(&grant);
+    let mut response = provider.tokens(&grant, true);
     let state = &mut provider.state();
     response["refresh_token"] = state.refreshing.issue(family).into();
-    change(&mut response, &state.refreshing.response);
+    change(&mut response, &state.of_refreshes.response);
     state.last = Some(response.clone());
     Json(response).into_response()
 }

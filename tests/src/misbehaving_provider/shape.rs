@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use shared::{
     clock::Clock,
     testing::tokens::{TEST_KEY, key_set_document},
@@ -106,7 +106,7 @@ impl MisbehavingProvider {
 
         let provider = Self::new(clock, shape.issuer().to_owned());
         {
-            let part = |name: &str| shape.0.get(name).cloned().unwrap_or_else(|| json!({}));
+            let part = |name: &str| shape.0[name].clone();
             let mut state = provider.state();
             state.metadata = shape.0["metadata"].clone();
             for name in ENDPOINTS {
@@ -118,8 +118,8 @@ impl MisbehavingProvider {
             change(&mut state.keys["keys"][0], &part("key"));
             state.key_id = shape.0["key"]["kid"].as_str().map(str::to_owned);
             state.header = part("header");
-            state.claims = part("id_token");
-            state.access_token_claims = part("access_token");
+            state.of_logins.claims = part("id_token");
+            state.of_logins.access_token_claims = part("access_token");
         }
         let path = |name| shape.url(name).map(|url: Url| url.path().to_owned());
         let paths = Paths {

@@ -27,6 +27,13 @@ pub enum UserInfoAnswer {
     Silent,
 }
 
+/// In JSON, with the usual claims.
+impl Default for UserInfoAnswer {
+    fn default() -> Self {
+        Self::Claims(Value::Null)
+    }
+}
+
 /// How a UserInfo response is signed.
 #[derive(Clone, Debug)]
 pub enum SignedBy {

@@ -1,18 +1,15 @@
-//! The pages of the provider that browsers visit, and a token endpoint that requires HTTP Basic.
+//! The pages of the provider that browsers visit.
 
 use std::collections::HashMap;
 
 use axum::{
-    Json,
     extract::{Query, State},
     response::{IntoResponse, Redirect, Response},
 };
-use base64::{Engine as _, prelude::BASE64_STANDARD};
-use http::{HeaderMap, StatusCode, header};
-use serde_json::json;
+use http::StatusCode;
 use url::Url;
 
-use super::{CLIENT_ID, CLIENT_SECRET, MisbehavingProvider};
+use super::MisbehavingProvider;
 
 /// A page that browsers visit.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -60,17 +57,6 @@ impl MisbehavingProvider {
             Visit::LeadsTo(url) => Redirect::to(url).into_response(),
         }
     }
-}
-
-/// The response to an invented code where `client_secret_basic` is required (RFC 6749 §2.3.1).
-pub(super) fn invented_code_by_basic(headers: &HeaderMap) -> Response {
-    let expected = BASE64_STANDARD.encode(format!("{CLIENT_ID}:{CLIENT_SECRET}"));
-    let sent = headers.get(header::AUTHORIZATION);
-    let (status, error) = match sent.is_some_and(|sent| *sent == *format!("Basic {expected}")) {
-        true => (StatusCode::FORBIDDEN, "invalid_grant"),
-        false => (StatusCode::UNAUTHORIZED, "invalid_client"),
-    };
-    (status, Json(json!({ "error": error }))).into_response()
 }
 
 type Parameters = Query<HashMap<String, String>>;
