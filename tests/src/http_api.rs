@@ -59,8 +59,7 @@ impl HttpApi {
         lambda: Lambda,
     ) -> Self {
         let identity = Identity::new(DOMAIN);
-        let listener = tls::Listener::bind(&identity).await;
-        let address = listener.address();
+        let (listener, address) = identity.listen().await;
         let router = router(routes, guarded, lambda.clone());
         let server = tokio::spawn(async move {
             axum::serve(listener, router).await.expect("loopback can be served");

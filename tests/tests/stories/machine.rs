@@ -22,10 +22,7 @@ use shared::{
     settings::Settings,
 };
 use tempfile::TempDir;
-use tests::{
-    http_api::tls::{Identity, Listener},
-    project,
-};
+use tests::{http_api::tls::Identity, project};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, copy_bidirectional},
     net::{TcpListener, TcpStream},
@@ -49,8 +46,7 @@ impl Company {
         let pem = format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n");
         // The name that `openssl rehash` gives it.
         fs::write(folder.path().join("0a1b2c3d.0"), pem).unwrap();
-        let listener = Listener::bind(&identity).await;
-        let tenant = listener.address();
+        let (listener, tenant) = identity.listen().await;
         let metadata = get(async || Json(json!({"issuer": "it"})));
         let router = Router::new().route("/.well-known/openid-configuration", metadata);
         tokio::spawn(async move { axum::serve(listener, router).await });
