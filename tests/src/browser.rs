@@ -84,16 +84,6 @@ impl Browser {
         self.navigate(Navigation::to(url)).await
     }
 
-    /// Submits a form to `address` from the current page; in a new tab, from the application's
-    /// origin.
-    pub async fn post_form(&mut self, address: &str, fields: &[(&str, &str)]) -> Page<'_> {
-        let url = self.resolve(address);
-        if self.shown.is_none() {
-            self.shown = Some(self.base.clone());
-        }
-        self.navigate(Navigation::post(url, fields)).await
-    }
-
     /// Sends a request as a script on the application's page does with `fetch(address, {method,
     /// headers})`.
     pub async fn fetch(
@@ -151,16 +141,13 @@ impl Browser {
     }
 
     /// Sets a cookie as if the application had sent it: `name=value; Path=/; HttpOnly`.
-    pub fn set_cookie(&mut self, set_cookie: &str) -> &mut Self {
-        let url = self.base.clone();
-        self.keep(set_cookie, &url);
-        self
+    pub fn set_cookie(&mut self, set_cookie: &str) {
+        self.keep(set_cookie, &self.base.clone());
     }
 
     /// Deletes every cookie.
-    pub fn clear_cookies(&mut self) -> &mut Self {
+    pub fn clear_cookies(&mut self) {
         self.cookies.clear();
-        self
     }
 
     pub(crate) async fn navigate(&mut self, navigation: Navigation) -> Page<'_> {

@@ -36,7 +36,10 @@ use std::process::Command;
 use std::sync::Once;
 use std::time::Duration;
 
-use local::emulator::{lambda::Output, template::Template};
+use local::emulator::{
+    lambda::{Function, Output, Surroundings},
+    template::Template,
+};
 use rustix::time::{ClockId, clock_gettime};
 
 /// The project's folder.
@@ -85,6 +88,23 @@ pub fn artifact(folder: &str, file: &str) -> PathBuf {
 #[must_use]
 pub fn output() -> Output {
     Output::Files(artifact("test-logs", ""))
+}
+
+/// An emulated function inside Lambda with one process, which serves one invocation at a time.
+#[must_use]
+pub fn emulated_function(name: &str, bootstrap: PathBuf) -> Function {
+    Function {
+        name: name.to_owned(),
+        bootstrap,
+        code: None,
+        environment: Vec::new(),
+        timeout: Duration::from_secs(25),
+        memory: 512,
+        instances: 1,
+        concurrency: 1,
+        surroundings: Surroundings::Lambda,
+        output: output(),
+    }
 }
 
 /// The file for the output of the process with this name.

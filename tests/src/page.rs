@@ -36,15 +36,6 @@ impl<'browser> Page<'browser> {
         Self { url, status, headers, body, browser, navigation: None }
     }
 
-    /// A header's value. Panics if the header occurs more than once.
-    #[must_use]
-    pub fn header(&self, name: &str) -> Option<&str> {
-        let mut values = self.headers.get_all(name).iter();
-        let first = values.next()?;
-        assert!(values.next().is_none(), "header {name} occurs twice: {self:?}");
-        Some(first.to_str().expect("headers in tests are ASCII"))
-    }
-
     /// The target of a redirect.
     #[must_use]
     pub fn location(&self) -> Option<Url> {

@@ -224,7 +224,7 @@ impl Site {
             .chain(settings)
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
-        let log = WatchedLog::new();
+        let log = WatchedLog::default();
         for (variable, secret_name) in
             [("CLIENT_SECRET", "the client secret"), ("SECRET_KEY", "a key")]
         {

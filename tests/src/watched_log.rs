@@ -28,16 +28,6 @@ pub struct WatchedLog {
 }
 
 impl WatchedLog {
-    /// An empty log at debug level.
-    #[must_use]
-    pub fn new() -> Self {
-        static STARTED: Once = Once::new();
-        STARTED.call_once(|| gateway::logging::start(subscriber(&PROCESS)));
-        let log = CapturedLog::default();
-        let subscriber = Dispatch::new(subscriber(&log));
-        Self { log, subscriber, secrets: Mutex::default() }
-    }
-
     /// Runs `future` and captures its log.
     pub async fn watch<F: Future>(&self, future: F) -> F::Output {
         future.with_subscriber(self.subscriber.clone()).await
@@ -102,9 +92,14 @@ impl WatchedLog {
     }
 }
 
+/// An empty log at debug level.
 impl Default for WatchedLog {
     fn default() -> Self {
-        Self::new()
+        static STARTED: Once = Once::new();
+        STARTED.call_once(|| gateway::logging::start(subscriber(&PROCESS)));
+        let log = CapturedLog::default();
+        let subscriber = Dispatch::new(subscriber(&log));
+        Self { log, subscriber, secrets: Mutex::default() }
     }
 }
 
@@ -222,7 +217,7 @@ mod tests {
     /// A log with this line, in which this secret must not occur. Each test in a process needs a
     /// different secret.
     async fn log(secret: &str, line: &str) -> WatchedLog {
-        let log = WatchedLog::new();
+        let log = WatchedLog::default();
         log.keep_out("the secret", secret);
         log.watch(async { tracing::warn!(line) }).await;
         assert_eq!(log.lines()[0]["line"], line);
@@ -246,7 +241,7 @@ mod tests {
     #[tokio::test]
     #[should_panic(expected = "does not document the event")]
     async fn r175_an_undocumented_event_is_found() {
-        let log = WatchedLog::new();
+        let log = WatchedLog::default();
         log.watch(async { tracing::warn!(target: "shared::jwt", event = "made.up") }).await;
         drop(log);
     }

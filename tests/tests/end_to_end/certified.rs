@@ -55,7 +55,7 @@ pub(crate) async fn registered_on(
     client.backchannel_logout = Some(listener.url("/backchannel-logout"));
     client.authentication = authentication.to_owned();
     let provider = CertifiedProvider::start_with(&client, setup).await;
-    let log = WatchedLog::new();
+    let log = WatchedLog::default();
     let secret_key = Random::system().token();
     log.keep_out("the client secret", &client.secret);
     log.keep_out("the secret key", &secret_key);

@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use local::emulator::lambda::{Function, Lambda, Surroundings};
+use local::emulator::lambda::{Function, Lambda};
 use serde_json::{Value, json};
 use tests::{
     artifacts,
@@ -23,19 +23,9 @@ use tokio::task::JoinSet;
 const COMPANY: usize = 8;
 
 /// One process of the function that behaves as its path says.
-fn obedient(timeout: Duration) -> Lambda {
-    Lambda::new([Function {
-        name: "obedient".to_owned(),
-        bootstrap: artifacts::concurrent("obedient"),
-        code: None,
-        environment: Vec::new(),
-        timeout,
-        memory: 128,
-        instances: 1,
-        concurrency: COMPANY,
-        surroundings: Surroundings::Lambda,
-        output: tests::output(),
-    }])
+fn obedient() -> Lambda {
+    let function = tests::emulated_function("obedient", artifacts::concurrent("obedient"));
+    Lambda::new([Function { concurrency: COMPANY, ..function }])
 }
 
 fn event(path: &str, id: &str) -> Bytes {
@@ -68,7 +58,7 @@ fn meet(lambda: &Lambda, ids: impl Iterator<Item = String>) -> JoinSet<(String, 
 /// No request is answered before all have arrived, so they are in one process together.
 #[tokio::test]
 async fn concurrent_requests_up_to_lambdas_limit_are_answered_and_logged_by_id() {
-    let lambda = obedient(Duration::from_secs(20));
+    let lambda = obedient();
     for turn in 0..10 {
         let ids = (0..COMPANY).map(|number| format!("{turn}-{number}"));
         for (id, answer) in meet(&lambda, ids).join_all().await {
@@ -93,7 +83,7 @@ async fn concurrent_requests_up_to_lambdas_limit_are_answered_and_logged_by_id()
 
 #[tokio::test]
 async fn a_request_that_panics_gets_a_500_and_the_process_continues() {
-    let lambda = obedient(Duration::from_secs(20));
+    let lambda = obedient();
     // One request too few, so that they stay in flight until the other one fails.
     let mut company = meet(&lambda, (1..COMPANY).map(|number| format!("whole-{number}")));
     let failed = ask(&lambda, "/panic", "broken").await;

@@ -1,8 +1,6 @@
 //! The product as deployed: the functions' own programs behind their API, tested with a browser
 //! without a screen.
 
-use std::collections::BTreeSet;
-
 use http::Method;
 use serde_json::{Value, json};
 use shared::testing::tokens::TEST_KEY;
@@ -15,9 +13,6 @@ use tests::{
 };
 
 const SESSION: &str = "__Host-session";
-/// The functions that these stories call.
-const FUNCTIONS: [&str; 7] =
-    ["authorizer", "callback", "hello", "login", "logout", "protected", "refresh"];
 
 async fn deployment(instances: usize) -> Deployment {
     Deployment::start(instances, &[("Scope", "openid profile email")]).await
@@ -33,23 +28,12 @@ async fn hello(deployment: &Deployment, headers: &[(&str, &str)]) -> (u16, Value
     http_api::ask(&deployment.api().http_client(), "/api/hello", headers).await
 }
 
-/// Prints the build that the tests use, since they prove nothing about other builds. CI uses `sam
+/// Also prints the build that the tests use, since they prove nothing about other builds. CI uses `sam
 /// build`.
-#[tokio::test]
-async fn prints_the_build_that_the_tests_use() {
-    let deployment = deployment(1).await;
-    println!("the deployed functions are {}", deployment.artifacts());
-    for function in deployment.lambda().functions() {
-        println!("{}: {}", function.name, function.bootstrap.display());
-    }
-    let names: BTreeSet<_> =
-        deployment.lambda().functions().map(|function| function.name.clone()).collect();
-    assert_eq!(names, tests::functions().into_iter().chain(["hello".to_owned()]).collect());
-}
-
 #[tokio::test]
 async fn log_in_call_protected_and_log_out() {
     let deployment = deployment(1).await;
+    println!("the deployed functions are {}", deployment.artifacts());
     let mut browser = deployment.browser();
     let page = browser.get("/").await;
     assert_eq!(page.read("h1").as_deref(), Some("Log in"));
@@ -93,7 +77,7 @@ async fn log_in_call_protected_and_log_out() {
     assert_eq!(refusal["message"], "Good token, bad session");
     let refresh = browser.fetch(Method::POST, "/refresh", &[]).await;
     assert_eq!((refresh.status.as_u16(), &refresh.json()["code"]), (401, &json!("session_ended")));
-    for function in FUNCTIONS {
+    for function in tests::functions().iter().chain([&"hello".to_owned()]) {
         assert_eq!(deployment.lambda().served(function).len(), 1, "{function}");
     }
 }

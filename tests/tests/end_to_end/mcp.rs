@@ -57,7 +57,7 @@ async fn a_client_that_knows_only_the_server_finds_the_provider_and_calls_a_tool
     let client = Client::at(resource.trim_end_matches("/mcp"));
     let setup = Setup { resource: &resource, ..Setup::default() };
     let provider = CertifiedProvider::start_with(&client, &setup).await;
-    let log = WatchedLog::new();
+    let log = WatchedLog::default();
     log.keep_out("the client secret", &client.secret);
     log.keep_out("an e-mail address", "ada@example.com");
     let mut settings = Settings::from_values([

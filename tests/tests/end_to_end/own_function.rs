@@ -5,7 +5,6 @@ use std::{
     io::Write as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    time::Duration,
 };
 
 use http::Method;
@@ -105,7 +104,7 @@ async fn assert_guarded(api: &HttpApi, mut browser: Browser) {
 }
 
 /// The process of a local run, behind an API.
-async fn local_run(bootstrap: &Path) -> HttpApi {
+async fn local_run(bootstrap: PathBuf) -> HttpApi {
     let settings = [
         ("AUDIENCE", API),
         ("BASE_URL", ORIGIN),
@@ -113,16 +112,9 @@ async fn local_run(bootstrap: &Path) -> HttpApi {
         ("SCOPE", SCOPE),
     ];
     let local = Function {
-        name: "local".to_owned(),
-        bootstrap: bootstrap.to_owned(),
-        code: None,
         environment: settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
-        timeout: Duration::from_secs(25),
-        memory: 512,
-        instances: 1,
-        concurrency: 1,
         surroundings: Surroundings::Workplace,
-        output: tests::output(),
+        ..tests::emulated_function("local", bootstrap)
     };
     let route = Route { key: "$default".parse().expect("a key"), function: local.name.clone() };
     HttpApi::start(vec![route], Lambda::new([local])).await
@@ -149,7 +141,7 @@ async fn a_function_added_as_the_readme_describes_guards_its_path() {
     assert_eq!(own.routes, ["ANY /reports"]);
     assert_eq!((&own.environment, &own.statements), (&like.environment, &like.statements));
 
-    let api = local_run(&build_elsewhere(folder.path(), "local")).await;
+    let api = local_run(build_elsewhere(folder.path(), "local")).await;
     assert_guarded(&api, Browser::in_front_of(&api)).await;
 
     let reports = build_elsewhere(folder.path(), NAME);

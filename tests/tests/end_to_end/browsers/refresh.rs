@@ -57,19 +57,6 @@ async fn the_key_page_says_when_its_token_cannot_be_renewed() {
 }
 
 #[tokio::test]
-async fn a_session_that_ended_elsewhere_is_not_renewed() {
-    let watch = Watch::start(&[OFFLINE]).await;
-    RealBrowser::tell("ended-elsewhere", async |browser| {
-        let console = console_after_a_logout_elsewhere(browser, &watch).await?;
-        // The 401 of the API and that of the attempted refresh.
-        assert_eq!(console.len(), 2, "{console:#?}");
-        assert!(console.iter().all(|line| line.contains("401")), "{console:#?}");
-        Ok(())
-    })
-    .await;
-}
-
-#[tokio::test]
 async fn r188_a_page_opened_after_its_token_expired_renews_at_once() {
     let watch = Watch::start(&[OFFLINE, ("TOKEN_LIFETIME", "5s")]).await;
     RealBrowser::tell("renewal-at-once", async |browser| {

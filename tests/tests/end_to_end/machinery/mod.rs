@@ -1,10 +1,8 @@
 //! The parts that stand in for AWS and the checks that could pass by mistake: a handful of tests.
 
-use std::time::Duration;
-
 use local::emulator::{
     http_api::{DOMAIN, authorizer::Authorizer, route::Route},
-    lambda::{Function, Lambda, Surroundings},
+    lambda::{Function, Lambda},
 };
 use serde_json::{Value, json};
 use tests::{
@@ -14,18 +12,7 @@ use tests::{
 
 /// The function of the file beside this one.
 fn echo() -> Function {
-    Function {
-        name: "echo".to_owned(),
-        bootstrap: tests::project().join("tests/tests/end_to_end/machinery/echo"),
-        code: None,
-        environment: Vec::new(),
-        timeout: Duration::from_secs(20),
-        memory: 128,
-        instances: 3,
-        concurrency: 1,
-        surroundings: Surroundings::Lambda,
-        output: tests::output(),
-    }
+    tests::emulated_function("echo", tests::project().join("tests/tests/end_to_end/machinery/echo"))
 }
 
 async fn api(keys: &[&str]) -> HttpApi {
