@@ -97,6 +97,12 @@ impl Bundle {
         }
     }
 
+    /// The function with this binary.
+    pub fn function(&self, binary: &str) -> Option<&dyn Function> {
+        let found = self.functions.iter().find(|(name, _)| *name == binary);
+        found.map(|(_, function)| &**function)
+    }
+
     /// The binary that serves each path, as a gateway must route it.
     pub fn routes(&self) -> BTreeMap<&'static str, &'static str> {
         let functions = self.functions.iter();

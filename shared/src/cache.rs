@@ -134,6 +134,20 @@ impl<T, E: From<Elapsed>> Cache<T, E> {
         self.conclude(&mut attempts, now, fetched)
     }
 
+    /// Keeps a fetched value, unless the current one is younger. Returns the younger one.
+    pub(crate) fn keep(&self, now: Timestamp, fetched: Fetched<T>) -> Arc<T> {
+        let Fetched { value, fetched_at } = fetched;
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = &*current
+            && known.age(now) < apart(fetched_at, now)
+        {
+            return Arc::clone(&known.value);
+        }
+        let value = Arc::new(value);
+        *current = Some(Snapshot { value: Arc::clone(&value), fetched_at });
+        value
+    }
+
     /// Returns a newer value than `seen`, in which an entry was missing. Returns `None` if no fetch is
     /// allowed before the cool-down has passed.
     pub(crate) async fn newer_than<F: Future<Output = Result<Fetched<T>, E>>>(
@@ -188,17 +202,9 @@ impl<T, E: From<Elapsed>> Cache<T, E> {
         (self.report)(fetched.as_ref().map(drop));
         attempts.tried_at = Some(now);
         match fetched {
-            Ok(Fetched { value, fetched_at }) => {
+            Ok(fetched) => {
                 attempts.failure = None;
-                if let Some(known) = self.usable(now)
-                    && known.age(now) < apart(fetched_at, now)
-                {
-                    return Ok(known.value);
-                }
-                let value = Arc::new(value);
-                let snapshot = Snapshot { value: Arc::clone(&value), fetched_at };
-                *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(snapshot);
-                Ok(value)
+                Ok(self.keep(now, fetched))
             }
             Err(error) => {
                 let error = Arc::new(error);

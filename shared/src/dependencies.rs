@@ -27,10 +27,8 @@ pub struct Dependencies {
 }
 
 impl Dependencies {
-    /// Builds the dependencies from the settings, such as `SESSION_STORE` and `AUTH_HOST`.
-    ///
-    /// Prepares the store, for a function that uses it for every request: Lambda gives a process
-    /// more CPU during its start than afterwards.
+    /// Builds the dependencies from the settings, such as `SESSION_STORE` and `AUTH_HOST`. Sends no
+    /// request.
     pub fn from_settings(settings: &mut Settings) -> Option<Self> {
         Self::over(settings, Network::default())
     }
@@ -38,23 +36,6 @@ impl Dependencies {
     /// As [`from_settings`](Self::from_settings), but reaches the provider over `network`, for
     /// local runs.
     pub fn over(settings: &mut Settings, network: Network) -> Option<Self> {
-        let dependencies = Self::build(settings, network)?;
-        dependencies.store.prepare();
-        Some(dependencies)
-    }
-
-    /// As [`from_settings`](Self::from_settings), without preparing the store: for a function that
-    /// answers most requests without it.
-    pub fn made_when_used(settings: &mut Settings) -> Option<Self> {
-        Self::build(settings, Network::default())
-    }
-
-    /// The sessions in the store, within `limits`. All clones share one memory of pointers.
-    pub fn sessions(&self, limits: SessionLimits) -> Sessions {
-        Sessions::new(self.store.clone(), limits, self.random.clone())
-    }
-
-    fn build(settings: &mut Settings, network: Network) -> Option<Self> {
         let application = Application::from_settings(settings);
         let random = Random::system();
         let store = store(settings, &random);
@@ -64,6 +45,11 @@ impl Dependencies {
         let store = store?;
         let keys = Arc::new(Keys::new(Arc::clone(&provider), store.clone(), issuer));
         Some(Self { store, provider, keys, random })
+    }
+
+    /// The sessions in the store, within `limits`. All clones share one memory of pointers.
+    pub fn sessions(&self, limits: SessionLimits) -> Sessions {
+        Sessions::new(self.store.clone(), limits, self.random.clone())
     }
 }
 

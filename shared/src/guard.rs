@@ -126,6 +126,11 @@ impl Guard {
         Self { config, cookies, keys, sessions, polled }
     }
 
+    /// Reads the provider's documents ahead of the first request, see [`Keys::prepare`].
+    pub async fn prepare(&self, now: Timestamp) {
+        self.keys.prepare(now).await;
+    }
+
     /// The sessions in which callers are looked up.
     pub const fn sessions(&self) -> &Sessions {
         &self.sessions

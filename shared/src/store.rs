@@ -62,9 +62,6 @@ impl<T: SessionStore + DocumentStore> Store for T {}
 /// A store of sessions.
 #[async_trait]
 pub trait SessionStore: fmt::Debug + Send + Sync {
-    /// Does work ahead of the first call. Sends no request.
-    fn prepare(&self) {}
-
     /// Creates a session and the pointer from its token.
     ///
     /// # Errors

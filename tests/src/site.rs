@@ -14,7 +14,7 @@ use std::{
 use authorizer::{AuthorizerConfig, SessionAuthorizer};
 use bytes::Bytes;
 use gateway::{
-    authorizer::{NoDecision, decide},
+    authorizer::{Authorizer as _, NoDecision, decide},
     proxy::Proxy,
 };
 use http::{Method, header};
@@ -254,6 +254,20 @@ impl Site {
         let Parts { settings, store, provider, clock, .. } = &*self.0;
         let process = Arc::new(Process::start(settings, store, provider, clock));
         *self.0.process.lock().unwrap_or_else(PoisonError::into_inner) = process;
+    }
+
+    /// Prepares the function with this binary, as the start of its process does, with only its
+    /// permissions.
+    pub async fn prepare(&self, binary: &str) {
+        let (process, now) = (self.process(), self.functions_now());
+        let preparing = async {
+            match binary {
+                "authorizer" => process.authorizer.prepare(now).await,
+                other => process.bundle.function(other).unwrap().prepare(now).await,
+            }
+        };
+        let preparing = self.0.log.watch(preparing);
+        self.0.store.permissions().hold_as(binary, preparing).await;
     }
 
     fn process(&self) -> Arc<Process> {

@@ -87,7 +87,8 @@ async fn serve(database: Database) -> SocketAddr {
     address
 }
 
-fn store_at(address: SocketAddr) -> Arc<dyn Store> {
+/// A store with its own connections to the table at `address`.
+pub fn store_at(address: SocketAddr) -> Arc<dyn Store> {
     let endpoint = format!("http://{address}");
     let mut settings = Settings::from_values([
         ("SESSION_TABLE", NAME),

@@ -83,6 +83,10 @@ impl Authorizer for SessionAuthorizer {
         &self.context_claims
     }
 
+    async fn prepare(&self, now: Timestamp) {
+        self.guard.prepare(now).await;
+    }
+
     async fn authorize(
         &self,
         request: &Request,

@@ -399,6 +399,10 @@ impl Function for Callback {
         &["/callback"]
     }
 
+    async fn prepare(&self, now: Timestamp) {
+        self.keys.prepare(now).await;
+    }
+
     /// `HEAD` is not allowed, because a link scanner must not use up the code (R34). Neither must a
     /// browser's prefetch, whose response is thrown away (R202).
     async fn handle(&self, request: Request, now: Timestamp) -> Response {

@@ -8,7 +8,7 @@ use shared::dependencies::Dependencies;
 fn main() -> ExitCode {
     gateway::run(env!("CARGO_CRATE_NAME"), async |settings| {
         let (config, dependencies) =
-            (LoginConfig::from_settings(settings), Dependencies::made_when_used(settings));
+            (LoginConfig::from_settings(settings), Dependencies::from_settings(settings));
         Some(Login::new(config?, &dependencies?))
     })
 }

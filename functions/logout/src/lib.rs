@@ -312,6 +312,10 @@ impl Function for Logout {
         &["/backchannel-logout", "/logout", "/signed-out"]
     }
 
+    async fn prepare(&self, now: Timestamp) {
+        self.keys.prepare(now).await;
+    }
+
     async fn handle(&self, request: Request, now: Timestamp) -> Response {
         let mut response = match (request.uri().path(), request.method()) {
             ("/logout", &Method::OPTIONS) => {

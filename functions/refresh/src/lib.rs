@@ -158,6 +158,10 @@ impl Function for Refresh {
         &["/refresh"]
     }
 
+    async fn prepare(&self, now: Timestamp) {
+        self.keys.prepare(now).await;
+    }
+
     async fn handle(&self, request: Request, now: Timestamp) -> Response {
         match (request.uri().path(), request.method()) {
             ("/refresh", &Method::POST) => self.answer(&request, now).await,

@@ -67,6 +67,9 @@ pub trait Authorizer: Send + Sync {
         &[]
     }
 
+    /// As [`Function::prepare`](shared::web::request::Function::prepare).
+    async fn prepare(&self, _now: Timestamp) {}
+
     /// Returns the principal that sent `request`, if it may take `route`.
     ///
     /// # Errors

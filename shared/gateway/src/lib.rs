@@ -59,8 +59,8 @@ const RUNTIME_VARIABLES: [&str; 4] = [
     "AWS_LAMBDA_RUNTIME_API",
 ];
 
-/// Runs a function: starts logging, builds the function from the settings with `build`, then handles
-/// requests. It creates the Tokio runtime for all of that.
+/// Runs a function: starts logging, builds the function from the settings with `build`,
+/// [prepares](Function::prepare) it, then handles requests. It creates the Tokio runtime for all of that.
 ///
 /// Invalid settings end the process with one message on stderr, which Lambda reports as a failed
 /// initialisation. The message contains names of variables and never a value.
@@ -86,10 +86,12 @@ where
 {
     on_a_runtime(settings, async |settings| {
         let (function, proxy) = start(build, settings, programs).await?;
+        let clock = Clock::system();
+        function.prepare(clock.now()).await;
         let handler = move |request, now| {
             proxy.hand_on(request, move |request| function.handle(request, now))
         };
-        let service = service(handler, Clock::system());
+        let service = service(handler, clock);
         runtime::poll(service).await.map_err(unreachable)
     })
 }
@@ -106,7 +108,9 @@ where
     }
     on_a_runtime(Settings::from_env(), async |settings| {
         let (authorizer, proxy) = start(build, settings, &[program]).await?;
-        let service = authorizer::service(authorizer, proxy, Clock::system());
+        let clock = Clock::system();
+        authorizer.prepare(clock.now()).await;
+        let service = authorizer::service(authorizer, proxy, clock);
         runtime::poll(service).await.map_err(unreachable)
     })
 }

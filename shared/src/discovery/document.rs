@@ -108,6 +108,14 @@ impl<T: Send + Sync> Document<T> {
         self.cache.is_due(now).then_some(self.row)
     }
 
+    /// Takes the document from the row that was read ahead into memory, if it is usable.
+    pub(crate) fn keep(&self, ahead: &mut ReadAhead, now: Timestamp) {
+        let Some(Ok(Some(row))) = ahead.take(self.row) else { return };
+        if let Some(shared) = self.usable(&row, now) {
+            self.cache.keep(now, shared);
+        }
+    }
+
     /// Returns the document from memory, the store or the provider. `ask` sends the request to the
     /// provider.
     pub(crate) async fn get<F: Future<Output = Result<Vec<u8>, ProviderError>>>(

@@ -14,8 +14,9 @@
 //! A [reader](Keys::reader) never writes to the store. If a stored document is too old, the reader
 //! fetches one for its own process, as it does when the store is unavailable.
 //!
-//! A new process reads the store once for all documents that it needs, together with the token's
-//! pointer. A token that no key could make valid causes no read (R75).
+//! A process reads the store once for both documents: at its [start](Keys::prepare), so that the first
+//! request finds the connection open. If they were not usable then, the first token reads them again,
+//! together with its pointer. A token that no key could make valid causes no read (R75).
 
 #[cfg(test)]
 mod tests;
@@ -142,6 +143,18 @@ impl Keys {
         Self { provider, store, issuer, metadata, key_set }
     }
 
+    /// Reads the documents from the store into memory, ahead of the first request. This also opens the
+    /// connection to the store. A document that is missing or old is left to the request that needs it:
+    /// the start of a process sends no request to the provider and takes no lease.
+    ///
+    /// An unavailable store is logged and delays the start by at most half of [`REFRESH_PATIENCE`]:
+    /// one attempt of the AWS SDK, or several that fail at once. Lambda allows ten seconds.
+    pub async fn prepare(&self, now: Timestamp) {
+        let mut ahead = self.read_ahead(None, now).await;
+        self.metadata.keep(&mut ahead, now);
+        self.key_set.keep(&mut ahead, now);
+    }
+
     /// The provider's discovery document.
     ///
     /// # Errors
@@ -241,10 +254,7 @@ impl Keys {
         pointer: Option<Digest>,
         now: Timestamp,
     ) -> Result<(Arc<KeySet>, Option<Found>), VerifyError> {
-        let due = [self.metadata.due_row(now), self.key_set.due_row(now)];
-        let due = due.into_iter().flatten().collect();
-        let patience = TERMS.store_patience();
-        let mut ahead = ReadAhead::of(&*self.store, due, pointer, patience, now).await;
+        let mut ahead = self.read_ahead(pointer, now).await;
         let metadata = self.metadata_from(&mut ahead, now).await?;
         if !metadata.algorithms.contains(&token.algorithm()) {
             return Err(TokenError::AlgorithmNotAllowed.into());
@@ -261,6 +271,13 @@ impl Keys {
             return Err(TokenError::AlgorithmNotAllowed.into());
         }
         Ok((keys, ahead.into_found()))
+    }
+
+    /// Reads the documents that are due, and with them the pointer under `pointer`.
+    async fn read_ahead(&self, pointer: Option<Digest>, now: Timestamp) -> ReadAhead {
+        let due = [self.metadata.due_row(now), self.key_set.due_row(now)];
+        let due = due.into_iter().flatten().collect();
+        ReadAhead::of(&*self.store, due, pointer, TERMS.store_patience(), now).await
     }
 
     /// Whether a newer key set could change the result: the token names a key that is not in `keys`, or

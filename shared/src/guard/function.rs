@@ -92,6 +92,10 @@ impl<P: ProtectedFunction> Function for Guarded<P> {
         const { &[P::PATH] }
     }
 
+    async fn prepare(&self, now: Timestamp) {
+        self.shield.guard.prepare(now).await;
+    }
+
     async fn handle(&self, request: Request, now: Timestamp) -> Response {
         let Shield { guard, origins, responder } = &self.shield;
         let is_allowed = P::METHODS.split(", ").any(|method| request.method().as_str() == method);

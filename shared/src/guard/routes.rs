@@ -117,6 +117,10 @@ impl Function for Routes {
         &["/{*path}"]
     }
 
+    async fn prepare(&self, now: Timestamp) {
+        self.shield.guard.prepare(now).await;
+    }
+
     async fn handle(&self, mut request: Request, now: Timestamp) -> Response {
         let Shield { origins, responder, .. } = &*self.shield;
         if request.method() == Method::OPTIONS {

@@ -21,6 +21,13 @@ pub trait Function: Send + Sync {
     /// The paths that it serves.
     fn paths(&self) -> &'static [&'static str];
 
+    /// Does at the start of the process, at time `now`, what the first request would wait for. Lambda
+    /// gives a process the whole processor until the start ends, and may start it ahead of a request.
+    ///
+    /// No request is handled before this returns, and Lambda ends a start that takes ten seconds. So an
+    /// implementation must limit its waits, and leave to the requests what fails.
+    async fn prepare(&self, _now: Timestamp) {}
+
     /// Returns a response to every `request`.
     async fn handle(&self, request: Request, now: Timestamp) -> Response;
 }

@@ -1,11 +1,27 @@
-//! Cold starts: what a new process reads from the store, and that it sends no request to the provider.
+//! Cold starts: what a new process reads from the store, at its start and at its first request, and that
+//! it sends no request to the provider.
 
+use std::{sync::Arc, time::Instant};
+
+use axum::{Router, routing::get};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use bytes::Bytes;
 use http::Method;
-use shared::testing::tokens::TestKey;
+use serde_json::json;
+use shared::{
+    guard::{
+        Rules,
+        routes::{Routes, require},
+    },
+    testing::tokens::TestKey,
+    web::request::Function as _,
+};
 use tests::{
+    line::Condition,
     misbehaving_provider::ADA,
+    observed_store::ObservedStore,
     site::{ORIGIN, Site},
+    table,
     visitor::Visitor,
 };
 
@@ -20,9 +36,84 @@ async fn warm() -> (Site, Visitor, String) {
     (site, visitor, key)
 }
 
-/// The calls have the names in `RIGHTS`; each is one round trip.
+/// The calls have the names in `RIGHTS`; each is one round trip. `login` shows its page without the
+/// store.
 #[tokio::test]
-async fn a_cold_start_reads_all_that_it_needs_in_one_call() {
+async fn a_process_reads_the_documents_at_its_start_and_not_at_a_request() {
+    let (site, mut visitor, key) = warm().await;
+    let asked = site.provider().requests();
+    let start = async |binary: &str| {
+        site.restart();
+        site.store().take_calls();
+        site.prepare(binary).await;
+        site.store().take_calls()
+    };
+    for binary in ["authorizer", "callback", "logout", "protected", "refresh"] {
+        assert_eq!(start(binary).await, ["documents"], "{binary}");
+    }
+    assert_eq!(start("login").await, [""; 0]);
+
+    start("protected").await;
+    for calls in [&["pointer", "session"][..], &["session"]] {
+        assert_eq!(site.call_api(&key).await.status(), 200);
+        assert_eq!(site.store().take_calls(), calls);
+    }
+    start("protected").await;
+    assert_eq!(visitor.fetch("/protected").await.status(), 200);
+    assert_eq!(site.store().take_calls(), ["session"]);
+    start("logout").await;
+    assert_eq!(visitor.submit("/logout").await.status(), 303);
+    assert_eq!(site.store().take_calls(), ["session", "end"]);
+    start("logout").await;
+    let logout_token = site.provider().logout_token(ADA, &json!({}));
+    assert_eq!(site.post_logout_token(&logout_token).await.status(), 200);
+    let calls = site.store().take_calls();
+    assert!(calls.iter().all(|call| !call.contains("document")), "{calls:?}");
+    assert_eq!(site.provider().requests(), asked);
+}
+
+/// R96: a start without the table delays only itself, for about a second. This test uses a real
+/// DynamoDB client, and a function of an application.
+#[tokio::test]
+async fn r096_a_process_that_starts_while_the_table_is_unavailable_serves_later() {
+    for (condition, waits) in [(Condition::Cut, 0), (Condition::Stalls, 900)] {
+        let (store, line) = table::at_the_end_of_a_line().await;
+        let site = Site::start_over(ObservedStore::over(store), &[]).await;
+        let key = Visitor::logged_in(&site, ADA).await.api_key().await;
+        let store = Arc::new(ObservedStore::over(table::store_at(line.address())));
+        let fresh = site.another_process_over(store, &[]);
+        let reports = get(async || "all reports").layer(require(Rules::NONE));
+        let function = {
+            let api = fresh.api();
+            let router = Router::new().route("/reports", reports);
+            Routes::new(router, api.config(), api.dependencies())
+        };
+
+        line.set(condition);
+        let started = Instant::now();
+        fresh.log().watch(function.prepare(fresh.now())).await;
+        let waited = started.elapsed().as_millis();
+        // A second, plus a margin for a busy machine.
+        assert!((waits..2_500).contains(&waited), "{condition:?}: {waited} ms");
+        assert_eq!(fresh.log().errors_of("provider.not_shared").len(), 1, "{condition:?}");
+
+        line.set(Condition::Works);
+        let asked = site.provider().requests();
+        let request = http::Request::get("/reports")
+            .header("authorization", format!("Bearer {key}"))
+            .body(Bytes::new())
+            .unwrap();
+        let answer = fresh.handle_by_routes(&function, request).await;
+        assert_eq!(answer.text(), "all reports");
+        let calls = ["documents", "documents with a pointer", "session"];
+        assert_eq!(fresh.store().take_calls(), calls, "{condition:?}");
+        assert_eq!(site.provider().requests(), asked, "{condition:?}");
+    }
+}
+
+/// Without usable documents at its start.
+#[tokio::test]
+async fn an_unprepared_process_reads_all_that_a_request_needs_in_one_call() {
     let (site, mut visitor, key) = warm().await;
     let asked = site.provider().requests();
     site.restart();

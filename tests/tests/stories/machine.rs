@@ -132,7 +132,7 @@ async fn r214_a_function_inside_lambda_ignores_proxy_and_certificate_settings() 
         ("SSL_CERT_FILE", &file),
         ("HTTPS_PROXY", &proxy),
     ]);
-    let dependencies = Dependencies::made_when_used(&mut settings).unwrap();
+    let dependencies = Dependencies::from_settings(&mut settings).unwrap();
     let answer = dependencies.provider.metadata().await;
     assert!(matches!(answer, Err(ProviderError::Unreachable(_))), "{answer:?}");
     assert_eq!(company.asked(), 0);

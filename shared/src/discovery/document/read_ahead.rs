@@ -70,7 +70,7 @@ pub(super) async fn within<R>(
     tracing::warn!(
         event = LogEvent::ProviderNotShared.name(),
         error,
-        "the provider's document is fetched without the store"
+        "the store did not answer about the provider's documents"
     );
     Err(NotShared)
 }

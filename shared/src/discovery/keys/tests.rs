@@ -1,5 +1,6 @@
 mod outages;
 mod processes;
+mod starts;
 mod unreliable_store;
 
 use std::sync::atomic::Ordering;
@@ -170,6 +171,12 @@ impl Fleet {
         let store = Arc::<UnreliableStore>::clone(&self.store);
         let issuer = self.issuer.clone();
         Process { keys: Keys::new(provider, store, issuer.clone()), issuer }
+    }
+
+    /// Starts a process that never writes to the store.
+    fn start_reader(&self) -> Process {
+        let process = self.start();
+        Process { keys: process.keys.reader(), ..process }
     }
 
     /// Makes every request to the provider fail.

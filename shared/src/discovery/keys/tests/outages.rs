@@ -243,7 +243,7 @@ async fn r097_an_unusable_document_in_the_store_is_fetched_again_and_overwritten
 }
 
 /// The fields of each line that is logged during `work`.
-async fn logged(work: impl Future<Output = ()>) -> Vec<Value> {
+pub(super) async fn logged(work: impl Future<Output = ()>) -> Vec<Value> {
     let log = CapturedLog::default();
     let _guard = hear(tracing_subscriber::fmt().json().with_writer(log.writer()).finish());
     work.await;

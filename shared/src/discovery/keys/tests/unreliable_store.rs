@@ -17,6 +17,7 @@ pub(super) struct UnreliableStore {
     pub(super) is_down: AtomicBool,
     pub(super) is_slow: AtomicBool,
     pub(super) refuses_writes: AtomicBool,
+    calls: AtomicUsize,
     writes: AtomicUsize,
     /// The documents of each read.
     pub(super) asked: Mutex<Vec<Vec<Digest>>>,
@@ -27,11 +28,17 @@ impl UnreliableStore {
         self.asked.lock().unwrap().len()
     }
 
+    /// The number of all calls.
+    pub(super) fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
+    }
+
     pub(super) fn writes(&self) -> usize {
         self.writes.load(Ordering::SeqCst)
     }
 
     async fn call(&self, is_write: bool) -> Result<&MemoryStore, StoreError> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
         if self.is_slow.load(Ordering::SeqCst) {
             sleep(Duration::from_secs(3_600)).await;
         }
