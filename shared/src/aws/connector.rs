@@ -5,10 +5,11 @@
 
 use std::{
     error::Error,
-    sync::{Arc, OnceLock},
-    time::Duration,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
 };
 
+use aws_smithy_async::time::{SharedTimeSource, TimeSource};
 use aws_smithy_runtime_api::client::{
     http::{
         HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
@@ -17,7 +18,8 @@ use aws_smithy_runtime_api::client::{
     result::ConnectorError,
     runtime_components::RuntimeComponents,
 };
-use reqwest::{Client, Url};
+use reqwest::{Client, Request, Response};
+use tokio::time;
 
 use crate::crypto::tls::Network;
 
@@ -31,14 +33,61 @@ const USER_AGENT: &str = concat!("auth0-lambda/", env!("CARGO_PKG_VERSION"));
 /// secret has 64 KB.
 const MAX_BODY: usize = 1_000_000;
 
-/// One pool of connections that are kept open: a TLS handshake takes longer than a read.
+/// The time since the last answer after which a connection may be dead. No server and no NAT ends a
+/// connection sooner, and a client in constant use never waits so long.
+const REST: Duration = Duration::from_secs(1);
+
+/// How long the first answer after a [`REST`] may take. AWS usually answers within some 10 ms, and the
+/// kernel sends a lost packet again after 200 ms.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// Sends requests over connections that are kept open: a TLS handshake takes longer than a read.
 ///
-/// A connection that broke while Lambda had frozen the function costs one of the SDK's attempts.
+/// While Lambda freezes the function, a server or a NAT may end connections. The function notices that
+/// when it sends the next request:
+///
+/// - The connection was closed: the request fails.
+/// - The connection was dropped silently: there is no answer. The kernel reports that too late, after
+///   some 420 ms even with the shortest `TCP_USER_TIMEOUT`.
+///
+/// In both cases the request is sent once more, at once and over a new connection. That is as safe as
+/// the SDK's own attempts, which follow the same errors: our calls only read, or write under conditions
+/// and idempotency tokens. The time limit of one attempt covers both requests.
 #[derive(Clone, Debug)]
-pub(super) struct Connector {
+pub(super) struct Connector(Arc<Connections>);
+
+#[derive(Debug)]
+struct Connections {
+    https_only: bool,
+    network: Network,
+    pool: Mutex<Pool>,
+}
+
+/// A client and its open connections.
+#[derive(Clone, Debug)]
+struct Pool {
     client: Client,
-    /// The first address that was called, as the SDK writes it and parsed. A service has no other.
-    address: Arc<OnceLock<(String, Url)>>,
+    /// How many pools were replaced before.
+    number: u64,
+    /// By the wall clock, since Lambda may stop a monotonic one.
+    last_answer: Option<SystemTime>,
+}
+
+impl Pool {
+    fn new(
+        https_only: bool,
+        network: &Network,
+        number: u64,
+    ) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        let builder = network.client()?.https_only(https_only).user_agent(USER_AGENT);
+        let client = builder.connect_timeout(CONNECT_TIMEOUT).build()?;
+        Ok(Self { client, number, last_answer: None })
+    }
+
+    fn has_rested(&self, now: SystemTime) -> bool {
+        let rest = self.last_answer.and_then(|answer| now.duration_since(answer).ok());
+        rest.is_some_and(|rest| rest >= REST)
+    }
 }
 
 impl Connector {
@@ -47,9 +96,49 @@ impl Connector {
         https_only: bool,
         network: &Network,
     ) -> Result<Self, Box<dyn Error + Send + Sync>> {
-        let builder = network.client()?.https_only(https_only).user_agent(USER_AGENT);
-        let client = builder.connect_timeout(CONNECT_TIMEOUT).build()?;
-        Ok(Self { client, address: Arc::default() })
+        let pool = Mutex::new(Pool::new(https_only, network, 0)?);
+        Ok(Self(Arc::new(Connections { https_only, network: network.clone(), pool })))
+    }
+}
+
+impl Connections {
+    /// The answer to `request`, of which the body is still to be read.
+    async fn exchange(&self, request: Request, time: &dyn TimeSource) -> reqwest::Result<Response> {
+        let pool = self.pool().clone();
+        let answer = if pool.has_rested(time.now()) {
+            self.exchange_after_rest(request, pool).await
+        } else {
+            pool.client.execute(request).await
+        }?;
+        self.pool().last_answer = Some(time.now());
+        Ok(answer)
+    }
+
+    async fn exchange_after_rest(&self, request: Request, pool: Pool) -> reqwest::Result<Response> {
+        if let Some(first) = request.try_clone() {
+            match time::timeout(PATIENCE, pool.client.execute(first)).await {
+                Ok(Err(error)) if !error.is_connect() => {}
+                Ok(result) => return result,
+                Err(_) => {}
+            }
+        }
+        self.replacement(&pool).client.execute(request).await
+    }
+
+    /// The pool after `dead`, so that no request takes another dead connection. Requests that find the
+    /// same pool dead get the same replacement.
+    fn replacement(&self, dead: &Pool) -> Pool {
+        let mut pool = self.pool();
+        if pool.number == dead.number
+            && let Ok(new) = Pool::new(self.https_only, &self.network, dead.number + 1)
+        {
+            *pool = new;
+        }
+        pool.clone()
+    }
+
+    fn pool(&self) -> MutexGuard<'_, Pool> {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -57,56 +146,52 @@ impl HttpClient for Connector {
     fn http_connector(
         &self,
         _: &HttpConnectorSettings,
-        _: &RuntimeComponents,
+        components: &RuntimeComponents,
     ) -> SharedHttpConnector {
-        SharedHttpConnector::new(self.clone())
+        let time = components.time_source().unwrap_or_default();
+        SharedHttpConnector::new(TimedConnector { connections: Arc::clone(&self.0), time })
     }
 }
 
-impl HttpConnector for Connector {
+/// A connector with the SDK's clock.
+#[derive(Debug)]
+struct TimedConnector {
+    connections: Arc<Connections>,
+    time: SharedTimeSource,
+}
+
+impl HttpConnector for TimedConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let connector = self.clone();
-        HttpConnectorFuture::new(async move { connector.send(request).await })
+        let (connections, time) = (Arc::clone(&self.connections), self.time.clone());
+        HttpConnectorFuture::new(async move { send(&connections, request, &time).await })
     }
 }
 
-impl Connector {
-    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
-        let url = self.url(request.uri())?;
-        let request =
-            request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
-        let (parts, body) = request.into_parts();
-        let body = body
-            .bytes()
-            .map(<[u8]>::to_vec)
-            .ok_or_else(|| ConnectorError::user("the request's body is a stream".into()))?;
-        let mut request = reqwest::Request::new(parts.method, url);
-        *request.headers_mut() = parts.headers;
-        *request.body_mut() = Some(body.into());
-        let mut response = self.client.execute(request).await.map_err(transport)?;
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(transport)? {
-            if body.len() + chunk.len() > MAX_BODY {
-                return Err(ConnectorError::other("the answer is too long".into(), None));
-            }
-            body.extend_from_slice(&chunk);
+async fn send(
+    connections: &Connections,
+    request: HttpRequest,
+    time: &SharedTimeSource,
+) -> Result<HttpResponse, ConnectorError> {
+    let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
+    let (parts, body) = request.into_parts();
+    let body = body
+        .bytes()
+        .map(<[u8]>::to_vec)
+        .ok_or_else(|| ConnectorError::user("the request's body is a stream".into()))?;
+    let request = Request::try_from(http::Request::from_parts(parts, body))
+        .map_err(|error| ConnectorError::user(error.into()))?;
+    let mut response = connections.exchange(request, time).await.map_err(transport)?;
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(transport)? {
+        if body.len() + chunk.len() > MAX_BODY {
+            return Err(ConnectorError::other("the answer is too long".into(), None));
         }
-        let mut answer = http::Response::new(body.into());
-        *answer.status_mut() = response.status();
-        *answer.headers_mut() = std::mem::take(response.headers_mut());
-        answer.try_into().map_err(|error| ConnectorError::other(Box::new(error), None))
+        body.extend_from_slice(&chunk);
     }
-
-    fn url(&self, text: &str) -> Result<Url, ConnectorError> {
-        if let Some((known, url)) = self.address.get()
-            && known == text
-        {
-            return Ok(url.clone());
-        }
-        let url = Url::parse(text).map_err(|error| ConnectorError::user(error.into()))?;
-        self.address.get_or_init(|| (text.to_owned(), url.clone()));
-        Ok(url)
-    }
+    let mut answer = http::Response::new(body.into());
+    *answer.status_mut() = response.status();
+    *answer.headers_mut() = std::mem::take(response.headers_mut());
+    answer.try_into().map_err(|error| ConnectorError::other(Box::new(error), None))
 }
 
 /// The SDK retries after either error.

@@ -1,5 +1,7 @@
 //! A server in the place of AWS. It answers as a test says, and records the requests.
 
+#[cfg(feature = "dynamodb")]
+mod dead_connection;
 #[cfg(all(feature = "dynamodb", feature = "secrets-manager"))]
 mod faults;
 

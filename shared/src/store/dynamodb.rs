@@ -18,8 +18,8 @@
 //! 11. `lease_document` is one conditional update, which creates the row if it is missing.
 //! 12. `write_document` is one conditional update.
 //!
-//! A call is repeated when it times out, or when DynamoDB fails, throttles it or reports a conflict
-//! with another call, all within three seconds. After that the store is unavailable, which is never
+//! A call is repeated when it times out, when its connection has died, or when DynamoDB fails,
+//! throttles it or reports a conflict with another call, all within three seconds. After that the store is unavailable, which is never
 //! the same as "no session" (R96). A put that is repeated after its answer was lost finds its own row:
 //! `create` and `renew` carry DynamoDB's idempotency token, `claim` and `lease` recognise their own
 //! row. A repeated `end` may return that there was no session.
