@@ -106,7 +106,7 @@ impl Connections {
     async fn exchange(&self, request: Request, time: &dyn TimeSource) -> reqwest::Result<Response> {
         let pool = self.pool().clone();
         let answer = if pool.has_rested(time.now()) {
-            self.exchange_after_rest(request, pool).await
+            self.exchange_after_rest(request, &pool).await
         } else {
             pool.client.execute(request).await
         }?;
@@ -114,7 +114,11 @@ impl Connections {
         Ok(answer)
     }
 
-    async fn exchange_after_rest(&self, request: Request, pool: Pool) -> reqwest::Result<Response> {
+    async fn exchange_after_rest(
+        &self,
+        request: Request,
+        pool: &Pool,
+    ) -> reqwest::Result<Response> {
         if let Some(first) = request.try_clone() {
             match time::timeout(PATIENCE, pool.client.execute(first)).await {
                 Ok(Err(error)) if !error.is_connect() => {}
@@ -122,7 +126,7 @@ impl Connections {
                 Err(_) => {}
             }
         }
-        self.replacement(&pool).client.execute(request).await
+        self.replacement(pool).client.execute(request).await
     }
 
     /// The pool after `dead`, so that no request takes another dead connection. Requests that find the
