@@ -19,10 +19,10 @@
 //! 12. `write_document` is one conditional update.
 //!
 //! A call is repeated when it times out, when its connection has died, or when DynamoDB fails,
-//! throttles it or reports a conflict with another call, all within three seconds. After that the store is unavailable, which is never
-//! the same as "no session" (R96). A put that is repeated after its answer was lost finds its own row:
-//! `create` and `renew` carry DynamoDB's idempotency token, `claim` and `lease` recognise their own
-//! row. A repeated `end` may return that there was no session.
+//! throttles it or reports a conflict with another call, all within three seconds. After that the store
+//! is unavailable, which is never the same as "no session" (R96). A put that is repeated after its
+//! answer was lost finds its own row: `create` and `renew` carry DynamoDB's idempotency token, `claim`
+//! and `lease` recognise their own row. A repeated `end` may return that there was no session.
 //!
 //! The permissions that a function needs are in [`table::RIGHTS`].
 //!
