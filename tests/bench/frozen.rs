@@ -14,7 +14,7 @@ use crate::{
     figures::milliseconds,
     processor_share::ProcessorShare,
     remote_table::RemoteTable,
-    rounds::{WARM_UP, ask, shuffled, start},
+    rounds::{WARM_UP, ask, shuffled},
     spread::Spread,
 };
 
@@ -55,7 +55,7 @@ pub(crate) async fn measure(cases: &Cases, share: &ProcessorShare, rounds: usize
 
 async fn round(cases: &Cases, share: &ProcessorShare, happen: fn(&RemoteTable)) -> [Duration; 2] {
     let case = cases.seen(cases.protected());
-    let (instance, _) = start(&case, share).await;
+    let instance = share.start(&case.function).await.instance;
     for _ in 0..WARM_UP {
         ask(&instance, &case, &case.events[0]).await;
     }

@@ -6,12 +6,16 @@
 //! is used up.
 
 use std::{
-    fs,
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{self, Command},
     thread,
     time::{Duration, Instant},
 };
+
+use local::emulator::lambda::{Function, Instance};
+use tempfile::TempDir;
 
 use crate::process_figures::cpu_time;
 
@@ -21,11 +25,36 @@ const WHOLE: u32 = 1_769;
 /// In microseconds.
 const PERIOD: u32 = 20_000;
 
+/// More than any machine has. It means no limit: to set the first limit of a machine takes the
+/// kernel some milliseconds, which would be measured.
+const ALL: u32 = PERIOD * 1_000;
+
+/// Waits until the pipe is opened, and becomes the program. `read` takes the line, so that the program
+/// does not start before.
+const LAUNCHER: &str = r#"#!/bin/sh
+cd "${PROGRAM%/*}"
+read -r _ < "$GATE"
+exec "$PROGRAM"
+"#;
+
 /// A control group for one process at a time.
 pub(crate) struct ProcessorShare {
     group: PathBuf,
     /// Whether it is a group of version 2, with one file for quota and period.
     is_unified: bool,
+    /// The launcher and its pipe.
+    folder: TempDir,
+}
+
+/// A process that has asked for its first event.
+pub(crate) struct Started {
+    pub(crate) instance: Instance,
+    /// When its program was started.
+    pub(crate) at: Instant,
+    /// The time from then to its first request for an event.
+    pub(crate) first_poll: Duration,
+    /// The processor time before.
+    pub(crate) cpu_before: Duration,
 }
 
 impl ProcessorShare {
@@ -43,31 +72,60 @@ impl ProcessorShare {
         let group = parent.join(format!("bench-{}", process::id()));
         fs::create_dir(&group)
             .unwrap_or_else(|error| panic!("{} cannot be made: {error}", group.display()));
-        let share = Self { group, is_unified };
+        if !is_unified {
+            write(&group.join("cpu.cfs_period_us"), &PERIOD.to_string());
+        }
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        write(&folder.path().join("launcher"), LAUNCHER);
+        let executable = Permissions::from_mode(0o755);
+        fs::set_permissions(folder.path().join("launcher"), executable).expect("it is ours");
+        let pipe = Command::new("mkfifo").arg(folder.path().join("gate")).status();
+        assert!(pipe.is_ok_and(|status| status.success()), "a pipe is needed");
+        let share = Self { group, is_unified, folder };
         share.check();
         share
     }
 
+    /// Starts a process of `function`, which has the whole processor until it asks for its first event.
+    ///
+    /// A launcher enters the group before the program starts, because the kernel takes some
+    /// milliseconds for that.
+    pub(crate) async fn start(&self, function: &Function) -> Started {
+        let bootstrap = self.folder.path().join("launcher");
+        let gate = self.folder.path().join("gate");
+        let mut environment = function.environment.clone();
+        for (name, path) in [("PROGRAM", &function.bootstrap), ("GATE", &gate)] {
+            environment.push((name.to_owned(), path.display().to_string()));
+        }
+        let launcher = Function { bootstrap, environment, ..function.clone() };
+        let instance = Instance::start(&launcher).await;
+        self.add(instance.process_id());
+        let cpu_before = cpu_time(instance.process_id());
+        let at = Instant::now();
+        write(&gate, "\n");
+        let polled = instance.ready().await.unwrap_or_else(|error| panic!("{error}"));
+        self.limit(function.memory);
+        let first_poll = instance.started() + polled - at;
+        Started { instance, at, first_poll, cpu_before }
+    }
+
     /// Adds a process, which gets the whole processor until [`limit`](Self::limit).
-    pub(crate) fn add(&self, process: u32) {
-        self.set_quota(None);
+    fn add(&self, process: u32) {
+        self.set_quota(ALL);
         write(&self.group.join("cgroup.procs"), &process.to_string());
     }
 
     /// From now on, the process gets what `memory` MB buy.
-    pub(crate) fn limit(&self, memory: u32) {
-        self.set_quota((memory < WHOLE).then(|| PERIOD * memory / WHOLE));
+    fn limit(&self, memory: u32) {
+        self.set_quota(if memory < WHOLE { PERIOD * memory / WHOLE } else { ALL });
     }
 
-    fn set_quota(&self, quota: Option<u32>) {
-        let group = &self.group;
+    /// Sets the microseconds of each period.
+    fn set_quota(&self, quota: u32) {
         if self.is_unified {
-            let quota = quota.map_or("max".to_owned(), |quota| quota.to_string());
-            write(&group.join("cpu.max"), &format!("{quota} {PERIOD}"));
+            write(&self.group.join("cpu.max"), &format!("{quota} {PERIOD}"));
         } else {
-            let quota = quota.map_or("-1".to_owned(), |quota| quota.to_string());
-            write(&group.join("cpu.cfs_period_us"), &PERIOD.to_string());
-            write(&group.join("cpu.cfs_quota_us"), &quota);
+            write(&self.group.join("cpu.cfs_quota_us"), &quota.to_string());
         }
     }
 

@@ -14,7 +14,7 @@ use shared::crypto::random::Random;
 use crate::{
     figures::{Figures, Round},
     process_figures::{cpu_time, peak_memory},
-    processor_share::ProcessorShare,
+    processor_share::{ProcessorShare, Started},
 };
 
 /// The number of requests before the measured ones.
@@ -66,10 +66,10 @@ pub(crate) fn shuffled(length: usize) -> Vec<usize> {
 async fn round(case: &Case, share: &ProcessorShare) -> Round {
     let mut events = case.events.iter().cycle();
     let mut next = || events.next().expect("a case has an event");
-    let (instance, first_poll) = start(case, share).await;
+    let Started { instance, at, first_poll, cpu_before } = share.start(&case.function).await;
     ask(&instance, case, next()).await;
-    let first_answer = instance.started().elapsed();
-    let cold_cpu = cpu_time(instance.process_id());
+    let first_answer = at.elapsed();
+    let cold_cpu = cpu_time(instance.process_id()) - cpu_before;
 
     for _ in 0..WARM_UP {
         ask(&instance, case, next()).await;
@@ -94,17 +94,6 @@ async fn round(case: &Case, share: &ProcessorShare) -> Round {
         warm_cpu: warm_cpu / requests,
         peak_memory: peak_memory(instance.process_id()),
     }
-}
-
-/// Starts a process, which has the whole processor until it asks for its first event. Returns the time
-/// until then.
-pub(crate) async fn start(case: &Case, share: &ProcessorShare) -> (Instance, Duration) {
-    let instance = Instance::start(&case.function).await;
-    share.add(instance.process_id());
-    let first_poll =
-        instance.ready().await.unwrap_or_else(|error| panic!("{}: {error}", case.name));
-    share.limit(case.function.memory);
-    (instance, first_poll)
 }
 
 /// Lambda bills whole milliseconds.
