@@ -27,7 +27,11 @@ pub(crate) use self::{
 pub(crate) const DYNAMODB: Service = Service { endpoint_variable: "AWS_ENDPOINT_URL_DYNAMODB" };
 
 /// The configuration of a DynamoDB client for an application's own tables. It reads what Lambda sets,
-/// such as `AWS_REGION`, and starts as fast as that of the sessions.
+/// such as `AWS_REGION`, and starts as fast as that of the sessions. For `Client::from_conf`.
+///
+/// A call may reach DynamoDB more than once, even without attempts of the SDK: it is repeated if the
+/// function was idle and its connection may have died meanwhile. So a write needs a condition or an
+/// idempotency token, or must do no harm when it is done twice.
 #[cfg(feature = "dynamodb")]
 pub fn dynamodb(settings: &mut Settings) -> Option<Config> {
     let connection = Connection::from_settings(settings, DYNAMODB)?;

@@ -8,8 +8,8 @@ use std::{collections::BTreeMap, env, fmt, time::Duration};
 
 /// The environment variables of a process, and the faults found so far.
 ///
-/// Each method that reads a value returns `None` after it recorded a fault. [`Settings::read`] turns all
-/// faults into one error.
+/// A method that reads a value records a fault if it is invalid, and returns no value then.
+/// [`Settings::read`] turns all faults into one error.
 #[derive(Clone)]
 pub struct Settings {
     values: BTreeMap<String, String>,
@@ -149,11 +149,11 @@ impl Settings {
         })
     }
 
-    /// What `read` reads from the settings.
+    /// Calls `read` and returns its value.
     ///
     /// # Errors
     ///
-    /// All faults that were recorded, if any.
+    /// All recorded faults together. An error without a fault if `read` returns `None` and recorded none.
     pub fn read<T>(mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Result<T, ConfigError> {
         let value = read(&mut self);
         self.finish()?;

@@ -24,8 +24,8 @@ use crate::{
 
 /// A function that does nothing.
 pub(crate) const EMPTY: &str = "empty function";
-/// The empty function with one RSA-2048 verification, and with the reads that `protected` does, by the
-/// SDK as it comes: four rows until the first answer, and then one each time.
+/// The empty function with one RSA-2048 verification and the reads of `protected`: four rows until the
+/// first answer, and then one each time. The SDK has its default configuration, but our HTTP client.
 pub(crate) const BARE: &str = "the bare SDK: the same reads, one RSA verification";
 /// The empty function with one consistent read by our client.
 pub(crate) const GET: &str = "one GetItem by our client";
@@ -38,7 +38,7 @@ pub(crate) const UNSEEN: &str = "protected: token, first seen";
 /// A valid token, the same each time.
 pub(crate) const SEEN: &str = "protected: token, seen";
 
-/// Deployment parameters for everything else.
+/// Deployment parameters for a session without a refresh token.
 const PARAMETERS: [(&str, &str); 2] = [("Connections", "none"), ("Scope", "openid profile email")];
 
 /// Deployment parameters for a session with a refresh token.
@@ -128,13 +128,13 @@ impl Cases {
         (case, deployment, table)
     }
 
-    /// `protected`'s program, or an equivalent one, with the same token each time.
+    /// A form of `protected`, with the same token each time.
     pub(crate) fn seen(&self, protected: &Function) -> Case {
         let bearer = format!("Bearer {}", self.token);
         case(SEEN, protected, "/protected", &[("authorization", &bearer)], 200)
     }
 
-    /// Programs that verify the same token, with a request for `/`. `authorities` is for Python.
+    /// Programs that verify the same token, with a request for `/`. boto3 reads `authorities`.
     pub(crate) async fn peers(
         &self,
         peers: &[(&'static str, PathBuf)],
@@ -158,7 +158,7 @@ impl Cases {
         &self.like
     }
 
-    /// The same, next to the table: over plain HTTP and without a delay.
+    /// `protected` with the table nearby: over plain HTTP and without a delay.
     pub(crate) fn protected_nearby(&self) -> Function {
         let endpoint = self.deployment.table_endpoint();
         Function { environment: with_table(&self.like, endpoint), ..self.like.clone() }
@@ -169,10 +169,13 @@ impl Cases {
         &self.table
     }
 
-    /// Baseline programs of this package.
+    /// Baseline programs, which `tests/bench/run` builds.
     async fn baselines<const N: usize>(&self, names: [&str; N]) -> [Function; N] {
         let environment = self.environment().await;
-        Artifacts::build(&names).map(|bootstrap| self.other(bootstrap, environment.clone()))
+        names.map(|name| {
+            let bootstrap = tests::artifact(&format!("bench/baselines/{name}"), "bootstrap");
+            self.other(bootstrap, environment.clone())
+        })
     }
 
     /// Another program with this environment.

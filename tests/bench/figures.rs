@@ -102,7 +102,7 @@ impl Figures {
 
     /// One line for each of these cases: medians, with the ratio of the start to that of the first case.
     pub(crate) fn summary(&self, names: &[&str]) -> String {
-        let mut table = "| | cold start, ms | warm p50, ms | warm p99, ms | processor time, ms \
+        let mut table = "| | cold start, ms | warm p50, ms | warm p99, ms | warm CPU, ms \
                          | peak memory, MB | zip, MB |\n|---|---|---|---|---|---|---|\n"
             .to_owned();
         for case in names.iter().map(|name| self.case(name)) {

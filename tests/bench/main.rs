@@ -7,9 +7,9 @@
 //! | `frozen` | a connection to the table that died while the process was frozen |
 //! | `throughput` | many concurrent requests, in one process and in one process each |
 //!
-//! The [table](remote_table) is reached over TLS and half a millisecond away, and a process has the
-//! [share of a processor](processor_share) of its memory size from its first event on. Not in
-//! `throughput`, where both are as near as can be.
+//! The [table](remote_table) is half a millisecond away, over TLS. From its first event on, a process
+//! has the [share of a processor](processor_share) of its memory size. `throughput` has neither: its
+//! table is nearby over plain HTTP, and its processes share the whole machine.
 //!
 //! Each round runs all cases in a random order, so that a slow phase of the machine affects all of
 //! them. CPU times come from the kernel. The results are medians over all rounds. Ratios to the first

@@ -22,15 +22,14 @@ use crate::process_figures::cpu_time;
 /// The memory that comes with one processor, in MB.
 const WHOLE: u32 = 1_769;
 
-/// In microseconds.
+/// The period of a quota, in microseconds.
 const PERIOD: u32 = 20_000;
 
-/// More than any machine has. It means no limit: to set the first limit of a machine takes the
-/// kernel some milliseconds, which would be measured.
+/// The quota of a thousand processors, which limits nothing. A group always has a quota, because the
+/// first one on a machine takes the kernel some milliseconds, which would be measured.
 const ALL: u32 = PERIOD * 1_000;
 
-/// Waits until the pipe is opened, and becomes the program. `read` takes the line, so that the program
-/// does not start before.
+/// Waits for a line in the pipe `GATE`, then becomes `PROGRAM`.
 const LAUNCHER: &str = r#"#!/bin/sh
 cd "${PROGRAM%/*}"
 read -r _ < "$GATE"
@@ -53,14 +52,14 @@ pub(crate) struct Started {
     pub(crate) at: Instant,
     /// The time from then to its first request for an event.
     pub(crate) first_poll: Duration,
-    /// The processor time before.
+    /// The CPU time of the launcher, which the program's process has used before.
     pub(crate) cpu_before: Duration,
 }
 
 impl ProcessorShare {
     /// Makes a control group, and checks by a busy process that its quota works.
     ///
-    /// Panics if this user may not: it takes root, or a delegated group.
+    /// Panics if this user may not make a group. Root may.
     pub(crate) fn new() -> Self {
         let root = Path::new("/sys/fs/cgroup");
         let controllers = fs::read_to_string(root.join("cgroup.controllers")).unwrap_or_default();

@@ -62,7 +62,7 @@ impl RemoteTable {
                 opened.lock().expect("it never panics").push(connection);
             }
         });
-        // The name is looked up by each client.
+        // A name, so that each client looks it up.
         let endpoint = format!("https://localhost:{port}");
         Self { endpoint, authority, connections, _folder: folder }
     }
@@ -80,7 +80,7 @@ impl RemoteTable {
     /// Closes all connections.
     pub(crate) fn close_all(&self) {
         for connection in self.take() {
-            // A connection that its client has closed is in this state already.
+            // It fails if the client has closed the connection already.
             let _ = connection.client.shutdown(Shutdown::Both);
         }
     }
@@ -97,7 +97,8 @@ impl RemoteTable {
     }
 }
 
-/// Writes the root to `authority`. Root, intermediate and leaf have RSA-2048 keys, as DynamoDB's.
+/// A configuration with a new chain of certificates, whose root is written to `authority`. Root,
+/// intermediate and leaf have RSA-2048 keys, as DynamoDB's.
 fn server_config(authority: &Path) -> ServerConfig {
     let key = || KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).expect("a key");
     let params = |name: &str| {
@@ -154,7 +155,7 @@ fn carry(client: TcpStream, server: SocketAddr) -> io::Result<Connection> {
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
     let is_forgotten = Arc::<AtomicBool>::default();
-    // Loopback has accepted the connection at once. The first bytes wait for that round trip too.
+    // Loopback opens connections at once. So the first bytes wait for TCP's handshake too.
     let opening = DELAY * 2;
     delay(client.try_clone()?, server.try_clone()?, opening, Arc::clone(&is_forgotten));
     delay(server, client.try_clone()?, Duration::ZERO, Arc::clone(&is_forgotten));

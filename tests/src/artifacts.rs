@@ -71,17 +71,6 @@ impl Artifacts {
             (None, Self::Cargo(folder)) => folder.join(&function.binary),
         }
     }
-
-    /// Builds these binaries with the profile of this test program (development or release).
-    ///
-    /// # Panics
-    ///
-    /// Panics when a build fails.
-    #[must_use]
-    pub fn build<const N: usize>(binaries: &[&str; N]) -> [PathBuf; N] {
-        build(binaries);
-        binaries.map(|binary| folder().join(binary))
-    }
 }
 
 /// The functions that have a program.

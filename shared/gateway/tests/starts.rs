@@ -25,13 +25,13 @@ use shared::{
     },
 };
 
-/// The address of the Runtime API, where the process reports each step.
+/// The variable with the address of the Runtime API, where the process reports each step.
 const API: &str = "AWS_LAMBDA_RUNTIME_API";
 
-/// Is prepared once the Runtime API closes the connection.
+/// A function and an authorizer that report their preparation.
 struct Recorded;
 
-/// Reports the time that it gets.
+/// Reports `now` to the Runtime API, and waits until it closes the connection.
 fn prepare(now: Timestamp) {
     let mut api = TcpStream::connect(env::var(API).unwrap()).unwrap();
     api.write_all(format!("prepare {}", now.as_unix()).as_bytes()).unwrap();

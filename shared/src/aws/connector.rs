@@ -5,6 +5,7 @@
 
 use std::{
     error::Error,
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
@@ -33,11 +34,11 @@ const USER_AGENT: &str = concat!("auth0-lambda/", env!("CARGO_PKG_VERSION"));
 /// secret has 64 KB.
 const MAX_BODY: usize = 1_000_000;
 
-/// The time since the last answer after which a connection may be dead. No server and no NAT ends a
-/// connection sooner, and a client in constant use never waits so long.
+/// A connection may be dead this long after the last answer. No server and no NAT ends one sooner, and
+/// requests in constant use follow each other faster.
 const REST: Duration = Duration::from_secs(1);
 
-/// How long the first answer after a [`REST`] may take. AWS usually answers within some 10 ms, and the
+/// How long the first answer after a [`REST`] is awaited alone. AWS usually answers within some 10 ms, and the
 /// kernel sends a lost packet again after 200 ms.
 const PATIENCE: Duration = Duration::from_millis(250);
 
@@ -50,9 +51,10 @@ const PATIENCE: Duration = Duration::from_millis(250);
 /// - The connection was dropped silently: there is no answer. The kernel reports that too late, after
 ///   some 420 ms even with the shortest `TCP_USER_TIMEOUT`.
 ///
-/// In both cases the request is sent once more, at once and over a new connection. That is as safe as
-/// the SDK's own attempts, which follow the same errors: our calls only read, or write under conditions
-/// and idempotency tokens. The time limit of one attempt covers both requests.
+/// In both cases the request is sent once more, at once and over a new connection. A slow answer to the
+/// first one is still taken: opening a connection may take as long. That is as safe as the SDK's own
+/// attempts: the calls for sessions and secrets only read, or write under conditions and idempotency
+/// tokens. The time limit of one attempt covers both requests.
 #[derive(Clone, Debug)]
 pub(super) struct Connector(Arc<Connections>);
 
@@ -119,14 +121,22 @@ impl Connections {
         request: Request,
         pool: &Pool,
     ) -> reqwest::Result<Response> {
-        if let Some(first) = request.try_clone() {
-            match time::timeout(PATIENCE, pool.client.execute(first)).await {
-                Ok(Err(error)) if !error.is_connect() => {}
-                Ok(result) => return result,
-                Err(_) => {}
+        let Some(again) = request.try_clone() else { return pool.client.execute(request).await };
+        let mut first = pin!(pool.client.execute(request));
+        match time::timeout(PATIENCE, &mut first).await {
+            Ok(Err(error)) if !error.is_connect() => {
+                self.replacement(pool).client.execute(again).await
+            }
+            Ok(result) => result,
+            Err(_) => {
+                let replacement = self.replacement(pool).client;
+                tokio::select! {
+                    biased;
+                    Ok(answer) = first => Ok(answer),
+                    answer = replacement.execute(again) => answer,
+                }
             }
         }
-        self.replacement(pool).client.execute(request).await
     }
 
     /// The pool after `dead`, so that no request takes another dead connection. Requests that find the

@@ -213,7 +213,7 @@ mod tests {
         Issuer::parse("tenant.auth0.com").unwrap()
     }
 
-    /// The metadata of a valid document with another member `name`.
+    /// The metadata of a valid document, with `value` as its member `name`.
     fn with(name: &str, value: Value) -> Result<Metadata, ProviderError> {
         let mut document = document();
         document[name] = value;

@@ -101,8 +101,8 @@ pub const INDEX_LAG: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct DynamoStore {
     config: SdkConfig,
-    /// Shared by all clones. Created on first use: that is a third of the CPU time of a start, and the
-    /// login page needs no table.
+    /// Shared by all clones. Created on first use, because its creation takes a third of the CPU time of
+    /// a start, and the login page needs no table.
     client: Arc<OnceLock<Client>>,
     table: String,
     random: Random,

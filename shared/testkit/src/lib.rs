@@ -214,9 +214,14 @@ impl Identity<'_> {
     }
 
     /// With these claims, which replace earlier ones of the same names; `null` leaves a claim out.
+    ///
+    /// # Panics
+    ///
+    /// If `claims` is not an object.
     #[must_use]
+    #[expect(clippy::expect_used, reason = "a fault of the test")]
     pub fn claims(mut self, claims: &Value) -> Self {
-        self.claims.extend(claims.as_object().cloned().unwrap_or_default());
+        self.claims.extend(claims.as_object().expect("claims are an object").clone());
         self
     }
 

@@ -60,7 +60,7 @@ async fn logged_in(deployment: &Deployment, provider: &MisbehavingProvider) -> (
 }
 
 /// R94, R106: clients send requests to many processes as fast as they can, by cookie and by token, also
-/// through the authorizer. Each second one process records the use of the session, and the user logs
+/// through the authorizer. Once a second, one process records that the session was used. The user logs
 /// out at such a moment.
 #[tokio::test]
 async fn r094_r106_every_process_rejects_requests_after_a_logout() {

@@ -111,7 +111,7 @@ async fn r096_a_process_that_starts_while_the_table_is_unavailable_serves_later(
     }
 }
 
-/// Without usable documents at its start.
+/// Such a process found no usable documents at its start.
 #[tokio::test]
 async fn an_unprepared_process_reads_all_that_a_request_needs_in_one_call() {
     let (site, mut visitor, key) = warm().await;

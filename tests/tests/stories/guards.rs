@@ -22,7 +22,7 @@ use tests::{
 const APP: &str = "https://app.example.com";
 const PROTECTED: &str = "/protected";
 
-/// The part of a REST API in the ARN of its methods.
+/// The start of the ARNs of a REST API's methods.
 pub(crate) const ARN: &str = "arn:aws:execute-api:eu-central-1:123456789012:rest123/prod";
 
 /// The status and the code of a refusal.

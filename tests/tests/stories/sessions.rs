@@ -176,7 +176,7 @@ async fn r100_a_visitor_who_is_not_logged_in_gets_no_session_and_no_cookie() {
 
 /// R101: the key page and the answer of a refresh show the key. No answer shows another token.
 #[tokio::test]
-async fn r101_the_token_is_shown_on_the_key_page_only() {
+async fn r101_only_the_key_page_and_a_refresh_show_the_key() {
     let site = Site::start_with(&[OFFLINE]).await;
     let mut visitor = Visitor::new(&site);
     let mut answers = vec![visitor.log_in(ADA).await];

@@ -38,7 +38,7 @@ const ANSWERS: Fate = Fate::AnswersAfter(Duration::ZERO);
 struct Peer(Arc<Mutex<State>>);
 
 struct State {
-    /// What the connections do that are opened from now on.
+    /// The fate of connections that are opened from now on.
     new: Fate,
     connections: Vec<Fate>,
     requests: Vec<usize>,
@@ -89,12 +89,12 @@ impl Peer {
         }
     }
 
-    /// Changes the open connections.
+    /// Gives the open connections this fate.
     fn turn(&self, fate: Fate) {
         self.0.lock().unwrap().connections.fill(fate);
     }
 
-    /// Changes the open connections and those that are opened from now on.
+    /// Gives this fate to the open connections and to those that are opened from now on.
     fn turn_for_good(&self, fate: Fate) {
         self.turn(fate);
         self.0.lock().unwrap().new = fate;
@@ -217,6 +217,20 @@ async fn a_slow_answer_in_constant_use_is_not_repeated() {
         clock.pass(Duration::from_millis(900));
     }
     assert_eq!(peer.requests(), [0, 0, 0]);
+}
+
+#[tokio::test]
+async fn a_slow_answer_after_a_rest_is_still_taken() {
+    let slow = Fate::AnswersAfter(Duration::from_millis(400));
+    let (peer, address) = Peer::start(slow).await;
+    let (config, clock) = config(&address);
+    let client = Client::new(&without_attempts(config));
+    assert!(call(&client).await);
+    clock.pass(FREEZE);
+    peer.turn_for_good(Fate::Stalls);
+    peer.turn(slow);
+    assert!(call(&client).await);
+    assert_eq!(peer.requests(), [0, 0, 1]);
 }
 
 #[tokio::test]

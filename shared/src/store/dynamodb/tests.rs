@@ -55,7 +55,7 @@ async fn serve(database: Database) -> DynamoStore {
     store_at(&address)
 }
 
-/// An emulator with an empty table, and a store whose table it is.
+/// An emulator's database with an empty table, and a store over it.
 async fn serve_new() -> (Database, DynamoStore) {
     let database = database();
     (database.clone(), serve(database).await)

@@ -1,5 +1,5 @@
-//! The minimum that a protected function must do, with only the libraries: one RSA verification of
-//! the Bearer token's signature, and one consistent `GetItem` of its session's row.
+//! The minimum that a protected function must do: one RSA verification of the Bearer token's signature,
+//! and one consistent `GetItem` of its session's row.
 //!
 //! | path | what it does |
 //! |---|---|
@@ -127,7 +127,7 @@ fn client() -> Result<Client, Box<dyn error::Error + Send + Sync>> {
     Ok(Client::new(&config))
 }
 
-/// The network whose authority signed the certificate of the emulated table.
+/// A network that trusts the authority of the emulated table.
 fn network() -> Result<Network, Box<dyn error::Error + Send + Sync>> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(env::var("SSL_CERT_FILE")?)?)?;

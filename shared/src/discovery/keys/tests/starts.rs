@@ -26,7 +26,7 @@ async fn a_prepared_process_uses_its_documents_without_a_request_until_they_are_
     assert_eq!(fleet.fetches(), (2, 2));
 }
 
-/// A start neither asks the provider nor takes a lease. The last row is malformed.
+/// A start neither asks the provider nor takes a lease. In the last case, the rows are malformed.
 #[tokio::test]
 async fn documents_that_are_missing_old_or_unusable_at_a_start_are_left_to_the_first_request() {
     let soft = SOFT_AGE.as_secs();
@@ -52,7 +52,7 @@ async fn documents_that_are_missing_old_or_unusable_at_a_start_are_left_to_the_f
     }
 }
 
-/// The first request then reads the store again, without a pause as after a failed fetch.
+/// After a failed fetch there is a pause, after a failed start there is none.
 #[tokio::test(start_paused = true)]
 async fn an_unavailable_store_delays_a_start_briefly_and_the_first_request_reads_it_again() {
     for (down, slow, patience) in

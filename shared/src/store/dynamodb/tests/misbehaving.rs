@@ -48,7 +48,7 @@ async fn r093_reads_are_strongly_consistent() {
     assert_eq!(requests.len(), 2);
 }
 
-/// The SDK's own statistics are left out. The trace id of Lambda would be there.
+/// The SDK's statistics are left out. Inside Lambda, the header with the trace id is added.
 #[tokio::test]
 async fn a_request_carries_only_what_dynamodb_needs() {
     let (server, store) = serve_by(&[DONE]).await;
