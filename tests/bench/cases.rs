@@ -15,7 +15,7 @@ use local::emulator::{
 };
 use serde_json::Value;
 use shared::crypto::secret::SessionSecret;
-use tests::{artifacts::Artifacts, browser::Browser, deployment::Deployment, http_api::ORIGIN};
+use tests::{artifacts::Artifacts, deployment::Deployment, http_api::ORIGIN};
 
 use crate::{
     remote_table::RemoteTable,
@@ -72,7 +72,7 @@ impl Cases {
 
     /// All functions, preceded by the baselines they are compared with.
     pub(crate) async fn functions(&self) -> Vec<Case> {
-        let [empty, floor, verify] = self.baselines(["empty", "floor", "verify"]).await;
+        let [empty, floor] = self.baselines(["empty", "floor"]).await;
         let protected = &self.like;
         let function = |name| function(&self.deployment, &self.table, name);
         let bearer = format!("Bearer {}", self.token);
@@ -91,7 +91,6 @@ impl Cases {
             case(GET, &floor, "/ours", &authorization, 200),
             case(SIGNED, &floor, "/signed", &authorization, 200),
             case(BARE, &floor, "/", &authorization, 200),
-            case("jsonwebtoken alone", &verify, "/", &authorization, 200),
             case(LOGIN, &function("login"), "/", &[], 200),
             case("login: the key page", &function("login"), "/", &cookie, 200),
             case("callback: refused", &function("callback"), "/callback?code=c&state=s", &[], 400),
@@ -250,10 +249,8 @@ fn value(function: &Function, name: &str) -> String {
 
 /// A new session: its token and its cookie.
 async fn log_in(deployment: &Deployment) -> (String, String) {
-    let mut browser: Browser = deployment.browser();
-    let form = browser.get("/login?connection=github").await.follow_all().await;
-    let page = form.form_at("form.people").submit().await.follow_all().await;
-    let token = page.read("#token").expect("the token is shown").split_whitespace().collect();
+    let mut browser = deployment.browser();
+    let token = browser.log_in("ada@example.com").await;
     let secret = browser.cookie("__Host-session").expect("a session");
     (token, format!("__Host-session={secret}"))
 }

@@ -36,7 +36,7 @@ use serde_json::{Value, json};
 use shared::{
     clock::Clock,
     crypto::{random::Random, secret::Digest},
-    testing::tokens::{TEST_KEY, TestKey, key_set_document},
+    testing::tokens::{TEST_KEY, TestKey, changed, key_set_document},
 };
 use tokio::{net::TcpListener, time::sleep};
 use url::Url;
@@ -473,7 +473,7 @@ impl MisbehavingProvider {
             "scope": "openid profile email",
             "jti": Random::system().token(),
         });
-        change(&mut claims, changes);
+        claims = changed(claims, changes);
         let token = self.signed(&claims);
         self.state().keep_secret("an access token", &token);
         token
@@ -482,7 +482,7 @@ impl MisbehavingProvider {
     /// An ID token of `user` that belongs to no login.
     pub fn id_token(&self, user: User, changes: &Value) -> String {
         let mut claims = self.id_token_claims(user);
-        change(&mut claims, changes);
+        claims = changed(claims, changes);
         let token = self.signed(&claims);
         self.state().keep_secret("an ID token", &token);
         token
@@ -501,7 +501,7 @@ impl MisbehavingProvider {
             "events": { "http://schemas.openid.net/event/backchannel-logout": {} },
             "trace_id": Random::system().token(),
         });
-        change(&mut claims, changes);
+        claims = changed(claims, changes);
         claims
     }
 
@@ -552,13 +552,13 @@ impl MisbehavingProvider {
         let mut claims = self.id_token_claims(grant.user);
         claims["at_hash"] = at_hash(&access_token).into();
         if is_refresh {
-            change(&mut claims, &json!({ "sid": null }));
+            claims = changed(claims, &json!({ "sid": null }));
         } else {
             claims["nonce"] = grant.request["nonce"].as_str().into();
         }
-        change(&mut claims, &changes.claims);
+        claims = changed(claims, &changes.claims);
         let mut header = key.header();
-        change(&mut header, &state.header);
+        header = changed(header, &state.header);
         let id_token = key.sign_with_header(&header, &claims);
         state.keep_secret("an access token", &access_token);
         state.keep_secret("an ID token", &id_token);
@@ -599,18 +599,6 @@ fn at_hash(access_token: &str) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(&hash.as_ref()[..16])
 }
 
-/// Sets each member of `changes`, if it has any, and removes those that are `null`.
-fn change(object: &mut Value, changes: &Value) {
-    let object = object.as_object_mut().unwrap();
-    for (name, value) in changes.as_object().into_iter().flatten() {
-        if value.is_null() {
-            object.remove(name);
-        } else {
-            object.insert(name.clone(), value.clone());
-        }
-    }
-}
-
 /// Longer than the timeout of any client in the product.
 const TOO_LONG: Duration = Duration::from_secs(20);
 
@@ -629,7 +617,7 @@ async fn metadata(State(provider): State<MisbehavingProvider>) -> Response {
     let behaviour = {
         let mut state = provider.state();
         state.metadata_requests += 1;
-        change(&mut document, &state.metadata);
+        document = changed(document, &state.metadata);
         state.metadata_endpoint
     };
     behaviour.answer(document, provider.endless_bytes).await
@@ -698,7 +686,7 @@ async fn token(
             let mut response = provider.tokens(&grant, false);
             {
                 let mut state = provider.state();
-                change(&mut response, &state.of_logins.response);
+                response = changed(response, &state.of_logins.response);
                 state.refreshing.begin_family(&grant, &mut response);
                 state.last = Some(response.clone());
             }

@@ -9,9 +9,9 @@ use axum::{
 };
 use http::StatusCode;
 use serde_json::{Value, json};
-use shared::crypto::random::Random;
+use shared::{crypto::random::Random, testing::tokens::changed};
 
-use super::{CLIENT_ID, CLIENT_SECRET, Endpoint, Grant, MisbehavingProvider, change};
+use super::{CLIENT_ID, CLIENT_SECRET, Endpoint, Grant, MisbehavingProvider};
 use crate::gate::Gate;
 
 /// The state and configuration of refresh tokens.
@@ -149,7 +149,7 @@ pub(super) async fn exchange(
     let mut response = provider.tokens(&grant, true);
     let state = &mut provider.state();
     response["refresh_token"] = state.refreshing.issue(family).into();
-    change(&mut response, &state.of_refreshes.response);
+    response = changed(response, &state.of_refreshes.response);
     state.last = Some(response.clone());
     Json(response).into_response()
 }

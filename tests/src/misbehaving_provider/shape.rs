@@ -5,11 +5,11 @@ use std::{collections::BTreeSet, fs};
 use serde_json::Value;
 use shared::{
     clock::Clock,
-    testing::tokens::{TEST_KEY, key_set_document},
+    testing::tokens::{TEST_KEY, changed, key_set_document},
 };
 use url::Url;
 
-use super::{MisbehavingProvider, Paths, change, listen};
+use super::{MisbehavingProvider, Paths, listen};
 
 /// What a provider publishes and issues, as its documentation prints it. Names and keys are our own.
 ///
@@ -115,7 +115,7 @@ impl MisbehavingProvider {
             state.sends_issuer =
                 state.metadata["authorization_response_iss_parameter_supported"] == true;
             state.keys = key_set_document(&[&TEST_KEY]);
-            change(&mut state.keys["keys"][0], &part("key"));
+            state.keys["keys"][0] = changed(state.keys["keys"][0].take(), &part("key"));
             state.key_id = shape.0["key"]["kid"].as_str().map(str::to_owned);
             state.header = part("header");
             state.of_logins.claims = part("id_token");

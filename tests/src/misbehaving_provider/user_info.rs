@@ -7,10 +7,10 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode, Uri, header};
 use serde_json::{Value, json};
-use shared::testing::tokens::{TEST_KEY, TestKey};
+use shared::testing::tokens::{TEST_KEY, TestKey, changed};
 use tokio::time::sleep;
 
-use super::{CLIENT_ID, MisbehavingProvider, TOO_LONG, change};
+use super::{CLIENT_ID, MisbehavingProvider, TOO_LONG};
 
 /// How the UserInfo endpoint responds. Claims change the usual ones; `null` removes one.
 #[derive(Clone, Debug)]
@@ -81,19 +81,19 @@ pub(super) async fn user_info(
     });
     match answer {
         UserInfoAnswer::Claims(changes) => {
-            change(&mut claims, &changes);
+            claims = changed(claims, &changes);
             Json(claims).into_response()
         }
         UserInfoAnswer::Signed(signed_by, changes) => {
             claims["iss"] = provider.issuer.as_str().into();
             claims["aud"] = CLIENT_ID.into();
-            change(&mut claims, &changes);
+            claims = changed(claims, &changes);
             let mut header = TEST_KEY.header();
             let token = match signed_by {
                 SignedBy::Provider => TEST_KEY.sign_with_header(&header, &claims),
                 SignedBy::Attacker => TestKey::rsa("test").sign_with_header(&header, &claims),
                 SignedBy::Header(changes) => {
-                    change(&mut header, &changes);
+                    header = changed(header, &changes);
                     TEST_KEY.sign_with_header(&header, &claims)
                 }
             };
