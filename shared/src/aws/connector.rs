@@ -38,8 +38,8 @@ const MAX_BODY: usize = 1_000_000;
 /// requests in constant use follow each other faster.
 const REST: Duration = Duration::from_secs(1);
 
-/// How long the first answer after a [`REST`] is awaited alone. AWS usually answers within some 10 ms, and the
-/// kernel sends a lost packet again after 200 ms.
+/// How long the first answer after a [`REST`] is awaited alone. AWS usually answers within some 10 ms,
+/// and the kernel sends a lost packet again after 200 ms.
 const PATIENCE: Duration = Duration::from_millis(250);
 
 /// Sends requests over connections that are kept open: a TLS handshake takes longer than a read.
@@ -124,12 +124,10 @@ impl Connections {
         let Some(again) = request.try_clone() else { return pool.client.execute(request).await };
         let mut first = pin!(pool.client.execute(request));
         match time::timeout(PATIENCE, &mut first).await {
-            Ok(Err(error)) if !error.is_connect() => {
-                self.replacement(pool).client.execute(again).await
-            }
+            Ok(Err(error)) if !error.is_connect() => self.replacement(pool).execute(again).await,
             Ok(result) => result,
             Err(_) => {
-                let replacement = self.replacement(pool).client;
+                let replacement = self.replacement(pool);
                 tokio::select! {
                     biased;
                     Ok(answer) = first => Ok(answer),
@@ -139,16 +137,16 @@ impl Connections {
         }
     }
 
-    /// The pool after `dead`, so that no request takes another dead connection. Requests that find the
-    /// same pool dead get the same replacement.
-    fn replacement(&self, dead: &Pool) -> Pool {
+    /// The client after that of `dead`, so that no request takes another dead connection. Requests that
+    /// find the same pool dead get the same replacement.
+    fn replacement(&self, dead: &Pool) -> Client {
         let mut pool = self.pool();
         if pool.number == dead.number
             && let Ok(new) = Pool::new(self.https_only, &self.network, dead.number + 1)
         {
             *pool = new;
         }
-        pool.clone()
+        pool.client.clone()
     }
 
     fn pool(&self) -> MutexGuard<'_, Pool> {
